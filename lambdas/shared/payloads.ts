@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { MODES } from './input.ts';
+import { indexStatusSchema } from './report.ts';
+
+/*
+ * Everything that passes between the states of the four machines. The definitions in lib/workflow read these fields by
+ * path and the functions check them here, so both sides change together.
+ */
+
+/** The Step Functions execution that invokes a function. */
+export const executionSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** ISO 8601. */
+  startedAt: z.string(),
+});
+export type Execution = z.infer<typeof executionSchema>;
+
+/** What Step Functions puts where a Catch says: nobody parses `Cause` to decide, it is only shown. */
+export const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.string().optional() });
+export type CaughtError = z.infer<typeof caughtErrorSchema>;
+
+// Preflight
+
+export const preflightEventSchema = z.object({
+  execution: executionSchema,
+  /** The execution's input as it came: anything. */
+  input: z.unknown(),
+});
+export type PreflightEvent = z.infer<typeof preflightEventSchema>;
+
+export const DECISIONS = ['deploy', 'indexes', 'start-services', 'plan', 'nothing', 'refused'] as const;
+
+export const preflightResultSchema = z.object({
+  deploy: z.string(),
+  startedAt: z.string(),
+  mode: z.enum(MODES),
+  decision: z.enum(DECISIONS),
+  /** Why it is refused, with the remedy. Null: it is not. */
+  refusal: z.string().nullable(),
+  /** Names asked for; empty: all of the registry. */
+  indexes: z.array(z.string()),
+});
+export type PreflightResult = z.infer<typeof preflightResultSchema>;
+
+// Run Migrations
+
+export const runMigrationsEventSchema = z.object({ deploy: z.string() });
+export type RunMigrationsEvent = z.infer<typeof runMigrationsEventSchema>;
+
+export const migrationFailureSchema = z.object({
+  /** Name of the file. Null: it failed before any file was run. */
+  file: z.string().nullable(),
+  sqlstate: z.string().nullable(),
+  message: z.string(),
+});
+
+export const runMigrationsResultSchema = z.object({
+  status: z.enum(['applied', 'failed']),
+  applied: z.array(z.string()),
+  pending: z.array(z.string()),
+  failure: migrationFailureSchema.nullable(),
+});
+export type RunMigrationsResult = z.infer<typeof runMigrationsResultSchema>;
+
+// Plan
+
+export const BUILD_SCOPES = ['all', 'critical'] as const;
+export type BuildScope = (typeof BUILD_SCOPES)[number];
+
+export const planBuildsEventSchema = z.object({
+  /** Name of the build-indexes execution; it is the deploy's name where a person started it. */
+  execution: z.string(),
+  /** The input of build-indexes: from the parent, or from a person in the console. */
+  request: z.object({
+    deploy: z.string().optional(),
+    indexes: z.array(z.string()).optional(),
+    scope: z.enum(BUILD_SCOPES).optional(),
+  }),
+});
+export type PlanBuildsEvent = z.infer<typeof planBuildsEventSchema>;
+
+export const laneSchema = z.object({
+  /** schema.table, for people. */
+  table: z.string(),
+  /** Names of the registry, in the order in which they are built: one at a time. */
+  indexes: z.array(z.string()),
+});
+export type Lane = z.infer<typeof laneSchema>;
+
+export const planBuildsResultSchema = z.object({
+  deploy: z.string(),
+  /** `build`: the lanes are this round's work. `done`: nothing is left to try. */
+  decision: z.enum(['build', 'done']),
+  lanes: z.array(laneSchema),
+  /** How many of the asked-for indexes are not there and were given up. */
+  failed: z.object({ critical: z.int(), nonCritical: z.int() }),
+});
+export type PlanBuildsResult = z.infer<typeof planBuildsResultSchema>;
+
+// Build Index, Check Index, Settle Index
+
+export const buildIndexEventSchema = z.object({ deploy: z.string(), index: z.string() });
+export type BuildIndexEvent = z.infer<typeof buildIndexEventSchema>;
+
+/** `done`: look no further. `building`: look again after `waitSeconds`. `interrupted`: build again. */
+export const buildIndexResultSchema = z.object({
+  state: z.enum(['done', 'building', 'interrupted']),
+  status: indexStatusSchema,
+  waitSeconds: z.int().min(1),
+});
+export type BuildIndexResult = z.infer<typeof buildIndexResultSchema>;
+
+export const settleIndexEventSchema = buildIndexEventSchema.extend({ error: caughtErrorSchema });
+export type SettleIndexEvent = z.infer<typeof settleIndexEventSchema>;
+
+// What the children of `deploy` end with
+
+export const WINDOW_VERDICTS = ['ok', 'services-not-stopped', 'migration-failed', 'critical-failed'] as const;
+
+export const stoppedServiceSchema = z.object({
+  name: z.string(),
+  outcome: z.enum(['stopped', 'not-stopped', 'not-found']),
+  stoppedAt: z.string().nullable(),
+});
+
+export const startedServiceSchema = z.object({
+  name: z.string(),
+  outcome: z.enum(['started', 'not-steady', 'nothing-remembered']),
+  startedAt: z.string().nullable(),
+  /** When it was stopped, as remembered beside its count. */
+  stoppedAt: z.string().nullable(),
+  desiredCount: z.int().nullable(),
+});
+
+export const windowOutputSchema = z.object({
+  verdict: z.enum(WINDOW_VERDICTS),
+  /** What is to become of the services. */
+  services: z.enum(['start', 'leave-stopped']),
+  stopped: z.array(stoppedServiceSchema),
+  migrations: runMigrationsResultSchema.nullable(),
+});
+
+export const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
+
+// Report
+
+/** All that `deploy` has gathered when it comes to its report; whatever was not reached is absent. */
+export const reportEventSchema = z.object({
+  execution: executionSchema,
+  state: z.object({
+    deploy: z.string().optional(),
+    mode: z.enum(MODES).optional(),
+    decision: z.enum(DECISIONS).optional(),
+    refusal: z.string().nullable().optional(),
+    indexes: z.array(z.string()).optional(),
+    preflightFailure: caughtErrorSchema.optional(),
+    window: z.object({ output: windowOutputSchema }).optional(),
+    windowFailure: caughtErrorSchema.optional(),
+    start: z.object({ output: startOutputSchema }).optional(),
+    startFailure: caughtErrorSchema.optional(),
+    buildsFailure: caughtErrorSchema.optional(),
+  }),
+});
+export type ReportEvent = z.infer<typeof reportEventSchema>;

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+
+const networkSchema = z.strictObject({
+  vpcId: z.string().startsWith('vpc-'),
+  /** As many as `subnetIds`, in the same order. */
+  availabilityZones: z.array(z.string()).min(1),
+  /** Subnets that reach the database, Secrets Manager and CloudWatch (NAT or endpoints). */
+  subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
+  securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
+});
+
+const databaseSchema = z.strictObject({
+  /** Complete ARN of the secret, in the form that RDS writes: host, port, username, password, dbname. */
+  secretArn: z.string().startsWith('arn:'),
+  /** ARN of the secret's customer-managed KMS key. @default the AWS managed key */
+  secretKeyArn: z.string().startsWith('arn:').optional(),
+  /** Database to connect to. @default the secret's dbname */
+  name: z.string().optional(),
+  /** @default the secret's host */
+  host: z.string().optional(),
+  /** @default the secret's port, else 5432 */
+  port: z.int().min(1).max(65_535).optional(),
+});
+
+/** SSM parameter paths and state names are made from it, so it is kept plain. */
+const serviceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, 'letters, digits, - and _ only');
+
+export const ecsServiceSchema = z.strictObject({
+  kind: z.literal('ecs').default('ecs'),
+  /** What reports and alerts call it. */
+  name: serviceName,
+  /** Name of the ECS cluster. */
+  cluster: z.string().min(1),
+  /** Name of the ECS service. */
+  service: z.string().min(1),
+  /** Application Auto Scaling is registered for it and has to be suspended. @default false */
+  scaling: z.boolean().default(false),
+});
+export type EcsService = z.infer<typeof ecsServiceSchema>;
+
+const buildsSchema = z.strictObject({
+  /** Tables that are built on at the same time. */
+  maxConcurrent: z.int().min(1).max(40).default(4),
+  /** How long one attempt waits for the table's lock, in seconds. */
+  lockTimeoutSeconds: z
+    .int()
+    .min(3, 'at least 3: below deadlock_timeout a lock request never evicts autovacuum')
+    .max(600, 'at most 600: the attempt must fit into one Lambda invocation')
+    .default(300),
+  /** Attempts an index has, the first one included. */
+  attempts: z.int().min(1).max(100).default(10),
+  /** Longest pause between two attempts, in seconds. */
+  maxPauseSeconds: z.int().min(1).max(300).default(300),
+  /** How long Build Index waits for its own statement before it lets go of it, in seconds. */
+  waitSeconds: z.int().min(1).max(600).default(60),
+  /** Non-critical indexes are built before the services start, or online afterwards. */
+  when: z.enum(['before-start', 'after-start']).default('before-start'),
+});
+
+/** One environment of `cdk.json`: what one stack `pg-deploy-step-NAME` is made from. */
+export const environmentSchema = z.strictObject({
+  /** @default the account and region of the credentials at deploy time */
+  account: z
+    .string()
+    .regex(/^\d{12}$/, 'twelve digits')
+    .optional(),
+  region: z.string().optional(),
+  network: networkSchema.optional(),
+  database: databaseSchema,
+  /** Folder with SQL migrations, relative to the project, or "none". */
+  migrations: z.string().min(1).default('database/migrations'),
+  /** The registry, relative to the project: a .ts or a .json file. */
+  indexes: z.string().min(1).default('database/indexes.ts'),
+  services: z.array(ecsServiceSchema).default([]),
+  builds: buildsSchema.prefault({}),
+  /** What becomes of the services when a migration fails (nothing of it is applied). */
+  onMigrationFailure: z.enum(['start', 'leave-stopped']).default('start'),
+  /** What becomes of the services when a critical index fails. */
+  onCriticalFailure: z.enum(['leave-stopped', 'start']).default('leave-stopped'),
+  /** Deadline for all services to be stopped, in minutes. */
+  stopMinutes: z.number().positive().max(120).default(10),
+  /** Deadline for all services to be steady again, in minutes. */
+  startMinutes: z.number().positive().max(120).default(15),
+  /** Pause between two looks at a service that stops or starts, in seconds. */
+  pollSeconds: z.int().min(1).max(60).default(10),
+  alerts: z
+    .strictObject({
+      /** Addresses that are subscribed to the topic. */
+      emails: z.array(z.email()).default([]),
+    })
+    .prefault({}),
+});
+
+export type Environment = z.output<typeof environmentSchema>;
+/** As written in cdk.json: everything that has a default may be left out. */
+export type EnvironmentInput = z.input<typeof environmentSchema>;
+
+export const environmentsSchema = z.record(
+  z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'lower-case letters, digits and -, starting with a letter'),
+  environmentSchema,
+);
