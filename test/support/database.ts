@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import { Client, type QueryResult, type QueryResultRow } from 'pg';
+import { inject } from 'vitest';
+
+export interface TestDatabase {
+  readonly name: string;
+  readonly url: string;
+  /** Runs one statement on a connection of its own and gives its rows. */
+  query<R extends QueryResultRow = QueryResultRow>(sql: string, params?: unknown[]): Promise<R[]>;
+  /** Ends all sessions in it and drops it. */
+  drop(): Promise<void>;
+}
+
+/** Makes an empty database, or a copy of `template`, on the run's server. */
+export async function createDatabase(template?: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await onAdmin(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
+  const url = new URL(inject('adminUrl'));
+  url.pathname = `/${name}`;
+  return {
+    name,
+    url: url.href,
+    query: async <R extends QueryResultRow>(sql: string, params?: unknown[]) =>
+      (await queryOnce<R>(url.href, sql, params)).rows,
+    drop: async () => {
+      await onAdmin(`drop database if exists ${name} with (force)`);
+    },
+  };
+}
+
+/** A connection for a test that holds a lock or a transaction; the test ends it. */
+export async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url, application_name: 'test' });
+  // A test that ends the server or drops the database ends this connection too.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+function onAdmin(sql: string): Promise<QueryResult> {
+  return queryOnce(inject('adminUrl'), sql);
+}
+
+async function queryOnce<R extends QueryResultRow>(
+  url: string,
+  sql: string,
+  params?: unknown[],
+): Promise<QueryResult<R>> {
+  const client = await connect(url);
+  try {
+    return await client.query<R>(sql, params);
+  } finally {
+    await client.end();
+  }
+}
