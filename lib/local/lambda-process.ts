@@ -1,0 +1,90 @@
+/*
+ * One sandbox of the local Lambda: started by lambda-host.ts with the module and the export as arguments, the function's
+ * own environment and nothing else of ours. Loads the handler once, then serves one invocation after the other.
+ */
+import { registerHooks } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { FromSandbox, LambdaErrorPayload, ToSandbox } from './lambda-host.ts';
+
+type Handler = (event: unknown, context: unknown) => unknown;
+
+// Lambda's runtime brings the AWS SDK along, so bundles leave it out. Here it comes from this project.
+registerHooks({
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      if (!/^@(aws-sdk|smithy)\//.test(specifier)) throw error;
+      return next(specifier, { ...context, parentURL: import.meta.url });
+    }
+  },
+});
+
+// The host is gone: so is the sandbox.
+process.on('disconnect', () => process.exit(0));
+
+const [module = '', exported = ''] = process.argv.slice(2);
+const loaded: Promise<Handler | LambdaErrorPayload> = load(module, exported);
+
+process.on('message', (message: ToSandbox) => {
+  void answer(message);
+});
+
+async function answer({ event, context }: ToSandbox): Promise<void> {
+  const handler = await loaded;
+  if (typeof handler !== 'function') {
+    send({ type: 'error', payload: handler });
+    return;
+  }
+  const deadline = context.deadline;
+  const given = {
+    functionName: context.functionName,
+    functionVersion: '$LATEST',
+    memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    invokedFunctionArn: context.invokedFunctionArn,
+    awsRequestId: context.awsRequestId,
+    callbackWaitsForEmptyEventLoop: true,
+    getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
+  };
+  try {
+    const result: unknown = await handler(JSON.parse(event), given);
+    send({ type: 'result', result: JSON.stringify(result) ?? 'null' });
+  } catch (error) {
+    send({ type: 'error', payload: describe(error) });
+  }
+}
+
+async function load(file: string, name: string): Promise<Handler | LambdaErrorPayload> {
+  try {
+    const loadedModule = (await import(pathToFileURL(path.resolve(file)).href)) as Record<string, unknown>;
+    const handler = loadedModule[name];
+    if (typeof handler === 'function') return handler as Handler;
+    return {
+      errorType: 'Runtime.HandlerNotFound',
+      errorMessage: `${path.parse(file).name}.${name} is undefined or not exported`,
+      trace: [],
+    };
+  } catch (error) {
+    const payload = describe(error);
+    // What Lambda's runtime calls these two; whatever else the module throws arrives as it is.
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
+      return { ...payload, errorType: 'Runtime.ImportModuleError', errorMessage: String(error) };
+    }
+    if (error instanceof SyntaxError) {
+      return { ...payload, errorType: 'Runtime.UserCodeSyntaxError', errorMessage: String(error) };
+    }
+    return payload;
+  }
+}
+
+function describe(error: unknown): LambdaErrorPayload {
+  if (!(error instanceof Error)) {
+    return { errorType: typeof error, errorMessage: String(error), trace: [] };
+  }
+  return { errorType: error.name, errorMessage: error.message, trace: (error.stack ?? '').split('\n') };
+}
+
+function send(message: FromSandbox): void {
+  process.send?.(message);
+}

@@ -1,0 +1,235 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { LambdaHost } from '../../lib/local/lambda-host.ts';
+
+const BUNDLE = `
+  import { spawn } from 'node:child_process';
+  import { setTimeout as pause } from 'node:timers/promises';
+  let served = 0;
+  class LockNotAvailable extends Error { name = 'LockNotAvailable'; }
+  export async function handler(event, context) {
+    served += 1;
+    console.log('serving ' + event.what);
+    switch (event.what) {
+      case 'echo': return { event, missing: undefined, at: new Date(0) };
+      case 'nothing': return undefined;
+      case 'served': return { served, pid: process.pid };
+      case 'slow': await pause(event.ms); return process.pid;
+      case 'environment': return { env: process.env, cwd: process.cwd() };
+      case 'context': return { ...context, remaining: context.getRemainingTimeInMillis() };
+      case 'error': throw new LockNotAvailable('the lock was not to be had');
+      case 'text': throw 'just text';
+      case 'exit': process.exit(3);
+      case 'hang': await new Promise(() => setInterval(() => {}, 1000));
+      case 'spawn': return spawn('sleep', ['300'], { stdio: 'ignore' }).pid;
+    }
+  }`;
+
+let folder: string;
+let host: LambdaHost;
+const lines: string[] = [];
+
+async function bundle(name: string, code: string): Promise<string> {
+  const directory = await mkdtemp(path.join(folder, `${name}-`));
+  await writeFile(path.join(directory, 'index.mjs'), code);
+  return directory;
+}
+
+async function hostOf(code: string, timeoutSeconds = 60): Promise<LambdaHost> {
+  host = new LambdaHost({
+    functions: [
+      {
+        name: 'Demo',
+        directory: await bundle('demo', code),
+        handler: 'index.handler',
+        environment: { COLOUR: 'blue' },
+        timeoutSeconds,
+      },
+    ],
+    onLog: (name, line) => lines.push(`${name}: ${line}`),
+  });
+  return host;
+}
+
+async function failureOf(
+  promise: Promise<unknown>,
+): Promise<{ name: string; payload: Record<string, unknown> }> {
+  const error = await promise.then(
+    () => expect.fail('it did not fail'),
+    (thrown: Error) => thrown,
+  );
+  return { name: error.name, payload: JSON.parse(error.message) };
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+afterEach(() => host?.close());
+
+describe('an invocation', () => {
+  test('passes event and result through JSON', async () => {
+    await hostOf(BUNDLE);
+    const answer = await host.invoke('Demo', { what: 'echo', gone: undefined, when: new Date(0) });
+    expect(answer).toEqual({
+      event: { what: 'echo', when: '1970-01-01T00:00:00.000Z' },
+      at: '1970-01-01T00:00:00.000Z',
+    });
+    expect(await host.invoke('Demo', { what: 'nothing' })).toBeNull();
+  });
+
+  test('sees the environment of the function, as in Lambda, and nothing of ours', async () => {
+    process.env.SECRET_OF_THE_TEST = 'do not pass on';
+    await hostOf(BUNDLE);
+    const answer = (await host.invoke('Demo', { what: 'environment' })) as {
+      env: Record<string, string>;
+      cwd: string;
+    };
+    expect(answer.env).toMatchObject({ COLOUR: 'blue', AWS_LAMBDA_FUNCTION_NAME: 'Demo', TZ: 'UTC' });
+    expect(answer.env).not.toHaveProperty('SECRET_OF_THE_TEST');
+    expect(answer.env.LAMBDA_TASK_ROOT).toBe(answer.cwd);
+  });
+
+  test('has a context with the time that is left', async () => {
+    await hostOf(BUNDLE, 30);
+    const context = (await host.invoke('Demo', { what: 'context' })) as Record<string, unknown>;
+    expect(context.functionName).toBe('Demo');
+    expect(context.invokedFunctionArn).toBe('arn:aws:lambda:eu-west-1:000000000000:function:Demo');
+    expect(context.awsRequestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(context.remaining).toBeGreaterThan(0);
+    expect(context.remaining).toBeLessThanOrEqual(30_000);
+  });
+
+  test('hands on what the function logs', async () => {
+    await hostOf(BUNDLE);
+    await host.invoke('Demo', { what: 'nothing' });
+    await expect.poll(() => lines).toContain('Demo: serving nothing');
+    expect(host.invocations).toMatchObject([{ function: 'Demo' }]);
+  });
+});
+
+describe('sandboxes', () => {
+  test('stay warm and are used again', async () => {
+    await hostOf(BUNDLE);
+    const first = (await host.invoke('Demo', { what: 'served' })) as { pid: number };
+    expect(await host.invoke('Demo', { what: 'served' })).toEqual({ served: 2, pid: first.pid });
+  });
+
+  test('are as many as there are invocations at a time', async () => {
+    await hostOf(BUNDLE);
+    const pids = await Promise.all([1, 2, 3].map(() => host.invoke('Demo', { what: 'slow', ms: 500 })));
+    expect(new Set(pids).size).toBe(3);
+  });
+
+  test('are gone, with the processes they started, when the host is closed', async () => {
+    await hostOf(BUNDLE);
+    const { pid } = (await host.invoke('Demo', { what: 'served' })) as { pid: number };
+    const child = (await host.invoke('Demo', { what: 'spawn' })) as number;
+    await host.close();
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    await expect.poll(() => isRunning(child)).toBe(false);
+  });
+});
+
+describe('an error', () => {
+  test('of the handler arrives with its name and Lambda’s answer', async () => {
+    await hostOf(BUNDLE);
+    const { name, payload } = await failureOf(host.invoke('Demo', { what: 'error' }));
+    expect(name).toBe('LockNotAvailable');
+    expect(payload).toMatchObject({
+      errorType: 'LockNotAvailable',
+      errorMessage: 'the lock was not to be had',
+      trace: [
+        expect.stringContaining('the lock was not to be had'),
+        expect.stringContaining('at '),
+        expect.anything(),
+      ],
+    });
+  });
+
+  test('that is no Error is told by its type', async () => {
+    await hostOf(BUNDLE);
+    const { name, payload } = await failureOf(host.invoke('Demo', { what: 'text' }));
+    expect(name).toBe('string');
+    expect(payload.errorMessage).toBe('just text');
+  });
+
+  test('leaves the sandbox warm', async () => {
+    await hostOf(BUNDLE);
+    const before = await host.invoke('Demo', { what: 'served' });
+    await failureOf(host.invoke('Demo', { what: 'error' }));
+    expect(await host.invoke('Demo', { what: 'served' })).toEqual({ ...(before as object), served: 3 });
+  });
+
+  test('is Runtime.ExitError when the process exits', async () => {
+    await hostOf(BUNDLE);
+    const { name, payload } = await failureOf(host.invoke('Demo', { what: 'exit' }));
+    expect(name).toBe('Runtime.ExitError');
+    expect(payload.errorMessage).toMatch(/^RequestId: \S+ Error: Runtime exited with error: exit status 3$/);
+    expect(await host.invoke('Demo', { what: 'served' })).toMatchObject({ served: 1 });
+  });
+
+  test('is Runtime.ExitError when the sandbox is killed', async () => {
+    await hostOf(BUNDLE);
+    await host.invoke('Demo', { what: 'nothing' });
+    const failure = failureOf(host.invoke('Demo', { what: 'hang' }));
+    host.kill('Demo');
+    expect((await failure).payload.errorMessage).toContain('Runtime exited with error: signal: killed');
+    expect(await host.invoke('Demo', { what: 'served' })).toMatchObject({ served: 1 });
+  });
+
+  test('is Sandbox.Timedout when the function takes longer than its timeout', async () => {
+    await hostOf(BUNDLE, 2);
+    const { name, payload } = await failureOf(host.invoke('Demo', { what: 'hang' }));
+    expect(name).toBe('Sandbox.Timedout');
+    expect(payload.errorMessage).toMatch(/^RequestId: \S+ Error: Task timed out after 2\.00 seconds$/);
+  });
+
+  test('is Runtime.ImportModuleError when a module is missing', async () => {
+    await hostOf(`import 'not-in-the-bundle'; export const handler = () => 1;`);
+    const { name, payload } = await failureOf(host.invoke('Demo', {}));
+    expect(name).toBe('Runtime.ImportModuleError');
+    expect(payload.errorMessage).toContain('not-in-the-bundle');
+  });
+
+  test('is Runtime.HandlerNotFound when the module has no such export', async () => {
+    await hostOf('export const other = () => 1;');
+    const { name } = await failureOf(host.invoke('Demo', {}));
+    expect(name).toBe('Runtime.HandlerNotFound');
+  });
+
+  test('of loading arrives as the module threw it', async () => {
+    await hostOf(`throw new RangeError('no environment');`);
+    const { name, payload } = await failureOf(host.invoke('Demo', {}));
+    expect(name).toBe('RangeError');
+    expect(payload.errorMessage).toBe('no environment');
+  });
+
+  test('names the functions there are when one is unknown', async () => {
+    await hostOf(BUNDLE);
+    await expect(host.invoke('Other', {})).rejects.toThrow(
+      'There is no function "Other" here. Functions: Demo.',
+    );
+  });
+});
+
+test('a bundle finds the AWS SDK as in Lambda', async () => {
+  await hostOf(`
+    import { SFNClient } from '@aws-sdk/client-sfn';
+    export const handler = () => SFNClient.name;`);
+  expect(await host.invoke('Demo', {})).toBe('SFNClient');
+});
+
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  // Where nobody reaps orphans a dead one keeps its number.
+  const { readFile } = await import('node:fs/promises');
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return !/\) Z /.test(stat);
+}
