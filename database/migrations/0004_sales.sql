@@ -1,0 +1,18 @@
+create table companies (
+  id bigint generated always as identity primary key,
+  tenant_id bigint not null references tenants (id),
+  name text not null,
+  industry text not null,
+  created_at timestamptz not null default now()
+);
+
+create table deals (
+  id bigint generated always as identity primary key,
+  tenant_id bigint not null references tenants (id),
+  company_id bigint not null references companies (id),
+  assigned_to bigint not null references users (id),
+  title text not null,
+  status text not null default 'open' check (status in ('open', 'won', 'lost')),
+  amount numeric(12, 2) not null,
+  created_at timestamptz not null default now()
+);

@@ -1,0 +1,7 @@
+-- A tenant's latest audited actions.
+-- $1: 140
+select actor, action, created_at
+from audit_logs
+where tenant_id = $1
+order by created_at desc
+limit 100;

@@ -1,0 +1,6 @@
+-- The company list of a tenant.
+-- $1: 17
+select id, name, industry
+from companies
+where tenant_id = $1
+order by name;

@@ -1,0 +1,6 @@
+-- Usage analytics: a filter on the project alone, which the composite index serves too.
+-- $1: 45
+select status, count(*) as customers, avg(health_score) as health_score
+from customers
+where project_id = $1
+group by status;

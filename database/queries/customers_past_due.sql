@@ -1,0 +1,6 @@
+-- A tenant's customers who owe a payment.
+-- $1: 17
+select id, name, monthly_amount
+from customers
+where tenant_id = $1 and status = 'past_due'
+order by monthly_amount desc;

@@ -1,0 +1,6 @@
+-- The integrations that a tenant has set up.
+-- $1: 17
+select id, provider, created_at
+from integration_credentials
+where tenant_id = $1
+order by provider;

@@ -1,0 +1,6 @@
+-- The backfill worker's next batch.
+select id, tenant_id
+from leads
+where not call_history_backfilled
+order by id
+limit 500;

@@ -1,0 +1,5 @@
+-- Signing in: whoever has this address, however it is written.
+-- $1: user3@tenant-17.example
+select id, tenant_id, role, password_hash
+from users
+where lower(email) = lower($1);

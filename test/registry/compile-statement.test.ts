@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+
+async function compiled(sql: string, name = 'idx_a') {
+  const [index] = await compileRegistry([{ name, sql, description: 'For a test' }], 'indexes.ts');
+  return index;
+}
+
+const START = 'create index concurrently if not exists idx_a on';
+
+describe('the compiled form of a statement', () => {
+  test('holds table, definition and defaults of a plain index', async () => {
+    expect(await compiled(`${START} deals using btree (tenant_id, created_at desc)`)).toEqual({
+      name: 'idx_a',
+      schema: 'public',
+      table: 'deals',
+      unique: false,
+      definition: 'USING btree (tenant_id, created_at desc)',
+      partial: false,
+      expression: false,
+      critical: false,
+      description: 'For a test',
+      serves: [],
+      onDrift: 'report',
+    });
+  });
+
+  test('keeps what an entry says of critical, serves and onDrift, and the order of the entries', async () => {
+    const entries = ['idx_b', 'idx_a'].map((name) => ({
+      name,
+      sql: `create index concurrently if not exists ${name} on t (a)`,
+      description: 'For a test',
+      critical: true,
+      serves: ['dashboard'],
+      onDrift: 'rebuild',
+    }));
+    const registry = await compileRegistry(entries, 'indexes.ts');
+    expect(registry.map((index) => index.name)).toEqual(['idx_b', 'idx_a']);
+    expect(registry[0]).toMatchObject({ critical: true, serves: ['dashboard'], onDrift: 'rebuild' });
+  });
+
+  test('names btree where the statement has no USING', async () => {
+    expect(await compiled(`${START} t (a)`)).toMatchObject({ definition: 'USING btree (a)' });
+  });
+
+  test('knows unique, partial and expression indexes', async () => {
+    const sql = 'create unique index concurrently if not exists idx_a on users (lower(email)) where active';
+    expect(await compiled(sql)).toMatchObject({
+      unique: true,
+      partial: true,
+      expression: true,
+      definition: 'USING btree (lower(email)) where active',
+    });
+  });
+
+  test('keeps INCLUDE, WITH, NULLS NOT DISTINCT and TABLESPACE in the definition', async () => {
+    const rest = '(a) include (b, c) nulls not distinct with (fillfactor = 70) tablespace fast where a > 0';
+    const sql = `create unique index concurrently if not exists idx_a on t using btree ${rest}`;
+    expect(await compiled(sql)).toMatchObject({ definition: `USING btree ${rest}`, expression: false });
+  });
+
+  test('reads schema and table as PostgreSQL does: folded, or kept where quoted', async () => {
+    expect(await compiled(`${START} CRM.Deals (a)`)).toMatchObject({ schema: 'crm', table: 'deals' });
+    expect(await compiled(`${START} "CRM"."My ""Deals""" (a)`)).toMatchObject({
+      schema: 'CRM',
+      table: 'My "Deals"',
+    });
+  });
+
+  test('takes the method of the statement, not the word in a comment or a quoted name', async () => {
+    const sql = `${START} "using" -- using hash\n USING /* a ( b */ gin (tags)`;
+    expect(await compiled(sql)).toMatchObject({ table: 'using', definition: 'USING gin (tags)' });
+  });
+
+  test('leaves out semicolons and comments, but not what looks like them inside of text', async () => {
+    const sql = `${START} t (a /* first */, b) -- columns\n where note <> '; -- é' ; -- the end\n;`;
+    expect(await compiled(sql)).toMatchObject({ definition: "USING btree (a , b) where note <> '; -- é'" });
+  });
+
+  test('takes a name of 63 bytes', async () => {
+    for (const name of ['a'.repeat(63), `${'é'.repeat(31)}a`]) {
+      const index = await compiled(`create index concurrently if not exists ${name} on t (a)`, name);
+      expect(index?.name).toBe(name);
+    }
+  });
+
+  test('gives back any name that is quoted in the statement', async () => {
+    const names = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((name) => Buffer.byteLength(name) <= 63 && name.isWellFormed() && name.trim() !== '');
+    await fc.assert(
+      fc.asyncProperty(names, names, async (name, table) => {
+        const quote = (text: string) => `"${text.replaceAll('"', '""')}"`;
+        const sql = `create index concurrently if not exists ${quote(name)} on ${quote(table)} (${quote(table)})`;
+        expect(await compiled(sql, name)).toMatchObject({
+          name,
+          table,
+          definition: `USING btree (${quote(table)})`,
+        });
+      }),
+    );
+  });
+
+  test('gives a definition that compiles to itself', async () => {
+    const part = fc.constantFrom('a', '"B c"', 'lower(d)', "(e || ';')", 'f /* x */ desc', '-- y\ng', '"é"');
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { minLength: 1 }), fc.boolean(), async (columns, partial) => {
+        const rest = `(${columns.join(', ')})${partial ? " where h = 'using'" : ''}`;
+        const first = await compiled(`${START} t ${rest};`);
+        const second = await compiled(`${START} t ${first?.definition}`);
+        expect(second).toEqual(first);
+      }),
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jsonErrorPosition } from '../../lib/registry/json-error-position.ts';
+import { loadRegistry } from '../../lib/registry/load-registry.ts';
+import { RegistryError } from '../../lib/registry/registry-error.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'registry-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function written(name: string, text: string): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, text);
+  return file;
+}
+
+function listOf(name: string): string {
+  const sql = `create index concurrently if not exists ${name} on t (a)`;
+  return JSON.stringify([{ name, sql, description: 'For a test' }]);
+}
+
+async function refusalOf(file: string): Promise<string> {
+  const error: unknown = await loadRegistry(file).catch((thrown: unknown) => thrown);
+  if (!(error instanceof RegistryError)) throw new Error(`Not refused: ${String(error)}`);
+  expect(error.message).toContain(file);
+  return error.message;
+}
+
+test('a registry is read from JSON, with or without a byte order mark', async () => {
+  expect(await loadRegistry(await written('a.json', listOf('idx_a')))).toMatchObject([{ name: 'idx_a' }]);
+  const marked = await written('b.json', `\ufeff${listOf('idx_b')}`);
+  expect(await loadRegistry(marked)).toMatchObject([{ name: 'idx_b' }]);
+});
+
+test.each(['.ts', '.js', '.mjs'])('a registry is read from the default export of a %s file', async (end) => {
+  const types = end === '.ts' ? ' as readonly object[]' : '';
+  const file = await written(`registry${end}`, `export default ${listOf('idx_a')}${types};`);
+  expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_a', table: 't' }]);
+});
+
+test('a module that has changed is read again', async () => {
+  const file = await written('changing.ts', `export default ${listOf('idx_a')};`);
+  await loadRegistry(file);
+  await written('changing.ts', `export default ${listOf('idx_b')};`);
+  expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_b' }]);
+});
+
+test('a file that is not there is refused with the place looked at', async () => {
+  expect(await refusalOf(join(folder, 'none.json'))).toMatch(
+    /there is no such file \(looked for .*none\.json/,
+  );
+  expect(await refusalOf(join(folder, 'none.ts'))).toContain('there is no such file');
+});
+
+test('a folder is refused with the reason', async () => {
+  const path = join(folder, 'folder.json');
+  await mkdir(path);
+  expect(await refusalOf(path)).toContain('it cannot be read: EISDIR');
+});
+
+test('another extension is refused with the valid ones', async () => {
+  expect(await refusalOf(await written('a.yaml', ''))).toContain('.ts, .js, .mjs or .json, not .yaml');
+  expect(await refusalOf(await written('plain', ''))).toContain('not one without any');
+});
+
+test('malformed JSON is refused with line and column', async () => {
+  const file = await written('bad.json', '[\n  { "name": "idx_a", }\n]');
+  expect(await refusalOf(file)).toContain('it is not valid JSON at line 2, column 22');
+});
+
+test('a module that cannot be imported is refused with the reason', async () => {
+  expect(await refusalOf(await written('throws.ts', 'throw new Error("no such luck");'))).toContain(
+    'it cannot be imported: no such luck',
+  );
+  expect(await refusalOf(await written('syntax.ts', 'export default ['))).toContain('it cannot be imported');
+});
+
+test('a module without a default export is refused', async () => {
+  const file = await written('named.ts', `export const indexes = ${listOf('idx_a')};`);
+  expect(await refusalOf(file)).toContain('it has no default export; write export default defineIndexes');
+});
+
+test('an entry that is wrong is told with the file', async () => {
+  const file = await written('wrong.json', '[{"name": "idx_a"}]');
+  expect(await refusalOf(file)).toContain(`${file}: entry 1 "idx_a": sql: it must be one CREATE INDEX`);
+});
+
+test('a place of error is found for exactly the texts that JSON.parse refuses', () => {
+  const damaged = fc
+    .tuple(
+      fc.json(),
+      fc.nat(),
+      fc.constantFrom('', ',', '}', ']', '"', '\\', '\n', '0', '-', 'e', 'tru', '\0'),
+    )
+    .map(([text, at, insert]) => {
+      const place = at % (text.length + 1);
+      return text.slice(0, place) + insert + text.slice(place + (insert === '' ? 1 : 0));
+    });
+  fc.assert(
+    fc.property(damaged, (text) => {
+      let refused = false;
+      try {
+        JSON.parse(text);
+      } catch {
+        refused = true;
+      }
+      expect(jsonErrorPosition(text) !== null).toBe(refused);
+    }),
+    { numRuns: 2000 },
+  );
+});
