@@ -5,7 +5,7 @@
 export interface IndexEntry {
   /**
    * Name of the index as the catalog has it: unquoted, at most 63 bytes, unique within the schema of its table.
-   * Executions ask for an index by this name.
+   * Executions ask for an index by this name, with `SCHEMA.` before it where the schema is not `public`.
    */
   readonly name: string;
   /**
