@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MODES } from './input.ts';
-import { indexStatusSchema } from './report.ts';
+import { indexStatusSchema, reportSchema } from './report.ts';
 
 /*
  * Everything that passes between the states of the four machines. The definitions in lib/workflow read these fields by
@@ -17,7 +17,7 @@ export const executionSchema = z.object({
 export type Execution = z.infer<typeof executionSchema>;
 
 /** What Step Functions puts where a Catch says: nobody parses `Cause` to decide, it is only shown. */
-export const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.string().optional() });
+export const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.string().nullish() });
 export type CaughtError = z.infer<typeof caughtErrorSchema>;
 
 // Preflight
@@ -146,20 +146,29 @@ export const startOutputSchema = z.object({ services: z.array(startedServiceSche
 // Report
 
 /** All that `deploy` has gathered when it comes to its report; whatever was not reached is absent. */
-export const reportEventSchema = z.object({
-  execution: executionSchema,
-  state: z.object({
-    deploy: z.string().optional(),
-    mode: z.enum(MODES).optional(),
-    decision: z.enum(DECISIONS).optional(),
-    refusal: z.string().nullable().optional(),
-    indexes: z.array(z.string()).optional(),
-    preflightFailure: caughtErrorSchema.optional(),
-    window: z.object({ output: windowOutputSchema }).optional(),
-    windowFailure: caughtErrorSchema.optional(),
-    start: z.object({ output: startOutputSchema }).optional(),
-    startFailure: caughtErrorSchema.optional(),
-    buildsFailure: caughtErrorSchema.optional(),
-  }),
+export const reportStateSchema = z.object({
+  deploy: z.string().optional(),
+  mode: z.enum(MODES).optional(),
+  decision: z.enum(DECISIONS).optional(),
+  refusal: z.string().nullable().optional(),
+  indexes: z.array(z.string()).optional(),
+  preflightFailure: caughtErrorSchema.optional(),
+  window: z.object({ output: windowOutputSchema }).optional(),
+  windowFailure: caughtErrorSchema.optional(),
+  start: z.object({ output: startOutputSchema }).optional(),
+  startFailure: caughtErrorSchema.optional(),
+  buildsFailure: caughtErrorSchema.optional(),
 });
+export type ReportState = z.infer<typeof reportStateSchema>;
+
+export const reportEventSchema = z.object({ execution: executionSchema, state: reportStateSchema });
 export type ReportEvent = z.infer<typeof reportEventSchema>;
+
+export const reportResultSchema = z.object({
+  report: reportSchema,
+  status: z.enum(['succeeded', 'failed']),
+  /** The cause that the execution fails with; empty: it succeeded. */
+  failure: z.string(),
+  alert: z.object({ needed: z.boolean(), subject: z.string(), message: z.string() }),
+});
+export type ReportResult = z.infer<typeof reportResultSchema>;

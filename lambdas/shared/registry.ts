@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { BadInput } from './errors.ts';
+import { listed } from './input.ts';
 
 /**
  * One index of the registry as `lib/registry` compiles it at synth and as the functions read it.
@@ -36,3 +38,23 @@ export const REGISTRY_FILE = 'registry.json';
 
 /** The folder, beside a function's code, that holds the migrations. */
 export const MIGRATIONS_FOLDER = 'migrations';
+
+/** How executions, lanes and messages call an index: its name, with the schema before it where that is not `public`. */
+export function indexId(index: { schema: string; name: string }): string {
+  return index.schema === 'public' ? index.name : `${index.schema}.${index.name}`;
+}
+
+/** How messages call the table of an index, in the same manner. */
+export function tableId(index: { schema: string; table: string }): string {
+  return indexId({ schema: index.schema, name: index.table });
+}
+
+/**
+ * The entry of an index, by its id.
+ * @throws BadInput listing the ids that there are.
+ */
+export function findIndex(registry: CompiledRegistry, id: string): CompiledIndex {
+  const found = registry.find((index) => indexId(index) === id);
+  if (found !== undefined) return found;
+  throw new BadInput(`Index "${id}" is not in the registry. Valid names: ${listed(registry.map(indexId))}.`);
+}

@@ -1,0 +1,22 @@
+import { resolve } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { parseEnvironments } from '../lib/config/load-environments.ts';
+import { DeployStepStack } from '../lib/deploy-step-stack.ts';
+import { loadRegistry } from '../lib/registry/load-registry.ts';
+
+const projectRoot = resolve(import.meta.dirname, '..');
+const app = new App();
+
+for (const [environmentName, environment] of Object.entries(
+  parseEnvironments(app.node.tryGetContext('environments')),
+)) {
+  new DeployStepStack(app, `pg-deploy-step-${environmentName}`, {
+    environmentName,
+    environment,
+    registry: await loadRegistry(resolve(projectRoot, environment.indexes)),
+    projectRoot,
+    description: `pg-deploy-step: migrations and index builds for ${environmentName}`,
+    env: { account: environment.account, region: environment.region },
+    tags: { 'pg-deploy-step': environmentName },
+  });
+}

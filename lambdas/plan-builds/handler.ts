@@ -1,0 +1,13 @@
+import { databaseOf } from '../postgres/client.ts';
+import { databaseEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { createLogger } from '../shared/logger.ts';
+import { type PlanBuildsResult, planBuildsEventSchema } from '../shared/payloads.ts';
+import { readRegistry } from '../shared/registry-file.ts';
+import { planBuilds } from './plan-builds.ts';
+
+const database = databaseOf(readEnvironment(databaseEnvironmentSchema));
+const log = createLogger('plan-builds');
+const registry = readRegistry(import.meta.dirname);
+
+export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
+  await planBuilds(planBuildsEventSchema.parse(event), { registry, database, log });

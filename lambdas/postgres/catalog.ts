@@ -1,0 +1,81 @@
+import type { CompiledIndex } from '../shared/registry.ts';
+import type { Client } from './client.ts';
+
+/** What the catalog says of the name of a registry entry. */
+export interface CatalogEntry {
+  schema: string;
+  name: string;
+  /** What has the name: an index, or another kind of relation that is in the way. */
+  kind: 'index' | 'other';
+  /** Table that the index is on. Null: not an index. */
+  table: string | null;
+  valid: boolean;
+  /** pg_relation_size, in bytes. */
+  bytes: number;
+}
+
+/** Looks up registry entries by schema and name. What is not there is not in the answer. */
+export async function readCatalog(
+  client: Client,
+  indexes: readonly CompiledIndex[],
+): Promise<CatalogEntry[]> {
+  const { rows } = await client.query<CatalogEntry>(
+    `select wanted.schema,
+            wanted.name,
+            case when i.indexrelid is null then 'other' else 'index' end as kind,
+            t.relname as "table",
+            coalesce(i.indisvalid, false) as valid,
+            pg_relation_size(c.oid)::float8 as bytes
+       from unnest($1::text[], $2::text[]) as wanted (schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+       left join pg_index i on i.indexrelid = c.oid
+       left join pg_class t on t.oid = i.indrelid`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.name)],
+  );
+  return rows;
+}
+
+/** The catalog's entry of one index. Undefined: no relation has the name. */
+export async function readCatalogEntry(
+  client: Client,
+  index: CompiledIndex,
+): Promise<CatalogEntry | undefined> {
+  return (await readCatalog(client, [index]))[0];
+}
+
+/** Key of an index in a Map. */
+export function indexKey(index: { schema: string; name: string }): string {
+  return JSON.stringify([index.schema, index.name]);
+}
+
+/** Sizes of tables in bytes, by `indexKey` of schema and table. A table that is not there is not in the answer. */
+export async function readTableSizes(
+  client: Client,
+  indexes: readonly CompiledIndex[],
+): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ schema: string; name: string; bytes: number }>(
+    `select distinct wanted.schema, wanted.name, pg_table_size(c.oid)::float8 as bytes
+       from unnest($1::text[], $2::text[]) as wanted (schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
+  );
+  return new Map(rows.map((row) => [indexKey(row), row.bytes]));
+}
+
+/** The relation's kind as pg_class has it ('r', 'm', 'p', …). Undefined: there is none of that name. */
+export async function readRelationKind(
+  client: Client,
+  schema: string,
+  name: string,
+): Promise<string | undefined> {
+  const { rows } = await client.query<{ relkind: string }>(
+    `select c.relkind::text as relkind
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2`,
+    [schema, name],
+  );
+  return rows[0]?.relkind;
+}

@@ -1,0 +1,83 @@
+import pg from 'pg';
+import {
+  BuildFailed,
+  ConnectionLost,
+  Deadlock,
+  type DeployStepError,
+  DeployStepError as DeployStepErrorBase,
+  LockNotAvailable,
+  messageOf,
+} from '../shared/errors.ts';
+
+/*
+ * Every SQLSTATE that this product tells apart, by PostgreSQL's own condition names
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+export const LOCK_NOT_AVAILABLE = '55P03';
+export const DEADLOCK_DETECTED = '40P01';
+export const QUERY_CANCELED = '57014';
+export const ADMIN_SHUTDOWN = '57P01';
+export const CRASH_SHUTDOWN = '57P02';
+export const CANNOT_CONNECT_NOW = '57P03';
+export const TOO_MANY_CONNECTIONS = '53300';
+export const INVALID_PASSWORD = '28P01';
+export const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_OBJECT = '42704';
+export const INVALID_SCHEMA_NAME = '3F000';
+export const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Class 08: connection exceptions. */
+const CONNECTION_EXCEPTION = /^08/;
+
+const RECONNECTABLE = new Set([ADMIN_SHUTDOWN, CRASH_SHUTDOWN, CANNOT_CONNECT_NOW, TOO_MANY_CONNECTIONS]);
+
+const SOCKET_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** PostgreSQL's code of an error. Undefined: the error is not the server's. */
+export function sqlstateOf(error: unknown): string | undefined {
+  if (error instanceof pg.DatabaseError) return error.code;
+  return error instanceof DeployStepErrorBase ? error.sqlstate : undefined;
+}
+
+/** Whether the server or the way to it is gone, so that another attempt on a new connection may succeed. */
+export function isConnectionError(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error);
+  if (sqlstate !== undefined) return RECONNECTABLE.has(sqlstate) || CONNECTION_EXCEPTION.test(sqlstate);
+  if (error instanceof AggregateError) return error.errors.some(isConnectionError);
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && typeof error.code === 'string') return SOCKET_ERRORS.has(error.code);
+  // node-postgres gives these two no code (Client._handleErrorWhileConnecting, Client.query after the end).
+  return (
+    error.message.startsWith('Connection terminated') ||
+    error.message.includes('Client has encountered a connection error')
+  );
+}
+
+/** Turns what a statement threw into the error that the definition's Retry fields know. */
+export function toDeployStepError(error: unknown, doing: string): DeployStepError {
+  if (error instanceof DeployStepErrorBase) return error;
+  const details = { sqlstate: sqlstateOf(error), cause: error };
+  const message = `${doing}: ${describeDatabaseError(error)}`;
+  if (isConnectionError(error)) return new ConnectionLost(message, details);
+  if (details.sqlstate === LOCK_NOT_AVAILABLE) return new LockNotAvailable(message, details);
+  if (details.sqlstate === DEADLOCK_DETECTED) return new Deadlock(message, details);
+  return new BuildFailed(message, details);
+}
+
+/** The server's message with detail and hint, and nothing that could hold a connection's password. */
+export function describeDatabaseError(error: unknown): string {
+  if (!(error instanceof pg.DatabaseError)) return messageOf(error);
+  const parts = [error.message];
+  if (error.detail) parts.push(`Detail: ${error.detail}`);
+  if (error.hint) parts.push(`Hint: ${error.hint}`);
+  return error.code === undefined ? parts.join(' ') : `${parts.join(' ')} (SQLSTATE ${error.code})`;
+}

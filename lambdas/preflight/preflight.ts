@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { indexKey, readCatalog } from '../postgres/catalog.ts';
+import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { pendingMigrations } from '../postgres/migrations.ts';
+import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
+import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
+import type { Log } from '../shared/logger.ts';
+import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
+import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+
+export interface PreflightIo {
+  registry: CompiledRegistry;
+  database: Database;
+  /** Folder with the SQL files. Null: this environment runs no migrations. */
+  migrationsDirectory: string | null;
+  /** Pauses before another try to connect, in milliseconds: services still run, so there is time. */
+  connectPauses: readonly number[];
+  log: Log;
+}
+
+/** Pauses on Lambda: a network interface that was idle for weeks takes some seconds to come back. */
+export const CONNECT_PAUSES_MS = [500, 2_000];
+
+/**
+ * Decides, before anything is stopped, whether there is something to do and whether it may be done. A refusal is an
+ * answer, not an error.
+ */
+export async function preflight(event: PreflightEvent, io: PreflightIo): Promise<PreflightResult> {
+  const common = { deploy: event.execution.name, startedAt: event.execution.startedAt };
+  let input: ExecutionInput;
+  try {
+    input = parseExecutionInput(event.input, io.registry.map(indexId));
+  } catch (error) {
+    if (!(error instanceof BadInput)) throw error;
+    return { ...common, mode: 'deploy', decision: 'refused', refusal: error.message, indexes: [] };
+  }
+  const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes };
+  // Services must come back also when the database is the very thing that is down.
+  if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
+  try {
+    const decision = await withPatience(io, async () => await decide(input, io));
+    io.log.info('Preflight.', { decision, mode: input.mode });
+    return { ...answer, decision };
+  } catch (error) {
+    io.log.error('Refused.', { reason: messageOf(error) });
+    return { ...answer, decision: 'refused', refusal: messageOf(error) };
+  }
+}
+
+async function decide(input: ExecutionInput, io: PreflightIo): Promise<PreflightResult['decision']> {
+  return await withClient(io.database, 'preflight', async (client) => {
+    if (input.mode === 'plan') return 'plan';
+    const indexesPending = await anyIndexMissing(client, askedFor(input, io.registry));
+    if (input.mode === 'indexes') return indexesPending ? 'indexes' : 'nothing';
+    const migrationsPending =
+      io.migrationsDirectory !== null && (await pendingMigrations(client, io.migrationsDirectory)).length > 0;
+    return indexesPending || migrationsPending || input.force ? 'deploy' : 'nothing';
+  });
+}
+
+function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {
+  return input.indexes.length === 0
+    ? registry
+    : registry.filter((index) => input.indexes.includes(indexId(index)));
+}
+
+async function anyIndexMissing(client: Client, indexes: readonly CompiledIndex[]): Promise<boolean> {
+  const valid = new Set((await readCatalog(client, indexes)).filter((entry) => entry.valid).map(indexKey));
+  return indexes.some((index) => !valid.has(indexKey(index)));
+}
+
+async function withPatience<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
+  for (const pause of io.connectPauses) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      io.log.warn('The database cannot be reached yet.', { reason: error.message });
+      await sleep(pause);
+    }
+  }
+  return await attempt();
+}

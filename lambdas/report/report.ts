@@ -1,0 +1,108 @@
+import { type Database, withClient } from '../postgres/client.ts';
+import { pendingMigrations } from '../postgres/migrations.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { Log } from '../shared/logger.ts';
+import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
+import type { CompiledRegistry } from '../shared/registry.ts';
+import type { IndexReport, Report } from '../shared/report.ts';
+import { type AlertContext, alertOf } from './alert.ts';
+import { failureOf } from './failure.ts';
+import { fitting, readIndexReports, totalsOf } from './index-report.ts';
+import { downtimeOf, serviceReports } from './service-report.ts';
+
+export interface ReportIo {
+  registry: CompiledRegistry;
+  database: Database;
+  /** Null: this environment runs no migrations. */
+  migrationsDirectory: string | null;
+  /** Names of the configured services. */
+  services: readonly string[];
+  context: AlertContext;
+  /** ISO 8601. */
+  now: () => string;
+  log: Log;
+}
+
+interface DatabaseFacts {
+  indexes: IndexReport[];
+  pendingMigrations: string[];
+  unreadable: string | null;
+}
+
+/** Sums a deploy up. It always comes to an answer: what cannot be read is said to be unreadable. */
+export async function report(event: ReportEvent, io: ReportIo): Promise<ReportResult> {
+  const { state, execution } = event;
+  const facts = await readFacts(event, io);
+  const services = serviceReports(state, io.services);
+  const totals = totalsOf(facts.indexes);
+  const failure = failureOf(state, facts.indexes, services);
+  const shown = fitting(facts.indexes);
+  const result: Report = {
+    deploy: state.deploy ?? execution.name,
+    mode: state.mode ?? 'deploy',
+    status: failure === null ? 'succeeded' : 'failed',
+    startedAt: execution.startedAt,
+    finishedAt: io.now(),
+    services,
+    downtimeMs: downtimeOf(services),
+    migrations: {
+      applied: state.window?.output.migrations?.applied ?? [],
+      pending: facts.pendingMigrations,
+    },
+    indexes: shown.indexes,
+    indexesOmitted: shown.omitted,
+    totals,
+    failure,
+    warnings: warningsOf(event, facts),
+  };
+  io.log.info('Summary.', { status: result.status, failure, ...totals });
+  const alert = alertOf(result, io.context);
+  return {
+    report: result,
+    status: result.status,
+    failure: failure ?? '',
+    alert: alert === undefined ? { needed: false, subject: '', message: '' } : { needed: true, ...alert },
+  };
+}
+
+async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
+  const { state, execution } = event;
+  // Nothing was looked at, so there is nothing to say of the indexes; and the database may be what is down.
+  if (state.decision === 'refused' || state.decision === 'start-services') {
+    return { indexes: [], pendingMigrations: [], unreadable: null };
+  }
+  try {
+    return await withClient(io.database, 'report', async (client) => ({
+      indexes: await readIndexReports(
+        client,
+        state.deploy ?? execution.name,
+        io.registry,
+        state.indexes ?? [],
+      ),
+      pendingMigrations:
+        io.migrationsDirectory === null ? [] : await pendingMigrations(client, io.migrationsDirectory),
+      unreadable: null,
+    }));
+  } catch (error) {
+    return { indexes: [], pendingMigrations: [], unreadable: messageOf(error) };
+  }
+}
+
+function warningsOf(event: ReportEvent, facts: DatabaseFacts): string[] {
+  const warnings: string[] = [];
+  if (facts.unreadable !== null) {
+    warnings.push(`The state of the indexes could not be read: ${facts.unreadable}`);
+  }
+  if (event.state.decision === 'nothing') {
+    warnings.push(
+      'Nothing to do: no migration is pending and every index asked for is valid. Services were not stopped.',
+    );
+  }
+  const lost = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
+  if (lost.length > 0) {
+    warnings.push(
+      `Not built, and the deploy went on without: ${lost.map((index) => index.name).join(', ')}.`,
+    );
+  }
+  return warnings;
+}

@@ -1,0 +1,19 @@
+import { join } from 'node:path';
+import { databaseOf } from '../postgres/client.ts';
+import { migrationsEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { createLogger } from '../shared/logger.ts';
+import type { RunMigrationsResult } from '../shared/payloads.ts';
+import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
+import { runMigrations } from './run-migrations.ts';
+
+const environment = readEnvironment(migrationsEnvironmentSchema);
+const database = databaseOf(environment);
+const log = createLogger('run-migrations');
+
+export const handler = async (): Promise<RunMigrationsResult> =>
+  await runMigrations({
+    database,
+    directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
+    lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
+    log,
+  });

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/*
+ * The environment variables of each function. One schema serves both sides: `lib/functions` types what it sets by it and
+ * the function checks what it got, so that a forgotten variable is a compile error.
+ */
+
+const databaseVariables = {
+  /** Secrets Manager secret in the form that RDS writes. One of this and DATABASE_URL is set. */
+  DATABASE_SECRET_ARN: z.string().optional(),
+  /** postgres:// address, for machines without Secrets Manager. */
+  DATABASE_URL: z.string().optional(),
+  /** Overrides of what the secret says. */
+  DATABASE_NAME: z.string().optional(),
+  DATABASE_HOST: z.string().optional(),
+  DATABASE_PORT: z.string().optional(),
+};
+
+const hasDatabase = (env: { DATABASE_SECRET_ARN?: string | undefined; DATABASE_URL?: string | undefined }) =>
+  env.DATABASE_SECRET_ARN !== undefined || env.DATABASE_URL !== undefined;
+const hasDatabaseMessage = 'DATABASE_SECRET_ARN or DATABASE_URL must be set';
+
+const seconds = z.coerce.number().int().min(0);
+
+export const databaseEnvironmentSchema = z.object(databaseVariables).refine(hasDatabase, hasDatabaseMessage);
+
+export const preflightEnvironmentSchema = z
+  .object({ ...databaseVariables, MIGRATIONS: z.enum(['sql', 'none']) })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+export const migrationsEnvironmentSchema = z
+  .object({ ...databaseVariables, LOCK_TIMEOUT_SECONDS: seconds })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+export const buildEnvironmentSchema = z
+  .object({
+    ...databaseVariables,
+    LOCK_TIMEOUT_SECONDS: seconds,
+    BUILD_WAIT_SECONDS: seconds,
+    BUILD_ATTEMPTS: z.coerce.number().int().min(1),
+  })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+export const reportEnvironmentSchema = z
+  .object({
+    ...databaseVariables,
+    MIGRATIONS: z.enum(['sql', 'none']),
+    ENVIRONMENT_NAME: z.string(),
+    /** Names of the configured services, comma-separated; empty: none. */
+    SERVICES: z.string().transform((names) => names.split(',').filter((name) => name !== '')),
+    START_SERVICES_MACHINE: z.string(),
+    BUILD_INDEXES_MACHINE: z.string(),
+  })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+export type DatabaseEnvironment = z.output<typeof databaseEnvironmentSchema>;
+
+/** What `lib/functions` has to set: every variable that the schema does not call optional, as text. */
+export type Variables<Schema extends z.ZodType> = { [Key in keyof z.input<Schema>]: string };
+
+/**
+ * Reads a function's environment.
+ * @throws Error naming each variable that is missing or wrong; never its value, which may be a secret.
+ */
+export function readEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  env: NodeJS.ProcessEnv = process.env,
+): z.output<Schema> {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'database'}: ${issue.message}`,
+  );
+  throw new Error(`The function's environment variables are wrong. ${problems.join('; ')}`);
+}

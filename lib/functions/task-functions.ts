@@ -1,0 +1,172 @@
+import { Annotations, Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import type {
+  buildEnvironmentSchema,
+  databaseEnvironmentSchema,
+  migrationsEnvironmentSchema,
+  preflightEnvironmentSchema,
+  reportEnvironmentSchema,
+  Variables,
+} from '../../lambdas/shared/environment.ts';
+import type { Environment } from '../config/environment.ts';
+import type { MachineNames } from '../workflow/machine-names.ts';
+import { TASKS, type Task } from './bundle.ts';
+
+/** The longest that a Lambda function may run. */
+const LONGEST = Duration.minutes(15);
+
+/** Added to the waits that a build's settings allow, for all that is quick: connecting, looking, the ledger. */
+const BUILD_OVERHEAD_SECONDS = 120;
+
+const MEMORY_MB = 512;
+
+export interface TaskFunctionsProps {
+  environmentName: string;
+  environment: Environment;
+  /** Folder of each task's bundle. */
+  bundles: Record<Task, string>;
+  machines: MachineNames;
+}
+
+/**
+ * The Lambda functions of the workflow, in the VPC, with read access to the database secret and to nothing else.
+ * The workflow invokes published versions, so that a deployment does not change the code under a running execution.
+ */
+export class TaskFunctions extends Construct {
+  readonly versions: Record<Task, lambda.Version>;
+  readonly timeouts: Record<Task, Duration>;
+
+  constructor(scope: Construct, id: string, props: TaskFunctionsProps) {
+    super(scope, id);
+    this.timeouts = timeoutsOf(props.environment);
+    const variables = variablesOf(props);
+    const network = networkOf(this, props.environment);
+    const secret = secretOf(this, props.environment);
+    const create = (task: Task): lambda.Version => {
+      const name = `pg-deploy-step-${props.environmentName}-${task}`;
+      const fn = new lambda.Function(this, pascalCase(task), {
+        functionName: name,
+        description: `pg-deploy-step: ${task}`,
+        runtime: lambda.Runtime.NODEJS_24_X,
+        architecture: lambda.Architecture.ARM_64,
+        handler: 'index.handler',
+        code: lambda.Code.fromAsset(props.bundles[task]),
+        memorySize: MEMORY_MB,
+        timeout: this.timeouts[task],
+        tracing: lambda.Tracing.ACTIVE,
+        environment: variables[task],
+        logGroup: new logs.LogGroup(this, `${pascalCase(task)}Logs`, {
+          logGroupName: `/aws/lambda/${name}`,
+          retention: logs.RetentionDays.THREE_MONTHS,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+        // A version that a running execution still invokes must outlive the next deployment.
+        currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+        ...network,
+      });
+      secret.grantRead(fn);
+      return fn.currentVersion;
+    };
+    this.versions = Object.fromEntries(TASKS.map((task) => [task, create(task)])) as Record<
+      Task,
+      lambda.Version
+    >;
+  }
+}
+
+function timeoutsOf(environment: Environment): Record<Task, Duration> {
+  const { lockTimeoutSeconds, waitSeconds } = environment.builds;
+  const build = lockTimeoutSeconds + waitSeconds + BUILD_OVERHEAD_SECONDS;
+  return {
+    preflight: Duration.minutes(2),
+    'run-migrations': LONGEST,
+    'plan-builds': Duration.minutes(2),
+    'build-index': Duration.seconds(Math.min(build, LONGEST.toSeconds())),
+    'check-index': Duration.minutes(5),
+    'settle-index': Duration.minutes(10),
+    report: Duration.minutes(2),
+  };
+}
+
+interface TaskVariables extends Record<Task, Record<string, string>> {
+  preflight: Variables<typeof preflightEnvironmentSchema>;
+  'run-migrations': Variables<typeof migrationsEnvironmentSchema>;
+  'plan-builds': Variables<typeof databaseEnvironmentSchema>;
+  'build-index': Variables<typeof buildEnvironmentSchema>;
+  'check-index': Variables<typeof databaseEnvironmentSchema>;
+  'settle-index': Variables<typeof databaseEnvironmentSchema>;
+  report: Variables<typeof reportEnvironmentSchema>;
+}
+
+function variablesOf(props: TaskFunctionsProps): TaskVariables {
+  const { database, builds, migrations, services } = props.environment;
+  const shared = {
+    DATABASE_SECRET_ARN: database.secretArn,
+    ...(database.name && { DATABASE_NAME: database.name }),
+    ...(database.host && { DATABASE_HOST: database.host }),
+    ...(database.port && { DATABASE_PORT: String(database.port) }),
+    // Node does not load Amazon's authorities by itself, and RDS certificates are signed by them.
+    NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+    POWERTOOLS_LOG_LEVEL: 'INFO',
+  };
+  const lockTimeout = { LOCK_TIMEOUT_SECONDS: String(builds.lockTimeoutSeconds) };
+  const migrationsVariable = { MIGRATIONS: migrations === 'none' ? 'none' : 'sql' };
+  return {
+    preflight: { ...shared, ...migrationsVariable },
+    'run-migrations': { ...shared, ...lockTimeout },
+    'plan-builds': shared,
+    'build-index': {
+      ...shared,
+      ...lockTimeout,
+      BUILD_WAIT_SECONDS: String(builds.waitSeconds),
+      BUILD_ATTEMPTS: String(builds.attempts),
+    },
+    'check-index': shared,
+    'settle-index': shared,
+    report: {
+      ...shared,
+      ...migrationsVariable,
+      ENVIRONMENT_NAME: props.environmentName,
+      SERVICES: services.map((service) => service.name).join(','),
+      START_SERVICES_MACHINE: props.machines.startServices,
+      BUILD_INDEXES_MACHINE: props.machines.buildIndexes,
+    },
+  };
+}
+
+function networkOf(scope: Construct, environment: Environment): Partial<lambda.FunctionOptions> {
+  const { network } = environment;
+  if (network === undefined) return {};
+  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: network.vpcId,
+    availabilityZones: network.availabilityZones,
+    privateSubnetIds: network.subnetIds,
+  });
+  Annotations.of(vpc).acknowledgeWarning('@aws-cdk/aws-ec2:noSubnetRouteTableId', 'No route is made.');
+  return {
+    vpc,
+    vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+    securityGroups: network.securityGroupIds.map((id, at) =>
+      ec2.SecurityGroup.fromSecurityGroupId(scope, `SecurityGroup${at}`, id, { mutable: false }),
+    ),
+  };
+}
+
+function secretOf(scope: Construct, environment: Environment): secretsmanager.ISecret {
+  const { secretArn, secretKeyArn } = environment.database;
+  return secretsmanager.Secret.fromSecretAttributes(scope, 'DatabaseSecret', {
+    secretCompleteArn: secretArn,
+    ...(secretKeyArn === undefined
+      ? {}
+      : { encryptionKey: kms.Key.fromKeyArn(scope, 'SecretKey', secretKeyArn) }),
+  });
+}
+
+function pascalCase(task: Task): string {
+  return task.replace(/(^|-)(\w)/g, (_match, _dash, letter: string) => letter.toUpperCase());
+}

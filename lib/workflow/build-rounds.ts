@@ -1,0 +1,45 @@
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  type StateMachine,
+} from 'aws-cdk-lib/aws-stepfunctions';
+import type { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { Construct } from 'constructs';
+import type { BuildScope } from '../../lambdas/shared/payloads.ts';
+import { startExecution } from './start-execution.ts';
+
+export interface BuildRoundsProps {
+  machine: StateMachine;
+  scope: BuildScope;
+  comment: string;
+  after: IChainable;
+}
+
+/**
+ * Runs `build-indexes` until nothing remains to be tried. Each round is an execution of its own, so that no registry is
+ * too large for one history. Reads `$.deploy` and `$.indexes`; leaves the last plan in `$.builds.output`.
+ */
+export function buildRounds(
+  scope: Construct,
+  id: string,
+  props: BuildRoundsProps,
+): StepFunctionsStartExecution {
+  const build = startExecution(scope, id, {
+    machine: props.machine,
+    comment: props.comment,
+    input: {
+      deploy: JsonPath.stringAt('$.deploy'),
+      indexes: JsonPath.listAt('$.indexes'),
+      scope: props.scope,
+    },
+    resultPath: '$.builds',
+  });
+  build.next(
+    new Choice(scope, `${id}: More?`)
+      .when(Condition.stringEquals('$.builds.output.decision', 'build'), build)
+      .otherwise(props.after),
+  );
+  return build;
+}

@@ -1,0 +1,17 @@
+/** The fixed names of the four state machines: other stacks and people refer to them by name. */
+export interface MachineNames {
+  readonly deploy: string;
+  readonly maintenanceWindow: string;
+  readonly buildIndexes: string;
+  readonly startServices: string;
+}
+
+export function machineNamesOf(environmentName: string): MachineNames {
+  const prefix = `pg-deploy-step-${environmentName}`;
+  return {
+    deploy: `${prefix}-deploy`,
+    maintenanceWindow: `${prefix}-maintenance-window`,
+    buildIndexes: `${prefix}-build-indexes`,
+    startServices: `${prefix}-start-services`,
+  };
+}

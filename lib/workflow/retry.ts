@@ -1,0 +1,92 @@
+import { Duration } from 'aws-cdk-lib';
+import { Errors, JitterType, type RetryProps } from 'aws-cdk-lib/aws-stepfunctions';
+import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
+import type { Environment } from '../config/environment.ts';
+
+/**
+ * Lambda's own trouble, and workers that died: every task may run twice, so another try is always safe.
+ * 1 + 2 + 4 + … + 32 s before jitter: about a minute in all.
+ */
+export const LAMBDA_RETRY: RetryProps = {
+  errors: [
+    'Lambda.ClientExecutionTimeoutException',
+    'Lambda.ServiceException',
+    'Lambda.AWSLambdaException',
+    'Lambda.SdkClientException',
+    'Lambda.TooManyRequestsException',
+    'Lambda.Unknown',
+    'Runtime.ExitError',
+  ],
+  interval: Duration.seconds(1),
+  maxAttempts: 6,
+  backoffRate: 2,
+  jitterStrategy: JitterType.FULL,
+};
+
+/**
+ * Lock conflicts, deadlocks and lost connections of a build: as many attempts as configured, pauses doubling from 1 s up
+ * to the longest one. With 10 attempts and 300 s: at most 1 + 2 + 4 + … + 256 s, some 9 minutes of pauses, half of it on
+ * average through the jitter.
+ */
+export function buildRetry(builds: Environment['builds']): RetryProps | undefined {
+  // MaxAttempts counts the attempts after the first, and 0 means none.
+  if (builds.attempts === 1) return undefined;
+  return {
+    errors: [...BUILD_RETRY_ERRORS, 'Sandbox.Timedout'],
+    interval: Duration.seconds(1),
+    maxAttempts: builds.attempts - 1,
+    backoffRate: 2,
+    maxDelay: Duration.seconds(builds.maxPauseSeconds),
+    jitterStrategy: JitterType.FULL,
+  };
+}
+
+/** A database that restarts or fails over: 1 + 2 + 4 + … + 60 + 60 s, about 4 minutes before jitter. */
+export const CONNECTION_RETRY: RetryProps = {
+  errors: ['ConnectionLost', 'LockNotAvailable'],
+  interval: Duration.seconds(1),
+  maxAttempts: 9,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(60),
+  jitterStrategy: JitterType.FULL,
+};
+
+/** Another session that migrates, a lock that a migration waits for, a failover: nothing was applied, so try again. */
+export const MIGRATION_RETRY: RetryProps = {
+  errors: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
+  interval: Duration.seconds(2),
+  maxAttempts: 4,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(30),
+  jitterStrategy: JitterType.FULL,
+};
+
+/** Starting services is worth many tries: 5 + 10 + 20 + 40 + 60 + 60 … s, about 10 minutes before jitter. */
+export const RESTORE_RETRY: RetryProps = {
+  errors: [Errors.TASKS_FAILED, Errors.TIMEOUT],
+  interval: Duration.seconds(5),
+  maxAttempts: 12,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(60),
+  jitterStrategy: JitterType.FULL,
+};
+
+/** Throttling and passing faults of an AWS API, by the names that SDK integrations give them. */
+export function apiRetry(service: 'Ecs' | 'Ssm' | 'ApplicationAutoScaling'): RetryProps {
+  return {
+    errors: [
+      `${service}.ThrottlingException`,
+      `${service}.ServerException`,
+      `${service}.InternalServerErrorException`,
+      `${service}.InternalServiceException`,
+      `${service}.ConcurrentUpdateException`,
+      `${service}.TooManyUpdatesException`,
+      `${service}.SdkClientException`,
+    ],
+    interval: Duration.seconds(1),
+    maxAttempts: 8,
+    backoffRate: 2,
+    maxDelay: Duration.seconds(30),
+    jitterStrategy: JitterType.FULL,
+  };
+}
