@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -141,11 +141,7 @@ describe('an error', () => {
     expect(payload).toMatchObject({
       errorType: 'LockNotAvailable',
       errorMessage: 'the lock was not to be had',
-      trace: [
-        expect.stringContaining('the lock was not to be had'),
-        expect.stringContaining('at '),
-        expect.anything(),
-      ],
+      trace: expect.arrayContaining(['LockNotAvailable: the lock was not to be had']),
     });
   });
 
@@ -229,7 +225,6 @@ async function isRunning(pid: number): Promise<boolean> {
     return false;
   }
   // Where nobody reaps orphans a dead one keeps its number.
-  const { readFile } = await import('node:fs/promises');
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return !/\) Z /.test(stat);
 }

@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import { ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
+import { type Definition, type Level, prepare } from './engine/definition.ts';
+import { Aborted, DataLimitExceeded, isTooLarge, TaskError } from './engine/errors.ts';
+import type { EngineEvent, StateEvent } from './engine/events.ts';
+import { runLevel } from './engine/level.ts';
+import { callTask, isSupported, type Lambdas, type Services, type TaskTargets } from './engine/tasks.ts';
+
+export type { EngineEvent, Place } from './engine/events.ts';
+
+export interface Machine {
+  readonly name: string;
+  readonly arn: string;
+  readonly definition: Definition;
+}
+
+export interface LocalEngineOptions {
+  readonly machines: readonly Machine[];
+  /** What arn:aws:states:::lambda:invoke reaches: a LambdaHost. */
+  readonly lambdas: Lambdas;
+  /** What SDK integrations and sns:publish reach: a LocalAws. */
+  readonly aws: Services;
+  /** Told of every event of every execution, in order. */
+  readonly onEvent?: (event: EngineEvent) => void;
+}
+
+export interface ExecutionResult {
+  readonly status: 'SUCCEEDED' | 'FAILED' | 'ABORTED' | 'TIMED_OUT';
+  readonly output?: unknown;
+  readonly error?: string;
+  readonly cause?: string;
+}
+
+export interface LocalExecution {
+  readonly arn: string;
+  readonly name: string;
+  readonly machine: string;
+  /** Never rejects. Settles after the last event has been told. */
+  readonly result: Promise<ExecutionResult>;
+  /** As StopExecution: children are stopped too, later states are not entered, a function in flight goes on unheard. */
+  abort(): void;
+}
+
+/**
+ * Runs synthesised state machines on this machine with aws-local-stepfunctions, in JSONPath with inline Maps.
+ * What neither it nor this engine can do as AWS does is refused when the engine is made.
+ */
+export class LocalEngine {
+  readonly #machines = new Map<string, { machine: Machine; level: Level }>();
+  readonly #names = new Set<string>();
+  readonly #targets: Omit<TaskTargets, 'startChild'>;
+  readonly #onEvent: (event: EngineEvent) => void;
+
+  /** @throws Error naming the machine, the state and what is not known */
+  constructor({ machines, lambdas, aws, onEvent = () => undefined }: LocalEngineOptions) {
+    this.#targets = { lambdas, aws };
+    this.#onEvent = onEvent;
+    for (const machine of machines) {
+      try {
+        // Checks the definition as CreateStateMachine would.
+        new StateMachine(machine.definition as never);
+        const level = prepare(machine.definition);
+        this.#refuseUnknownTasks(level);
+        this.#machines.set(machine.name, { machine, level });
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Error(`The state machine ${machine.name} cannot run here. ${why}`, { cause: error });
+      }
+    }
+  }
+
+  /**
+   * Starts an execution.
+   * @param options.name unique in its machine @default a random one
+   * @throws Error when there is no such machine, the name is taken or the input is over 256 KiB
+   */
+  start(machineName: string, input: unknown = {}, options: { name?: string } = {}): LocalExecution {
+    return this.#start(machineName, input, options.name, null);
+  }
+
+  #start(
+    machineName: string,
+    input: unknown,
+    wanted: string | undefined,
+    parent: string | null,
+  ): LocalExecution {
+    const found = this.#machines.get(machineName);
+    if (found === undefined) {
+      throw new TaskError(
+        'StepFunctions.StateMachineDoesNotExistException',
+        `State machine does not exist: "${machineName}". Machines here: ${[...this.#machines.keys()].join(', ')}.`,
+      );
+    }
+    const name = wanted ?? randomUUID();
+    const arn = `${found.machine.arn.replace(':stateMachine:', ':execution:')}:${name}`;
+    if (!/^[^\s<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/.test(name)) {
+      throw new TaskError('StepFunctions.InvalidNameException', `Invalid Name: '${name}'`);
+    }
+    if (this.#names.has(arn)) {
+      throw new TaskError(
+        'StepFunctions.ExecutionAlreadyExistsException',
+        `Execution Already Exists: '${arn}'`,
+      );
+    }
+    if (isTooLarge(input)) throw new DataLimitExceeded(machineName, 'input', { retry: false, catch: false });
+    this.#names.add(arn);
+    const aborted = new AbortController();
+    const copy: unknown = JSON.parse(JSON.stringify(input));
+    // In a turn of its own, so that the caller has the execution before its first event.
+    const result = Promise.resolve().then(() =>
+      this.#run(found, { arn, name, parent }, copy, aborted.signal),
+    );
+    return { arn, name, machine: machineName, result, abort: () => aborted.abort() };
+  }
+
+  async #run(
+    { machine, level }: { machine: Machine; level: Level },
+    { arn, name, parent }: { arn: string; name: string; parent: string | null },
+    input: unknown,
+    signal: AbortSignal,
+  ): Promise<ExecutionResult> {
+    const whose = { machine: machine.name, execution: name, parent };
+    const tell = (type: EngineEvent['type'], more: Partial<EngineEvent>) =>
+      this.#onEvent({
+        ...{ ...whose, type, state: null, stateType: null, within: [] },
+        ...{ at: new Date().toISOString(), ...more },
+      });
+    const targets: TaskTargets = {
+      ...this.#targets,
+      startChild: (childArn, childInput, childName) =>
+        this.#start(this.#nameOf(childArn), childInput, childName, arn),
+    };
+    try {
+      tell('ExecutionStarted', { input });
+      if (signal.aborted) throw new Aborted();
+      const output = await runLevel(level, input, {
+        context: contextOf(machine, arn, name, input),
+        signal,
+        within: [],
+        emit: (event) => this.#onEvent({ ...whose, ...toEngineEvent(event) }),
+        callTask: (resource, parameters, ended) => callTask(resource, parameters, ended, targets),
+      });
+      tell('ExecutionSucceeded', { output });
+      return { status: 'SUCCEEDED', output };
+    } catch (error) {
+      if (error instanceof Aborted) {
+        tell('ExecutionAborted', {});
+        return { status: 'ABORTED' };
+      }
+      if (error instanceof ExecutionTimeoutError) {
+        tell('ExecutionTimedOut', { error: 'States.Timeout' });
+        return { status: 'TIMED_OUT', error: 'States.Timeout' };
+      }
+      const failure =
+        error instanceof Error
+          ? { error: error.name, cause: error.message }
+          : { error: 'States.Runtime', cause: String(error) };
+      tell('ExecutionFailed', failure);
+      return { status: 'FAILED', ...failure };
+    }
+  }
+
+  #nameOf(arn: string): string {
+    for (const { machine } of this.#machines.values()) {
+      if (machine.arn === arn) return machine.name;
+    }
+    throw new TaskError(
+      'StepFunctions.StateMachineDoesNotExistException',
+      `State Machine Does Not Exist: '${arn}'`,
+    );
+  }
+
+  #refuseUnknownTasks(level: Level): void {
+    for (const [name, { step }] of level.steps) {
+      if (step.kind === 'map') this.#refuseUnknownTasks(step.processor);
+      if (step.kind === 'parallel') for (const branch of step.branches) this.#refuseUnknownTasks(branch);
+      if (step.kind !== 'task') continue;
+      if (!isSupported(step.resource, this.#targets)) {
+        throw new Error(`The state "${name}" calls ${step.resource}, which nothing here can answer.`);
+      }
+    }
+  }
+}
+
+function contextOf(machine: Machine, arn: string, name: string, input: unknown): Record<string, unknown> {
+  const StartTime = new Date().toISOString();
+  return {
+    // The library keeps an Execution of its own, which is another one in each Map iteration: see rewritePaths.
+    RootExecution: {
+      Id: arn,
+      Name: name,
+      StartTime,
+      RoleArn: 'arn:aws:iam::000000000000:role/local',
+      RedriveCount: 0,
+      // A copy each time: States.JsonMerge writes into what it is given.
+      get Input() {
+        return structuredClone(input);
+      },
+    },
+    StateMachine: { Id: machine.arn, Name: machine.name },
+    State: {
+      get EnteredTime() {
+        return new Date().toISOString();
+      },
+    },
+  };
+}
+
+function toEngineEvent(event: StateEvent): Omit<EngineEvent, 'machine' | 'execution' | 'parent'> {
+  const { state, Error: error, Cause: cause, retry } = event;
+  return {
+    type: event.type as EngineEvent['type'],
+    state: state.name,
+    stateType: event.stateType,
+    within: event.within ?? [],
+    ...(state.input === undefined ? {} : { input: state.input }),
+    ...(state.output === undefined ? {} : { output: state.output }),
+    ...(error === undefined ? {} : { error }),
+    ...(cause === undefined ? {} : { cause: cause instanceof Error ? cause.message : String(cause) }),
+    ...(retry === undefined ? {} : { attempt: retry.attempt }),
+    at: new Date(event.timestamp).toISOString(),
+  };
+}

@@ -1,0 +1,560 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LocalAws } from '../../lib/local/aws/local-aws.ts';
+import { type EngineEvent, LocalEngine, type LocalExecution } from '../../lib/local/engine.ts';
+import { LambdaHost } from '../../lib/local/lambda-host.ts';
+
+const BUNDLE = `
+  import { setTimeout as pause } from 'node:timers/promises';
+  import { appendFile, readFile } from 'node:fs/promises';
+  async function count(key) {
+    await appendFile(process.env.COUNTS + '/' + key, 'x');
+    return (await readFile(process.env.COUNTS + '/' + key, 'utf8')).length;
+  }
+  export async function handler(event) {
+    if (event.key !== undefined) {
+      const times = await count(event.key);
+      if (times <= (event.failures ?? 0)) throw Object.assign(new Error('not yet'), { name: event.error ?? 'Flaky' });
+      return { times };
+    }
+    if (event.error !== undefined) throw Object.assign(new Error('as asked'), { name: event.error });
+    if (event.ms !== undefined) await pause(event.ms);
+    if (event.bytes !== undefined) return 'x'.repeat(event.bytes);
+    return event;
+  }`;
+
+const INVOKE = 'arn:aws:states:::lambda:invoke';
+const START = 'arn:aws:states:::states:startExecution.sync:2';
+const arnOf = (name: string) => `arn:aws:states:eu-west-1:000000000000:stateMachine:${name}`;
+const call = (payload: object, more: object = {}) => ({
+  Type: 'Task',
+  Resource: INVOKE,
+  Parameters: { FunctionName: 'arn:aws:lambda:eu-west-1:000000000000:function:Demo', Payload: payload },
+  ResultSelector: { 'answer.$': '$.Payload' },
+  ...('Next' in more ? {} : { End: true }),
+  ...more,
+});
+
+let folder: string;
+let lambdas: LambdaHost;
+let aws: LocalAws;
+let events: EngineEvent[];
+let nextKey = 0;
+const newKey = () => `key-${nextKey++}`;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
+  await writeFile(path.join(folder, 'index.mjs'), BUNDLE);
+  lambdas = new LambdaHost({
+    functions: [
+      {
+        name: 'Demo',
+        directory: folder,
+        handler: 'index.handler',
+        environment: { COUNTS: folder },
+        timeoutSeconds: 60,
+      },
+    ],
+  });
+  aws = new LocalAws({ stateFile: path.join(folder, 'state.json') });
+});
+afterAll(async () => {
+  await lambdas.close();
+  await aws.close();
+  await rm(folder, { recursive: true });
+});
+beforeEach(() => {
+  events = [];
+});
+
+type States = Record<string, { Type: string; [field: string]: unknown }>;
+
+function engineOf(machines: Record<string, States>, limits: object = {}): LocalEngine {
+  return new LocalEngine({
+    machines: Object.entries(machines).map(([name, states]) => ({
+      name,
+      arn: arnOf(name),
+      definition: { StartAt: Object.keys(states)[0] ?? '', States: states, ...limits },
+    })),
+    lambdas,
+    aws,
+    onEvent: (event) => events.push(event),
+  });
+}
+
+function run(states: States, input: unknown = {}) {
+  return engineOf({ Main: states }).start('Main', input).result;
+}
+
+async function reached(state: string, execution: LocalExecution): Promise<void> {
+  await expect
+    .poll(() => events.some((event) => event.type === 'StateEntered' && event.state === state))
+    .toBe(true);
+  expect(execution.name).toBeTypeOf('string');
+}
+
+const told = () => events.map(({ type, state }) => (state === null ? type : `${type} ${state}`));
+
+describe('a task', () => {
+  test('invokes the function and selects from Lambda’s answer', async () => {
+    const states = { Call: call({ 'a.$': '$.a' }, { ResultPath: '$.result' }) };
+    expect(await run(states, { a: 1 })).toEqual({
+      status: 'SUCCEEDED',
+      output: { a: 1, result: { answer: { a: 1 } } },
+    });
+  });
+
+  test('may name the function as its resource', async () => {
+    const states = {
+      Call: { Type: 'Task', Resource: 'arn:aws:lambda:eu-west-1:000000000000:function:Demo:7', End: true },
+    };
+    expect(await run(states, { a: 1 })).toEqual({ status: 'SUCCEEDED', output: { a: 1 } });
+  });
+
+  test('is tried again on the errors that Retry names', async () => {
+    const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 1, MaxAttempts: 5, BackoffRate: 1 }];
+    const states = { Call: call({ key: newKey(), failures: 2 }, { Retry }) };
+    expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: { answer: { times: 3 } } });
+    expect(events.filter(({ type }) => type === 'StateRetried').map(({ attempt }) => attempt)).toEqual([
+      1, 2,
+    ]);
+  });
+
+  test('is not tried again on others', async () => {
+    const key = newKey();
+    const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 1 }];
+    const result = await run({ Call: call({ key, failures: 1, error: 'BuildFailed' }, { Retry }) });
+    expect(result).toMatchObject({ status: 'FAILED', error: 'BuildFailed' });
+    expect(JSON.parse(result.cause ?? '')).toMatchObject({
+      errorType: 'BuildFailed',
+      errorMessage: 'not yet',
+    });
+  });
+
+  test('hands a caught error on as Error and Cause', async () => {
+    const Catch = [{ ErrorEquals: ['States.TaskFailed'], ResultPath: '$.failure', Next: 'Done' }];
+    const states = {
+      Call: call({ error: 'BuildFailed' }, { Catch }),
+      Done: { Type: 'Succeed' },
+    };
+    const { output } = (await run(states, { a: 1 })) as {
+      output: { a: number; failure: Record<string, string> };
+    };
+    expect(output.a).toBe(1);
+    expect(output.failure.Error).toBe('BuildFailed');
+    expect(JSON.parse(output.failure.Cause ?? '')).toMatchObject({ errorMessage: 'as asked' });
+  });
+
+  test('has no time limit of its own, and fails with States.Timeout at the one it is given', async () => {
+    const Catch = [{ ErrorEquals: ['States.Timeout'], Next: 'Late' }];
+    const states = {
+      Call: call({ ms: 60_000 }, { TimeoutSeconds: 1, Catch }),
+      Late: { Type: 'Pass', Result: 'late', End: true },
+    };
+    expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: 'late' });
+  });
+
+  test('calls the stand-ins for AWS', async () => {
+    const states = {
+      Remember: {
+        Type: 'Task',
+        Resource: 'arn:aws:states:::aws-sdk:ssm:putParameter',
+        Parameters: { Name: '/engine/test', Value: '2', Type: 'String', Overwrite: false },
+        End: true,
+      },
+    };
+    expect(await run(states)).toMatchObject({ status: 'SUCCEEDED', output: { Version: 1 } });
+    expect(await run(states)).toMatchObject({
+      status: 'FAILED',
+      error: 'Ssm.ParameterAlreadyExistsException',
+    });
+  });
+});
+
+describe('payloads', () => {
+  test('over 256 KiB fail with States.DataLimitExceeded, which States.ALL does not catch', async () => {
+    const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
+    const states = { Call: call({ bytes: 300_000 }, { Catch }), Caught: { Type: 'Succeed' } };
+    expect(await run(states)).toMatchObject({ status: 'FAILED', error: 'States.DataLimitExceeded' });
+  });
+
+  test('over 256 KiB are caught by name', async () => {
+    const Catch = [{ ErrorEquals: ['States.DataLimitExceeded'], Next: 'Caught' }];
+    const states = {
+      Call: call({ bytes: 300_000 }, { Catch }),
+      Caught: { Type: 'Pass', Result: 'caught', End: true },
+    };
+    expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: 'caught' });
+  });
+
+  test('may not grow over 256 KiB by collecting results', async () => {
+    const step = (Next: string) => call({ bytes: 100_000 }, { ResultPath: `$.${Next}`, Next });
+    const states = { One: step('Two'), Two: step('Three'), Three: step('Four'), Four: { Type: 'Succeed' } };
+    expect(await run(states)).toMatchObject({ status: 'FAILED', error: 'States.DataLimitExceeded' });
+    expect(told()).not.toContain('StateEntered Four');
+  });
+
+  test('of 256 KiB pass', async () => {
+    expect(await run({ Call: call({ bytes: 200_000 }) })).toMatchObject({ status: 'SUCCEEDED' });
+  });
+});
+
+describe('nested executions', () => {
+  const nested = (more: object = {}) => ({
+    Type: 'Task',
+    Resource: START,
+    Parameters: {
+      StateMachineArn: arnOf('Child'),
+      Input: { 'a.$': '$.a' },
+      'Name.$': "States.Format('{}-child', $$.Execution.Name)",
+    },
+    End: true,
+    ...more,
+  });
+
+  test('answer with their output as JSON', async () => {
+    const engine = engineOf({ Main: { Start: nested() }, Child: { Call: call({ 'b.$': '$.a' }) } });
+    const result = await engine.start('Main', { a: 1 }, { name: 'first' }).result;
+    expect(result).toMatchObject({
+      status: 'SUCCEEDED',
+      output: {
+        ExecutionArn: 'arn:aws:states:eu-west-1:000000000000:execution:Child:first-child',
+        Name: 'first-child',
+        StateMachineArn: arnOf('Child'),
+        Status: 'SUCCEEDED',
+        Input: { a: 1 },
+        Output: { answer: { b: 1 } },
+      },
+    });
+    const child = events.find(({ machine }) => machine === 'Child');
+    expect(child).toMatchObject({ execution: 'first-child', parent: expect.stringMatching(/:Main:first$/) });
+  });
+
+  test('that fail are caught as States.TaskFailed with the whole answer as Cause', async () => {
+    const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
+    const engine = engineOf({
+      Main: { Start: nested({ Catch }), Caught: { Type: 'Succeed' } },
+      Child: { Stop: { Type: 'Fail', Error: 'Refused', CausePath: "States.Format('it is {}', $.a)" } },
+    });
+    const { output } = (await engine.start('Main', { a: 1 }).result) as {
+      output: { Error: string; Cause: string };
+    };
+    expect(output.Error).toBe('States.TaskFailed');
+    expect(JSON.parse(output.Cause)).toMatchObject({
+      Status: 'FAILED',
+      Error: 'Refused',
+      Cause: 'it is 1',
+      Input: '{"a":1}',
+      StateMachineArn: arnOf('Child'),
+    });
+  });
+
+  test('that break at a wrong path reach the parent as an error it can catch', async () => {
+    const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
+    const engine = engineOf({
+      Main: { Start: nested({ Catch }), Caught: { Type: 'Succeed' } },
+      Child: { Look: { Type: 'Pass', InputPath: '$.missing', End: true } },
+    });
+    const { output } = (await engine.start('Main', { a: 1 }).result) as { output: { Cause: string } };
+    expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'FAILED', Error: 'States.Runtime' });
+  });
+
+  test('that run out of time reach the parent with status TIMED_OUT', async () => {
+    const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
+    const engine = new LocalEngine({
+      machines: [
+        {
+          name: 'Main',
+          arn: arnOf('Main'),
+          definition: { StartAt: 'Start', States: { Start: nested({ Catch }), Caught: { Type: 'Succeed' } } },
+        },
+        {
+          name: 'Child',
+          arn: arnOf('Child'),
+          definition: {
+            StartAt: 'Sit',
+            TimeoutSeconds: 1,
+            States: { Sit: { Type: 'Wait', Seconds: 60, End: true } },
+          },
+        },
+      ],
+      lambdas,
+      aws,
+    });
+    const { output } = (await engine.start('Main', { a: 1 }).result) as { output: { Cause: string } };
+    expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'TIMED_OUT', Error: 'States.Timeout' });
+  });
+
+  test('refuse a name that was used', async () => {
+    const engine = engineOf({ Main: { Done: { Type: 'Succeed' } } });
+    await engine.start('Main', {}, { name: 'once' }).result;
+    expect(() => engine.start('Main', {}, { name: 'once' })).toThrow('Execution Already Exists');
+  });
+});
+
+describe('Map', () => {
+  const map = (states: States, more: object = {}) => ({
+    Type: 'Map',
+    ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, StartAt: Object.keys(states)[0], States: states },
+    End: true,
+    ...more,
+  });
+
+  test('runs maps inside maps and keeps the order of the items', async () => {
+    const states = {
+      Lanes: map(
+        {
+          Indexes: map(
+            {
+              Build: call(
+                { 'index.$': '$.index', 'lane.$': '$.lane', 'number.$': '$.number' },
+                { OutputPath: '$.answer' },
+              ),
+            },
+            {
+              ItemsPath: '$.indexes',
+              MaxConcurrency: 1,
+              ItemSelector: {
+                'index.$': '$$.Map.Item.Value',
+                'number.$': '$$.Map.Item.Index',
+                'lane.$': '$.table',
+              },
+            },
+          ),
+        },
+        { ItemsPath: '$.lanes' },
+      ),
+    };
+    const lanes = [
+      { table: 'deals', indexes: ['a', 'b'] },
+      { table: 'leads', indexes: ['c'] },
+      { table: 'none', indexes: [] },
+    ];
+    const { output } = await run(states, { lanes });
+    expect(output).toEqual([
+      [
+        { index: 'a', lane: 'deals', number: 0 },
+        { index: 'b', lane: 'deals', number: 1 },
+      ],
+      [{ index: 'c', lane: 'leads', number: 0 }],
+      [],
+    ]);
+    const built = events.filter(({ type, state }) => type === 'StateExited' && state === 'Build');
+    expect(
+      built.map(({ within }) => within.map(({ state, index }) => `${state} ${index}`).join(', ')).sort(),
+    ).toEqual(['Lanes 0, Indexes 0', 'Lanes 0, Indexes 1', 'Lanes 1, Indexes 0']);
+  });
+
+  test('shows every iteration the execution that runs it, its input included', async () => {
+    const states = {
+      Each: map(
+        {
+          Show: {
+            Type: 'Pass',
+            Parameters: {
+              'name.$': '$$.Execution.Name',
+              'input.$': '$$.Execution.Input.wanted',
+              'item.$': '$$.Map.Item.Value',
+              'machine.$': '$$.StateMachine.Name',
+              'entered.$': '$$.State.EnteredTime',
+              'text.$': "States.Format('{}', $$.Execution.Id)",
+            },
+            End: true,
+          },
+        },
+        { ItemsPath: '$.items' },
+      ),
+    };
+    const execution = engineOf({ Main: states }).start(
+      'Main',
+      { wanted: 'all', items: [7] },
+      { name: 'shown' },
+    );
+    expect((await execution.result).output).toEqual([
+      {
+        name: 'shown',
+        input: 'all',
+        item: 7,
+        machine: 'Main',
+        entered: expect.stringMatching(/^\d{4}-.*Z$/),
+        text: execution.arn,
+      },
+    ]);
+  });
+
+  test('fails with the error of an iteration and starts no more of them', async () => {
+    const key = newKey();
+    const states = {
+      Each: map(
+        { Call: call({ key, failures: 1, error: 'BuildFailed' }) },
+        { MaxConcurrency: 1, Catch: [{ ErrorEquals: ['BuildFailed'], Next: 'Count' }] },
+      ),
+      Count: call({ key }),
+    };
+    expect(await run(states, [1, 2, 3, 4])).toEqual({
+      status: 'SUCCEEDED',
+      output: { answer: { times: 2 } },
+    });
+  });
+
+  test('ends the iterations beside a failed one, without trying them again', async () => {
+    const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 300, MaxAttempts: 9 }];
+    const states = {
+      Each: map(
+        {
+          Which: {
+            Type: 'Choice',
+            Choices: [{ Variable: '$.n', NumericEquals: 0, Next: 'Sit' }],
+            Default: 'Wait For It',
+          },
+          'Wait For It': call({ key: newKey(), failures: 99 }, { Retry }),
+          Sit: { Type: 'Wait', Seconds: 2, Next: 'Break' },
+          Break: { Type: 'Fail', Error: 'Broken' },
+        },
+        { Catch: [{ ErrorEquals: ['Broken'], Next: 'After' }] },
+      ),
+      After: { Type: 'Wait', Seconds: 1, End: true },
+    };
+    expect(await run(states, [{ n: 0 }, { n: 1 }])).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { Error: 'Broken' },
+    });
+    const flaky = events.filter(({ type, error }) => type === 'StateFailed' && error === 'Flaky');
+    expect(flaky).toHaveLength(1);
+    expect(told()).toContain('MapIterationAborted Each');
+  });
+});
+
+describe('an aborted execution', () => {
+  test('ends its children and enters no later state', async () => {
+    const engine = engineOf({
+      Main: {
+        Start: {
+          Type: 'Task',
+          Resource: START,
+          Parameters: { StateMachineArn: arnOf('Child') },
+          Catch: [{ ErrorEquals: ['States.ALL'], Next: 'After' }],
+          Next: 'After',
+        },
+        After: { Type: 'Succeed' },
+      },
+      Child: {
+        Call: call({ ms: 30_000 }, { Next: 'Later' }),
+        Later: { Type: 'Succeed' },
+      },
+    });
+    const execution = engine.start('Main');
+    await reached('Call', execution);
+    execution.abort();
+    expect(await execution.result).toEqual({ status: 'ABORTED' });
+    await expect.poll(told).toEqual(expect.arrayContaining(['ExecutionAborted', 'ExecutionAborted']));
+    await expect.poll(() => told().filter((line) => line === 'ExecutionAborted')).toHaveLength(2);
+    expect(told()).not.toContain('StateEntered After');
+    expect(told()).not.toContain('StateEntered Later');
+  });
+
+  test('is not tried again while it waits for another attempt', async () => {
+    const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 300, MaxAttempts: 9 }];
+    const engine = engineOf({ Main: { Call: call({ key: newKey(), failures: 99 }, { Retry }) } });
+    const execution = engine.start('Main');
+    await expect.poll(told).toContain('StateFailed Call');
+    const before = lambdas.invocations.length;
+    execution.abort();
+    expect(await execution.result).toEqual({ status: 'ABORTED' });
+    expect(lambdas.invocations.length).toBe(before);
+  });
+
+  test('may be aborted before it has begun', async () => {
+    const execution = engineOf({ Main: { Done: { Type: 'Succeed' } } }).start('Main');
+    execution.abort();
+    expect(await execution.result).toEqual({ status: 'ABORTED' });
+  });
+});
+
+test('events come in order, one execution’s and its child’s', async () => {
+  const engine = engineOf({
+    Main: {
+      Start: { Type: 'Task', Resource: START, Parameters: { StateMachineArn: arnOf('Child') }, Next: 'Done' },
+      Done: { Type: 'Succeed' },
+    },
+    Child: { Pause: { Type: 'Wait', Seconds: 1, End: true } },
+  });
+  await engine.start('Main').result;
+  expect(events.map(({ machine, type, state }) => `${machine} ${type} ${state ?? ''}`.trim())).toEqual([
+    'Main ExecutionStarted',
+    'Main StateEntered Start',
+    'Child ExecutionStarted',
+    'Child StateEntered Pause',
+    'Child StateExited Pause',
+    'Child ExecutionSucceeded',
+    'Main StateExited Start',
+    'Main StateEntered Done',
+    'Main StateExited Done',
+    'Main ExecutionSucceeded',
+  ]);
+});
+
+test('Parallel gives every branch the input and collects the outputs', async () => {
+  const branch = (n: number) => ({
+    StartAt: `Call ${n}`,
+    States: { [`Call ${n}`]: call({ n, 'a.$': '$.a' }) },
+  });
+  const states = { Both: { Type: 'Parallel', Branches: [branch(1), branch(2)], End: true } };
+  expect(await run(states, { a: 5 })).toEqual({
+    status: 'SUCCEEDED',
+    output: [{ answer: { n: 1, a: 5 } }, { answer: { n: 2, a: 5 } }],
+  });
+});
+
+test('a result that counts as false and ResultPath $ mean what they mean in AWS', async () => {
+  const states = {
+    None: { Type: 'Pass', Result: 0, ResultPath: '$.count', Next: 'All' },
+    All: call({ 'a.$': '$.count' }, { ResultPath: '$' }),
+  };
+  expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: { answer: { a: 0 } } });
+});
+
+describe('the engine refuses', () => {
+  const cases: Record<string, [States, string]> = {
+    'a task that nothing here can answer': [
+      { Stop: { Type: 'Task', Resource: 'arn:aws:states:::aws-sdk:ec2:stopInstances', End: true } },
+      'The state machine Main cannot run here. The state "Stop" calls arn:aws:states:::aws-sdk:ec2:stopInstances',
+    ],
+    JSONata: [
+      { Set: { Type: 'Pass', QueryLanguage: 'JSONata', End: true } },
+      'JSONata; the local engine knows JSONPath only',
+    ],
+    variables: [{ Set: { Type: 'Pass', Assign: { a: 1 }, End: true } }, 'Assign'],
+    'a distributed Map': [
+      {
+        Each: {
+          Type: 'Map',
+          ItemProcessor: {
+            ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' },
+            StartAt: 'Done',
+            States: { Done: { Type: 'Succeed' } },
+          },
+          End: true,
+        },
+      },
+      'ProcessorConfig.Mode DISTRIBUTED',
+    ],
+    'a definition that is not valid': [{ Pass: { Type: 'Pass', Next: 'Nowhere' } }, 'Nowhere'],
+    'text made by States.JsonToString': [
+      { Set: { Type: 'Pass', Parameters: { 'text.$': 'States.JsonToString($)' }, End: true } },
+      'drops every backslash',
+    ],
+  };
+  test.each(Object.entries(cases))('%s', (_name, [states, message]) => {
+    expect(() => engineOf({ Main: states })).toThrow(message);
+  });
+
+  test('a machine that it has not', () => {
+    const engine = engineOf({ Main: { Done: { Type: 'Succeed' } } });
+    expect(() => engine.start('Other')).toThrow(
+      'State machine does not exist: "Other". Machines here: Main.',
+    );
+  });
+});
