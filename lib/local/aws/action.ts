@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { StatesRuntime, TaskError } from '../engine/errors.ts';
+
+/** One call of a service, as a Task's Resource names it. */
+export interface Action {
+  run(parameters: unknown): unknown;
+}
+
+/** By the Resource of a Task state. */
+export type Actions = Readonly<Record<string, Action>>;
+
+/**
+ * Makes an action that takes exactly these parameters.
+ * @throws StatesRuntime, when it is run, for a parameter that is missing, unknown or wrong: Step Functions does not
+ * let a state machine catch that either
+ */
+export function action<S extends z.ZodType>(
+  resource: string,
+  schema: S,
+  run: (parameters: z.output<S>) => unknown,
+): [string, Action] {
+  return [
+    resource,
+    {
+      run(parameters) {
+        const parsed = schema.safeParse(parameters);
+        if (parsed.success) return run(parsed.data);
+        throw new StatesRuntime(`The Parameters of ${resource} are wrong: ${z.prettifyError(parsed.error)}`);
+      },
+    },
+  ];
+}
+
+/** An error of a service under the name that Step Functions gives it, such as Ssm.ParameterNotFoundException. */
+export function serviceError(name: string, message: string): TaskError {
+  return new TaskError(name, message);
+}
+
+export const REGION = 'eu-west-1';
+export const ACCOUNT = '000000000000';

@@ -1,0 +1,130 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { StatesRuntime } from '../engine/errors.ts';
+import type { Actions } from './action.ts';
+import { scalingActions } from './application-auto-scaling.ts';
+import { ecsActions } from './ecs.ts';
+import { Tasks } from './ecs-tasks.ts';
+import { snsActions } from './sns.ts';
+import { ssmActions } from './ssm.ts';
+import { type AwsState, StateFile } from './state-file.ts';
+
+export interface LocalService {
+  readonly cluster: string;
+  readonly service: string;
+  readonly desiredCount: number;
+  /** Variables of its tasks: see demo-service.ts; DATABASE_URL at least. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Limits of its scalable target. @default it has none */
+  readonly scaling?: { readonly min: number; readonly max: number };
+  /** @default REPLICA */
+  readonly schedulingStrategy?: 'REPLICA' | 'DAEMON';
+}
+
+export interface LocalAwsOptions {
+  /** Where the stand-ins remember; what is there already is gone on from. */
+  readonly stateFile: string;
+  /** Services that exist. One that the state file knows keeps its count and its processes. @default none */
+  readonly services?: readonly LocalService[];
+  /** Topics that exist. @default none */
+  readonly topicArns?: readonly string[];
+  /** From SIGTERM to SIGKILL. @default 30, as in ECS */
+  readonly stopTimeoutSeconds?: number;
+}
+
+/**
+ * Stands in for the AWS services that state machines call themselves: ECS, Application Auto Scaling, Parameter Store
+ * and SNS. Names, parameters, answers and errors are those that Step Functions shows of the real ones; what is not
+ * known here is refused.
+ */
+export class LocalAws {
+  readonly #file: StateFile;
+  readonly #tasks: Tasks;
+  readonly #actions: Actions;
+
+  constructor({ stateFile, services = [], topicArns = [], stopTimeoutSeconds = 30 }: LocalAwsOptions) {
+    this.#file = new StateFile(stateFile);
+    for (const service of services) this.#add(service);
+    this.#file.save();
+    this.#tasks = new Tasks(this.#file, stopTimeoutSeconds);
+    this.#actions = {
+      ...ecsActions(this.#file, this.#tasks),
+      ...scalingActions(this.#file, () => this.#tasks.reconcile()),
+      ...ssmActions(this.#file),
+      ...snsActions(this.#file, topicArns),
+    };
+  }
+
+  /** What AWS remembers now, to read. */
+  get state(): Readonly<AwsState> {
+    return this.#file.state;
+  }
+
+  supports(resource: string): boolean {
+    return Object.hasOwn(this.#actions, resource);
+  }
+
+  /**
+   * Answers a call.
+   * @param resource the Resource of a Task state, such as arn:aws:states:::aws-sdk:ecs:updateService
+   * @throws an Error named as Step Functions names the service's; States.Runtime for wrong parameters
+   */
+  async call(resource: string, parameters: unknown): Promise<unknown> {
+    const action = this.supports(resource) ? this.#actions[resource] : undefined;
+    if (action === undefined) {
+      throw new StatesRuntime(
+        `${resource} is not known here. Known: ${Object.keys(this.#actions).sort().join(', ')}.`,
+      );
+    }
+    return structuredClone(action.run(parameters));
+  }
+
+  /** Waits until every service has as many tasks, all connected, as it should. */
+  async steady(signal?: AbortSignal): Promise<void> {
+    while (!this.#file.state.ecs.services.every((service) => this.#tasks.isSteady(service))) {
+      await pause(50, undefined, { signal });
+    }
+  }
+
+  /**
+   * Ends the stand-ins. The state file stays.
+   * @param tasks stop: end the services' processes; leave: they go on, and whoever opens the state file next has them
+   */
+  async close({ tasks }: { tasks: 'stop' | 'leave' } = { tasks: 'stop' }): Promise<void> {
+    if (tasks === 'stop') await this.#tasks.stopAll();
+    else this.#tasks.leave();
+  }
+
+  #add({ cluster, service, desiredCount, environment, scaling, schedulingStrategy }: LocalService): void {
+    const { ecs, scaling: scalings } = this.#file.state;
+    const known = ecs.services.find((entry) => entry.cluster === cluster && entry.service === service);
+    if (known !== undefined) {
+      // The database may be at another address in this run.
+      known.environment = { ...environment };
+      return;
+    }
+    const now = new Date().toISOString();
+    ecs.services.push({
+      cluster,
+      service,
+      desiredCount,
+      schedulingStrategy: schedulingStrategy ?? 'REPLICA',
+      createdAt: now,
+      environment: { ...environment },
+      tasks: [],
+    });
+    if (scaling === undefined) return;
+    scalings.targets.push({
+      ServiceNamespace: 'ecs',
+      ResourceId: `service/${cluster}/${service}`,
+      ScalableDimension: 'ecs:service:DesiredCount',
+      CreationTime: now,
+      MinCapacity: scaling.min,
+      MaxCapacity: scaling.max,
+      SuspendedState: {
+        DynamicScalingInSuspended: false,
+        DynamicScalingOutSuspended: false,
+        ScheduledScalingSuspended: false,
+      },
+    });
+  }
+}

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { type Actions, action, serviceError } from './action.ts';
+import type { StateFile } from './state-file.ts';
+
+const MOST_BYTES = 262_144;
+
+/** Topics: what is published stays in the state file, where a person or a test reads it. */
+export function snsActions(file: StateFile, topicArns: readonly string[]): Actions {
+  return Object.fromEntries([
+    action(
+      'arn:aws:states:::sns:publish',
+      z.strictObject({
+        TopicArn: z.string(),
+        // Step Functions turns an object into its JSON text.
+        Message: z.union([z.string(), z.record(z.string(), z.unknown())]),
+        Subject: z.string().optional(),
+        MessageAttributes: z.record(z.string(), z.unknown()).optional(),
+      }),
+      ({ TopicArn, Message, Subject }) => {
+        if (!topicArns.includes(TopicArn)) {
+          throw serviceError('SNS.NotFoundException', `Topic does not exist: ${TopicArn}`);
+        }
+        const text = typeof Message === 'string' ? Message : JSON.stringify(Message);
+        if (text === '') throw invalid('Message', 'Empty message');
+        if (Buffer.byteLength(text) > MOST_BYTES) throw invalid('Message', 'Message too long');
+        if (Subject !== undefined) checkSubject(Subject);
+        const MessageId = randomUUID();
+        file.state.sns.messages.push({
+          MessageId,
+          TopicArn,
+          ...(Subject === undefined ? {} : { Subject }),
+          Message: text,
+          publishedAt: new Date().toISOString(),
+        });
+        file.save();
+        return {
+          MessageId,
+          SdkHttpMetadata: { HttpStatusCode: 200 },
+          SdkResponseMetadata: { RequestId: randomUUID() },
+        };
+      },
+    ),
+  ]);
+}
+
+/** ASCII, begins with a letter, a digit or punctuation, no line breaks or control characters, under 100 characters. */
+function checkSubject(subject: string): void {
+  if (!/^[\x21-\x7e][\x20-\x7e]{0,98}$/.test(subject)) throw invalid('Subject', `"${subject}"`);
+}
+
+function invalid(field: string, why: string) {
+  return serviceError('SNS.InvalidParameterException', `Invalid parameter: ${field} Reason: ${why}`);
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { ACCOUNT, type Actions, action, REGION, serviceError } from './action.ts';
+import type { StateFile } from './state-file.ts';
+
+const MOST_CHARACTERS = 4096;
+const SDK = 'arn:aws:states:::aws-sdk:ssm';
+
+/** Parameter Store: put, get and delete, with standard parameters. */
+export function ssmActions(file: StateFile): Actions {
+  const { parameters } = file.state.ssm;
+  const find = (name: string) => {
+    const found = parameters[name];
+    if (found === undefined) {
+      throw serviceError('Ssm.ParameterNotFoundException', `Parameter ${name} not found.`);
+    }
+    return found;
+  };
+
+  return Object.fromEntries([
+    action(
+      `${SDK}:putParameter`,
+      z.strictObject({
+        Name: z.string().min(1).max(1011),
+        Value: z.string().min(1),
+        Type: z.enum(['String', 'StringList', 'SecureString']).optional(),
+        Overwrite: z.boolean().default(false),
+        Description: z.string().optional(),
+      }),
+      ({ Name, Value, Type, Overwrite }) => {
+        const existing = parameters[Name];
+        if (existing !== undefined && !Overwrite) {
+          throw serviceError(
+            'Ssm.ParameterAlreadyExistsException',
+            'The parameter already exists. To overwrite this value, set the overwrite option in the request to true.',
+          );
+        }
+        const type = Type ?? existing?.Type;
+        if (type === undefined) {
+          throw serviceError(
+            'Ssm.ValidationException',
+            'A parameter type is required when you create a parameter.',
+          );
+        }
+        if (Value.length > MOST_CHARACTERS) {
+          throw serviceError(
+            'Ssm.ValidationException',
+            `Standard tier parameters support a maximum parameter value of ${MOST_CHARACTERS} characters.`,
+          );
+        }
+        const Version = (existing?.Version ?? 0) + 1;
+        parameters[Name] = { Type: type, Value, Version, LastModifiedDate: new Date().toISOString() };
+        file.save();
+        return { Tier: 'Standard', Version };
+      },
+    ),
+    action(
+      `${SDK}:getParameter`,
+      z.strictObject({ Name: z.string(), WithDecryption: z.boolean().optional() }),
+      ({ Name }) => ({
+        Parameter: {
+          Arn: `arn:aws:ssm:${REGION}:${ACCOUNT}:parameter/${Name.replace(/^\//, '')}`,
+          DataType: 'text',
+          Name,
+          ...find(Name),
+        },
+      }),
+    ),
+    action(`${SDK}:deleteParameter`, z.strictObject({ Name: z.string() }), ({ Name }) => {
+      find(Name);
+      delete parameters[Name];
+      file.save();
+      return {};
+    }),
+  ]);
+}

@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+export interface TaskState {
+  readonly id: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** When it was told to end, ISO 8601. */
+  stoppingSince?: string;
+}
+
+export interface ServiceState {
+  readonly cluster: string;
+  readonly service: string;
+  readonly schedulingStrategy: 'REPLICA' | 'DAEMON';
+  /** ISO 8601. */
+  readonly createdAt: string;
+  desiredCount: number;
+  /** Variables of its tasks. */
+  environment: Record<string, string>;
+  tasks: TaskState[];
+}
+
+export interface ScalingTarget {
+  readonly ServiceNamespace: string;
+  readonly ResourceId: string;
+  readonly ScalableDimension: string;
+  /** ISO 8601. */
+  readonly CreationTime: string;
+  MinCapacity: number;
+  MaxCapacity: number;
+  SuspendedState: {
+    DynamicScalingInSuspended: boolean;
+    DynamicScalingOutSuspended: boolean;
+    ScheduledScalingSuspended: boolean;
+  };
+}
+
+export interface StoredParameter {
+  readonly Type: string;
+  readonly Value: string;
+  readonly Version: number;
+  /** ISO 8601. */
+  readonly LastModifiedDate: string;
+}
+
+export interface PublishedMessage {
+  readonly MessageId: string;
+  readonly TopicArn: string;
+  readonly Subject?: string;
+  readonly Message: string;
+  /** ISO 8601. */
+  readonly publishedAt: string;
+}
+
+/** All that AWS would remember. */
+export interface AwsState {
+  ecs: { services: ServiceState[] };
+  scaling: { targets: ScalingTarget[] };
+  ssm: { parameters: Record<string, StoredParameter> };
+  sns: { messages: PublishedMessage[] };
+}
+
+/**
+ * What the stand-ins remember, in a JSON file that is whole at any time: written anew and renamed on every change, so
+ * that a killed run leaves behind what AWS would. One process at a time uses it.
+ */
+export class StateFile {
+  readonly path: string;
+  readonly state: AwsState;
+
+  /** @throws Error when the file is there and cannot be read */
+  constructor(file: string) {
+    this.path = file;
+    this.state = read(file) ?? {
+      ecs: { services: [] },
+      scaling: { targets: [] },
+      ssm: { parameters: {} },
+      sns: { messages: [] },
+    };
+  }
+
+  /** Writes the state as it is now. */
+  save(): void {
+    mkdirSync(path.dirname(this.path), { recursive: true });
+    const draft = `${this.path}.${process.pid}.new`;
+    writeFileSync(draft, `${JSON.stringify(this.state, null, 2)}\n`, { mode: 0o600 });
+    renameSync(draft, this.path);
+  }
+}
+
+function read(file: string): AwsState | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as AwsState;
+  } catch (cause) {
+    throw new Error(`${file} is not the state of a local run: ${String(cause)}. Remove it.`, { cause });
+  }
+}

@@ -1,0 +1,353 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LocalAws, type LocalAwsOptions } from '../../lib/local/aws/local-aws.ts';
+import type { AwsState } from '../../lib/local/aws/state-file.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+
+const SDK = 'arn:aws:states:::aws-sdk';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:alerts';
+
+let folder: string;
+let stateFile: string;
+let aws: LocalAws | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
+  stateFile = path.join(folder, 'aws.json');
+});
+afterEach(async () => {
+  await aws?.close();
+  aws = undefined;
+  await rm(folder, { recursive: true });
+});
+
+function open(options: Partial<LocalAwsOptions> = {}): LocalAws {
+  aws = new LocalAws({ stateFile, topicArns: [TOPIC], ...options });
+  return aws;
+}
+
+function call<T = Record<string, unknown>>(action: string, parameters: object): Promise<T> {
+  return (aws ?? expect.fail('nothing is open')).call(`${SDK}:${action}`, parameters) as Promise<T>;
+}
+
+async function savedState(): Promise<AwsState> {
+  return JSON.parse(await readFile(stateFile, 'utf8'));
+}
+
+describe('Parameter Store', () => {
+  const parameter = { Name: '/deploy/web', Value: '{"desiredCount":2}', Type: 'String' };
+
+  test('puts, gets and deletes a parameter', async () => {
+    open();
+    expect(await call('ssm:putParameter', parameter)).toEqual({ Tier: 'Standard', Version: 1 });
+    expect(await call('ssm:getParameter', { Name: parameter.Name })).toEqual({
+      Parameter: {
+        ...parameter,
+        Arn: 'arn:aws:ssm:eu-west-1:000000000000:parameter/deploy/web',
+        DataType: 'text',
+        Version: 1,
+        LastModifiedDate: expect.stringMatching(/Z$/),
+      },
+    });
+    expect(await call('ssm:deleteParameter', { Name: parameter.Name })).toEqual({});
+    await expect(call('ssm:getParameter', { Name: parameter.Name })).rejects.toMatchObject({
+      name: 'Ssm.ParameterNotFoundException',
+    });
+    await expect(call('ssm:deleteParameter', { Name: parameter.Name })).rejects.toMatchObject({
+      name: 'Ssm.ParameterNotFoundException',
+    });
+  });
+
+  test('keeps what is there unless told to overwrite it', async () => {
+    open();
+    await call('ssm:putParameter', { ...parameter, Overwrite: false });
+    await expect(call('ssm:putParameter', { ...parameter, Value: '0' })).rejects.toMatchObject({
+      name: 'Ssm.ParameterAlreadyExistsException',
+    });
+    expect(await call('ssm:putParameter', { ...parameter, Value: '3', Overwrite: true })).toMatchObject({
+      Version: 2,
+    });
+  });
+
+  test('is found again by the next process', async () => {
+    open();
+    await call('ssm:putParameter', parameter);
+    open();
+    expect(await call('ssm:getParameter', { Name: parameter.Name })).toMatchObject({
+      Parameter: { Value: parameter.Value },
+    });
+  });
+});
+
+describe('SNS', () => {
+  const publish = (parameters: object) =>
+    open().call('arn:aws:states:::sns:publish', { TopicArn: TOPIC, Message: 'text', ...parameters });
+
+  test('keeps what is published', async () => {
+    expect(await publish({ Subject: 'Deploy failed', Message: { a: 1 } })).toMatchObject({
+      MessageId: expect.any(String),
+    });
+    expect((await savedState()).sns.messages).toMatchObject([
+      { TopicArn: TOPIC, Subject: 'Deploy failed', Message: '{"a":1}' },
+    ]);
+  });
+
+  test.each([
+    ['of 100 characters', 'x'.repeat(100)],
+    ['with a line break', 'one\ntwo'],
+    ['with a control character', 'one\u0007'],
+    ['that is empty', ''],
+    ['with letters outside ASCII', 'échec'],
+  ])('refuses a subject %s', async (_what, Subject) => {
+    await expect(publish({ Subject })).rejects.toMatchObject({ name: 'SNS.InvalidParameterException' });
+  });
+
+  test('takes a subject of 99 characters', async () => {
+    expect(await publish({ Subject: 'x'.repeat(99) })).toHaveProperty('MessageId');
+  });
+
+  test('refuses a topic that does not exist, and an empty or too large message', async () => {
+    await expect(publish({ TopicArn: `${TOPIC}2` })).rejects.toMatchObject({ name: 'SNS.NotFoundException' });
+    await expect(publish({ Message: '' })).rejects.toMatchObject({ name: 'SNS.InvalidParameterException' });
+    await expect(publish({ Message: 'x'.repeat(262_145) })).rejects.toMatchObject({
+      name: 'SNS.InvalidParameterException',
+    });
+  });
+});
+
+describe('what is not known is refused', () => {
+  test('a service or an action', async () => {
+    expect(open().supports(`${SDK}:ecs:deleteService`)).toBe(false);
+    await expect(call('ecs:deleteService', {})).rejects.toThrow(
+      /deleteService is not known here\. Known: .*putParameter/,
+    );
+  });
+
+  test('a parameter, by its name', async () => {
+    open();
+    await expect(call('ssm:getParameter', { Nmae: 'x' })).rejects.toMatchObject({
+      name: 'States.Runtime',
+      message: expect.stringMatching(/ssm:getParameter.*Nmae/s),
+      isCatchable: false,
+    });
+    await expect(call('ecs:updateService', { Cluster: 'c', Service: 's' })).rejects.toThrow(/DesiredCount/);
+  });
+});
+
+test('a state file that is not one is told of', async () => {
+  await writeFile(stateFile, 'not json');
+  expect(() => open()).toThrow(/aws\.json is not the state of a local run/);
+});
+
+describe('ECS services', () => {
+  let database: TestDatabase;
+  beforeEach(async () => {
+    database = await createDatabase();
+    await database.query('create table work (service text, at timestamptz default now())');
+  });
+  afterEach(async () => {
+    await aws?.close();
+    await database.drop();
+  });
+
+  const service = (name: string, desiredCount: number, more: object = {}) => ({
+    cluster: 'demo',
+    service: name,
+    desiredCount,
+    environment: {
+      DATABASE_URL: database.url,
+      WORK_SQL: "insert into work (service) values (current_setting('application_name'))",
+    },
+    ...more,
+  });
+
+  async function connections(name: string): Promise<number> {
+    const rows = await database.query<{ n: number }>(
+      'select count(*)::int as n from pg_stat_activity where application_name = $1',
+      [name],
+    );
+    return rows[0]?.n ?? -1;
+  }
+
+  async function describeOne(name: string): Promise<Record<string, unknown>> {
+    const { Services } = await call<{ Services: Record<string, unknown>[] }>('ecs:describeServices', {
+      Cluster: 'demo',
+      Services: [name],
+    });
+    return Services[0] ?? expect.fail(`no service ${name}`);
+  }
+
+  const update = (Service: string, DesiredCount: number) =>
+    call('ecs:updateService', { Cluster: 'demo', Service, DesiredCount });
+
+  test('hold connections and write while they run', async () => {
+    open({ services: [service('web', 2), service('worker', 1)] });
+    expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 0, PendingCount: 2 });
+    await aws?.steady();
+    expect(await describeOne('web')).toMatchObject({
+      ServiceArn: 'arn:aws:ecs:eu-west-1:000000000000:service/demo/web',
+      ServiceName: 'web',
+      ClusterArn: 'arn:aws:ecs:eu-west-1:000000000000:cluster/demo',
+      Status: 'ACTIVE',
+      DesiredCount: 2,
+      RunningCount: 2,
+      PendingCount: 0,
+      SchedulingStrategy: 'REPLICA',
+      Deployments: [{ Status: 'PRIMARY', RunningCount: 2 }],
+    });
+    expect(await connections('web')).toBe(4);
+    await expect
+      .poll(() => database.query('select distinct service from work order by 1'))
+      .toEqual([{ service: 'web' }, { service: 'worker' }]);
+  });
+
+  test('lose their connections at 0 and have them back at the same count', async () => {
+    open({ services: [service('web', 2)] });
+    await aws?.steady();
+    expect(await update('web', 0)).toMatchObject({ Service: { DesiredCount: 0, RunningCount: 2 } });
+    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0, PendingCount: 0 });
+    await expect.poll(() => connections('web')).toBe(0);
+    await update('web', 2);
+    await aws?.steady();
+    expect(await connections('web')).toBe(4);
+  });
+
+  test('are killed when they do not end within the stop timeout', async () => {
+    const stubborn = service('web', 1);
+    stubborn.environment.WORK_SQL = 'select pg_sleep(600)';
+    open({ services: [stubborn], stopTimeoutSeconds: 0 });
+    await aws?.steady();
+    await update('web', 0);
+    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+  });
+
+  test('get another task for one that died', async () => {
+    open({ services: [service('web', 1)] });
+    await aws?.steady();
+    const [task] = aws?.state.ecs.services[0]?.tasks ?? [];
+    process.kill(task?.pid ?? expect.fail('no task'), 'SIGKILL');
+    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+    await aws?.steady();
+    expect(aws?.state.ecs.services[0]?.tasks[0]?.pid).not.toBe(task?.pid);
+  });
+
+  test('connect again when the database ended their sessions', async () => {
+    open({ services: [service('web', 1)] });
+    await aws?.steady();
+    await database.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'web'",
+    );
+    await expect.poll(() => connections('web'), { timeout: 30_000 }).toBe(2);
+  });
+
+  test('go on when their run is killed, and belong to the next one', async () => {
+    const script = path.join(folder, 'run.ts');
+    const module = path.resolve(import.meta.dirname, '../../lib/local/aws/local-aws.ts');
+    await writeFile(
+      script,
+      `import { LocalAws } from ${JSON.stringify(module)};
+       const aws = new LocalAws(${JSON.stringify({ stateFile, services: [service('web', 2)] })});
+       await aws.steady();
+       await aws.call('${SDK}:ssm:putParameter', { Name: '/web', Value: '2', Type: 'String' });
+       process.send('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    const run = fork(script);
+    await once(run, 'message');
+    run.kill('SIGKILL');
+    await once(run, 'exit');
+    const before = (await savedState()).ecs.services[0]?.tasks.map(({ pid }) => pid);
+
+    open({ services: [service('web', 7)] });
+    expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 2, PendingCount: 0 });
+    expect(aws?.state.ecs.services[0]?.tasks.map(({ pid }) => pid)).toEqual(before);
+    await update('web', 0);
+    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+  });
+
+  test('are left running, or ended, as the end of the run wants it', async () => {
+    const first = open({ services: [service('web', 1)] });
+    await first.steady();
+    await first.close({ tasks: 'leave' });
+    expect(await connections('web')).toBe(2);
+    const second = open();
+    expect(await describeOne('web')).toMatchObject({ RunningCount: 1 });
+    await second.close({ tasks: 'stop' });
+    await expect.poll(() => connections('web')).toBe(0);
+    expect((await savedState()).ecs.services).toMatchObject([{ desiredCount: 1, tasks: [] }]);
+  });
+
+  test('that do not exist are told of as ECS does', async () => {
+    open({ services: [service('web', 0), service('daemon', 0, { schedulingStrategy: 'DAEMON' })] });
+    expect(await call('ecs:describeServices', { Cluster: 'demo', Services: ['web', 'gone'] })).toMatchObject({
+      Services: [{ ServiceName: 'web' }],
+      Failures: [{ Arn: 'arn:aws:ecs:eu-west-1:000000000000:service/demo/gone', Reason: 'MISSING' }],
+    });
+    await expect(update('gone', 0)).rejects.toMatchObject({ name: 'Ecs.ServiceNotFoundException' });
+    await expect(call('ecs:describeServices', { Cluster: 'other', Services: ['web'] })).rejects.toMatchObject(
+      {
+        name: 'Ecs.ClusterNotFoundException',
+      },
+    );
+    await expect(update('daemon', 0)).rejects.toMatchObject({ name: 'Ecs.InvalidParameterException' });
+    await expect(
+      call('ecs:describeServices', { Cluster: 'demo', Services: Array.from({ length: 11 }, () => 'web') }),
+    ).rejects.toMatchObject({ name: 'Ecs.InvalidParameterException' });
+  });
+
+  describe('with scaling', () => {
+    const target = {
+      ServiceNamespace: 'ecs',
+      ResourceId: 'service/demo/web',
+      ScalableDimension: 'ecs:service:DesiredCount',
+    };
+    const suspended = (value: boolean) => ({
+      DynamicScalingInSuspended: value,
+      DynamicScalingOutSuspended: value,
+      ScheduledScalingSuspended: value,
+    });
+    const register = (more: object) =>
+      call('applicationautoscaling:registerScalableTarget', { ...target, ...more });
+
+    test('spring back to the minimum when scaling is not suspended', async () => {
+      open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
+      await update('web', 0);
+      await expect.poll(() => describeOne('web')).toMatchObject({ DesiredCount: 1 });
+    });
+
+    test('stay at 0 while scaling is suspended, and are clamped as soon as the target is registered again', async () => {
+      open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
+      expect(await register({ SuspendedState: suspended(true) })).toHaveProperty('ScalableTargetARN');
+      await update('web', 0);
+      await expect.poll(() => describeOne('web')).toMatchObject({ DesiredCount: 0, RunningCount: 0 });
+      await register({ SuspendedState: suspended(true) });
+      expect(await describeOne('web')).toMatchObject({ DesiredCount: 1 });
+      await register({ SuspendedState: suspended(false) });
+      expect(
+        await call('applicationautoscaling:describeScalableTargets', {
+          ServiceNamespace: 'ecs',
+          ResourceIds: ['service/demo/web'],
+        }),
+      ).toMatchObject({
+        ScalableTargets: [{ ...target, MinCapacity: 1, MaxCapacity: 4, SuspendedState: suspended(false) }],
+      });
+    });
+
+    test('cannot be registered without limits, or for a service that is not there', async () => {
+      open({ services: [service('web', 0)] });
+      await expect(register({})).rejects.toMatchObject({
+        name: 'ApplicationAutoScaling.ValidationException',
+      });
+      await expect(
+        register({ ResourceId: 'service/demo/gone', MinCapacity: 0, MaxCapacity: 1 }),
+      ).rejects.toMatchObject({ name: 'ApplicationAutoScaling.ValidationException' });
+      expect(
+        await call('applicationautoscaling:describeScalableTargets', { ServiceNamespace: 'ecs' }),
+      ).toEqual({ ScalableTargets: [] });
+    });
+  });
+});
