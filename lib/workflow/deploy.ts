@@ -19,6 +19,7 @@ import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { buildRounds } from './build-rounds.ts';
 import { invokeTask } from './invoke-task.ts';
+import { NULL } from './null.ts';
 import { publishAlert } from './publish-alert.ts';
 import { RESTORE_RETRY } from './retry.ts';
 import { startExecution } from './start-execution.ts';
@@ -151,7 +152,7 @@ export class Deploy extends Construct {
     });
     const lost = new Pass(this, 'Report Lost', {
       parameters: {
-        report: null,
+        report: NULL,
         status: 'failed',
         'failure.$':
           "States.Format('The report could not be made: {}. Look at the execution {}', $.reportFailure.Error, $$.Execution.Name)",

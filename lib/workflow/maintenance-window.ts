@@ -15,6 +15,7 @@ import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { buildRounds } from './build-rounds.ts';
 import { invokeTask } from './invoke-task.ts';
+import { NULL } from './null.ts';
 import { MIGRATION_RETRY } from './retry.ts';
 import type { ServiceTargets } from './service-target.ts';
 import { stopServices } from './stop-services.ts';
@@ -54,7 +55,7 @@ export class MaintenanceWindow extends Construct {
         'indexes.$': '$.indexes',
         services: props.services.targets,
         stopped: [],
-        migrations: { output: null },
+        migrations: { output: NULL },
       },
     });
     begin.next(props.services.targets.length === 0 ? migrate : this.stop(migrate));
@@ -109,8 +110,8 @@ export class MaintenanceWindow extends Construct {
           applied: [],
           pending: [],
           failure: {
-            file: null,
-            sqlstate: null,
+            file: NULL,
+            sqlstate: NULL,
             'message.$': "States.Format('{}: {}', $.migrationError.Error, $.migrationError.Cause)",
           },
         },

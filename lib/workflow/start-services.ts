@@ -8,6 +8,7 @@ import {
   Pass,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { NULL } from './null.ts';
 import {
   forgetRemembered,
   getRemembered,
@@ -69,9 +70,9 @@ export class StartServices extends Construct {
       parameters: {
         'name.$': '$.service.name',
         outcome: 'nothing-remembered',
-        startedAt: null,
-        stoppedAt: null,
-        desiredCount: null,
+        startedAt: NULL,
+        stoppedAt: NULL,
+        desiredCount: NULL,
       },
     });
     recall.addCatch(nothing, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
@@ -87,7 +88,7 @@ export class StartServices extends Construct {
       resultPath: '$.result',
     });
     const late = new Pass(this, 'Note Not Steady', {
-      parameters: { outcome: 'not-steady', startedAt: null },
+      parameters: { outcome: 'not-steady', startedAt: NULL },
       resultPath: '$.result',
     });
     const waiting = waitForCounts(this, {

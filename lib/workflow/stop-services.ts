@@ -1,5 +1,6 @@
 import { Choice, Condition, JsonPath, Map as MapState, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { NULL } from './null.ts';
 import {
   describeService,
   getRemembered,
@@ -25,7 +26,7 @@ export function stopServices(scope: Construct, props: StopServicesProps): MapSta
   const stopped = outcome(scope, 'Service Stopped', 'stopped');
   const late = outcome(scope, 'Service Not Stopped', 'not-stopped');
   const missing = new Pass(scope, 'Service Not Found', {
-    parameters: { 'name.$': '$.service.name', outcome: 'not-found', stoppedAt: null },
+    parameters: { 'name.$': '$.service.name', outcome: 'not-found', stoppedAt: NULL },
   });
 
   const describe = describeService(scope, 'Describe Service', services);
