@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
+import { ACCOUNT } from './account.ts';
 import { type Definition, type Level, prepare } from './engine/definition.ts';
 import { Aborted, DataLimitExceeded, isTooLarge, TaskError } from './engine/errors.ts';
 import type { EngineEvent, StateEvent } from './engine/events.ts';
@@ -190,7 +191,7 @@ function contextOf(machine: Machine, arn: string, name: string, input: unknown):
       Id: arn,
       Name: name,
       StartTime,
-      RoleArn: 'arn:aws:iam::000000000000:role/local',
+      RoleArn: `arn:aws:iam::${ACCOUNT}:role/local`,
       RedriveCount: 0,
       // A copy each time: States.JsonMerge writes into what it is given.
       get Input() {

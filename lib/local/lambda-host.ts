@@ -1,4 +1,5 @@
-import { REGION, Sandbox } from './lambda-sandbox.ts';
+import { ACCOUNT, REGION } from './account.ts';
+import { Sandbox } from './lambda-sandbox.ts';
 
 export interface LambdaFunction {
   readonly name: string;
@@ -83,7 +84,7 @@ export class LambdaHost {
     try {
       return await sandbox.invoke(
         JSON.stringify(payload) ?? 'null',
-        `arn:aws:lambda:${REGION}:000000000000:function:${name}`,
+        `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
       );
     } finally {
       if (sandbox.alive) this.#idle.get(name)?.push(sandbox);

@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { REGION } from './account.ts';
 import type { FromSandbox, LambdaErrorPayload, LambdaFunction, ToSandbox } from './lambda-host.ts';
 
 const ENTRY = path.join(import.meta.dirname, 'lambda-process.ts');
-export const REGION = 'eu-west-1';
 const MEMORY_MB = '1024';
 
 /** What an invocation fails with: `name` is Lambda's errorType, `message` the JSON text that Step Functions calls Cause. */

@@ -35,6 +35,3 @@ export function action<S extends z.ZodType>(
 export function serviceError(name: string, message: string): TaskError {
   return new TaskError(name, message);
 }
-
-export const REGION = 'eu-west-1';
-export const ACCOUNT = '000000000000';

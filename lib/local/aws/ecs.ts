@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ACCOUNT, type Actions, action, REGION, serviceError } from './action.ts';
+import { ACCOUNT, REGION } from '../account.ts';
+import { type Actions, action, serviceError } from './action.ts';
 import type { Tasks } from './ecs-tasks.ts';
 import type { ServiceState, StateFile } from './state-file.ts';
 

@@ -1,0 +1,42 @@
+import { type EcsService, type Environment, environmentSchema } from '../config/environment.ts';
+
+/** Name of the environment that runs on this machine. */
+export const LOCAL_ENVIRONMENT = 'local';
+
+export interface LocalEnvironmentOptions {
+  /** Folder with SQL migrations, or "none". */
+  migrations: string;
+  services: EcsService[];
+  maxConcurrent?: number;
+  lockTimeoutSeconds?: number;
+  attempts?: number;
+  when?: Environment['builds']['when'];
+  /** How long Build Index waits for its own statement, in seconds. @default as in AWS */
+  waitSeconds?: number;
+  /** Longest pause between two attempts, in seconds. @default as in AWS */
+  maxPauseSeconds?: number;
+}
+
+/** The environment of a run on this machine: as in AWS, but for looks at the services, which stop within moments here. */
+export function localEnvironment(options: LocalEnvironmentOptions): Environment {
+  const {
+    migrations,
+    services,
+    maxConcurrent,
+    lockTimeoutSeconds,
+    attempts,
+    when,
+    waitSeconds,
+    maxPauseSeconds,
+  } = options;
+  return environmentSchema.parse({
+    // The local functions get the address itself: see LocalWorkflow.
+    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database' },
+    migrations,
+    services,
+    pollSeconds: 1,
+    stopMinutes: 1,
+    startMinutes: 1,
+    builds: { maxConcurrent, lockTimeoutSeconds, attempts, when, waitSeconds, maxPauseSeconds },
+  });
+}
