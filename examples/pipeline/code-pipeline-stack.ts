@@ -1,0 +1,73 @@
+import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { BuildSpec, LinuxBuildImage, PipelineProject } from 'aws-cdk-lib/aws-codebuild';
+import { Artifact, Pipeline, PipelineType } from 'aws-cdk-lib/aws-codepipeline';
+import { CodeBuildAction, CodeStarConnectionsSourceAction } from 'aws-cdk-lib/aws-codepipeline-actions';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+import { DeployStepAction } from 'pg-deploy-step';
+import type { Source } from './source.ts';
+
+export interface CodePipelineStackProps extends StackProps {
+  source: Source;
+  environmentName: string;
+}
+
+/** A CodePipeline: source, `cdk deploy` of the environment's stack, then the workflow that this stack holds. */
+export class CodePipelineStack extends Stack {
+  constructor(scope: Construct, id: string, props: CodePipelineStackProps) {
+    const { source, environmentName, ...stackProps } = props;
+    super(scope, id, stackProps);
+    const code = new Artifact('Source');
+    new Pipeline(this, 'Pipeline', {
+      pipelineName: `example-${environmentName}`,
+      pipelineType: PipelineType.V2,
+      crossAccountKeys: false,
+      stages: [
+        {
+          stageName: 'Source',
+          actions: [new CodeStarConnectionsSourceAction({ actionName: 'Source', ...source, output: code })],
+        },
+        {
+          stageName: 'Deploy',
+          actions: [
+            new CodeBuildAction({
+              actionName: 'Deploy-Stack',
+              project: this.deployProject(environmentName),
+              input: code,
+              runOrder: 1,
+            }),
+            // After the stack: the registry and the migrations that the workflow brings are those of this commit.
+            new DeployStepAction(this, 'DeployMachine', {
+              actionName: 'Deploy-Step',
+              environmentName,
+              input: { mode: 'deploy' },
+              runOrder: 2,
+            }),
+          ],
+        },
+      ],
+    });
+  }
+
+  private deployProject(environmentName: string): PipelineProject {
+    const project = new PipelineProject(this, 'DeployProject', {
+      timeout: Duration.minutes(30),
+      environment: { buildImage: LinuxBuildImage.STANDARD_7_0 },
+      buildSpec: BuildSpec.fromObject({
+        version: '0.2',
+        phases: {
+          install: { 'runtime-versions': { nodejs: 22 }, commands: ['npm ci'] },
+          build: { commands: [`npx cdk deploy pg-deploy-step-${environmentName} --require-approval never`] },
+        },
+      }),
+    });
+    // The roles of the CDK's bootstrap stack do the work; the project only takes them on.
+    project.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['sts:AssumeRole'],
+        resources: [this.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: 'cdk-*' })],
+      }),
+    );
+    return project;
+  }
+}

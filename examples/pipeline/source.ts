@@ -1,0 +1,20 @@
+import type { App } from 'aws-cdk-lib';
+
+/** The repository that the pipelines watch: the context `source` of cdk.json. */
+export interface Source {
+  /** A connection to GitHub, GitLab or Bitbucket, made once in the console. */
+  readonly connectionArn: string;
+  readonly owner: string;
+  readonly repo: string;
+  readonly branch: string;
+}
+
+export function sourceOf(app: App): Source {
+  const context: { connectionArn?: string; repository?: string; branch?: string } | undefined =
+    app.node.tryGetContext('source');
+  const [owner, repo] = context?.repository?.split('/') ?? [];
+  if (!context?.connectionArn || !owner || !repo) {
+    throw new Error('cdk.json, context source: connectionArn and repository ("owner/name") are needed.');
+  }
+  return { connectionArn: context.connectionArn, owner, repo, branch: context.branch ?? 'main' };
+}
