@@ -516,6 +516,76 @@ test('a result that counts as false and ResultPath $ mean what they mean in AWS'
   expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: { answer: { a: 0 } } });
 });
 
+describe('templates', () => {
+  const fill = async (Parameters: object, input: unknown = {}) => {
+    const result = await run({ Fill: { Type: 'Pass', Parameters, End: true } }, input);
+    return result.status === 'SUCCEEDED' ? result.output : result;
+  };
+
+  test('keep quotes, backslashes and line breaks in text', async () => {
+    const value = { text: 'say "no" to C:\\ and\nmore' };
+    const filled = (await fill(
+      { 'json.$': 'States.JsonToString($)', 'text.$': "States.Format('<{}>', $.text)" },
+      value,
+    )) as {
+      json: string;
+      text: string;
+    };
+    expect(JSON.parse(filled.json)).toEqual(value);
+    expect(filled.text).toBe(`<${value.text}>`);
+  });
+
+  test('take a path that finds nothing among many for an empty list', async () => {
+    const parameters = { 'all.$': '$.list[*].n', 'bad.$': "States.ArrayContains($.list[*].n, 'bad')" };
+    expect(await fill(parameters, { list: [] })).toEqual({ all: [], bad: false });
+    expect(await fill(parameters, { list: [{ n: 'bad' }] })).toEqual({ all: ['bad'], bad: true });
+  });
+
+  test('fail the execution where a path leads nowhere', async () => {
+    expect(await fill({ 'a.$': '$.missing' })).toMatchObject({ status: 'FAILED', error: 'States.Runtime' });
+  });
+
+  test('pass over nothing that counts as false', async () => {
+    const input = { zero: 0, none: null, no: false, empty: '' };
+    const parameters = { 'zero.$': '$.zero', 'none.$': '$.none', 'no.$': '$.no', 'empty.$': '$.empty' };
+    expect(await fill(parameters, input)).toEqual(input);
+  });
+
+  test.each([
+    ["States.Format('it\\'s \\{\\} {}, {}', 7, $.name)", "it's {} 7, deals, 31"],
+    ["States.Format('{}/{}', States.ArrayLength($.list), States.Format('{}', null))", '3/null'],
+    ['States.StringToJson(\'{"a": [1]}\')', { a: [1] }],
+    ["States.Array($.name, 'b, c', 2, true)", ['deals, 31', 'b, c', 2, true]],
+    ['States.ArrayGetItem($.list, 1)', 2],
+    ['States.ArrayPartition($.list, 2)', [[1, 2], [2]]],
+    ['States.ArrayRange(1, 7, 3)', [1, 4, 7]],
+    ['States.ArrayUnique($.list)', [1, 2]],
+    ["States.JsonMerge($.one, $['two words'], false)", { a: 1, b: 2 }],
+    ['States.MathAdd($.list[0], -3)', -2],
+    ["States.StringSplit('a,b;c', ',;')", ['a', 'b', 'c']],
+    ['States.ArrayLength($.many[?(@.n > 1)])', 1],
+  ])('%s', async (expression, expected) => {
+    const input = {
+      name: 'deals, 31',
+      list: [1, 2, 2],
+      one: { a: 1 },
+      'two words': { b: 2 },
+      many: [{ n: 1 }, { n: 2 }],
+    };
+    expect(await fill({ 'value.$': expression }, input)).toEqual({ value: expected });
+  });
+
+  test.each([
+    "States.Format('{} {}', 1)",
+    "States.Format('{}', $)",
+    "States.StringToJson('{')",
+    'States.MathAdd($$.Execution.Name, 2)',
+    'States.ArrayGetItem($, 1)',
+  ])('%s fails with States.IntrinsicFailure', async (expression) => {
+    expect(await fill({ 'value.$': expression })).toMatchObject({ error: 'States.IntrinsicFailure' });
+  });
+});
+
 describe('the engine refuses', () => {
   const cases: Record<string, [States, string]> = {
     'a task that nothing here can answer': [
@@ -542,9 +612,9 @@ describe('the engine refuses', () => {
       'ProcessorConfig.Mode DISTRIBUTED',
     ],
     'a definition that is not valid': [{ Pass: { Type: 'Pass', Next: 'Nowhere' } }, 'Nowhere'],
-    'text made by States.JsonToString': [
-      { Set: { Type: 'Pass', Parameters: { 'text.$': 'States.JsonToString($)' }, End: true } },
-      'drops every backslash',
+    'an intrinsic function that it has not': [
+      { Set: { Type: 'Pass', Parameters: { 'text.$': "States.Hash($.a, 'MD5')" }, End: true } },
+      'calls States.Hash, which the local engine has not',
     ],
   };
   test.each(Object.entries(cases))('%s', (_name, [states, message]) => {

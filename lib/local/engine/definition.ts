@@ -1,3 +1,5 @@
+import { INTRINSIC_FUNCTIONS } from './intrinsics.ts';
+
 /** A state machine, or what runs inside a Map or a Parallel state, in Amazon States Language. */
 export interface Definition {
   readonly StartAt: string;
@@ -17,7 +19,7 @@ export type Step =
   | { readonly kind: 'map'; readonly processor: Level; readonly state: State }
   | { readonly kind: 'parallel'; readonly branches: readonly Level[] }
   | { readonly kind: 'fail' }
-  | { readonly kind: 'pass'; readonly result: unknown };
+  | { readonly kind: 'pass'; readonly result?: unknown };
 
 /** Does the state, or one around it, name States.DataLimitExceeded? States.ALL does not cover it. */
 export interface NamesDataLimit {
@@ -25,23 +27,49 @@ export interface NamesDataLimit {
   readonly catch: boolean;
 }
 
+export interface PreparedStep {
+  readonly step: Step;
+  /** Filled in for the step. Undefined: it gets the input as it is. */
+  readonly parameters: unknown;
+  /** Filled in from the step's result. Undefined: the result as it is. */
+  readonly resultSelector: unknown;
+  readonly namesDataLimit: NamesDataLimit;
+}
+
 /** The states between one StartAt and its end, all of kinds that the library runs as AWS does. */
 export interface Level {
   readonly definition: Definition;
-  readonly steps: ReadonlyMap<string, { readonly step: Step; readonly namesDataLimit: NamesDataLimit }>;
+  readonly steps: ReadonlyMap<string, PreparedStep>;
   /** The types that were written, for events. */
   readonly types: ReadonlyMap<string, string>;
 }
 
 const FLOW = ['Type', 'Comment', 'QueryLanguage', 'Next', 'End', 'InputPath', 'OutputPath'];
-const RESULT = ['ResultPath', 'ResultSelector', 'Retry', 'Catch'];
+const RESULT = ['ResultPath', 'Retry', 'Catch'];
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  Task: [...FLOW, ...RESULT, 'Parameters', 'Resource', 'TimeoutSeconds', 'TimeoutSecondsPath'],
+  Task: [
+    ...FLOW,
+    ...RESULT,
+    'ResultSelector',
+    'Parameters',
+    'Resource',
+    'TimeoutSeconds',
+    'TimeoutSecondsPath',
+  ],
   Map: [
-    ...[...FLOW, ...RESULT, 'ItemProcessor', 'Iterator', 'ItemsPath', 'ItemSelector', 'Parameters'],
+    ...[
+      ...FLOW,
+      ...RESULT,
+      'ResultSelector',
+      'ItemProcessor',
+      'Iterator',
+      'ItemsPath',
+      'ItemSelector',
+      'Parameters',
+    ],
     ...['MaxConcurrency', 'MaxConcurrencyPath'],
   ],
-  Parallel: [...FLOW, ...RESULT, 'Parameters', 'Branches'],
+  Parallel: [...FLOW, ...RESULT, 'ResultSelector', 'Parameters', 'Branches'],
   Pass: [...FLOW, 'ResultPath', 'Parameters', 'Result'],
   Wait: [...FLOW, 'Seconds', 'SecondsPath', 'Timestamp', 'TimestampPath'],
   Choice: ['Type', 'Comment', 'QueryLanguage', 'InputPath', 'OutputPath', 'Choices', 'Default'],
@@ -56,13 +84,13 @@ const NO_NAMES: NamesDataLimit = { retry: false, catch: false };
 
 /**
  * Prepares a definition for the library: what it does not know is refused, what it does otherwise than AWS becomes a
- * step of ours. Map and Parallel are steps, because the library goes on starting the items of a Map that has failed,
+ * step of ours. Templates are ours, see intrinsics.ts and template.ts. Map and Parallel are steps, because the library goes on starting the items of a Map that has failed,
  * shows the item where the execution's input was asked for, and loses the last events of an iteration.
  * @throws Error naming the state and the field
  */
 export function prepare(definition: Definition, around: NamesDataLimit = NO_NAMES): Level {
   refuseOther(definition.QueryLanguage, 'JSONPath', 'The definition', 'QueryLanguage');
-  const steps = new Map<string, { step: Step; namesDataLimit: NamesDataLimit }>();
+  const steps = new Map<string, PreparedStep>();
   const types = new Map<string, string>();
   const states: Record<string, State> = {};
   for (const [name, written] of Object.entries(definition.States)) {
@@ -74,7 +102,10 @@ export function prepare(definition: Definition, around: NamesDataLimit = NO_NAME
       catch: around.catch || namesIt(state.Catch),
     };
     const step = stepOf(name, state, namesDataLimit);
-    if (step !== undefined) steps.set(name, { step, namesDataLimit });
+    if (step !== undefined) {
+      const parameters = parametersOf(step, state);
+      steps.set(name, { step, parameters, resultSelector: state.ResultSelector, namesDataLimit });
+    }
     states[name] = step === undefined ? state : asTask(state, step);
   }
   const { TimeoutSeconds: timeout, ...rest } = definition;
@@ -107,9 +138,25 @@ function stepOf(name: string, state: State, names: NamesDataLimit): Step | undef
       return 'ErrorPath' in state || 'CausePath' in state ? { kind: 'fail' } : undefined;
     case 'Pass':
       // The library overlooks a Result that counts as false.
-      return 'Result' in state ? { kind: 'pass', result: state.Result } : undefined;
+      if ('Result' in state) return { kind: 'pass', result: state.Result };
+      return 'Parameters' in state ? { kind: 'pass' } : undefined;
     default:
       return undefined;
+  }
+}
+
+function parametersOf(step: Step, state: State): unknown {
+  switch (step.kind) {
+    case 'fail':
+      return {
+        ...('ErrorPath' in state ? { 'Error.$': state.ErrorPath } : { Error: state.Error ?? null }),
+        ...('CausePath' in state ? { 'Cause.$': state.CausePath } : { Cause: state.Cause ?? null }),
+      };
+    case 'map':
+      // There it is the older name of ItemSelector.
+      return undefined;
+    default:
+      return state.Parameters;
   }
 }
 
@@ -127,15 +174,7 @@ function asTask(state: State, step: Step): State {
       own.TimeoutSecondsPath = state.TimeoutSecondsPath;
     }
   }
-  if (step.kind === 'fail') {
-    own.End = true;
-    own.Parameters = {
-      ...('ErrorPath' in state ? { 'Error.$': state.ErrorPath } : { Error: state.Error ?? null }),
-      ...('CausePath' in state ? { 'Cause.$': state.CausePath } : { Cause: state.Cause ?? null }),
-    };
-  } else if ('Parameters' in state && step.kind !== 'map') {
-    own.Parameters = state.Parameters;
-  }
+  if (step.kind === 'fail') own.End = true;
   // The library takes "$", the default, for the name of a field.
   if (picked.ResultPath === '$') delete picked.ResultPath;
   if (Array.isArray(picked.Catch)) {
@@ -190,9 +229,10 @@ function rewritePaths(value: unknown, state: string, key = ''): unknown {
   }
   const isPath = key.endsWith('.$') || key === 'Variable' || (key.endsWith('Path') && key !== 'ResultPath');
   if (typeof value !== 'string' || !isPath) return value;
-  if (value.includes('States.JsonToString')) {
+  for (const [name] of value.startsWith('$') ? [] : value.matchAll(/\bStates\.\w+(?=\()/g)) {
+    if (INTRINSIC_FUNCTIONS.includes(name)) continue;
     throw new Error(
-      `The state "${state}" uses States.JsonToString, from whose text the local engine drops every backslash.`,
+      `The state "${state}" calls ${name}, which the local engine has not. It has ${INTRINSIC_FUNCTIONS.join(', ')}.`,
     );
   }
   const missing = /\$\$\.(Task\b[\w.]*|State\.(?!EnteredTime\b)\w+)/.exec(value);

@@ -1,19 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import {
-  ExecutionAbortedError,
-  ExecutionError,
-  type RunOptions,
-  StateMachine,
-} from 'aws-local-stepfunctions';
-import type { Level, NamesDataLimit, State, Step } from './definition.ts';
+import { ExecutionAbortedError, ExecutionError, StateMachine } from 'aws-local-stepfunctions';
+import type { Level, PreparedStep, Step } from './definition.ts';
 import { Aborted, DataLimitExceeded, isTooLarge, StatesRuntime, TaskError } from './errors.ts';
 import type { Place, StateEvent } from './events.ts';
+import { type Context, fillTemplate, type Json, queryPath } from './template.ts';
 
 /** Items of an inline Map that Step Functions runs at the same time, at most. */
 const MOST_CONCURRENT = 40;
-
-type Json = Parameters<StateMachine['run']>[0];
-type Context = NonNullable<RunOptions['context']>;
 
 /** What the states of one level run in. */
 export interface Scope {
@@ -33,9 +26,9 @@ export interface Scope {
  */
 export async function runLevel(level: Level, input: unknown, scope: Scope): Promise<unknown> {
   const handlers = Object.fromEntries(
-    [...level.steps].map(([state, { step, namesDataLimit }]) => [
+    [...level.steps].map(([state, prepared]) => [
       state,
-      async (parameters: unknown) => (await runStep(state, step, namesDataLimit, parameters, scope)) as Json,
+      async (stateInput: unknown) => (await runStep(state, prepared, stateInput, scope)) as Json,
     ]),
   );
   const machine = new StateMachine(level.definition as never, { validationOptions: { noValidate: true } });
@@ -72,20 +65,21 @@ export async function runLevel(level: Level, input: unknown, scope: Scope): Prom
 
 async function runStep(
   state: string,
-  step: Step,
-  names: NamesDataLimit,
-  input: unknown,
+  { step, parameters, resultSelector, namesDataLimit }: PreparedStep,
+  stateInput: unknown,
   scope: Scope,
 ): Promise<unknown> {
   // The library's events come a few turns late: what the task starts is to be told of after the task itself.
   await nextTurn();
   // The library cuts a pause between two attempts short when it is aborted, and then does try once more.
   if (scope.signal.aborted) throw new Aborted();
-  if (isTooLarge(input)) throw new DataLimitExceeded(state, 'input', names);
+  const { context } = scope;
+  const input = parameters === undefined ? stateInput : await fillTemplate(parameters, stateInput, context);
+  if (isTooLarge(input)) throw new DataLimitExceeded(state, 'input', namesDataLimit);
   const result = await resultOf(state, step, input, scope);
   if (scope.signal.aborted) throw new Aborted();
-  if (isTooLarge(result)) throw new DataLimitExceeded(state, 'output', names);
-  return result;
+  if (isTooLarge(result)) throw new DataLimitExceeded(state, 'output', namesDataLimit);
+  return resultSelector === undefined ? result : fillTemplate(resultSelector, result, context);
 }
 
 function resultOf(state: string, step: Step, input: unknown, scope: Scope): Promise<unknown> {
@@ -99,7 +93,7 @@ function resultOf(state: string, step: Step, input: unknown, scope: Scope): Prom
         runPlaced(branch, input, 'ParallelBranch', { state, index }, { ...scope, signal }),
       );
     case 'pass':
-      return Promise.resolve(structuredClone(step.result));
+      return Promise.resolve('result' in step ? structuredClone(step.result) : input);
     case 'fail': {
       const { Error: error, Cause: cause } = input as { Error: unknown; Cause: unknown };
       if (typeof (error ?? '') !== 'string' || typeof (cause ?? '') !== 'string') {
@@ -132,19 +126,17 @@ async function runMap(
   scope: Scope,
 ): Promise<unknown> {
   const { ItemsPath, ItemSelector, Parameters, MaxConcurrency, MaxConcurrencyPath } = step.state;
-  const items = await evaluate(ItemsPath === undefined ? {} : { InputPath: ItemsPath }, input, scope.context);
+  const query = (path: unknown) => queryPath(String(path), input, scope.context);
+  const items = ItemsPath === undefined ? input : await query(ItemsPath);
   if (!Array.isArray(items)) {
     throw new StatesRuntime(`Reference path "${String(ItemsPath ?? '$')}" must point to array.`);
   }
-  const wanted =
-    MaxConcurrencyPath === undefined
-      ? MaxConcurrency
-      : await evaluate({ InputPath: MaxConcurrencyPath }, input, scope.context);
+  const wanted = MaxConcurrencyPath === undefined ? MaxConcurrency : await query(MaxConcurrencyPath);
   const concurrent = Math.min(Number(wanted ?? 0) || MOST_CONCURRENT, MOST_CONCURRENT);
   const selector = ItemSelector ?? Parameters;
   return runTogether(items, concurrent, scope, async (item: unknown, index, signal) => {
     const context = { ...scope.context, Map: { Item: { Index: index, Value: item } } };
-    const selected = selector === undefined ? item : await evaluate({ Parameters: selector }, input, context);
+    const selected = selector === undefined ? item : await fillTemplate(selector, input, context);
     return runPlaced(
       step.processor,
       selected,
@@ -206,15 +198,4 @@ async function runTogether<T>(
   await Promise.all(Array.from({ length: Math.min(concurrent, items.length) }, worker));
   if (failure !== undefined) throw failure.error;
   return results;
-}
-
-/** Lets the library work out a path or a template. */
-async function evaluate(fields: Partial<State>, input: unknown, context: Context): Promise<unknown> {
-  const definition = { StartAt: 'Evaluate', States: { Evaluate: { ...fields, Type: 'Pass', End: true } } };
-  const machine = new StateMachine(definition as never, { validationOptions: { noValidate: true } });
-  try {
-    return await machine.run(input as Json, { context }).result;
-  } catch (error) {
-    throw error instanceof ExecutionError ? error.cause : error;
-  }
 }
