@@ -1,17 +1,27 @@
 import { z } from 'zod';
 
-const networkSchema = z.strictObject({
-  vpcId: z.string().startsWith('vpc-'),
-  /** As many as `subnetIds`, in the same order. */
-  availabilityZones: z.array(z.string()).min(1),
-  /** Subnets that reach the database, Secrets Manager and CloudWatch (NAT or endpoints). */
-  subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
-  securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
-});
+const networkSchema = z
+  .strictObject({
+    vpcId: z.string().startsWith('vpc-'),
+    /** As many as `subnetIds`, in the same order. */
+    availabilityZones: z.array(z.string()).min(1),
+    /** Subnets that reach the database, Secrets Manager and CloudWatch (NAT or endpoints). */
+    subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
+    securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
+  })
+  .refine((network) => network.availabilityZones.length === network.subnetIds.length, {
+    path: ['availabilityZones'],
+    message: 'must name the zone of each subnet: as many as subnetIds, in the same order',
+  });
 
 const databaseSchema = z.strictObject({
   /** Complete ARN of the secret, in the form that RDS writes: host, port, username, password, dbname. */
-  secretArn: z.string().startsWith('arn:'),
+  secretArn: z
+    .string()
+    .regex(
+      /^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+-\w{6}$/,
+      'must be the complete ARN of a secret, with the six characters at its end',
+    ),
   /** ARN of the secret's customer-managed KMS key. @default the AWS managed key */
   secretKeyArn: z.string().startsWith('arn:').optional(),
   /** Database to connect to. @default the secret's dbname */
@@ -37,6 +47,30 @@ export const ecsServiceSchema = z.strictObject({
   scaling: z.boolean().default(false),
 });
 export type EcsService = z.infer<typeof ecsServiceSchema>;
+
+/**
+ * Each service once: two entries of one name share the parameter that remembers the count, and an ECS service that is
+ * stopped twice has its count remembered as the 0 of the first stop.
+ */
+const servicesSchema = z.array(ecsServiceSchema).superRefine((services, context) => {
+  services.forEach((service, at) => {
+    const before = services.slice(0, at);
+    if (before.some((other) => other.name === service.name)) {
+      context.addIssue({
+        code: 'custom',
+        path: [at, 'name'],
+        message: `"${service.name}" is the name of another service too, give each its own`,
+      });
+    }
+    if (before.some((other) => other.cluster === service.cluster && other.service === service.service)) {
+      context.addIssue({
+        code: 'custom',
+        path: [at, 'service'],
+        message: `"${service.service}" of the cluster "${service.cluster}" is listed before, list it once`,
+      });
+    }
+  });
+});
 
 const buildsSchema = z.strictObject({
   /** Tables that are built on at the same time. */
@@ -71,7 +105,7 @@ export const environmentSchema = z.strictObject({
   migrations: z.string().min(1).default('database/migrations'),
   /** The registry, relative to the project: a .ts or a .json file. */
   indexes: z.string().min(1).default('database/indexes.ts'),
-  services: z.array(ecsServiceSchema).default([]),
+  services: servicesSchema.default([]),
   builds: buildsSchema.prefault({}),
   /** What becomes of the services when a migration fails (nothing of it is applied). */
   onMigrationFailure: z.enum(['start', 'leave-stopped']).default('start'),

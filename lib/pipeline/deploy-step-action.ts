@@ -38,8 +38,8 @@ export interface DeployStepActionProps extends CommonAwsActionProps, DeployStepT
  * - CodePipeline waits for 7 days. A longer deploy goes on by itself; the pipeline shows it as failed.
  * - "Stop and abandon" ends the action and not the workflow: the execution goes on to its end, services are started
  *   again. To end that too, stop the execution of `deploy` itself, then start `start-services`.
- * - "Retry" starts a new execution. It does what is still missing and nothing twice. A deploy that is still running
- *   makes the new one refuse, before anything is stopped.
+ * - "Retry" starts a new execution, which does what is still missing and nothing twice. After "stop and abandon" let the
+ *   execution that was left running end first.
  * - Without the pipeline: start an execution of the deploy machine in the console, with `{}`, `{"mode": "indexes"}` or
  *   `{"mode": "plan"}`.
  */

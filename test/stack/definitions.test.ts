@@ -1,0 +1,163 @@
+import validateDefinition from 'asl-validator';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as errors from '../../lambdas/shared/errors.ts';
+import {
+  type Definition,
+  definitionsOf,
+  MACHINES,
+  type MachineName,
+  statesOf,
+} from './support/definitions.ts';
+import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+
+/** Every setting that changes a definition, one environment each. */
+const ENVIRONMENTS = {
+  prod: prodInput(),
+  'after-start': { ...prodInput(), builds: { when: 'after-start' as const } },
+  'start-anyway': { ...prodInput(), onCriticalFailure: 'start' as const },
+  'no-migrations': { ...prodInput(), migrations: 'none' },
+  'no-services': { ...prodInput(), services: [] },
+  'one-attempt': { ...prodInput(), builds: { attempts: 1 } },
+};
+
+let synthesised: Synthesised;
+const definitions = new Map<string, Record<MachineName, Definition>>();
+
+beforeAll(async () => {
+  synthesised = await synthesise(ENVIRONMENTS);
+  for (const name of Object.keys(ENVIRONMENTS)) {
+    definitions.set(name, definitionsOf(synthesised.template(name), name));
+  }
+});
+afterAll(() => synthesised?.dispose());
+
+function machine(environmentName: string, name: MachineName): Definition {
+  const definition = definitions.get(environmentName)?.[name];
+  if (definition === undefined) throw new Error(`No machine ${name} in ${environmentName}.`);
+  return definition;
+}
+
+describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName) => {
+  test('has the four machines', () => {
+    expect(Object.keys(definitions.get(environmentName) ?? {}).sort()).toEqual([...MACHINES].sort());
+  });
+
+  test.each(MACHINES)('%s is accepted by asl-validator', (name) => {
+    const result = validateDefinition(structuredClone(machine(environmentName, name)));
+
+    expect(result.errorsText('\n')).toBe('');
+    expect(result.isValid).toBe(true);
+  });
+
+  test.each(MACHINES)('%s is JSONPath with inline maps, which the local engine runs as AWS does', (name) => {
+    const definition = machine(environmentName, name);
+    const states = Object.values(statesOf(definition));
+
+    expect([definition.QueryLanguage, ...states.map((state) => state.QueryLanguage)]).not.toContain(
+      'JSONata',
+    );
+    const maps = states.filter((state) => state.Type === 'Map');
+    expect(maps.map((map) => map.ItemProcessor?.ProcessorConfig.Mode)).toEqual(maps.map(() => 'INLINE'));
+  });
+
+  test.each(MACHINES)('%s waits for no task for ever', (name) => {
+    const tasks = Object.entries(statesOf(machine(environmentName, name))).filter(
+      ([, state]) => state.Type === 'Task',
+    );
+
+    expect(tasks.filter(([, task]) => !(task.TimeoutSeconds && task.TimeoutSeconds > 0))).toEqual([]);
+    expect(machine(environmentName, name).TimeoutSeconds).toBeGreaterThan(0);
+  });
+
+  test.each(MACHINES)('%s retries nothing blindly', (name) => {
+    const retried = Object.values(statesOf(machine(environmentName, name))).flatMap((state) =>
+      (state.Retry ?? []).flatMap((retrier) => retrier.ErrorEquals),
+    );
+
+    expect(retried).not.toContain('States.ALL');
+    // The functions' own errors are caught by the more telling names; this one would retry every one of them.
+    if (name !== 'deploy') expect(retried).not.toContain('States.TaskFailed');
+  });
+});
+
+test('a retry names an error of our own by the name that its class throws', () => {
+  const ours = [...definitions.values()]
+    .flatMap((machines) => Object.values(machines))
+    .flatMap((definition) => Object.values(statesOf(definition)))
+    .flatMap((state) => [...(state.Retry ?? []), ...(state.Catch ?? [])])
+    .flatMap((rule) => rule.ErrorEquals)
+    .filter((name) => !name.includes('.'));
+  const thrown = Object.values(errors)
+    .filter((value) => typeof value === 'function' && value.prototype instanceof errors.DeployStepError)
+    .map((errorClass) => new (errorClass as typeof errors.BuildFailed)('').name as string);
+
+  expect([...new Set(ours)].sort()).toEqual([
+    'BuildInterrupted',
+    'ConnectionLost',
+    'Deadlock',
+    'LockNotAvailable',
+    'MigrationLocked',
+  ]);
+  expect(thrown).toEqual(expect.arrayContaining(ours));
+});
+
+test('builds of non-critical indexes come after the start where the environment says so', () => {
+  const deploy = machine('after-start', 'deploy').States;
+  const window = machine('after-start', 'maintenance-window').States;
+
+  expect(deploy['Start Services']?.Next).toBe('Builds Left?');
+  expect(deploy['Builds Left?']).toMatchObject({
+    Choices: [
+      {
+        And: [
+          { Variable: '$.window.output.verdict', IsPresent: true },
+          { Variable: '$.window.output.verdict', StringEquals: 'ok' },
+        ],
+        Next: 'Build Indexes Online',
+      },
+    ],
+    Default: 'Report',
+  });
+  expect(window['Build Indexes']?.Parameters).toMatchObject({ Input: { scope: 'critical' } });
+  expect(machine('prod', 'maintenance-window').States['Build Indexes']?.Parameters).toMatchObject({
+    Input: { scope: 'all' },
+  });
+  expect(machine('prod', 'deploy').States).not.toHaveProperty('Builds Left?');
+});
+
+test('a critical index that failed leaves services stopped, or starts them where the environment says so', () => {
+  const failed = (environmentName: string) =>
+    machine(environmentName, 'maintenance-window').States['Critical Index Failed']?.Parameters;
+
+  expect(failed('prod')).toMatchObject({ verdict: 'critical-failed', services: 'leave-stopped' });
+  expect(failed('start-anyway')).toMatchObject({ verdict: 'critical-failed', services: 'start' });
+});
+
+test('without migrations the window goes from stopped services to the builds', () => {
+  const { States: states } = machine('no-migrations', 'maintenance-window');
+
+  expect(states).not.toHaveProperty('Run Migrations');
+  expect(states['All Stopped?']?.Default).toBe('No Migrations Configured');
+  expect(states['No Migrations Configured']?.Next).toBe('Build Indexes');
+});
+
+test('without services nothing is stopped and nothing is started', () => {
+  const window = machine('no-services', 'maintenance-window');
+  const start = machine('no-services', 'start-services');
+
+  expect(window.States['Begin Window']?.Next).toBe('Run Migrations');
+  expect(window.States).not.toHaveProperty('Stop Services');
+  expect(start.States).toEqual({
+    'No Services Configured': { Type: 'Pass', Parameters: { services: [] }, End: true },
+  });
+});
+
+test('an index that has one attempt is not retried', () => {
+  const retried = (environmentName: string) =>
+    (statesOf(machine(environmentName, 'build-indexes'))['Build Index']?.Retry ?? []).flatMap(
+      (retrier) => retrier.ErrorEquals,
+    );
+
+  expect(retried('prod')).toContain('LockNotAvailable');
+  expect(retried('one-attempt')).not.toContain('LockNotAvailable');
+});

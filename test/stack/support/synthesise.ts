@@ -1,0 +1,62 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import type { EnvironmentInput } from '../../../lib/config/environment.ts';
+import { parseEnvironments } from '../../../lib/config/load-environments.ts';
+import { DeployStepStack } from '../../../lib/deploy-step-stack.ts';
+import { loadRegistry } from '../../../lib/registry/load-registry.ts';
+
+export const PROJECT_ROOT = resolve(import.meta.dirname, '../../..');
+
+export const ACCOUNT = '222222222222';
+export const REGION = 'eu-west-1';
+
+/** The context of the project's cdk.json. */
+export function readContext(): { environments: Record<string, EnvironmentInput> } {
+  return JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')).context;
+}
+
+/** The example environment `prod` of cdk.json, as written. */
+export function prodInput(): EnvironmentInput {
+  const { prod } = readContext().environments;
+  if (prod === undefined) throw new Error('cdk.json has no environment "prod".');
+  return prod;
+}
+
+export interface Synthesised {
+  app: App;
+  stack(name: string): DeployStepStack;
+  template(name: string): Template;
+  dispose(): void;
+}
+
+/** Synthesises a stack for each environment, all in one app, into a folder that `dispose` removes. */
+export async function synthesise(environments: Record<string, EnvironmentInput>): Promise<Synthesised> {
+  const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-stack-'));
+  const app = new App({ outdir });
+  const registry = await loadRegistry(join(PROJECT_ROOT, 'database/indexes.ts'));
+  const stacks = new Map<string, DeployStepStack>();
+  for (const [environmentName, environment] of Object.entries(parseEnvironments(environments))) {
+    const stack = new DeployStepStack(app, `pg-deploy-step-${environmentName}`, {
+      environmentName,
+      environment,
+      registry,
+      projectRoot: PROJECT_ROOT,
+      env: { account: environment.account, region: environment.region },
+    });
+    stacks.set(environmentName, stack);
+  }
+  const stack = (name: string) => {
+    const found = stacks.get(name);
+    if (found === undefined) throw new Error(`No environment "${name}" was synthesised.`);
+    return found;
+  };
+  return {
+    app,
+    stack,
+    template: (name) => Template.fromStack(stack(name)),
+    dispose: () => rmSync(outdir, { recursive: true, force: true }),
+  };
+}
