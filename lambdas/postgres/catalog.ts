@@ -1,6 +1,11 @@
 import type { CompiledIndex } from '../shared/registry.ts';
 import type { Client } from './client.ts';
 
+/*
+ * Nothing here takes a lock on a user's table or index: pg_relation_size and its kin do, and would wait behind the very
+ * lock that a build is waiting for.
+ */
+
 /** What the catalog says of the name of a registry entry. */
 export interface CatalogEntry {
   schema: string;
@@ -10,7 +15,7 @@ export interface CatalogEntry {
   /** Table that the index is on. Null: not an index. */
   table: string | null;
   valid: boolean;
-  /** pg_relation_size, in bytes. */
+  /** Size in bytes as pg_class has it: exact after a build, then as of the last VACUUM. */
   bytes: number;
 }
 
@@ -25,7 +30,7 @@ export async function readCatalog(
             case when i.indexrelid is null then 'other' else 'index' end as kind,
             t.relname as "table",
             coalesce(i.indisvalid, false) as valid,
-            pg_relation_size(c.oid)::float8 as bytes
+            c.relpages::float8 * current_setting('block_size')::int as bytes
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
@@ -49,13 +54,13 @@ export function indexKey(index: { schema: string; name: string }): string {
   return JSON.stringify([index.schema, index.name]);
 }
 
-/** Sizes of tables in bytes, by `indexKey` of schema and table. A table that is not there is not in the answer. */
+/** Sizes of tables in bytes as of their last VACUUM or ANALYZE, by `indexKey` of schema and table. */
 export async function readTableSizes(
   client: Client,
   indexes: readonly CompiledIndex[],
 ): Promise<Map<string, number>> {
   const { rows } = await client.query<{ schema: string; name: string; bytes: number }>(
-    `select distinct wanted.schema, wanted.name, pg_table_size(c.oid)::float8 as bytes
+    `select distinct wanted.schema, wanted.name, c.relpages::float8 * current_setting('block_size')::int as bytes
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,

@@ -1,0 +1,33 @@
+import { Command, CommanderError } from 'commander';
+import { messageOf } from '../../lambdas/shared/errors.ts';
+import { FAILED, SUCCEEDED, WRONG_USAGE } from './exit-codes.ts';
+import { runCommand } from './run-command.ts';
+
+/**
+ * The command line.
+ * @param args without the interpreter and the script
+ * @returns the exit code: 0 succeeded, 1 failed, 2 wrong usage
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode = SUCCEEDED;
+  const program = new Command('pg-deploy-step')
+    .description('Stops services, runs migrations, builds indexes concurrently, starts services again.')
+    .showHelpAfterError()
+    .exitOverride();
+  program.addCommand(
+    runCommand((code) => {
+      exitCode = code;
+    })
+      .showHelpAfterError()
+      .exitOverride(),
+  );
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has printed what is wrong, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCEEDED : WRONG_USAGE;
+    process.stderr.write(`${messageOf(error)}\n`);
+    return FAILED;
+  }
+}

@@ -1,0 +1,13 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** File name without .sql, to SQL. */
+export type Migrations = Record<string, string>;
+
+/** Writes SQL files into a folder of their own. @returns the folder */
+export function writeMigrations(parent: string, migrations: Migrations): string {
+  const folder = join(parent, 'migrations');
+  mkdirSync(folder, { recursive: true });
+  for (const [name, sql] of Object.entries(migrations)) writeFileSync(join(folder, `${name}.sql`), sql);
+  return folder;
+}

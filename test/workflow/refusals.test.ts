@@ -1,0 +1,103 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
+
+const INDEXES: IndexEntry[] = [
+  {
+    name: 'idx_orders_status',
+    sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+    description: 'orders by status',
+  },
+];
+
+let database: TestDatabase;
+let workflow: TestWorkflow;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await database.query('create table orders (id int primary key, status text)');
+  workflow = await openTestWorkflow({ databaseUrl: database.url, indexes: INDEXES });
+});
+
+afterEach(async () => {
+  // Whatever was refused, nothing was stopped or changed.
+  expect(workflow.running()).toEqual({ api: 2, worker: 1 });
+  expect(workflow.events.filter((event) => event.machine.endsWith('maintenance-window'))).toEqual([]);
+  expect(await database.query("select 1 from pg_indexes where indexname = 'idx_orders_status'")).toEqual([]);
+});
+
+afterAll(async () => {
+  await workflow.close();
+  await database.drop();
+});
+
+test.each<[string, unknown, string]>([
+  ['an unknown mode', { mode: 'deplyo' }, 'mode must be one of deploy, indexes, plan, start-services'],
+  ['an unknown field', { indices: [] }, 'unknown field "indices", valid fields: mode, indexes, force'],
+  [
+    'an unknown index',
+    { indexes: ['idx_nowhere'] },
+    '"idx_nowhere" is not in the registry. Valid names: idx_orders_status',
+  ],
+  ['indexes that are no list', { indexes: 'idx_orders_status' }, 'indexes: must be a list of index names'],
+  ['force that is no boolean', { force: 'yes' }, 'force must be true or false'],
+  [
+    'an input that is no object',
+    ['deploy'],
+    'it must be a JSON object with the optional fields mode, indexes, force',
+  ],
+])('%s in the input is refused before anything is stopped', async (_what, input, message) => {
+  const { status, cause, report } = await workflow.deploy(input);
+
+  expect(status).toBe('FAILED');
+  expect(cause).toContain('Refused before anything was stopped or changed.');
+  expect(cause).toContain(message);
+  expect(report).toMatchObject({ status: 'failed', downtimeMs: 0 });
+  const alert = workflow.alerts.at(-1);
+  expect(alert?.Subject).toBe('pg-deploy-step local: deploy FAILED');
+  expect(alert?.Message).toContain(message);
+  expect(alert?.Message).toContain('Services: up; they were not stopped');
+});
+
+test.each<[string, (url: URL) => void, string]>([
+  [
+    'a database that cannot be reached',
+    (url) => {
+      url.port = '1';
+    },
+    'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
+  ],
+  [
+    'a wrong password',
+    (url) => {
+      url.password = 'not-the-password';
+    },
+    'The database refused the connection: password authentication failed for user "postgres"',
+  ],
+  [
+    'a database that does not exist',
+    (url) => {
+      url.pathname = '/nowhere';
+    },
+    'The database refused the connection: database "nowhere" does not exist',
+  ],
+])(
+  '%s is refused before anything is stopped, and no message holds the password',
+  async (_what, change, message) => {
+    const url = new URL(database.url);
+    change(url);
+    const elsewhere = await openTestWorkflow({ databaseUrl: url.href, indexes: INDEXES, services: 'none' });
+    try {
+      const { status, cause, report } = await elsewhere.deploy();
+
+      expect(status).toBe('FAILED');
+      expect(cause).toContain(message);
+      expect(report.failure).toContain(message);
+      const everything = JSON.stringify([report, elsewhere.alerts, elsewhere.events, elsewhere.log]);
+      expect(everything).not.toContain(url.password === 'postgres' ? 'postgres:postgres@' : url.password);
+    } finally {
+      await elsewhere.close();
+    }
+  },
+);
