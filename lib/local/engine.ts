@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
-import { ACCOUNT } from './account.ts';
+import { contextOf } from './engine/context.ts';
 import { type Definition, type Level, prepare } from './engine/definition.ts';
 import { Aborted, DataLimitExceeded, isTooLarge, TaskError } from './engine/errors.ts';
-import type { EngineEvent, StateEvent } from './engine/events.ts';
+import { type EngineEvent, toEngineEvent } from './engine/events.ts';
 import { runLevel } from './engine/level.ts';
 import { callTask, isSupported, type Lambdas, type Services, type TaskTargets } from './engine/tasks.ts';
 
@@ -181,44 +181,4 @@ export class LocalEngine {
       }
     }
   }
-}
-
-function contextOf(machine: Machine, arn: string, name: string, input: unknown): Record<string, unknown> {
-  const StartTime = new Date().toISOString();
-  return {
-    // The library keeps an Execution of its own, which is another one in each Map iteration: see rewritePaths.
-    RootExecution: {
-      Id: arn,
-      Name: name,
-      StartTime,
-      RoleArn: `arn:aws:iam::${ACCOUNT}:role/local`,
-      RedriveCount: 0,
-      // A copy each time: States.JsonMerge writes into what it is given.
-      get Input() {
-        return structuredClone(input);
-      },
-    },
-    StateMachine: { Id: machine.arn, Name: machine.name },
-    State: {
-      get EnteredTime() {
-        return new Date().toISOString();
-      },
-    },
-  };
-}
-
-function toEngineEvent(event: StateEvent): Omit<EngineEvent, 'machine' | 'execution' | 'parent'> {
-  const { state, Error: error, Cause: cause, retry } = event;
-  return {
-    type: event.type as EngineEvent['type'],
-    state: state.name,
-    stateType: event.stateType,
-    within: event.within ?? [],
-    ...(state.input === undefined ? {} : { input: state.input }),
-    ...(state.output === undefined ? {} : { output: state.output }),
-    ...(error === undefined ? {} : { error }),
-    ...(cause === undefined ? {} : { cause: cause instanceof Error ? cause.message : String(cause) }),
-    ...(retry === undefined ? {} : { attempt: retry.attempt }),
-    at: new Date(event.timestamp).toISOString(),
-  };
 }

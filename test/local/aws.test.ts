@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalAws, type LocalAwsOptions } from '../../lib/local/aws/local-aws.ts';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk';
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:alerts';
@@ -200,17 +201,18 @@ describe('ECS services', () => {
       Deployments: [{ Status: 'PRIMARY', RunningCount: 2 }],
     });
     expect(await connections('web')).toBe(4);
-    await expect
-      .poll(() => database.query('select distinct service from work order by 1'))
-      .toEqual([{ service: 'web' }, { service: 'worker' }]);
+    await eventually(() => database.query('select distinct service from work order by 1')).toEqual([
+      { service: 'web' },
+      { service: 'worker' },
+    ]);
   });
 
   test('lose their connections at 0 and have them back at the same count', async () => {
     open({ services: [service('web', 2)] });
     await aws?.steady();
-    expect(await update('web', 0)).toMatchObject({ Service: { DesiredCount: 0, RunningCount: 2 } });
-    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0, PendingCount: 0 });
-    await expect.poll(() => connections('web')).toBe(0);
+    expect(await update('web', 0)).toMatchObject({ Service: { DesiredCount: 0 } });
+    await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0, PendingCount: 0 });
+    await eventually(() => connections('web')).toBe(0);
     await update('web', 2);
     await aws?.steady();
     expect(await connections('web')).toBe(4);
@@ -222,7 +224,7 @@ describe('ECS services', () => {
     open({ services: [stubborn], stopTimeoutSeconds: 0 });
     await aws?.steady();
     await update('web', 0);
-    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+    await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
   });
 
   test('get another task for one that died', async () => {
@@ -230,7 +232,7 @@ describe('ECS services', () => {
     await aws?.steady();
     const [task] = aws?.state.ecs.services[0]?.tasks ?? [];
     process.kill(task?.pid ?? expect.fail('no task'), 'SIGKILL');
-    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+    await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
     await aws?.steady();
     expect(aws?.state.ecs.services[0]?.tasks[0]?.pid).not.toBe(task?.pid);
   });
@@ -241,7 +243,7 @@ describe('ECS services', () => {
     await database.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'web'",
     );
-    await expect.poll(() => connections('web'), { timeout: 30_000 }).toBe(2);
+    await eventually(() => connections('web')).toBe(2);
   });
 
   test('go on when their run is killed, and belong to the next one', async () => {
@@ -266,7 +268,7 @@ describe('ECS services', () => {
     expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 2, PendingCount: 0 });
     expect(aws?.state.ecs.services[0]?.tasks.map(({ pid }) => pid)).toEqual(before);
     await update('web', 0);
-    await expect.poll(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+    await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
   });
 
   test('are left running, or ended, as the end of the run wants it', async () => {
@@ -277,7 +279,7 @@ describe('ECS services', () => {
     const second = open();
     expect(await describeOne('web')).toMatchObject({ RunningCount: 1 });
     await second.close({ tasks: 'stop' });
-    await expect.poll(() => connections('web')).toBe(0);
+    await eventually(() => connections('web')).toBe(0);
     expect((await savedState()).ecs.services).toMatchObject([{ desiredCount: 1, tasks: [] }]);
   });
 
@@ -316,14 +318,14 @@ describe('ECS services', () => {
     test('spring back to the minimum when scaling is not suspended', async () => {
       open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
       await update('web', 0);
-      await expect.poll(() => describeOne('web')).toMatchObject({ DesiredCount: 1 });
+      await eventually(() => describeOne('web')).toMatchObject({ DesiredCount: 1 });
     });
 
     test('stay at 0 while scaling is suspended, and are clamped as soon as the target is registered again', async () => {
       open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
       expect(await register({ SuspendedState: suspended(true) })).toHaveProperty('ScalableTargetARN');
       await update('web', 0);
-      await expect.poll(() => describeOne('web')).toMatchObject({ DesiredCount: 0, RunningCount: 0 });
+      await eventually(() => describeOne('web')).toMatchObject({ DesiredCount: 0, RunningCount: 0 });
       await register({ SuspendedState: suspended(true) });
       expect(await describeOne('web')).toMatchObject({ DesiredCount: 1 });
       await register({ SuspendedState: suspended(false) });

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
+import { eventually } from '../support/eventually.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
 
@@ -113,7 +114,7 @@ describe('an embedded server whose owner is another process', () => {
   test('ends, and its folder with it, when the owner is killed with -9', async () => {
     const { owner, data } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
     owner.kill('SIGKILL');
-    await expect.poll(() => exists(path.dirname(data)), { timeout: 30_000 }).toBe(false);
+    await eventually(() => exists(path.dirname(data))).toBe(false);
   });
 
   test('goes on when the terminal sends Ctrl-C to the owner', async () => {
@@ -148,6 +149,6 @@ describe('an embedded server whose owner is another process', () => {
     const { owner, url, data } = await startOwner(path.join(checkout, 'lib/local/embedded-postgres.ts'));
     expect(await ask(url, 'select 1')).toBe(1);
     owner.kill('SIGKILL');
-    await expect.poll(() => exists(path.dirname(data)), { timeout: 30_000 }).toBe(false);
+    await eventually(() => exists(path.dirname(data))).toBe(false);
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LocalAws } from '../../lib/local/aws/local-aws.ts';
 import { type EngineEvent, LocalEngine, type LocalExecution } from '../../lib/local/engine.ts';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
+import { eventually } from '../support/eventually.ts';
 
 const BUNDLE = `
   import { setTimeout as pause } from 'node:timers/promises';
@@ -89,9 +90,9 @@ function run(states: States, input: unknown = {}) {
 }
 
 async function reached(state: string, execution: LocalExecution): Promise<void> {
-  await expect
-    .poll(() => events.some((event) => event.type === 'StateEntered' && event.state === state))
-    .toBe(true);
+  await eventually(() => events.some((event) => event.type === 'StateEntered' && event.state === state)).toBe(
+    true,
+  );
   expect(execution.name).toBeTypeOf('string');
 }
 
@@ -287,6 +288,15 @@ describe('nested executions', () => {
     expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'TIMED_OUT', Error: 'States.Timeout' });
   });
 
+  test('are ended when the task that waits for them times out', async () => {
+    const engine = engineOf({
+      Main: { Start: nested({ TimeoutSeconds: 1 }) },
+      Child: { Sit: { Type: 'Wait', Seconds: 600, End: true } },
+    });
+    expect(await engine.start('Main', { a: 1 }).result).toMatchObject({ error: 'States.Timeout' });
+    await eventually(told).toContain('ExecutionAborted');
+  });
+
   test('refuse a name that was used', async () => {
     const engine = engineOf({ Main: { Done: { Type: 'Succeed' } } });
     await engine.start('Main', {}, { name: 'once' }).result;
@@ -449,8 +459,8 @@ describe('an aborted execution', () => {
     await reached('Call', execution);
     execution.abort();
     expect(await execution.result).toEqual({ status: 'ABORTED' });
-    await expect.poll(told).toEqual(expect.arrayContaining(['ExecutionAborted', 'ExecutionAborted']));
-    await expect.poll(() => told().filter((line) => line === 'ExecutionAborted')).toHaveLength(2);
+    await eventually(told).toEqual(expect.arrayContaining(['ExecutionAborted', 'ExecutionAborted']));
+    await eventually(() => told().filter((line) => line === 'ExecutionAborted')).toHaveLength(2);
     expect(told()).not.toContain('StateEntered After');
     expect(told()).not.toContain('StateEntered Later');
   });
@@ -459,7 +469,7 @@ describe('an aborted execution', () => {
     const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 300, MaxAttempts: 9 }];
     const engine = engineOf({ Main: { Call: call({ key: newKey(), failures: 99 }, { Retry }) } });
     const execution = engine.start('Main');
-    await expect.poll(told).toContain('StateFailed Call');
+    await eventually(told).toContain('StateFailed Call');
     const before = lambdas.invocations.length;
     execution.abort();
     expect(await execution.result).toEqual({ status: 'ABORTED' });

@@ -1,8 +1,11 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
+import { eventually } from '../support/eventually.ts';
 
 const BUNDLE = `
   import { spawn } from 'node:child_process';
@@ -105,7 +108,7 @@ describe('an invocation', () => {
   test('hands on what the function logs', async () => {
     await hostOf(BUNDLE);
     await host.invoke('Demo', { what: 'nothing' });
-    await expect.poll(() => lines).toContain('Demo: serving nothing');
+    await eventually(() => lines).toContain('Demo: serving nothing');
     expect(host.invocations).toMatchObject([{ function: 'Demo' }]);
   });
 });
@@ -123,13 +126,38 @@ describe('sandboxes', () => {
     expect(new Set(pids).size).toBe(3);
   });
 
+  test('end by themselves when the host is killed', async () => {
+    const script = path.join(folder, 'host.ts');
+    const module = path.resolve(import.meta.dirname, '../../lib/local/lambda-host.ts');
+    const definition = {
+      name: 'Demo',
+      directory: await bundle('demo', BUNDLE),
+      handler: 'index.handler',
+      environment: {},
+      timeoutSeconds: 60,
+    };
+    await writeFile(
+      script,
+      `import { LambdaHost } from ${JSON.stringify(module)};
+       const host = new LambdaHost({ functions: [${JSON.stringify(definition)}] });
+       const { pid } = await host.invoke('Demo', { what: 'served' });
+       process.send(pid);
+       setInterval(() => {}, 1000);`,
+    );
+    const other = fork(script);
+    const [pid] = (await once(other, 'message')) as [number];
+    expect(await isRunning(pid)).toBe(true);
+    other.kill('SIGKILL');
+    await eventually(() => isRunning(pid)).toBe(false);
+  });
+
   test('are gone, with the processes they started, when the host is closed', async () => {
     await hostOf(BUNDLE);
     const { pid } = (await host.invoke('Demo', { what: 'served' })) as { pid: number };
     const child = (await host.invoke('Demo', { what: 'spawn' })) as number;
     await host.close();
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    await expect.poll(() => isRunning(child)).toBe(false);
+    await eventually(() => isRunning(child)).toBe(false);
   });
 });
 

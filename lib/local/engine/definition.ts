@@ -1,4 +1,5 @@
-import { INTRINSIC_FUNCTIONS } from './intrinsics.ts';
+import { FLOW, RESULT, refuseOther, refuseUnknownFields } from './fields.ts';
+import { rewritePaths } from './paths.ts';
 
 /** A state machine, or what runs inside a Map or a Parallel state, in Amazon States Language. */
 export interface Definition {
@@ -43,39 +44,6 @@ export interface Level {
   /** The types that were written, for events. */
   readonly types: ReadonlyMap<string, string>;
 }
-
-const FLOW = ['Type', 'Comment', 'QueryLanguage', 'Next', 'End', 'InputPath', 'OutputPath'];
-const RESULT = ['ResultPath', 'Retry', 'Catch'];
-const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  Task: [
-    ...FLOW,
-    ...RESULT,
-    'ResultSelector',
-    'Parameters',
-    'Resource',
-    'TimeoutSeconds',
-    'TimeoutSecondsPath',
-  ],
-  Map: [
-    ...[
-      ...FLOW,
-      ...RESULT,
-      'ResultSelector',
-      'ItemProcessor',
-      'Iterator',
-      'ItemsPath',
-      'ItemSelector',
-      'Parameters',
-    ],
-    ...['MaxConcurrency', 'MaxConcurrencyPath'],
-  ],
-  Parallel: [...FLOW, ...RESULT, 'ResultSelector', 'Parameters', 'Branches'],
-  Pass: [...FLOW, 'ResultPath', 'Parameters', 'Result'],
-  Wait: [...FLOW, 'Seconds', 'SecondsPath', 'Timestamp', 'TimestampPath'],
-  Choice: ['Type', 'Comment', 'QueryLanguage', 'InputPath', 'OutputPath', 'Choices', 'Default'],
-  Succeed: ['Type', 'Comment', 'QueryLanguage', 'InputPath', 'OutputPath'],
-  Fail: ['Type', 'Comment', 'QueryLanguage', 'Error', 'Cause', 'ErrorPath', 'CausePath'],
-};
 
 /** Longest time that a timer can hold (2^31 ms): "no limit", in seconds. The library's own default is one minute. */
 const NO_LIMIT_SECONDS = 2_147_483;
@@ -185,24 +153,6 @@ function asTask(state: State, step: Step): State {
   return { ...picked, ...own, Type: 'Task', Resource: 'local' };
 }
 
-function refuseUnknownFields(name: string, state: State): void {
-  const fields = FIELDS[state.Type];
-  if (fields === undefined) throw new Error(`The state "${name}" is of an unknown type, ${state.Type}.`);
-  const unknown = Object.keys(state).filter((field) => !fields.includes(field));
-  if (unknown.length > 0) {
-    throw new Error(
-      `The state "${name}" has ${unknown.join(', ')}, which the local engine does not know. ` +
-        `Fields of ${state.Type}: ${fields.join(', ')}.`,
-    );
-  }
-  refuseOther(state.QueryLanguage, 'JSONPath', `The state "${name}"`, 'QueryLanguage');
-}
-
-function refuseOther(value: unknown, only: string, what: string, field: string): void {
-  if (value === undefined || value === only) return;
-  throw new Error(`${what} has ${field} ${String(value)}; the local engine knows ${only} only.`);
-}
-
 function namesIt(handlers: unknown): boolean {
   return (
     Array.isArray(handlers) &&
@@ -210,33 +160,4 @@ function namesIt(handlers: unknown): boolean {
       handler.ErrorEquals.includes('States.DataLimitExceeded'),
     )
   );
-}
-
-/**
- * Turns $$.Execution into $$.RootExecution: inside Map and Parallel the library lets the former stand for the iteration.
- * @throws Error for what the library has not, or gets wrong
- */
-function rewritePaths(value: unknown, state: string, key = ''): unknown {
-  if (Array.isArray(value)) return value.map((entry) => rewritePaths(entry, state));
-  if (typeof value === 'object' && value !== null) {
-    // The states inside are prepared by themselves.
-    const entries = Object.entries(value).map(([name, inner]) =>
-      ['ItemProcessor', 'Iterator', 'Branches'].includes(name)
-        ? [name, inner]
-        : [name, rewritePaths(inner, state, name)],
-    );
-    return Object.fromEntries(entries);
-  }
-  const isPath = key.endsWith('.$') || key === 'Variable' || (key.endsWith('Path') && key !== 'ResultPath');
-  if (typeof value !== 'string' || !isPath) return value;
-  for (const [name] of value.startsWith('$') ? [] : value.matchAll(/\bStates\.\w+(?=\()/g)) {
-    if (INTRINSIC_FUNCTIONS.includes(name)) continue;
-    throw new Error(
-      `The state "${state}" calls ${name}, which the local engine has not. It has ${INTRINSIC_FUNCTIONS.join(', ')}.`,
-    );
-  }
-  const missing = /\$\$\.(Task\b[\w.]*|State\.(?!EnteredTime\b)\w+)/.exec(value);
-  if (missing !== null)
-    throw new Error(`The state "${state}" uses ${missing[0]}, which the local engine has not.`);
-  return value.replace(/\$\$\.Execution\b/g, () => '$$.RootExecution');
 }

@@ -64,3 +64,20 @@ export interface EngineEvent {
   /** ISO 8601. */
   readonly at: string;
 }
+
+/** An event of a state as it is told to the outside, but for whose it is. */
+export function toEngineEvent(event: StateEvent): Omit<EngineEvent, 'machine' | 'execution' | 'parent'> {
+  const { state, Error: error, Cause: cause, retry } = event;
+  return {
+    type: event.type as EngineEvent['type'],
+    state: state.name,
+    stateType: event.stateType,
+    within: event.within ?? [],
+    ...(state.input === undefined ? {} : { input: state.input }),
+    ...(state.output === undefined ? {} : { output: state.output }),
+    ...(error === undefined ? {} : { error }),
+    ...(cause === undefined ? {} : { cause: cause instanceof Error ? cause.message : String(cause) }),
+    ...(retry === undefined ? {} : { attempt: retry.attempt }),
+    at: new Date(event.timestamp).toISOString(),
+  };
+}

@@ -3,6 +3,7 @@ import { ExecutionAbortedError, ExecutionError, StateMachine } from 'aws-local-s
 import type { Level, PreparedStep, Step } from './definition.ts';
 import { Aborted, DataLimitExceeded, isTooLarge, StatesRuntime, TaskError } from './errors.ts';
 import type { Place, StateEvent } from './events.ts';
+import { runTogether } from './run-together.ts';
 import { type Context, fillTemplate, type Json, queryPath } from './template.ts';
 
 /** Items of an inline Map that Step Functions runs at the same time, at most. */
@@ -89,7 +90,7 @@ function resultOf(state: string, step: Step, input: unknown, scope: Scope): Prom
     case 'map':
       return runMap(state, step, input, scope);
     case 'parallel':
-      return runTogether(step.branches, step.branches.length, scope, (branch, index, signal) =>
+      return runTogether(step.branches, step.branches.length, scope.signal, (branch, index, signal) =>
         runPlaced(branch, input, 'ParallelBranch', { state, index }, { ...scope, signal }),
       );
     case 'pass':
@@ -134,7 +135,7 @@ async function runMap(
   const wanted = MaxConcurrencyPath === undefined ? MaxConcurrency : await query(MaxConcurrencyPath);
   const concurrent = Math.min(Number(wanted ?? 0) || MOST_CONCURRENT, MOST_CONCURRENT);
   const selector = ItemSelector ?? Parameters;
-  return runTogether(items, concurrent, scope, async (item: unknown, index, signal) => {
+  return runTogether(items, concurrent, scope.signal, async (item: unknown, index, signal) => {
     const context = { ...scope.context, Map: { Item: { Index: index, Value: item } } };
     const selected = selector === undefined ? item : await fillTemplate(selector, input, context);
     return runPlaced(
@@ -170,32 +171,4 @@ async function runPlaced(
     else if (error instanceof Error) tell('Failed', { Error: error.name, Cause: error.message });
     throw error;
   }
-}
-
-/** Runs a few at a time. The first failure ends the others, and nothing new is started. */
-async function runTogether<T>(
-  items: readonly T[],
-  concurrent: number,
-  scope: Scope,
-  run: (item: T, index: number, signal: AbortSignal) => Promise<unknown>,
-): Promise<unknown[]> {
-  const failed = new AbortController();
-  const signal = AbortSignal.any([scope.signal, failed.signal]);
-  const results: unknown[] = new Array(items.length);
-  const waiting = items.entries();
-  let failure: { readonly error: unknown } | undefined;
-  const worker = async () => {
-    for (const [index, item] of waiting) {
-      if (signal.aborted) return;
-      try {
-        results[index] = await run(item, index, signal);
-      } catch (error) {
-        failure ??= { error };
-        failed.abort();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrent, items.length) }, worker));
-  if (failure !== undefined) throw failure.error;
-  return results;
 }
