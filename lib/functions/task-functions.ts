@@ -1,6 +1,6 @@
-import { Annotations, Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import * as kms from 'aws-cdk-lib/aws-kms';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -46,7 +46,9 @@ export class TaskFunctions extends Construct {
     this.timeouts = timeoutsOf(props.environment);
     const variables = variablesOf(props);
     const network = networkOf(this, props.environment);
-    const secret = secretOf(this, props.environment);
+    const { secretArn, secretKeyArn } = props.environment.database;
+    const secret = secretsmanager.Secret.fromSecretCompleteArn(this, 'DatabaseSecret', secretArn);
+    const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(this, secretKeyArn)];
     const create = (task: Task): lambda.Version => {
       const name = `pg-deploy-step-${props.environmentName}-${task}`;
       const fn = new lambda.Function(this, pascalCase(task), {
@@ -70,6 +72,7 @@ export class TaskFunctions extends Construct {
         ...network,
       });
       secret.grantRead(fn);
+      for (const statement of decryption) fn.addToRolePolicy(statement);
       return fn.currentVersion;
     };
     this.versions = Object.fromEntries(TASKS.map((task) => [task, create(task)])) as Record<
@@ -157,13 +160,14 @@ function networkOf(scope: Construct, environment: Environment): Partial<lambda.F
   };
 }
 
-function secretOf(scope: Construct, environment: Environment): secretsmanager.ISecret {
-  const { secretArn, secretKeyArn } = environment.database;
-  return secretsmanager.Secret.fromSecretAttributes(scope, 'DatabaseSecret', {
-    secretCompleteArn: secretArn,
-    ...(secretKeyArn === undefined
-      ? {}
-      : { encryptionKey: kms.Key.fromKeyArn(scope, 'SecretKey', secretKeyArn) }),
+/** Said outright: `grantRead` would write it into the policy of the key, which an imported key does not take. */
+function mayDecrypt(scope: Construct, keyArn: string): PolicyStatement {
+  return new PolicyStatement({
+    actions: ['kms:Decrypt'],
+    resources: [keyArn],
+    conditions: {
+      StringEquals: { 'kms:ViaService': `secretsmanager.${Stack.of(scope).region}.amazonaws.com` },
+    },
   });
 }
 

@@ -1,0 +1,147 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TASKS } from '../../lib/functions/bundle.ts';
+import { machineNamesOf } from '../../lib/workflow/machine-names.ts';
+import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import { resolveValue, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
+
+let synthesised: Synthesised;
+let template: Template;
+
+beforeAll(async () => {
+  synthesised = await synthesise({ prod: prodInput() });
+  template = synthesised.template('prod');
+});
+afterAll(() => synthesised?.dispose());
+
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:222222222222:secret:prod/postgres-AbCdEf';
+
+describe.each(TASKS)('the function %s', (task) => {
+  const properties = () => {
+    const name = `pg-deploy-step-prod-${task}`;
+    const found = resourcesOfType(template, 'AWS::Lambda::Function').find(
+      ([, fn]) => fn.Properties.FunctionName === name,
+    );
+    if (found === undefined) throw new Error(`No function ${name}.`);
+    return found[1].Properties;
+  };
+
+  test('runs on Node 24 with tracing, in the configured network', () => {
+    expect(properties()).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Handler: 'index.handler',
+      TracingConfig: { Mode: 'Active' },
+      VpcConfig: {
+        SubnetIds: ['subnet-0fedcba9876543210', 'subnet-0fedcba9876543211', 'subnet-0fedcba9876543212'],
+        SecurityGroupIds: ['sg-0fedcba9876543210'],
+      },
+    });
+  });
+
+  test('finds the database by its secret, with the authorities that sign RDS certificates', () => {
+    expect(properties().Environment).toMatchObject({
+      Variables: {
+        DATABASE_SECRET_ARN: SECRET,
+        DATABASE_NAME: 'app',
+        NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+      },
+    });
+    expect(JSON.stringify(properties())).not.toMatch(/NODE_TLS_REJECT_UNAUTHORIZED|PGSSLMODE/);
+  });
+
+  test('writes to a log group that keeps three months', () => {
+    const { LogGroup: logGroup } = properties().LoggingConfig as { LogGroup: { Ref: string } };
+
+    expect(resourcesOf(template)[logGroup.Ref]?.Properties).toMatchObject({
+      LogGroupName: `/aws/lambda/pg-deploy-step-prod-${task}`,
+      RetentionInDays: 90,
+    });
+  });
+});
+
+test('a build has time for its lock and its wait within one invocation', () => {
+  template.hasResourceProperties('AWS::Lambda::Function', {
+    FunctionName: 'pg-deploy-step-prod-build-index',
+    // 300 s for the lock, 60 s for the statement, 120 s for the rest
+    Timeout: 480,
+    Environment: {
+      Variables: Match.objectLike({
+        LOCK_TIMEOUT_SECONDS: '300',
+        BUILD_WAIT_SECONDS: '60',
+        BUILD_ATTEMPTS: '10',
+      }),
+    },
+  });
+});
+
+test('the longest lock timeout and wait together stay within what a Lambda function may run', async () => {
+  const longest = await synthesise({
+    longest: { ...prodInput(), builds: { lockTimeoutSeconds: 600, waitSeconds: 600 } },
+  });
+  try {
+    longest.template('longest').hasResourceProperties('AWS::Lambda::Function', {
+      FunctionName: 'pg-deploy-step-longest-build-index',
+      Timeout: 900,
+    });
+  } finally {
+    longest.dispose();
+  }
+});
+
+test('no connection string is in the template', () => {
+  expect(JSON.stringify(template.toJSON())).not.toMatch(/DATABASE_URL|postgres(ql)?:\/\/|password/i);
+});
+
+test('the machines have their fixed names, log everything and are traced', () => {
+  const machines = resourcesOfType(template, 'AWS::StepFunctions::StateMachine');
+
+  expect(machines.map(([, machine]) => machine.Properties.StateMachineName).sort()).toEqual(
+    Object.values(machineNamesOf('prod')).sort(),
+  );
+  for (const [, machine] of machines) {
+    expect(machine.Properties).toMatchObject({
+      LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: true },
+      TracingConfiguration: { Enabled: true },
+    });
+    expect(machine.Properties.StateMachineType ?? 'STANDARD').toBe('STANDARD');
+    expect(JSON.stringify(resolveValue(template, machine.Properties.LoggingConfiguration))).toContain(
+      `log-group:/aws/vendedlogs/states/${machine.Properties.StateMachineName}:*`,
+    );
+  }
+});
+
+test('alerts are encrypted at rest and in transit, and go to the configured addresses', () => {
+  const [[topicId, topic] = ['', undefined], ...others] = resourcesOfType(template, 'AWS::SNS::Topic');
+
+  expect(others).toEqual([]);
+  expect(resolveValue(template, topic?.Properties)).toMatchObject({
+    TopicName: 'pg-deploy-step-prod-alerts',
+    KmsMasterKeyId: 'arn:aws:kms:eu-west-1:222222222222:alias/aws/sns',
+  });
+  const policies = resourcesOfType(template, 'AWS::SNS::TopicPolicy');
+  expect(policies.map(([, policy]) => policy.Properties.Topics)).toEqual([[{ Ref: topicId }]]);
+  expect(statementsIn(template, policies[0]?.[1])).toEqual([
+    {
+      Effect: 'Deny',
+      Action: ['sns:Publish'],
+      Resource: ['arn:aws:sns:eu-west-1:222222222222:pg-deploy-step-prod-alerts'],
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      Principal: '*',
+    },
+  ]);
+  template.resourceCountIs('AWS::SNS::Subscription', 1);
+  template.hasResourceProperties('AWS::SNS::Subscription', {
+    Protocol: 'email',
+    Endpoint: 'on-call@example.com',
+    TopicArn: { Ref: topicId },
+  });
+});
+
+test('a version that a running execution may still invoke outlives the next deployment', () => {
+  const versions = resourcesOfType(template, 'AWS::Lambda::Version');
+
+  expect(versions).toHaveLength(TASKS.length);
+  for (const [, version] of versions) {
+    expect(version).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  }
+});
