@@ -40,6 +40,7 @@ export class LocalAws {
   readonly #file: StateFile;
   readonly #tasks: Tasks;
   readonly #actions: Actions;
+  #closed = false;
 
   constructor({ stateFile, services = [], topicArns = [], stopTimeoutSeconds = 30 }: LocalAwsOptions) {
     this.#file = new StateFile(stateFile);
@@ -75,6 +76,8 @@ export class LocalAws {
         `${resource} is not known here. Known: ${Object.keys(this.#actions).sort().join(', ')}.`,
       );
     }
+    // An execution that goes on after its run's end must not start processes that nobody ends.
+    if (this.#closed) throw new StatesRuntime(`The local AWS is closed: ${resource} was not called.`);
     return structuredClone(action.run(parameters));
   }
 
@@ -90,6 +93,7 @@ export class LocalAws {
    * @param tasks stop: end the services' processes; leave: they go on, and whoever opens the state file next has them
    */
   async close({ tasks }: { tasks: 'stop' | 'leave' } = { tasks: 'stop' }): Promise<void> {
+    this.#closed = true;
     if (tasks === 'stop') await this.#tasks.stopAll();
     else this.#tasks.leave();
   }
