@@ -36,6 +36,12 @@ export function resolveValue(template: Template, value: unknown): unknown {
     return Object.fromEntries(entries.map(([name, inner]) => [name, resolveValue(template, inner)]));
   }
   if (key === 'Ref') return PSEUDO[String(argument)] ?? arnOf(template, String(argument));
+  if (key === 'Fn::Sub' && typeof argument === 'string') {
+    return argument.replace(
+      /\$\{([^}]+)\}/g,
+      (_match, name: string) => PSEUDO[name] ?? arnOf(template, name),
+    );
+  }
   if (!Array.isArray(argument)) throw new Error(`${key} with an argument that is not a list.`);
   if (key === 'Fn::GetAtt') return attributeOf(template, String(argument[0]), String(argument[1]));
   const [first, second] = argument.map((item) => resolveValue(template, item));

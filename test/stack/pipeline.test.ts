@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Artifact, Pipeline } from 'aws-cdk-lib/aws-codepipeline';
+import { CodeStarConnectionsSourceAction } from 'aws-cdk-lib/aws-codepipeline-actions';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DeployStepAction } from '../../lib/pipeline/deploy-step-action.ts';
+import { type AppRun, runApp } from './support/run-app.ts';
+import { PROJECT_ROOT } from './support/synthesise.ts';
+import { resourcesOfType, statementsIn } from './support/template-values.ts';
+
+interface Action {
+  Name: string;
+  RunOrder: number;
+  RoleArn?: unknown;
+  ActionTypeId: { Category: string; Provider: string };
+  Configuration: Record<string, unknown>;
+}
+
+function stagesOf(template: Template): { Name: string; Actions: Action[] }[] {
+  const [[, pipeline] = ['', undefined]] = resourcesOfType(template, 'AWS::CodePipeline::Pipeline');
+  return pipeline?.Properties.Stages as { Name: string; Actions: Action[] }[];
+}
+
+function stepsOf(template: Template): Action[] {
+  return stagesOf(template)
+    .flatMap((stage) => stage.Actions)
+    .filter((action) => action.ActionTypeId.Provider === 'StepFunctions');
+}
+
+/** What the template's roles may do in Step Functions, in the account of the example. */
+function statesPermissions(template: Template): string[] {
+  const inAccount = (resource: string) => resource.replace(/^arn:aws:states:eu-west-1:111111111111:/, '');
+  return statementsIn(template)
+    .filter((statement) => statement.Action.some((action) => action.startsWith('states:')))
+    .flatMap(({ Action: actions, Resource: resources }) =>
+      actions.flatMap((action) => resources.map((resource) => `${action} on ${inAccount(resource)}`)),
+    )
+    .sort();
+}
+
+describe('the example', () => {
+  let run: AppRun;
+
+  beforeAll(async () => {
+    run = await runApp(join(PROJECT_ROOT, 'examples/pipeline/app.ts'));
+  });
+  afterAll(() => run?.dispose());
+
+  test('synthesises both pipelines without an account', () => {
+    expect(run.stderr).not.toContain('Error');
+    expect(run.exitCode).toBe(0);
+    expect(run.stacks.sort()).toEqual(['example-cdk-pipelines', 'example-code-pipeline']);
+  });
+
+  test('starts the deploy machine after its stack is deployed, with a literal input', () => {
+    const template = run.template('example-code-pipeline');
+    const [source, deploy, ...others] = stagesOf(template);
+
+    expect(others).toEqual([]);
+    expect(source?.Actions.map((action) => action.ActionTypeId.Provider)).toEqual([
+      'CodeStarSourceConnection',
+    ]);
+    expect(deploy?.Actions.map((action) => [action.Name, action.RunOrder])).toEqual([
+      ['Deploy-Stack', 1],
+      ['Deploy-Step', 2],
+    ]);
+    const [step] = stepsOf(template);
+    expect(step?.ActionTypeId).toMatchObject({ Category: 'Invoke', Provider: 'StepFunctions' });
+    expect(step?.Configuration).toMatchObject({
+      Input: '{"mode":"deploy"}',
+      InputType: 'Literal',
+      ExecutionNamePrefix: 'pipeline',
+    });
+    expect(JSON.stringify(step?.Configuration.StateMachineArn)).toContain(
+      ':states:eu-west-1:111111111111:stateMachine:pg-deploy-step-dev-deploy',
+    );
+  });
+
+  test.each(['example-code-pipeline', 'example-cdk-pipelines'])(
+    'the step of %s may start that machine and follow what it started, and nothing else in Step Functions',
+    (stack) => {
+      expect(statesPermissions(run.template(stack))).toEqual([
+        'states:DescribeExecution on execution:pg-deploy-step-dev-deploy:pipeline*',
+        'states:DescribeStateMachine on stateMachine:pg-deploy-step-dev-deploy',
+        'states:StartExecution on stateMachine:pg-deploy-step-dev-deploy',
+      ]);
+    },
+  );
+
+  test('CDK Pipelines deploys the stack, then starts its machine by name', () => {
+    const template = run.template('example-cdk-pipelines');
+    const stage = stagesOf(template).find(({ Name: name }) => name === 'dev');
+    const [step] = stepsOf(template);
+
+    expect(stage?.Actions.map((action) => action.Name)).toEqual([
+      'pg-deploy-step-dev.Prepare',
+      'pg-deploy-step-dev.Deploy',
+      'Deploy-Step',
+    ]);
+    expect(stage?.Actions.map((action) => action.RunOrder)).toEqual([1, 2, 3]);
+    expect(step?.Configuration).toMatchObject({ Input: '{}', InputType: 'Literal' });
+    expect(JSON.stringify(step?.Configuration.StateMachineArn)).toContain(
+      'stateMachine:pg-deploy-step-dev-deploy',
+    );
+  });
+});
+
+test('an environment in another account is started there, with a role of that account', () => {
+  const app = new App();
+  const stack = new Stack(app, 'Pipelines', { env: { account: '111111111111', region: 'eu-west-1' } });
+  const output = new Artifact();
+  new Pipeline(stack, 'Pipeline', {
+    crossAccountKeys: true,
+    stages: [
+      {
+        stageName: 'Source',
+        actions: [
+          new CodeStarConnectionsSourceAction({
+            actionName: 'Source',
+            connectionArn: 'arn:aws:codeconnections:eu-west-1:111111111111:connection/1',
+            owner: 'example',
+            repo: 'app',
+            output,
+          }),
+        ],
+      },
+      {
+        stageName: 'Deploy',
+        actions: [
+          new DeployStepAction(stack, 'ProdMachine', {
+            actionName: 'Deploy-Step',
+            environmentName: 'prod',
+            account: '222222222222',
+            input: { mode: 'indexes', indexes: ['idx_companies_tenant'] },
+          }),
+        ],
+      },
+    ],
+  });
+  const [step] = stepsOf(Template.fromStack(stack));
+
+  expect(JSON.stringify(step?.Configuration.StateMachineArn)).toContain(
+    ':states:eu-west-1:222222222222:stateMachine:pg-deploy-step-prod-deploy',
+  );
+  expect(step?.Configuration.Input).toBe('{"mode":"indexes","indexes":["idx_companies_tenant"]}');
+  expect(JSON.stringify(step?.RoleArn)).toContain(':iam::222222222222:role/');
+});
+
+test('what the package exports can be imported by its name', async () => {
+  const exported = await import('pg-deploy-step');
+
+  expect(Object.keys(exported).sort()).toEqual([
+    'ConfigurationError',
+    'DeployStep',
+    'DeployStepAction',
+    'DeployStepStack',
+    'RegistryError',
+    'defineIndexes',
+    'loadRegistry',
+    'machineNamesOf',
+    'parseEnvironments',
+  ]);
+});

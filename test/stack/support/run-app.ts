@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Template } from 'aws-cdk-lib/assertions';
+
+export interface AppRun {
+  exitCode: number;
+  stderr: string;
+  /** Names of the stacks, those of nested assemblies left out. */
+  stacks: string[];
+  template(stack: string): Template;
+  dispose(): void;
+}
+
+/** Runs a CDK app as the `cdk` command does, without an account: its cdk.json's context, a folder for the output. */
+export async function runApp(file: string, context?: unknown): Promise<AppRun> {
+  const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-app-'));
+  const directory = dirname(file);
+  const contextJson = context ?? readCdkJson(file).context;
+  const { exitCode, stderr } = await new Promise<{ exitCode: number; stderr: string }>((done) => {
+    const { AWS_PROFILE: _profile, AWS_REGION: _region, ...env } = process.env;
+    const child = execFile(
+      process.execPath,
+      [file],
+      { cwd: directory, env: { ...env, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify(contextJson) } },
+      (_error, _stdout, stderr) => done({ exitCode: child.exitCode ?? -1, stderr }),
+    );
+  });
+  const manifest = exitCode === 0 ? JSON.parse(readFileSync(join(outdir, 'manifest.json'), 'utf8')) : {};
+  const artifacts: Record<string, { type: string }> = manifest.artifacts ?? {};
+  return {
+    exitCode,
+    stderr,
+    stacks: Object.keys(artifacts).filter((name) => artifacts[name]?.type === 'aws:cloudformation:stack'),
+    template: (stack) => Template.fromString(readFileSync(join(outdir, `${stack}.template.json`), 'utf8')),
+    dispose: () => rmSync(outdir, { recursive: true, force: true }),
+  };
+}
+
+function readCdkJson(file: string): { context: unknown } {
+  // bin/app.ts belongs to the cdk.json above it, an example to the one beside it.
+  const directory = dirname(file).endsWith('bin') ? dirname(dirname(file)) : dirname(file);
+  return JSON.parse(readFileSync(join(directory, 'cdk.json'), 'utf8'));
+}
