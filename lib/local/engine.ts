@@ -49,6 +49,7 @@ export interface LocalExecution {
 export class LocalEngine {
   readonly #machines = new Map<string, { machine: Machine; level: Level }>();
   readonly #names = new Set<string>();
+  readonly #running = new Set<LocalExecution>();
   readonly #targets: Omit<TaskTargets, 'startChild'>;
   readonly #onEvent: (event: EngineEvent) => void;
 
@@ -77,6 +78,12 @@ export class LocalEngine {
    */
   start(machineName: string, input: unknown = {}, options: { name?: string } = {}): LocalExecution {
     return this.#start(machineName, input, options.name, null);
+  }
+
+  /** Aborts all executions and waits until they have ended. */
+  async close(): Promise<void> {
+    for (const execution of this.#running) execution.abort();
+    await Promise.all([...this.#running].map(({ result }) => result));
   }
 
   #start(
@@ -111,7 +118,10 @@ export class LocalEngine {
     const result = Promise.resolve().then(() =>
       this.#run(found, { arn, name, parent }, copy, aborted.signal),
     );
-    return { arn, name, machine: machineName, result, abort: () => aborted.abort() };
+    const execution = { arn, name, machine: machineName, result, abort: () => aborted.abort() };
+    this.#running.add(execution);
+    void result.then(() => this.#running.delete(execution));
+    return execution;
   }
 
   async #run(

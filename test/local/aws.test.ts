@@ -139,6 +139,14 @@ describe('what is not known is refused', () => {
   });
 });
 
+test('nothing is done any more after the end', async () => {
+  await open().close();
+  await expect(call('ssm:putParameter', { Name: '/late', Value: '1', Type: 'String' })).rejects.toThrow(
+    'The local AWS is closed',
+  );
+  expect((await savedState()).ssm.parameters).toEqual({});
+});
+
 test('a state file that is not one is told of', async () => {
   await writeFile(stateFile, 'not json');
   expect(() => open()).toThrow(/aws\.json is not the state of a local run/);

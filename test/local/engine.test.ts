@@ -476,6 +476,16 @@ describe('an aborted execution', () => {
     expect(lambdas.invocations.length).toBe(before);
   });
 
+  test('is what closing the engine leaves of every one that runs', async () => {
+    const engine = engineOf({ Main: { Sit: { Type: 'Wait', Seconds: 600, End: true } } });
+    const executions = [engine.start('Main'), engine.start('Main')];
+    await engine.close();
+    expect(await Promise.all(executions.map(({ result }) => result))).toEqual([
+      { status: 'ABORTED' },
+      { status: 'ABORTED' },
+    ]);
+  });
+
   test('may be aborted before it has begun', async () => {
     const execution = engineOf({ Main: { Done: { Type: 'Succeed' } } }).start('Main');
     execution.abort();
