@@ -1,0 +1,102 @@
+import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
+
+export const PHASES = {
+  preflight: 'Preflight',
+  stop: 'Stop services',
+  migrate: 'Run migrations',
+  build: 'Build indexes',
+  start: 'Start services',
+  online: 'Build indexes online',
+  report: 'Report',
+  alert: 'Alert',
+} as const;
+export type PhaseKey = keyof typeof PHASES;
+
+export interface Phase {
+  readonly key: PhaseKey;
+  readonly title: string;
+  state: 'pending' | 'running' | 'done' | 'failed' | 'skipped';
+  /** Milliseconds since 1970. */
+  startedAt: number | null;
+  endedAt: number | null;
+  /** What it came to, in a few words. */
+  result: string;
+}
+
+/** What a decision of the preflight leads through; `online`, `alert` and whatever else is entered come as they come. */
+const WAYS: Record<PreflightResult['decision'], readonly PhaseKey[]> = {
+  deploy: ['stop', 'migrate', 'build', 'start', 'report'],
+  indexes: ['online', 'report'],
+  'start-services': ['start', 'report'],
+  plan: ['report'],
+  nothing: ['report'],
+  refused: ['report'],
+};
+
+/** The phases of a run in their order: those that were entered and those that are expected. */
+export class Phases {
+  #phases: Phase[] = [];
+  current: Phase | undefined;
+
+  get all(): readonly Phase[] {
+    return this.#phases;
+  }
+
+  find(key: PhaseKey): Phase | undefined {
+    return this.#phases.find((phase) => phase.key === key);
+  }
+
+  expect(decision: PreflightResult['decision']): void {
+    for (const key of WAYS[decision]) this.#add(key);
+  }
+
+  /** Enters a phase. False: it was already running. */
+  enter(key: PhaseKey, at: number): boolean {
+    const phase = this.#add(key);
+    const entered = phase.state !== 'running';
+    if (entered) {
+      phase.state = 'running';
+      phase.startedAt ??= at;
+      phase.endedAt = null;
+    }
+    this.current = phase;
+    for (const earlier of this.#phases.slice(0, this.#phases.indexOf(phase))) {
+      if (earlier.state === 'pending') earlier.state = 'skipped';
+    }
+    return entered;
+  }
+
+  /** Ends a phase that runs; one that failed stays failed. */
+  end(key: PhaseKey, at: number, state: 'done' | 'failed' = 'done', result?: string): void {
+    const phase = this.#add(key);
+    if (result !== undefined) phase.result = result;
+    if (phase.state === 'failed') return;
+    phase.state = state;
+    phase.startedAt ??= at;
+    phase.endedAt ??= at;
+  }
+
+  /** Says of a phase that was ended well that it failed all the same. */
+  fail(key: PhaseKey): void {
+    this.#add(key).state = 'failed';
+  }
+
+  /** Ends what still runs, for an execution that ended, and gives up what is pending. */
+  endAll(at: number, state: 'done' | 'failed'): void {
+    for (const phase of this.#phases) {
+      if (phase.state === 'running') this.end(phase.key, at, state);
+      if (phase.state === 'pending') phase.state = 'skipped';
+    }
+  }
+
+  #add(key: PhaseKey): Phase {
+    const known = this.find(key);
+    if (known !== undefined) return known;
+    const order = Object.keys(PHASES);
+    const phase: Phase = {
+      ...{ key, title: PHASES[key], state: 'pending', startedAt: null, endedAt: null, result: '' },
+    };
+    this.#phases = [...this.#phases, phase].toSorted((a, b) => order.indexOf(a.key) - order.indexOf(b.key));
+    return phase;
+  }
+}

@@ -1,0 +1,56 @@
+import type { RunMigrationsResult } from '../../../lambdas/shared/payloads.ts';
+import type { EngineEvent } from '../../local/engine/events.ts';
+import { counted, line, type ProgressLine } from './line.ts';
+import type { RunProgress } from './model.ts';
+import { at } from './payload.ts';
+import type { PhaseKey } from './phases.ts';
+
+/** The states of `maintenance-window` that are phases of their own. */
+const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Stop Services': 'stop',
+  'Run Migrations': 'migrate',
+  'Build Indexes': 'build',
+};
+
+/** Verdicts that tell of a phase that was exited well and failed all the same. */
+const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Services Not Stopped': 'stop',
+  'Critical Index Failed': 'build',
+};
+
+/** An event of the states of `maintenance-window`, those inside the Map of its services left out. */
+export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  const state = event.state ?? '';
+  const failed = FAILURE_OF[state];
+  if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
+  const key = PHASE_OF[state];
+  if (key === undefined) return [];
+  if (event.type === 'StateEntered') return run.enter(key, event);
+  if (event.type === 'StateCaught') {
+    run.end(key, event, 'failed');
+    return key === 'migrate' ? [line('failure', 'The migrations failed, nothing of them was applied')] : [];
+  }
+  if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
+  if (key === 'migrate') return migrated(run, event);
+  run.end(key, event);
+  return [];
+}
+
+function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  const result = at(event.output, 'migrations', 'output') as RunMigrationsResult | undefined;
+  const failure = result?.failure;
+  if (failure != null) {
+    const file = failure.file === null ? 'The migrations' : `Migration ${failure.file}`;
+    run.migrations.failure = `${file} failed, nothing of it was applied: ${failure.message}`;
+    run.end('migrate', event, 'failed', `${failure.file ?? 'they'} failed`);
+    return [line('failure', run.migrations.failure)];
+  }
+  const applied = result?.applied ?? [];
+  run.migrations.applied = applied;
+  run.end('migrate', event, 'done', applied.length === 0 ? 'none pending' : `${applied.length} applied`);
+  if (applied.length === 0) return [line('step', 'No migration is pending')];
+  return [
+    ...applied.map((file) => line('step', `${file} applied`)),
+    line('done', `${counted(applied.length, 'migration')} applied`),
+  ];
+}
