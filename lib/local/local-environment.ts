@@ -31,7 +31,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
   } = options;
   return environmentSchema.parse({
     // The local functions get the address itself: see LocalWorkflow.
-    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database' },
+    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0' },
     migrations,
     services,
     pollSeconds: 1,

@@ -89,6 +89,8 @@ export class LocalWorkflow {
 
   /** Ends the sandboxes and, unless told otherwise, the services' processes. */
   async close(tasks: 'stop' | 'leave' = 'stop'): Promise<void> {
+    // An execution that is still at work would call stand-ins that are gone.
+    await this.engine.close();
     await this.lambdas.close();
     await this.aws.close({ tasks });
     rmSync(this.#outdir, { recursive: true, force: true });
