@@ -27,14 +27,14 @@ const APPLICATION_NAME = 'pg-deploy-step progress';
 /** A picture that comes late is worth nothing. */
 const TIMEOUT_MS = 5_000;
 
-/** While a build waits, the view still shows the counts of the phase before. */
+/** While a build waits or sorts, the view still shows the counts of the phase before. */
 const BUILDS = `
   select p.pid,
          n.nspname as schema,
          t.relname as "table",
          i.relname as index,
          p.phase,
-         case when p.phase like 'waiting%' then null
+         case when p.phase like 'waiting%' or p.phase like '%: sorting%' then null
               when p.blocks_total > 0 then least(1, p.blocks_done::float8 / p.blocks_total)
               when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
          end as fraction,

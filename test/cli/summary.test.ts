@@ -54,7 +54,7 @@ describe('the summary', () => {
       '',
       'Created:',
       '  idx_long_name  on deals  31 min  2.1 GB  repaired, 2 attempts',
-      '  idx_quick      on deals  40 ms   8.0 kB',
+      '  idx_quick      on deals  40 ms   8 kB',
       '',
       'Migrations applied: 0001_a, 0002_b',
       '',
