@@ -42,6 +42,20 @@ describe('the builds', () => {
     expect(story.texts.at(-1)).toBe('Nothing to build, 4 already there');
   });
 
+  test('the parts of a partitioned table’s index are lanes of their own', () => {
+    const story = new Story(registry);
+    story.plan([
+      { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
+      { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
+    ]);
+    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 3 already there');
+    story.begin('idx_deals_a @ deals_2');
+    expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
+    const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
+    story.run.updateBuilds([{ ...row, phase: 'initializing', fraction: null }], second(1));
+    expect(story.run.builds.build.building('deals_2')?.phase).toBe('initializing');
+  });
+
   test('a later round adds to the total', () => {
     const story = building();
     story.plan([{ table: 'leads', indexes: ['idx_leads_c'] }]);
