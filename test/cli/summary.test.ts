@@ -4,7 +4,7 @@ import { summary } from '../../lib/cli/summary.ts';
 
 const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
   ...{ name, schema: 'public', table: 'deals', critical: false, status: 'built', attempts: 1 },
-  ...{ durationMs: 1234, sizeBytes: 8192, error: null },
+  ...{ durationMs: 1234, sizeBytes: 8192, error: null, detail: null, blockedBy: null },
   ...more,
 });
 
