@@ -18,6 +18,8 @@ export const handler = async (event: unknown): Promise<BuildIndexResult> =>
     settings: {
       lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
       waitSeconds: environment.BUILD_WAIT_SECONDS,
+      patientWaitSeconds: environment.PATIENT_WAIT_SECONDS,
       attempts: environment.BUILD_ATTEMPTS,
+      terminateIdleInTransactionSeconds: environment.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
     },
   });

@@ -1,87 +1,125 @@
-import { indexLockHolder } from '../postgres/advisory-lock.ts';
+import { indexLockHolder, tryLockIndex } from '../postgres/advisory-lock.ts';
+import {
+  blockersOfBackend,
+  cancelIfNeverStarted,
+  describeBlockers,
+  terminateIdle,
+} from '../postgres/blockers.ts';
+import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { analyzeTable } from '../postgres/index-ddl.ts';
-import { type Attempt, finishAttempt, lastAttempt } from '../postgres/ledger.ts';
+import { finishBuild } from '../postgres/finish-build.ts';
+import { prepareBuildSession } from '../postgres/index-ddl.ts';
+import { type Attempt, lastAttempt, noteAttempt } from '../postgres/ledger.ts';
 import { otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
-import { toDeployStepError } from '../postgres/sqlstate.ts';
+import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
-import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
+import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 
 export interface CheckIndexIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;
+  settings: {
+    /** How long a build may wait for its first lock before it is cancelled, in seconds. */
+    lockTimeoutSeconds: number;
+    /** Blockers that are idle in their transaction for longer are ended. Undefined: none is. */
+    terminateIdleInTransactionSeconds: number | undefined;
+  };
 }
 
 /**
  * Looks at a build that goes on without a client: by its advisory lock, by the progress view, and in the end by the
  * catalog.
- * @throws ConnectionLost: another look may succeed.
+ * @throws ConnectionLost, LockNotAvailable: another look may succeed.
  */
 export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Promise<BuildIndexResult> {
-  const index = findIndex(io.registry, event.index);
-  return await withClient(io.database, `check ${index.name}`, async (client) => {
+  return await withClient(io.database, `check ${event.index}`, async (client) => {
     try {
-      const last = await lastAttempt(client, event.deploy, index);
-      const builder =
-        (await indexLockHolder(client, index.schema, index.name)) ?? (await otherBuilders(client, index))[0];
-      // The catalog is read after the lock: a builder that ended in between has written it by now.
-      const found = await readCatalogEntry(client, index);
-      if (found?.valid) return await settleValid(client, event.deploy, index, last, found.bytes);
-      if (builder !== undefined) return await following(client, index, builder, last, io.log);
-      return await interrupted(client, event.deploy, index, last, io.log);
+      await prepareBuildSession(client);
+      const target = await findTarget(client, io.registry, event.index);
+      // Its partition is gone, or its table is no longer partitioned: building it again finds out.
+      if (target === undefined) return { state: 'interrupted', status: 'building', waitSeconds: 1 };
+      return await look(client, event.deploy, target, io);
     } catch (error) {
-      throw toDeployStepError(error, `Index ${indexId(index)}`);
+      throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
 }
 
-async function settleValid(
+async function look(
   client: Client,
   deploy: string,
-  index: CompiledIndex,
-  last: Attempt | undefined,
-  bytes: number,
+  target: BuildTarget,
+  io: CheckIndexIo,
 ): Promise<BuildIndexResult> {
-  // Without an attempt of this deploy another session built it.
-  if (last === undefined) return { state: 'done', status: 'present', waitSeconds: 1 };
-  if (index.expression) await analyzeTable(client, index);
-  const status = last.repairs ? 'repaired' : 'built';
-  await finishAttempt(client, deploy, index, last.attempt, { status, bytes });
-  return { state: 'done', status, waitSeconds: 1 };
+  const last = await lastAttempt(client, deploy, target.item);
+  const holder = await indexLockHolder(client, target.schema, target.name);
+  const builder = holder ?? (await otherBuilders(client, target))[0];
+  if (builder !== undefined) return await follow(client, deploy, target, builder, holder, last, io);
+  // Nobody is at it. The lock keeps everybody else away while this looks and finishes.
+  if (!(await tryLockIndex(client, target.schema, target.name)))
+    return { state: 'building', status: 'building', waitSeconds: 2 };
+  const found = await readCatalogEntry(client, target);
+  if (found?.valid && found.table === target.table) {
+    return await finishBuild(client, deploy, target, found, last, io.log);
+  }
+  return await interrupted(client, deploy, target, last, io.log);
 }
 
-async function following(
+async function follow(
   client: Client,
-  index: CompiledIndex,
+  deploy: string,
+  target: BuildTarget,
   builder: number,
+  holder: number | undefined,
   last: Attempt | undefined,
-  log: Log,
+  io: CheckIndexIo,
 ): Promise<BuildIndexResult> {
-  const progress = (await readProgress(client, index)).find((build) => build.pid === builder);
-  const forSeconds = last === undefined ? 0 : (Date.now() - last.started.getTime()) / 1000;
-  log.info('Still building.', {
-    index: index.name,
-    pid: builder,
-    phase: progress?.phase,
+  const progress = (await readProgress(client, target)).find((build) => build.pid === builder);
+  const blockers = await blockersOfBackend(client, builder);
+  const blockedBy = describeBlockers(blockers);
+  const isOurs = last?.status === 'building' && last.pid === holder;
+  io.log.info('Still building.', {
+    ...{ index: target.item, pid: builder, phase: progress?.phase, blockedBy: blockedBy || undefined },
     percent: progress?.fraction == null ? undefined : Math.round(progress.fraction * 100),
   });
+  if (isOurs && (await cancelIfNeverStarted(client, builder, io.settings.lockTimeoutSeconds))) {
+    const message = `The lock on table ${tableId(target)} was not to be had within ${io.settings.lockTimeoutSeconds} s.${
+      blockedBy === '' ? '' : ` Blocked by ${blockedBy}.`
+    }`;
+    await noteAttempt(client, deploy, target.item, last.attempt, {
+      status: 'retrying',
+      sqlstate: LOCK_NOT_AVAILABLE,
+      message,
+      blockedBy: blockedBy || undefined,
+    });
+    return { state: 'interrupted', status: 'building', waitSeconds: 2 };
+  }
+  if (isOurs && blockers.length > 0) {
+    const terminated = await terminateIdle(client, blockers, io.settings.terminateIdleInTransactionSeconds);
+    await noteAttempt(client, deploy, target.item, last.attempt, {
+      status: 'building',
+      blockedBy,
+      terminated: terminated || undefined,
+    });
+  }
+  const forSeconds = last === undefined ? 0 : (Date.now() - last.started.getTime()) / 1000;
   return { state: 'building', status: 'building', waitSeconds: pauseFor(progress, forSeconds) };
 }
 
 async function interrupted(
   client: Client,
   deploy: string,
-  index: CompiledIndex,
+  target: BuildTarget,
   last: Attempt | undefined,
   log: Log,
 ): Promise<BuildIndexResult> {
-  const message = `Index ${indexId(index)}: the session that built it ended and the index is not valid. Its reason is in the server's log.`;
-  log.warn(message, { index: index.name, pid: last?.pid });
-  if (last !== undefined) {
-    await finishAttempt(client, deploy, index, last.attempt, { status: 'retrying', message });
+  if (last?.status === 'building') {
+    const message = `Index ${target.item}: the session that built it ended and the index is not valid. Its reason is in the server's log.`;
+    log.warn(message, { index: target.item, pid: last.pid });
+    await noteAttempt(client, deploy, target.item, last.attempt, { status: 'retrying', message });
   }
   return { state: 'interrupted', status: 'building', waitSeconds: 1 };
 }

@@ -1,28 +1,25 @@
-import { indexKey, readCatalog, readTableSizes } from '../postgres/catalog.ts';
-import { type Database, withClient } from '../postgres/client.ts';
+import { indexKey, readTableSizes } from '../postgres/catalog.ts';
+import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { examine, needsWork } from '../postgres/examine.ts';
 import { attemptsOf } from '../postgres/ledger.ts';
+import { incompleteLeaves, readPartitionTree } from '../postgres/partition.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
+import { partitionItem } from '../shared/build-item.ts';
 import type { Log } from '../shared/logger.ts';
-import type { Lane, PlanBuildsEvent, PlanBuildsResult } from '../shared/payloads.ts';
-import {
-  type CompiledIndex,
-  type CompiledRegistry,
-  findIndex,
-  indexId,
-  tableId,
-} from '../shared/registry.ts';
-
-/** Builds in one round: with their attempts and polls they stay far below 25,000 history events and 256 KiB. */
-export const MOST_BUILDS_A_ROUND = 500;
+import type { PlanBuildsEvent, PlanBuildsResult } from '../shared/payloads.ts';
+import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
+import { type Build, toLanes } from './lanes.ts';
 
 export interface PlanBuildsIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;
+  /** Builds handed out at most. */
+  buildsARound: number;
 }
 
 /**
- * Decides what this round builds: what is asked for, is not valid in the catalog, and did not already fail in this
+ * Decides what this round builds: what is asked for, is not there as it should be, and did not already fail in this
  * deploy. When nothing is left it says how many were given up.
  * @throws BadInput for a name that is not in the registry; ConnectionLost.
  */
@@ -32,28 +29,31 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
   const wanted = asked.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {
     try {
-      const valid = new Set((await readCatalog(client, wanted)).filter((entry) => entry.valid).map(indexKey));
-      const givenUp = new Set(
-        (await attemptsOf(client, deploy)).filter((attempt) => attempt.status === 'failed').map(indexKey),
+      const lacking = (await examine(client, wanted)).filter(needsWork).map((examined) => examined.index);
+      const attempts = await attemptsOf(client, deploy);
+      const givenUp = new Set(attempts.filter((one) => one.status === 'failed').map((one) => one.item));
+      const tried = new Set(attempts.map((one) => one.item));
+      const builds = await buildsOf(client, lacking);
+      // An index without a build of its own is one whose partitions are all there: it is looked at once.
+      const open = builds.filter(
+        (build) => !givenUp.has(build.item) && !(build.onlyOnce && tried.has(build.item)),
       );
-      const missing = wanted.filter((index) => !valid.has(indexKey(index)));
-      const failed = missing.filter((index) => givenUp.has(indexKey(index)));
-      const open = missing.filter((index) => !givenUp.has(indexKey(index)));
-      const lanes = toLanes(open, await readTableSizes(client, open));
+      const failed = new Set(builds.filter((build) => givenUp.has(build.item)).map((build) => build.index));
+      const lanes = toLanes(open, io.buildsARound);
       io.log.info('Planned.', {
         deploy,
         wanted: wanted.length,
-        valid: valid.size,
         open: open.length,
+        failed: failed.size,
         lanes: lanes.length,
       });
       return {
         deploy,
         decision: open.length > 0 ? 'build' : 'done',
-        lanes: firstBuilds(lanes, MOST_BUILDS_A_ROUND),
+        lanes,
         failed: {
-          critical: failed.filter((index) => index.critical).length,
-          nonCritical: failed.filter((index) => !index.critical).length,
+          critical: [...failed].filter((index) => index.critical).length,
+          nonCritical: [...failed].filter((index) => !index.critical).length,
         },
       };
     } catch (error) {
@@ -62,31 +62,30 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
   });
 }
 
-/**
- * One lane a table, because two concurrent builds on one table end in a deadlock. The lane with most to read comes first,
- * so that the longest one is not the last to start; within a lane the critical ones come first.
- */
-function toLanes(indexes: readonly CompiledIndex[], sizes: ReadonlyMap<string, number>): Lane[] {
-  const byTable = Map.groupBy(indexes, (index) => indexKey({ schema: index.schema, name: index.table }));
-  return [...byTable.entries()]
-    .map(([table, members]) => ({
-      work: (sizes.get(table) ?? 0) * members.length,
-      table: members[0] === undefined ? '' : tableId(members[0]),
-      indexes: members.toSorted((a, b) => Number(b.critical) - Number(a.critical)).map(indexId),
-    }))
-    .toSorted((a, b) => b.work - a.work || a.table.localeCompare(b.table))
-    .map(({ table, indexes: names }) => ({ table, indexes: names }));
-}
-
-/** The first so many builds, lane by lane; the rest comes with the next round. */
-function firstBuilds(lanes: readonly Lane[], most: number): Lane[] {
-  let left = most;
-  const round: Lane[] = [];
-  for (const lane of lanes) {
-    if (left === 0) break;
-    const indexes = lane.indexes.slice(0, left);
-    left -= indexes.length;
-    round.push({ table: lane.table, indexes });
+/** What has to be built for the indexes: one build each, or one for each partition that lacks its part. */
+async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Promise<Build[]> {
+  const builds: Build[] = [];
+  for (const index of indexes) {
+    const tree = await readPartitionTree(client, index);
+    const leaves = incompleteLeaves(tree);
+    if (leaves.length > 0) {
+      builds.push(
+        ...leaves.map((leaf) => ({
+          index,
+          item: partitionItem(index, leaf),
+          table: { schema: leaf.schema, table: leaf.table },
+        })),
+      );
+    } else {
+      builds.push({ index, item: indexId(index), table: index, onlyOnce: tree.length > 0 });
+    }
   }
-  return round;
+  const sizes = await readTableSizes(
+    client,
+    builds.map((build) => build.table),
+  );
+  return builds.map((build) => ({
+    ...build,
+    tableBytes: sizes.get(indexKey({ schema: build.table.schema, name: build.table.table })) ?? 0,
+  }));
 }

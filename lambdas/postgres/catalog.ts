@@ -1,5 +1,5 @@
-import type { CompiledIndex } from '../shared/registry.ts';
 import type { Client } from './client.ts';
+import type { Table } from './identifiers.ts';
 
 /*
  * Nothing here takes a lock on a user's table or index: pg_relation_size and its kin do, and would wait behind the very
@@ -22,7 +22,7 @@ export interface CatalogEntry {
 /** Looks up registry entries by schema and name. What is not there is not in the answer. */
 export async function readCatalog(
   client: Client,
-  indexes: readonly CompiledIndex[],
+  indexes: readonly { schema: string; name: string }[],
 ): Promise<CatalogEntry[]> {
   const { rows } = await client.query<CatalogEntry>(
     `select wanted.schema,
@@ -44,7 +44,7 @@ export async function readCatalog(
 /** The catalog's entry of one index. Undefined: no relation has the name. */
 export async function readCatalogEntry(
   client: Client,
-  index: CompiledIndex,
+  index: { schema: string; name: string },
 ): Promise<CatalogEntry | undefined> {
   return (await readCatalog(client, [index]))[0];
 }
@@ -55,16 +55,13 @@ export function indexKey(index: { schema: string; name: string }): string {
 }
 
 /** Sizes of tables in bytes as of their last VACUUM or ANALYZE, by `indexKey` of schema and table. */
-export async function readTableSizes(
-  client: Client,
-  indexes: readonly CompiledIndex[],
-): Promise<Map<string, number>> {
+export async function readTableSizes(client: Client, tables: readonly Table[]): Promise<Map<string, number>> {
   const { rows } = await client.query<{ schema: string; name: string; bytes: number }>(
     `select distinct wanted.schema, wanted.name, c.relpages::float8 * current_setting('block_size')::int as bytes
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,
-    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
+    [tables.map((table) => table.schema), tables.map((table) => table.table)],
   );
   return new Map(rows.map((row) => [indexKey(row), row.bytes]));
 }

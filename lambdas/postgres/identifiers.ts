@@ -1,5 +1,4 @@
 import pg from 'pg';
-import type { CompiledIndex } from '../shared/registry.ts';
 
 /** Quotes one identifier. */
 export const quoteIdentifier = pg.escapeIdentifier;
@@ -9,7 +8,13 @@ export function qualified(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
-/** The table of a registry entry, quoted. */
-export function quotedTable(index: CompiledIndex): string {
-  return qualified(index.schema, index.table);
+/** A table, or the table of an index. */
+export interface Table {
+  schema: string;
+  table: string;
+}
+
+/** The table, quoted. */
+export function quotedTable(table: Table): string {
+  return qualified(table.schema, table.table);
 }

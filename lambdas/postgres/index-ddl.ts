@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
-import type { CompiledIndex } from '../shared/registry.ts';
+import type { BuildTarget } from './build-target.ts';
 import { readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
 import { qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { deadName, replacementName } from './index-names.ts';
 import { withTableLock } from './table-lock.ts';
 
-/** Lock timeout of the healing transaction: long enough to evict autovacuum, short enough to hold nobody up. */
-const HEAL_LOCK_TIMEOUT_SECONDS = 3;
+/** Lock timeout of the short transactions: long enough to evict autovacuum, short enough to hold nobody up. */
+const SHORT_LOCK_TIMEOUT_SECONDS = 3;
 
 /** Prepares a session to build: nothing but its own statement may end the build, and the loss of its client least of all. */
 export async function prepareBuildSession(client: Client): Promise<void> {
@@ -18,15 +18,16 @@ export async function prepareBuildSession(client: Client): Promise<void> {
   );
 }
 
-/** The statement that builds an index of the registry, identifiers quoted. */
-export function createIndexStatement(index: CompiledIndex): string {
-  const unique = index.unique ? 'unique ' : '';
-  return `create ${unique}index concurrently if not exists ${quoteIdentifier(index.name)} on ${quotedTable(index)} ${index.definition}`;
+/** The statement that builds a target, identifiers quoted. */
+export function buildStatement(target: BuildTarget): string {
+  if (target.attached) return `reindex index concurrently ${qualified(target.schema, target.name)}`;
+  const unique = target.unique ? 'unique ' : '';
+  return `create ${unique}index concurrently if not exists ${quoteIdentifier(target.name)} on ${quotedTable(target)} ${target.definition}`;
 }
 
 /** An expression has no statistics until its table is analysed. */
-export async function analyzeTable(client: Client, index: CompiledIndex): Promise<void> {
-  await client.query(`analyze ${quotedTable(index)}`);
+export async function analyzeTable(client: Client, target: BuildTarget): Promise<void> {
+  await client.query(`analyze ${quotedTable(target)}`);
 }
 
 /**
@@ -35,35 +36,58 @@ export async function analyzeTable(client: Client, index: CompiledIndex): Promis
  * The dead name follows from the index's, so that a worker killed in between leaves nothing that the next cannot find.
  * @returns whether there was one. @throws lock_not_available after 3 s.
  */
-export async function removeInvalidIndex(client: Client, index: CompiledIndex): Promise<boolean> {
-  const dead = deadNameOf(index);
-  await dropDeadIndex(client, index, dead);
-  if (!(await isInvalid(client, index))) return false;
-  const renamed = await withTableLock(client, index, HEAL_LOCK_TIMEOUT_SECONDS, async () => {
-    if (!(await isInvalid(client, index))) return false;
-    await client.query(
-      `alter index ${qualified(index.schema, index.name)} rename to ${quoteIdentifier(dead)}`,
-    );
+export async function removeInvalidIndex(client: Client, target: BuildTarget): Promise<boolean> {
+  await dropDeadIndex(client, target);
+  // REINDEX CONCURRENTLY leaves its own leftovers beside an attached index; the index itself is built anew in place.
+  if (target.attached || !(await isInvalid(client, target))) return false;
+  const renamed = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    if (!(await isInvalid(client, target))) return false;
+    await rename(client, target.schema, target.name, deadName(finalOf(target)));
     return true;
   });
-  if (renamed) await dropDeadIndex(client, index, dead);
+  if (renamed) await dropDeadIndex(client, target);
   return renamed;
 }
 
-function deadNameOf(index: CompiledIndex): string {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([index.schema, index.name]))
-    .digest('hex');
-  return `pg_deploy_step_dead_${digest.slice(0, 16)}`;
+/**
+ * Puts the replacement of a drifted index in its place, in one transaction, and drops the old one: at no moment is the
+ * table without the index. @throws lock_not_available after 3 s.
+ */
+export async function swapIndex(client: Client, target: BuildTarget): Promise<void> {
+  await dropDeadIndex(client, target);
+  await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    await rename(client, target.schema, target.finalName, deadName(finalOf(target)));
+    await rename(client, target.schema, target.name, target.finalName);
+  });
+  await dropDeadIndex(client, target);
 }
 
-async function isInvalid(client: Client, index: CompiledIndex): Promise<boolean> {
-  const found = await readCatalogEntry(client, index);
-  return found?.kind === 'index' && !found.valid;
+async function rename(client: Client, schema: string, from: string, to: string): Promise<void> {
+  await client.query(`alter index ${qualified(schema, from)} rename to ${quoteIdentifier(to)}`);
+}
+
+async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> {
+  const found = await readCatalogEntry(client, target);
+  return found?.kind === 'index' && found.table === target.table && !found.valid;
+}
+
+/** Drops what an earlier worker renamed or built and did not live to drop or to swap in. */
+export async function dropLeftovers(client: Client, target: BuildTarget): Promise<void> {
+  await dropDeadIndex(client, target);
+  if (target.finish.kind !== 'swap')
+    await dropConcurrently(client, target.schema, replacementName(finalOf(target)));
+}
+
+async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void> {
+  await dropConcurrently(client, target.schema, deadName(finalOf(target)));
 }
 
 /** Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). */
-async function dropDeadIndex(client: Client, index: CompiledIndex, dead: string): Promise<void> {
-  if ((await readRelationKind(client, index.schema, dead)) === undefined) return;
-  await client.query(`drop index concurrently if exists ${qualified(index.schema, dead)}`);
+async function dropConcurrently(client: Client, schema: string, name: string): Promise<void> {
+  if ((await readRelationKind(client, schema, name)) === undefined) return;
+  await client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+}
+
+function finalOf(target: BuildTarget): { schema: string; name: string } {
+  return { schema: target.schema, name: target.finalName };
 }

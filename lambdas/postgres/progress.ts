@@ -1,5 +1,5 @@
-import type { CompiledIndex } from '../shared/registry.ts';
 import type { Client } from './client.ts';
+import type { Table } from './identifiers.ts';
 
 /** How far a build is, from pg_stat_progress_create_index. */
 export interface BuildProgress {
@@ -10,7 +10,7 @@ export interface BuildProgress {
 }
 
 /** The builds that run on a table, by any session. Another role's rows are hidden without pg_read_all_stats. */
-export async function readProgress(client: Client, index: CompiledIndex): Promise<BuildProgress[]> {
+export async function readProgress(client: Client, table: Table): Promise<BuildProgress[]> {
   const { rows } = await client.query<BuildProgress>(
     `select p.pid,
             p.phase,
@@ -21,7 +21,7 @@ export async function readProgress(client: Client, index: CompiledIndex): Promis
        join pg_class t on t.oid = p.relid
        join pg_namespace n on n.oid = t.relnamespace
       where p.datname = current_database() and n.nspname = $1 and t.relname = $2`,
-    [index.schema, index.table],
+    [table.schema, table.table],
   );
   return rows;
 }
@@ -30,7 +30,7 @@ export async function readProgress(client: Client, index: CompiledIndex): Promis
  * Sessions that hold a lock on the table as a concurrent build does (SHARE UPDATE EXCLUSIVE) and are inside a CREATE
  * INDEX: a build by another session, also one whose progress this role may not see.
  */
-export async function otherBuilders(client: Client, index: CompiledIndex): Promise<number[]> {
+export async function otherBuilders(client: Client, table: Table): Promise<number[]> {
   const { rows } = await client.query<{ pid: number }>(
     `select distinct l.pid
        from pg_locks l
@@ -43,7 +43,7 @@ export async function otherBuilders(client: Client, index: CompiledIndex): Promi
         and l.mode = 'ShareUpdateExclusiveLock'
         and p.pid is not null
         and l.pid <> pg_backend_pid()`,
-    [index.schema, index.table],
+    [table.schema, table.table],
   );
   return rows.map((row) => row.pid);
 }

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { indexKey, readCatalog } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { examine, needsWork } from '../postgres/examine.ts';
 import { pendingMigrations } from '../postgres/migrations.ts';
 import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
 import type { Log } from '../shared/logger.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { checkRights } from './check-rights.ts';
+import { checkServer } from './check-server.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;
@@ -49,12 +51,16 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
 
 async function decide(input: ExecutionInput, io: PreflightIo): Promise<PreflightResult['decision']> {
   return await withClient(io.database, 'preflight', async (client) => {
+    await checkServer(client);
     if (input.mode === 'plan') return 'plan';
-    const indexesPending = await anyIndexMissing(client, askedFor(input, io.registry));
-    if (input.mode === 'indexes') return indexesPending ? 'indexes' : 'nothing';
+    const missing = await lackingIndexes(client, askedFor(input, io.registry));
     const migrationsPending =
-      io.migrationsDirectory !== null && (await pendingMigrations(client, io.migrationsDirectory)).length > 0;
-    return indexesPending || migrationsPending || input.force ? 'deploy' : 'nothing';
+      input.mode === 'deploy' &&
+      io.migrationsDirectory !== null &&
+      (await pendingMigrations(client, io.migrationsDirectory)).length > 0;
+    if (missing.length > 0) await checkRights(client, missing);
+    if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
+    return missing.length > 0 || migrationsPending || input.force ? 'deploy' : 'nothing';
   });
 }
 
@@ -64,9 +70,8 @@ function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly C
     : registry.filter((index) => input.indexes.includes(indexId(index)));
 }
 
-async function anyIndexMissing(client: Client, indexes: readonly CompiledIndex[]): Promise<boolean> {
-  const valid = new Set((await readCatalog(client, indexes)).filter((entry) => entry.valid).map(indexKey));
-  return indexes.some((index) => !valid.has(indexKey(index)));
+async function lackingIndexes(client: Client, indexes: readonly CompiledIndex[]): Promise<CompiledIndex[]> {
+  return (await examine(client, indexes)).filter(needsWork).map((examined) => examined.index);
 }
 
 async function withPatience<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {

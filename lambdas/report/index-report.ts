@@ -1,31 +1,37 @@
-import { type CatalogEntry, indexKey, readCatalog } from '../postgres/catalog.ts';
+import { indexKey } from '../postgres/catalog.ts';
 import type { Client } from '../postgres/client.ts';
+import { type Examined, examine } from '../postgres/examine.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
-import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report.ts';
 
-/** What became of each index of a deploy: the catalog's word where it is valid, the ledger's where it is not. */
+/** What became of each index of a deploy, and the sessions that were ended for it. */
 export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
   asked: readonly string[],
-): Promise<IndexReport[]> {
+): Promise<{ indexes: IndexReport[]; terminated: string[] }> {
   const indexes = asked.length === 0 ? registry : registry.filter((index) => asked.includes(indexId(index)));
-  const catalog = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
-  const attempts = Map.groupBy(await attemptsOf(client, deploy), indexKey);
-  return indexes.map((index) =>
-    reportOf(index, catalog.get(indexKey(index)), attempts.get(indexKey(index)) ?? []),
-  );
+  const attempts = await attemptsOf(client, deploy);
+  const byIndex = Map.groupBy(attempts, indexKey);
+  return {
+    indexes: (await examine(client, indexes)).map((examined) =>
+      reportOf(examined, byIndex.get(indexKey(examined.index)) ?? []),
+    ),
+    terminated: attempts.flatMap((one) =>
+      one.terminated === null ? [] : [`${one.terminated} (for ${one.item})`],
+    ),
+  };
 }
 
-function reportOf(
-  index: CompiledIndex,
-  entry: CatalogEntry | undefined,
-  attempts: readonly Attempt[],
-): IndexReport {
-  const last = attempts.at(-1);
-  const status = statusOf(entry, last);
+/** The catalog's word where the index is as it should be, the ledger's where it is not. */
+function reportOf(examined: Examined, attempts: readonly Attempt[]): IndexReport {
+  const { index, entry } = examined;
+  // The last attempt at each part: one, or one for each partition.
+  const last = [...new Map(attempts.map((one) => [one.item, one])).values()];
+  const status = statusOf(examined, last);
+  const failed = last.find((one) => one.status === 'failed');
   return {
     name: index.name,
     schema: index.schema,
@@ -34,30 +40,34 @@ function reportOf(
     status,
     attempts: attempts.length,
     durationMs: durationOf(attempts),
-    sizeBytes: entry?.valid ? entry.bytes : null,
+    sizeBytes: entry?.valid ? entry.bytes || sum(last.map((one) => one.bytes ?? 0)) : null,
     error:
-      status === 'failed' && last !== undefined
-        ? { sqlstate: last.sqlstate, message: last.message ?? 'unknown' }
+      status === 'failed' && failed
+        ? { sqlstate: failed.sqlstate, message: failed.message ?? 'unknown' }
         : null,
+    detail: examined.detail,
+    blockedBy: attempts.findLast((one) => one.blockedBy !== null)?.blockedBy ?? null,
   };
 }
 
-function statusOf(entry: CatalogEntry | undefined, last: Attempt | undefined): IndexStatus {
-  if (last !== undefined && last.status !== 'retrying' && last.status !== 'building') return last.status;
-  if (entry?.valid) {
-    if (last === undefined) return 'present';
-    return last.repairs ? 'repaired' : 'built';
-  }
-  return last?.status === 'building' ? 'building' : 'missing';
+function statusOf({ state }: Examined, last: readonly Attempt[]): IndexStatus {
+  const has = (status: Attempt['status']) => last.some((one) => one.status === status);
+  if (state === 'present') return has('repaired') ? 'repaired' : has('built') ? 'built' : 'present';
+  if (has('failed')) return 'failed';
+  if (state === 'equivalent' || state === 'drifted') return state;
+  return has('building') ? 'building' : 'missing';
 }
 
 /** From the first attempt's start to the last one's end. Null: it was not touched, or it is not at its end. */
 function durationOf(attempts: readonly Attempt[]): number | null {
-  const first = attempts[0];
-  const finished = attempts.at(-1)?.finished;
-  return first === undefined || finished == null
-    ? null
-    : Math.round(finished.getTime() - first.started.getTime());
+  if (attempts.length === 0 || attempts.some((one) => one.finished === null)) return null;
+  const starts = attempts.map((one) => one.started.getTime());
+  const ends = attempts.map((one) => one.finished?.getTime() ?? 0);
+  return Math.round(Math.max(...ends) - Math.min(...starts));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 const CREATED: readonly IndexStatus[] = ['built', 'repaired'];

@@ -25,6 +25,8 @@ export interface ReportIo {
 
 interface DatabaseFacts {
   indexes: IndexReport[];
+  /** Sessions that were ended because they held a build up. */
+  terminated: string[];
   pendingMigrations: string[];
   unreadable: string | null;
 }
@@ -69,22 +71,17 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   const { state, execution } = event;
   // Nothing was looked at, so there is nothing to say of the indexes; and the database may be what is down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], pendingMigrations: [], unreadable: null };
+    return { indexes: [], terminated: [], pendingMigrations: [], unreadable: null };
   }
   try {
     return await withClient(io.database, 'report', async (client) => ({
-      indexes: await readIndexReports(
-        client,
-        state.deploy ?? execution.name,
-        io.registry,
-        state.indexes ?? [],
-      ),
+      ...(await readIndexReports(client, state.deploy ?? execution.name, io.registry, state.indexes ?? [])),
       pendingMigrations:
         io.migrationsDirectory === null ? [] : await pendingMigrations(client, io.migrationsDirectory),
       unreadable: null,
     }));
   } catch (error) {
-    return { indexes: [], pendingMigrations: [], unreadable: messageOf(error) };
+    return { indexes: [], terminated: [], pendingMigrations: [], unreadable: messageOf(error) };
   }
 }
 
@@ -104,5 +101,14 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts): string[] {
       `Not built, and the deploy went on without: ${lost.map((index) => index.name).join(', ')}.`,
     );
   }
+  for (const index of facts.indexes) {
+    if (index.status === 'drifted') {
+      warnings.push(
+        `Drifted: ${index.name} on ${index.table} is there as ${index.detail}, which is not what the registry says. ` +
+          'Correct the registry, or set onDrift: "rebuild" to have it replaced.',
+      );
+    }
+  }
+  for (const session of facts.terminated) warnings.push(`Ended, because it held a build up: ${session}.`);
   return warnings;
 }

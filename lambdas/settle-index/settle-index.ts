@@ -1,14 +1,17 @@
 import { tryLockIndex } from '../postgres/advisory-lock.ts';
+import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
-import { ensureLedger, finishAttempt, lastAttempt, startAttempt } from '../postgres/ledger.ts';
+import { finishBuild } from '../postgres/finish-build.ts';
+import { dropLeftovers, prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { otherBuilders } from '../postgres/progress.ts';
 import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
+import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
-import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
+import type { CompiledRegistry } from '../shared/registry.ts';
 
 export interface SettleIndexIo {
   registry: CompiledRegistry;
@@ -22,44 +25,50 @@ export interface SettleIndexIo {
  * @throws ConnectionLost, LockNotAvailable: another attempt at settling may pass.
  */
 export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): Promise<BuildIndexResult> {
-  const index = findIndex(io.registry, event.index);
-  return await withClient(io.database, `settle ${index.name}`, async (client) => {
+  return await withClient(io.database, `settle ${event.index}`, async (client) => {
     try {
       await prepareBuildSession(client);
       await ensureLedger(client);
-      const last = await lastAttempt(client, event.deploy, index);
-      const number = last?.attempt ?? (await startAttempt(client, event.deploy, index, false));
-      const found = await readCatalogEntry(client, index);
-      if (found?.kind === 'index' && found.table === index.table && found.valid) {
-        const status = last?.repairs ? 'repaired' : 'built';
-        await finishAttempt(client, event.deploy, index, number, { status, bytes: found.bytes });
-        return { state: 'done', status, waitSeconds: 1 };
+      const target =
+        (await findTarget(client, io.registry, event.index)) ?? withoutTable(io.registry, event.index);
+      const last = await lastAttempt(client, event.deploy, target.item);
+      const mine = await tryLockIndex(client, target.schema, target.name);
+      const found = await readCatalogEntry(client, target);
+      if (mine && found?.valid && found.table === target.table) {
+        return await finishBuild(client, event.deploy, target, found, last, io.log);
       }
+      const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
       const message = last?.message ?? describeCaught(event.error);
-      await finishAttempt(client, event.deploy, index, number, { status: 'failed', message });
+      await noteAttempt(client, event.deploy, target.item, number, { status: 'failed', message });
       io.log.error('The index is given up.', {
-        index: index.name,
-        critical: index.critical,
+        index: target.item,
+        critical: target.critical,
         reason: message,
       });
-      if (found?.table === index.table) await removeLeftover(client, index, io.log);
+      if (mine && !target.attached) await removeLeftovers(client, target, io.log);
       return { state: 'done', status: 'failed', waitSeconds: 1 };
     } catch (error) {
-      throw toDeployStepError(error, `Index ${indexId(index)}`);
+      throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
 }
 
 /** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
-async function removeLeftover(client: Client, index: CompiledIndex, log: Log): Promise<void> {
+async function removeLeftovers(client: Client, target: BuildTarget, log: Log): Promise<void> {
   try {
-    if (!(await tryLockIndex(client, index.schema, index.name))) return;
-    if ((await otherBuilders(client, index)).length > 0) return;
-    await removeInvalidIndex(client, index);
+    if ((await otherBuilders(client, target)).length > 0) return;
+    await removeInvalidIndex(client, target);
+    await dropLeftovers(client, target);
   } catch (error) {
     log.warn('The invalid leftover could not be removed; the next deploy removes it.', {
-      index: index.name,
+      index: target.item,
       reason: describeDatabaseError(error),
     });
   }
+}
+
+/** An item whose partition is gone still has a row in the ledger to be ended. */
+function withoutTable(registry: CompiledRegistry, item: string): BuildTarget {
+  const { index } = parseItem(registry, item);
+  return { ...index, item, entry: index, finalName: index.name, finish: { kind: 'nothing' }, attached: true };
 }

@@ -32,11 +32,26 @@ export const migrationsEnvironmentSchema = z
   .object({ ...databaseVariables, LOCK_TIMEOUT_SECONDS: seconds })
   .refine(hasDatabase, hasDatabaseMessage);
 
+export const planEnvironmentSchema = z
+  .object({ ...databaseVariables, BUILDS_A_ROUND: z.coerce.number().int().min(1) })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+const lockVariables = {
+  LOCK_TIMEOUT_SECONDS: seconds,
+  /** Unset: no session is ever ended. */
+  TERMINATE_IDLE_IN_TRANSACTION_SECONDS: seconds.optional(),
+};
+
+export const checkEnvironmentSchema = z
+  .object({ ...databaseVariables, ...lockVariables })
+  .refine(hasDatabase, hasDatabaseMessage);
+
 export const buildEnvironmentSchema = z
   .object({
     ...databaseVariables,
-    LOCK_TIMEOUT_SECONDS: seconds,
+    ...lockVariables,
     BUILD_WAIT_SECONDS: seconds,
+    PATIENT_WAIT_SECONDS: seconds,
     BUILD_ATTEMPTS: z.coerce.number().int().min(1),
   })
   .refine(hasDatabase, hasDatabaseMessage);

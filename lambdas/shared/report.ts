@@ -25,6 +25,10 @@ export const indexReportSchema = z.object({
   durationMs: z.int().nullable(),
   sizeBytes: z.int().nullable(),
   error: z.object({ sqlstate: z.string().nullable(), message: z.string() }).nullable(),
+  /** `equivalent`: the index that serves instead. `drifted`: the definition that is there. */
+  detail: z.string().nullable(),
+  /** Sessions that held the build up, as last seen. */
+  blockedBy: z.string().nullable(),
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 

@@ -86,7 +86,16 @@ const buildsSchema = z.strictObject({
   /** Longest pause between two attempts, in seconds. */
   maxPauseSeconds: z.int().min(1).max(300).default(300),
   /** How long Build Index waits for its own statement before it lets go of it, in seconds. */
-  waitSeconds: z.int().min(1).max(600).default(60),
+  waitSeconds: z.int().min(1).max(180).default(60),
+  /** Builds that one execution of build-indexes takes on; the next execution takes the rest. */
+  perRound: z.int().min(1).max(500).default(500),
+  /** Ends sessions that hold a build up while they idle in a transaction. @default none is ever ended */
+  terminateBlockers: z
+    .strictObject({
+      /** How long they must have been idle in their transaction, in seconds. */
+      idleInTransactionSeconds: z.int().min(1),
+    })
+    .optional(),
   /** Non-critical indexes are built before the services start, or online afterwards. */
   when: z.enum(['before-start', 'after-start']).default('before-start'),
 });

@@ -7,8 +7,10 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type {
   buildEnvironmentSchema,
+  checkEnvironmentSchema,
   databaseEnvironmentSchema,
   migrationsEnvironmentSchema,
+  planEnvironmentSchema,
   preflightEnvironmentSchema,
   reportEnvironmentSchema,
   Variables,
@@ -20,7 +22,7 @@ import { TASKS, type Task } from './bundle.ts';
 /** The longest that a Lambda function may run. */
 const LONGEST = Duration.minutes(15);
 
-/** Added to the waits that a build's settings allow, for all that is quick: connecting, looking, the ledger. */
+/** What is left of an invocation beside its two waits, for all that is quick: connecting, looking, the ledger. */
 const BUILD_OVERHEAD_SECONDS = 120;
 
 const MEMORY_MB = 512;
@@ -43,7 +45,7 @@ export class TaskFunctions extends Construct {
 
   constructor(scope: Construct, id: string, props: TaskFunctionsProps) {
     super(scope, id);
-    this.timeouts = timeoutsOf(props.environment);
+    this.timeouts = timeoutsOf();
     const variables = variablesOf(props);
     const network = networkOf(this, props.environment);
     const { secretArn, secretKeyArn } = props.environment.database;
@@ -82,14 +84,12 @@ export class TaskFunctions extends Construct {
   }
 }
 
-function timeoutsOf(environment: Environment): Record<Task, Duration> {
-  const { lockTimeoutSeconds, waitSeconds } = environment.builds;
-  const build = lockTimeoutSeconds + waitSeconds + BUILD_OVERHEAD_SECONDS;
+function timeoutsOf(): Record<Task, Duration> {
   return {
     preflight: Duration.minutes(2),
     'run-migrations': LONGEST,
     'plan-builds': Duration.minutes(2),
-    'build-index': Duration.seconds(Math.min(build, LONGEST.toSeconds())),
+    'build-index': LONGEST,
     'check-index': Duration.minutes(5),
     'settle-index': Duration.minutes(10),
     report: Duration.minutes(2),
@@ -99,9 +99,9 @@ function timeoutsOf(environment: Environment): Record<Task, Duration> {
 interface TaskVariables extends Record<Task, Record<string, string>> {
   preflight: Variables<typeof preflightEnvironmentSchema>;
   'run-migrations': Variables<typeof migrationsEnvironmentSchema>;
-  'plan-builds': Variables<typeof databaseEnvironmentSchema>;
+  'plan-builds': Variables<typeof planEnvironmentSchema>;
   'build-index': Variables<typeof buildEnvironmentSchema>;
-  'check-index': Variables<typeof databaseEnvironmentSchema>;
+  'check-index': Variables<typeof checkEnvironmentSchema>;
   'settle-index': Variables<typeof databaseEnvironmentSchema>;
   report: Variables<typeof reportEnvironmentSchema>;
 }
@@ -118,18 +118,24 @@ function variablesOf(props: TaskFunctionsProps): TaskVariables {
     POWERTOOLS_LOG_LEVEL: 'INFO',
   };
   const lockTimeout = { LOCK_TIMEOUT_SECONDS: String(builds.lockTimeoutSeconds) };
+  const terminate = builds.terminateBlockers && {
+    TERMINATE_IDLE_IN_TRANSACTION_SECONDS: String(builds.terminateBlockers.idleInTransactionSeconds),
+  };
+  const patience = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   const migrationsVariable = { MIGRATIONS: migrations === 'none' ? 'none' : 'sql' };
   return {
     preflight: { ...shared, ...migrationsVariable },
     'run-migrations': { ...shared, ...lockTimeout },
-    'plan-builds': shared,
+    'plan-builds': { ...shared, BUILDS_A_ROUND: String(builds.perRound) },
     'build-index': {
       ...shared,
       ...lockTimeout,
+      ...terminate,
       BUILD_WAIT_SECONDS: String(builds.waitSeconds),
+      PATIENT_WAIT_SECONDS: String(patience),
       BUILD_ATTEMPTS: String(builds.attempts),
     },
-    'check-index': shared,
+    'check-index': { ...shared, ...lockTimeout, ...terminate },
     'settle-index': shared,
     report: {
       ...shared,

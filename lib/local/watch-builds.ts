@@ -27,15 +27,17 @@ const APPLICATION_NAME = 'pg-deploy-step progress';
 /** A picture that comes late is worth nothing. */
 const TIMEOUT_MS = 5_000;
 
+/** While a build waits or sorts, the view still shows the counts of the phase before. */
 const BUILDS = `
   select p.pid,
          n.nspname as schema,
          t.relname as "table",
          i.relname as index,
          p.phase,
-         least(1, case when p.blocks_total > 0 then p.blocks_done::float8 / p.blocks_total
-                       when p.tuples_total > 0 then p.tuples_done::float8 / p.tuples_total
-                  end) as fraction,
+         case when p.phase like 'waiting%' or p.phase like '%: sorting%' then null
+              when p.blocks_total > 0 then least(1, p.blocks_done::float8 / p.blocks_total)
+              when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
+         end as fraction,
          case when a.pid is not null
               then format('pid %s (%s, %s, transaction open for %s s)', a.pid,
                           coalesce(nullif(a.application_name, ''), a.backend_type), coalesce(a.state, 'unknown'),

@@ -2,7 +2,7 @@ import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import { indexId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
-import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';
+import { type BuildsProgress, clearLive, entryOf, type IndexProgress } from './builds.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { errorOf, listAt, numberAt, textAt } from './payload.ts';
@@ -56,7 +56,8 @@ function planned(run: RunProgress, builds: BuildsProgress, event: EngineEvent): 
   const text = `${first ? '' : 'Another '}${counted(count, 'index')} to build in ${counted(lanes.length, 'lane')}`;
   if (!first || count >= FULL_PLAN) return [line('step', text)];
   const failed = numberAt(event.input, 'failed', 'critical') ?? 0;
-  const there = builds.wanted - count - failed - (numberAt(event.input, 'failed', 'nonCritical') ?? 0);
+  const asked = new Set(lanes.flatMap((lane) => lane.indexes.map((item) => entryOf(item, run.registry))));
+  const there = builds.wanted - asked.size - failed - (numberAt(event.input, 'failed', 'nonCritical') ?? 0);
   return [line('step', there < 0 ? text : `${text}, ${there} already there`)];
 }
 

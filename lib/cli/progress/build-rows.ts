@@ -19,7 +19,9 @@ export function applyBuildRows(
     const { schema } = row;
     const index = builds.building(tableId({ schema, table: row.table }));
     if (index === undefined) continue;
-    if (row.index !== null && indexId({ schema, name: row.index }) !== index.id) continue;
+    // A partition's part of an index has a name of its own, and a table has one concurrent build at a time.
+    const isPart = index.id.includes(' @ ');
+    if (!isPart && row.index !== null && indexId({ schema, name: row.index }) !== index.id) continue;
     index.phase = row.phase;
     index.fraction = row.fraction;
     index.waitsFor = row.waitsFor;

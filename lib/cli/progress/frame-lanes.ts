@@ -25,7 +25,7 @@ const STYLES: Record<IndexProgress['state'], Style> = {
 /** Below so many columns the bars are half as long. */
 const NARROW_COLUMNS = 90;
 const BAR_COLUMNS = 20;
-const ERROR_COLUMNS = 72;
+const ERROR_LINES = 3;
 
 /** What the builds of a phase have come to, in a few words. */
 export function laneSummary(builds: BuildsProgress): string {
@@ -96,7 +96,7 @@ function indexRows(index: IndexProgress, nameColumns: number, { now, width, draw
   const error = index.error === null ? '' : `${index.error.name}: ${index.error.message}`;
   return [
     draw([name, [`attempt ${index.attempt} failed, ${next}`, 'yellow']], elapsed),
-    ...wrap(error, ERROR_COLUMNS, 2).map((text) => draw([[`      ${text}`, 'yellow']])),
+    ...wrap(error, Math.max(1, width - 6), ERROR_LINES).map((text) => draw([[`      ${text}`, 'yellow']])),
   ];
 }
 

@@ -14,7 +14,7 @@ export const line = (kind: LineKind, text: string): ProgressLine => ({ kind, tex
 
 /** Server messages may hold line ends and control characters, which must not reach a terminal. */
 export function plain(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ').trim();
+  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
 }
 
 /** A number with its noun: `1 table`, `2 tables`, `3 indexes`. */

@@ -23,7 +23,7 @@ export function humanSize(bytes: number): string {
     size /= 1024;
     unit += 1;
   }
-  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
+  return `${Number(size.toFixed(size >= 100 ? 0 : 1))} ${units[unit]}`;
 }
 
 function withRest(whole: number, unit: string, rest: number, restUnit: string): string {

@@ -4,7 +4,7 @@ import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
 import type { MachineNames } from '../../workflow/machine-names.ts';
 import { frame } from './frame.ts';
-import { type LineKind, line, type ProgressLine } from './line.ts';
+import { type LineKind, type ProgressLine, plain } from './line.ts';
 import { RunProgress } from './model.ts';
 import { paint, type Style, takesColour, wrap } from './text.ts';
 
@@ -32,7 +32,7 @@ export interface ProgressView {
 const KEPT_LINES = 8;
 
 const DRAW_EVERY_MS = 100;
-const READ_EVERY_MS = 500;
+const READ_EVERY_MS = 250;
 /** Without a picture only the lines of long builds come of it. */
 const READ_SELDOM_MS = 2_000;
 
@@ -134,7 +134,7 @@ function createScreen(stream: ProgressViewOptions['stream'], run: RunProgress): 
       });
       persist(kept);
     },
-    note: (text) => persist([line('step', text).text]),
+    note: (text) => persist(wrap(plain(text), columns(), KEPT_LINES)),
     end() {
       clearInterval(timer);
       draw();

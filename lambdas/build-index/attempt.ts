@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { blockersOfTable, describeBlockers, terminateIdle } from '../postgres/blockers.ts';
+import type { BuildTarget } from '../postgres/build-target.ts';
+import { readCatalogEntry } from '../postgres/catalog.ts';
+import { type Client, withClient } from '../postgres/client.ts';
+import { finishBuild } from '../postgres/finish-build.ts';
+import { buildStatement, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import { type Attempt, lastAttempt, noteAttempt, silentEnds, startAttempt } from '../postgres/ledger.ts';
+import {
+  describeDatabaseError,
+  LOCK_NOT_AVAILABLE,
+  sqlstateOf,
+  toDeployStepError,
+} from '../postgres/sqlstate.ts';
+import { probeTableLock } from '../postgres/table-lock.ts';
+import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
+import type { BuildIndexResult } from '../shared/payloads.ts';
+import { tableId } from '../shared/registry.ts';
+import { type BuildIndexIo, stillBuilding } from './build-index.ts';
+
+/** Attempts that may end without anybody hearing why before the index is given up. */
+const MOST_SILENT_ENDS = 3;
+
+type Current = Pick<Attempt, 'attempt' | 'repairs'>;
+
+/** One attempt, from the ledger's row to the index being valid, or to its being let go of. The index's lock is held. */
+export async function attempt(
+  client: Client,
+  deploy: string,
+  target: BuildTarget,
+  io: BuildIndexIo,
+): Promise<BuildIndexResult> {
+  const before = await lastAttempt(client, deploy, target.item);
+  const silent = await silentEnds(client, deploy, target.item);
+  refuseAnother(before, silent, target, io.settings.attempts);
+  const repairs = (await readCatalogEntry(client, target)) !== undefined || before?.repairs === true;
+  const current: Current = { attempt: await startAttempt(client, deploy, target, repairs), repairs };
+  const log = { index: target.item, table: tableId(target), attempt: current.attempt };
+  io.log.info('Attempt starts.', { ...log, of: io.settings.attempts });
+  const started = Date.now();
+  try {
+    await removeInvalidIndex(client, target);
+    await tryTableLock(client, deploy, target, current, io);
+    const statement = client.query(buildStatement(target));
+    // Let go of, it rejects when the connection closes: nobody listens then.
+    statement.catch(() => {});
+    const waitSeconds = silent > 0 ? io.settings.patientWaitSeconds : io.settings.waitSeconds;
+    const ended = statement.then(() => true);
+    if (!(await Promise.race([ended, sleep(waitSeconds * 1000, false, { ref: false })]))) {
+      io.log.info('The build goes on without its client.', log);
+      return stillBuilding((Date.now() - started) / 1000);
+    }
+    const found = await readCatalogEntry(client, target);
+    if (!found?.valid)
+      throw new BuildInterrupted(`Index ${target.item}: the statement ended and the index is not valid.`);
+    return await finishBuild(client, deploy, target, found, current, io.log);
+  } catch (error) {
+    return await afterError(error, deploy, target, current, io);
+  }
+}
+
+function refuseAnother(before: Attempt | undefined, silent: number, target: BuildTarget, most: number): void {
+  if (before === undefined) return;
+  const sqlstate = before.sqlstate ?? undefined;
+  if (before.attempt >= most) {
+    throw new BuildFailed(
+      `${before.message ?? `Index ${target.item} could not be built.`} (${before.attempt} attempts)`,
+      { sqlstate },
+    );
+  }
+  if (silent >= MOST_SILENT_ENDS) {
+    throw new BuildFailed(
+      `Index ${target.item}: its build ended ${silent} times without the index being valid, each time after its client had ` +
+        "let go of it. The reason is in the server's log",
+      { sqlstate },
+    );
+  }
+}
+
+/** Tries for the table's lock by itself, and says who has it. */
+async function tryTableLock(
+  client: Client,
+  deploy: string,
+  target: BuildTarget,
+  current: Current,
+  io: BuildIndexIo,
+): Promise<void> {
+  const { lockTimeoutSeconds, terminateIdleInTransactionSeconds } = io.settings;
+  try {
+    await probeTableLock(client, target, lockTimeoutSeconds);
+  } catch (error) {
+    if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    const blockers = await blockersOfTable(client, target);
+    const blockedBy = describeBlockers(blockers);
+    const terminated = await terminateIdle(client, blockers, terminateIdleInTransactionSeconds);
+    await noteAttempt(client, deploy, target.item, current.attempt, {
+      status: 'building',
+      blockedBy,
+      terminated: terminated || undefined,
+    });
+    throw new LockNotAvailable(
+      `The lock on table ${tableId(target)} was not to be had within ${lockTimeoutSeconds} s.` +
+        (blockedBy === '' ? '' : ` Blocked by ${blockedBy}.`) +
+        (terminated === '' ? '' : ` Ended: ${terminated}.`),
+      { sqlstate: LOCK_NOT_AVAILABLE, cause: error },
+    );
+  }
+}
+
+/** The catalog is the truth, not what the statement returned: looks on a new connection, then writes down and throws. */
+async function afterError(
+  error: unknown,
+  deploy: string,
+  target: BuildTarget,
+  current: Current,
+  io: BuildIndexIo,
+): Promise<BuildIndexResult> {
+  const failure = toDeployStepError(error, `Index ${target.item}`);
+  io.log.warn(failure.message, { index: target.item, attempt: current.attempt, error: failure.name });
+  return await withClient(io.database, `look at ${target.item}`, async (client) => {
+    const found = await readCatalogEntry(client, target);
+    if (found?.valid && target.finish.kind === 'nothing') {
+      return await finishBuild(client, deploy, target, found, current, io.log);
+    }
+    await noteAttempt(client, deploy, target.item, current.attempt, {
+      status: 'retrying',
+      sqlstate: sqlstateOf(failure),
+      message: failure.message,
+    });
+    throw failure;
+  }).catch((later) => {
+    // The server is still away: what happened first says more.
+    if (later !== failure)
+      io.log.warn('The attempt could not be written down.', { reason: describeDatabaseError(later) });
+    throw failure;
+  });
+}

@@ -1,0 +1,143 @@
+import type { CompiledIndex } from '../shared/registry.ts';
+import { type CatalogEntry, indexKey, readCatalog } from './catalog.ts';
+import type { Client } from './client.ts';
+import { type Definition, readDefinitions, type TableDefinitions } from './definition.ts';
+import { deadName, OWN_PREFIX, replacementName } from './index-names.ts';
+
+/**
+ * How an entry of the registry stands in the database:
+ * - `present`: valid, with the same definition;
+ * - `equivalent`: another valid index of the table has its definition, so a second one would only cost writes;
+ * - `drifted`: valid, with another definition;
+ * - `invalid`: an index of its name and table is there, and it is not valid;
+ * - `missing`: none of these; the name may be taken by something else.
+ */
+export type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
+
+export interface Examined {
+  index: CompiledIndex;
+  state: IndexState;
+  /** What has its name. */
+  entry: CatalogEntry | undefined;
+  /** `equivalent`: name of the index that serves instead. `drifted`: the definition that is there. */
+  detail: string | null;
+  /** `drifted`: the index backs a constraint, so that it cannot be swapped. */
+  backsConstraint: boolean;
+  /** An index that an earlier worker did not live to drop is there. */
+  hasLeftover: boolean;
+}
+
+/** Whether a build has something to do for it. */
+export function needsWork({ state, index, backsConstraint, hasLeftover }: Examined): boolean {
+  if (state === 'missing' || state === 'invalid' || hasLeftover) return true;
+  return state === 'drifted' && index.onDrift === 'rebuild' && !backsConstraint;
+}
+
+interface TableIndex {
+  oid: number;
+  schema: string;
+  name: string;
+  table: string;
+  unique: boolean;
+  backsConstraint: boolean;
+}
+
+/** Looks how registry entries stand, without waiting for anybody's lock. */
+export async function examine(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
+  const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
+  const leftovers = await readLeftovers(client, indexes);
+  const existing = Map.groupBy(await readTableIndexes(client, indexes), tableKey);
+  const examined = new Map<string, Omit<Examined, 'hasLeftover'>>();
+  for (const [table, members] of Map.groupBy(indexes, tableKey)) {
+    const candidates = candidatesFor(members, existing.get(table) ?? []);
+    const definitions =
+      candidates.length === 0
+        ? { actual: new Map<number, Definition>(), wanted: new Map<string, Definition>() }
+        : await readDefinitions(
+            client,
+            candidates.map((candidate) => candidate.oid),
+            members,
+          );
+    for (const index of members) {
+      examined.set(indexKey(index), judge(index, entries.get(indexKey(index)), candidates, definitions));
+    }
+  }
+  return indexes.flatMap((index) => {
+    const found = examined.get(indexKey(index));
+    return found === undefined ? [] : [{ ...found, hasLeftover: leftovers.has(indexKey(index)) }];
+  });
+}
+
+function tableKey(index: { schema: string; table: string }): string {
+  return indexKey({ schema: index.schema, name: index.table });
+}
+
+/** Indexes of a table that could be one of the wanted: of its name, or as unique as it is. */
+function candidatesFor(wanted: readonly CompiledIndex[], existing: readonly TableIndex[]): TableIndex[] {
+  return existing.filter((candidate) =>
+    wanted.some((index) => index.name === candidate.name || index.unique === candidate.unique),
+  );
+}
+
+function judge(
+  index: CompiledIndex,
+  entry: CatalogEntry | undefined,
+  candidates: readonly TableIndex[],
+  { actual, wanted }: TableDefinitions,
+): Omit<Examined, 'hasLeftover'> {
+  const examined = { index, entry, detail: null, backsConstraint: false };
+  const definition = wanted.get(indexKey(index));
+  const own = candidates.find((candidate) => candidate.name === index.name);
+  if (own !== undefined) {
+    const there = actual.get(own.oid);
+    // Where the server could not write one of the sides, the name has to do.
+    if (definition === undefined || there === undefined || definition === there)
+      return { ...examined, state: 'present' };
+    return { ...examined, state: 'drifted', detail: there, backsConstraint: own.backsConstraint };
+  }
+  const same =
+    definition === undefined
+      ? undefined
+      : candidates.find((candidate) => actual.get(candidate.oid) === definition);
+  if (same !== undefined) return { ...examined, state: 'equivalent', detail: same.name };
+  const isOurs = entry?.kind === 'index' && entry.table === index.table;
+  return { ...examined, state: isOurs ? 'invalid' : 'missing' };
+}
+
+/** The valid indexes of the tables, but for those that this product is about to swap in or has renamed to drop. */
+async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[]): Promise<TableIndex[]> {
+  const { rows } = await client.query<TableIndex>(
+    `select distinct
+            i.indexrelid::int8::float8 as oid,
+            n.nspname as schema,
+            c.relname as name,
+            t.relname as "table",
+            i.indisunique as "unique",
+            exists (select from pg_constraint con where con.conindid = i.indexrelid
+                       and con.contype in ('p', 'u', 'x')) as "backsConstraint"
+       from unnest($1::text[], $2::text[]) as wanted (schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class t on t.relnamespace = n.oid and t.relname = wanted.name
+       join pg_index i on i.indrelid = t.oid and i.indisvalid and i.indislive
+       join pg_class c on c.oid = i.indexrelid
+      where not starts_with(c.relname, $3)`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table), OWN_PREFIX],
+  );
+  return rows;
+}
+
+/** Keys of entries of which a dead index, or a replacement that was not swapped in, is left. */
+async function readLeftovers(client: Client, indexes: readonly CompiledIndex[]): Promise<Set<string>> {
+  const names = indexes.flatMap((index) => [
+    { of: indexKey(index), schema: index.schema, name: deadName(index) },
+    { of: indexKey(index), schema: index.schema, name: replacementName(index) },
+  ]);
+  const { rows } = await client.query<{ of: string }>(
+    `select wanted.of
+       from unnest($1::text[], $2::text[], $3::text[]) as wanted (of, schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,
+    [names.map((one) => one.of), names.map((one) => one.schema), names.map((one) => one.name)],
+  );
+  return new Set(rows.map((row) => row.of));
+}

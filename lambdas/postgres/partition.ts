@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { type CompiledIndex, indexId } from '../shared/registry.ts';
+import { type Client, withTransaction } from './client.ts';
+import { qualified, quoteIdentifier } from './identifiers.ts';
+
+/*
+ * CREATE INDEX CONCURRENTLY refuses a partitioned table. Instead each partitioned table of the tree gets an index ON ONLY
+ * itself, each leaf one that is built concurrently, and leaf by leaf they are attached. Until the last one is, the
+ * parent's index is invalid, as it should be; new partitions get the index by themselves meanwhile.
+ */
+
+/** A table of a partition tree. */
+export interface PartitionNode {
+  schema: string;
+  table: string;
+  /** Null: the root. */
+  parent: { schema: string; table: string } | null;
+  isLeaf: boolean;
+  /** The index on it that is attached to the index of its parent; of the root: the index of the registry's name. */
+  index: { schema: string; name: string; valid: boolean } | null;
+}
+
+/**
+ * The tree below a partitioned table, the root first, with what is attached of an index. Foreign tables, which can have
+ * no index, are left out. Empty: the table is not partitioned, or is not there.
+ */
+export async function readPartitionTree(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
+  const { rows } = await client.query<PartitionNode>(
+    `with recursive root as (
+       select t.oid
+         from pg_class t
+         join pg_namespace n on n.oid = t.relnamespace
+        where n.nspname = $1 and t.relname = $2 and t.relkind = 'p'
+     ), attached as (
+       select i.indexrelid, i.indrelid
+         from root
+         join pg_index i on i.indrelid = root.oid
+         join pg_class c on c.oid = i.indexrelid and c.relname = $3
+       union all
+       select i.indexrelid, i.indrelid
+         from attached
+         join pg_inherits h on h.inhparent = attached.indexrelid
+         join pg_index i on i.indexrelid = h.inhrelid
+     )
+     select n.nspname as schema,
+            t.relname as "table",
+            case when tree.parentrelid is not null and tree.relid <> root.oid
+                 then json_build_object('schema', pn.nspname, 'table', p.relname) end as parent,
+            tree.isleaf as "isLeaf",
+            case when i.indexrelid is not null
+                 then json_build_object('schema', ixn.nspname, 'name', ix.relname, 'valid', i.indisvalid) end as index
+       from root
+      cross join pg_partition_tree(root.oid) tree
+       join pg_class t on t.oid = tree.relid and t.relkind <> 'f'
+       join pg_namespace n on n.oid = t.relnamespace
+       left join pg_class p on p.oid = tree.parentrelid
+       left join pg_namespace pn on pn.oid = p.relnamespace
+       left join attached on attached.indrelid = t.oid
+       left join pg_index i on i.indexrelid = attached.indexrelid
+       left join pg_class ix on ix.oid = i.indexrelid
+       left join pg_namespace ixn on ixn.oid = ix.relnamespace
+      order by tree.level, n.nspname, t.relname`,
+    [index.schema, index.table, index.name],
+  );
+  return rows;
+}
+
+/** Leaves that lack an attached and valid index. */
+export function incompleteLeaves(tree: readonly PartitionNode[]): PartitionNode[] {
+  return tree.filter((node) => node.isLeaf && node.index?.valid !== true);
+}
+
+const LONGEST_NAME = 63;
+
+/** Name of an index on a partition: of both names, cut where it must be, and always with a hash, so that none collide. */
+export function partitionIndexName(index: CompiledIndex, node: { schema: string; table: string }): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([index.schema, index.name, node.schema, node.table]))
+    .digest('hex')
+    .slice(0, 8);
+  return `${cut(`${node.table}_${index.name}`, LONGEST_NAME - digest.length - 1)}_${digest}`;
+}
+
+/** Cuts to so many bytes without splitting a character. */
+function cut(text: string, bytes: number): string {
+  let end = text;
+  while (Buffer.byteLength(end) > bytes) end = [...end].slice(0, -1).join('');
+  return end;
+}
+
+/** ON ONLY takes a SHARE lock on a partitioned table, which holds up its writers: nobody waits long for it. */
+const SKELETON_LOCK_TIMEOUT = '3s';
+
+/**
+ * Gives every partitioned table of the tree its index ON ONLY itself, attached to the one above.
+ * @returns the tree as it is then. @throws lock_not_available after 3 s.
+ */
+export async function ensureSkeleton(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
+  const tree = await readPartitionTree(client, index);
+  if (tree.every((node) => node.isLeaf || node.index !== null)) return tree;
+  return await withTransaction(client, async () => {
+    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
+    // Lanes of one index come here side by side. No build runs in this transaction, so waiting harms nobody.
+    await client.query('select pg_advisory_xact_lock(hashtext($1))', [
+      `pg-deploy-step skeleton ${indexId(index)}`,
+    ]);
+    for (const node of (await readPartitionTree(client, index)).filter(
+      (one) => !one.isLeaf && one.index === null,
+    )) {
+      const name = node.parent === null ? index.name : partitionIndexName(index, node);
+      await client.query(
+        `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${qualified(node.schema, node.table)} ${index.definition}`,
+      );
+      if (node.parent === null) continue;
+      // Read anew: the parent's own index may have been made a moment ago.
+      const parent = nodeOf(await readPartitionTree(client, index), node.parent)?.index;
+      if (parent) await attach(client, parent, { schema: node.schema, name });
+    }
+    return await readPartitionTree(client, index);
+  });
+}
+
+/** Attaches an index of a partition to its parent's; one that is attached already stays so, and is looked at again. */
+export async function attachPartitionIndex(
+  client: Client,
+  parent: { schema: string; name: string },
+  child: { schema: string; name: string },
+): Promise<void> {
+  await withTransaction(client, async () => {
+    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
+    await attach(client, parent, child);
+  });
+}
+
+/** Attaches anew whatever has an index, so that the server looks again whether the parents' are valid by now. */
+export async function reattachAll(client: Client, tree: readonly PartitionNode[]): Promise<void> {
+  for (const node of tree.toReversed()) {
+    const parent = node.parent && nodeOf(tree, node.parent)?.index;
+    if (parent && node.index) await attachPartitionIndex(client, parent, node.index);
+  }
+}
+
+async function attach(
+  client: Client,
+  parent: { schema: string; name: string },
+  child: { schema: string; name: string },
+): Promise<void> {
+  await client.query(
+    `alter index ${qualified(parent.schema, parent.name)} attach partition ${qualified(child.schema, child.name)}`,
+  );
+}
+
+export function nodeOf(
+  tree: readonly PartitionNode[],
+  table: { schema: string; table: string },
+): PartitionNode | undefined {
+  return tree.find((node) => node.schema === table.schema && node.table === table.table);
+}

@@ -1,0 +1,89 @@
+import type { Client } from '../postgres/client.ts';
+import { quoteIdentifier } from '../postgres/identifiers.ts';
+import { listed } from '../shared/input.ts';
+import type { CompiledIndex } from '../shared/registry.ts';
+import { Refused } from './refused.ts';
+
+/**
+ * Refuses a role that could not build what is missing or not keep the ledger, with the statements that mend it. Tables
+ * that are not there yet are left to the migrations.
+ * @throws Refused
+ */
+export async function checkRights(client: Client, indexes: readonly CompiledIndex[]): Promise<void> {
+  const remedies = [
+    ...(await ownershipRemedies(client, indexes)),
+    ...(await schemaRemedies(client, indexes)),
+    ...(await ledgerRemedies(client)),
+  ];
+  if (remedies.length === 0) return;
+  const { rows } = await client.query<{ role: string }>('select current_user as role');
+  throw new Refused(
+    `The role ${rows[0]?.role} may not do what the deploy needs. As a superuser or the owner, run: ${listed(remedies, 20).replaceAll(';,', ';')}`,
+  );
+}
+
+/** CREATE INDEX is the owner's: a grant on the table is not enough. */
+async function ownershipRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
+  const { rows } = await client.query<{ owner: string; role: string }>(
+    `select distinct pg_get_userbyid(c.relowner) as owner, current_user as role
+       from unnest($1::text[], $2::text[]) as wanted (schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+      where not pg_has_role(current_user, c.relowner, 'usage')`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
+  );
+  return rows.map((row) => `GRANT ${quoteIdentifier(row.owner)} TO ${quoteIdentifier(row.role)};`);
+}
+
+async function schemaRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
+  const { rows } = await client.query<{ schema: string; role: string }>(
+    `select n.nspname as schema, current_user as role
+       from pg_namespace n
+      where n.nspname = any ($1::text[]) and not has_schema_privilege(n.oid, 'create')`,
+    [indexes.map((index) => index.schema)],
+  );
+  return rows.map(
+    (row) => `GRANT CREATE, USAGE ON SCHEMA ${quoteIdentifier(row.schema)} TO ${quoteIdentifier(row.role)};`,
+  );
+}
+
+async function ledgerRemedies(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{
+    database: string;
+    role: string;
+    create: boolean;
+    table: string | null;
+    use: boolean;
+  }>(
+    `select current_database() as database,
+            current_user as role,
+            has_database_privilege(current_database(), 'create') as create,
+            to_regnamespace('deploy_step')::text as "table",
+            case when to_regnamespace('deploy_step') is null then false
+                 else has_schema_privilege(to_regnamespace('deploy_step'), 'usage') end as use`,
+  );
+  const row = rows[0];
+  if (row === undefined) return [];
+  const role = quoteIdentifier(row.role);
+  if (row.table === null) return row.create ? [] : [`CREATE SCHEMA deploy_step AUTHORIZATION ${role};`];
+  if (!row.use)
+    return [
+      `GRANT ALL ON SCHEMA deploy_step TO ${role};`,
+      `GRANT ALL ON ALL TABLES IN SCHEMA deploy_step TO ${role};`,
+    ];
+  return await ledgerTableRemedies(client, role);
+}
+
+async function ledgerTableRemedies(client: Client, role: string): Promise<string[]> {
+  const { rows } = await client.query<{ there: boolean; allowed: boolean; create: boolean }>(
+    `select l.oid is not null as there,
+            coalesce(has_table_privilege(l.oid, 'select') and has_table_privilege(l.oid, 'insert')
+                     and has_table_privilege(l.oid, 'update'), false) as allowed,
+            has_schema_privilege('deploy_step', 'create') as create
+       from (select to_regclass('deploy_step.index_builds')::oid as oid) l`,
+  );
+  const ledger = rows[0];
+  if (ledger === undefined || ledger.allowed) return [];
+  if (ledger.there) return [`GRANT SELECT, INSERT, UPDATE ON deploy_step.index_builds TO ${role};`];
+  return ledger.create ? [] : [`GRANT CREATE ON SCHEMA deploy_step TO ${role};`];
+}

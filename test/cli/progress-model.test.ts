@@ -1,0 +1,321 @@
+import { describe, expect, test } from 'vitest';
+import { registryOf, Story, second } from './progress-events.ts';
+
+const registry = registryOf('deals.a', 'deals.b', 'users.key', 'leads.c');
+
+function building(): Story {
+  const story = new Story(registry);
+  story.start();
+  story.decide('deploy');
+  story.plan([
+    { table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] },
+    { table: 'users', indexes: ['idx_users_key'] },
+  ]);
+  return story;
+}
+
+describe('the builds', () => {
+  test('are counted with their lanes and with what is already there', () => {
+    const story = building();
+    expect(story.texts.at(-1)).toBe('3 indexes to build in 2 lanes, 1 already there');
+    expect(story.run.builds.build.lanes.map(({ table, indexes }) => [table, indexes.length])).toEqual([
+      ['deals', 2],
+      ['users', 1],
+    ]);
+  });
+
+  test('what was given up is not counted as already there', () => {
+    const story = new Story(registry);
+    story.plan([{ table: 'deals', indexes: ['idx_deals_a'] }], { failed: { nonCritical: 1 } });
+    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 2 already there');
+  });
+
+  test('only critical ones count where only they are asked for', () => {
+    const story = new Story(registry);
+    story.plan([{ table: 'users', indexes: ['idx_users_key'] }], { request: { scope: 'critical' } });
+    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 0 already there');
+  });
+
+  test('a plan with nothing to build says so', () => {
+    const story = new Story(registry);
+    story.plan([]);
+    expect(story.texts.at(-1)).toBe('Nothing to build, 4 already there');
+  });
+
+  test('the parts of a partitioned table’s index are lanes of their own', () => {
+    const story = new Story(registry);
+    story.plan([
+      { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
+      { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
+    ]);
+    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 3 already there');
+    story.begin('idx_deals_a @ deals_2');
+    expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
+    const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
+    story.run.updateBuilds([{ ...row, phase: 'initializing', fraction: null }], second(1));
+    expect(story.run.builds.build.building('deals_2')?.phase).toBe('initializing');
+  });
+
+  test('a later round adds to the total', () => {
+    const story = building();
+    story.plan([{ table: 'leads', indexes: ['idx_leads_c'] }]);
+    expect(story.texts.at(-1)).toBe('Another 1 index to build in 1 lane');
+    story.begin('idx_leads_c');
+    expect(story.texts.at(-1)).toBe('[1/4] idx_leads_c on leads (non-critical): leads by c');
+  });
+
+  test('an index is told of with its number, table, weight and description, then with what became of it', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.begin('idx_users_key');
+    story.now = 1.25;
+    story.answer('idx_users_key', 'repaired');
+    story.now = 2;
+    story.answer('idx_deals_a', 'built');
+    story.begin('idx_deals_b');
+    story.answer('idx_deals_b', 'present');
+    expect(story.texts.slice(-6)).toEqual([
+      '[1/3] idx_deals_a on deals (non-critical): deals by a',
+      '[2/3] idx_users_key on users (critical): users by key',
+      '[2/3] idx_users_key repaired in 1.3 s',
+      '[1/3] idx_deals_a created in 2.0 s',
+      '[3/3] idx_deals_b on deals (non-critical): deals by b',
+      '[3/3] idx_deals_b already exists',
+    ]);
+    expect(story.run.builds.build.count('done')).toBe(3);
+  });
+
+  test('a lock conflict is told with its attempt, its name and who blocks', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.fail(
+      'idx_deals_a',
+      'LockNotAvailable',
+      'The lock on table deals was not to be had within 3 s. Blocked by pid 7.',
+    );
+    expect(story.lines.at(-1)).toEqual({
+      kind: 'warning',
+      text: '[1/3] idx_deals_a attempt 1 failed: LockNotAvailable: The lock on table deals was not to be had within 3 s. Blocked by pid 7.',
+    });
+    expect(story.run.builds.build.lanes[0]?.indexes[0]).toMatchObject({
+      state: 'retrying',
+      error: { name: 'LockNotAvailable' },
+    });
+    story.index('StateRetried', 'idx_deals_a', { attempt: 1 });
+    story.now = 4;
+    story.answer('idx_deals_a', 'built');
+    expect(story.texts.slice(-2)).toEqual([
+      '[1/3] idx_deals_a attempt 2 begins',
+      '[1/3] idx_deals_a created in 4.0 s at attempt 2',
+    ]);
+  });
+
+  test('what no attempt can mend is told once, when the index is given up', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    const before = story.lines.length;
+    story.fail('idx_deals_a', 'BuildFailed', 'Index idx_deals_a: column "a" does not exist (SQLSTATE 42703)');
+    story.giveUp('idx_deals_a');
+    expect(story.run.builds.build.lanes[0]?.indexes[0]?.state).toBe('settling');
+    story.answer('idx_deals_a', 'failed', 'Settle Index');
+    expect(story.lines.slice(before)).toEqual([
+      { kind: 'failure', text: '[1/3] idx_deals_a failed: column "a" does not exist (SQLSTATE 42703)' },
+    ]);
+    expect(story.run.builds.build.count('failed')).toBe(1);
+  });
+
+  test('a build whose session ended too soon is told of and begins again', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.answer('idx_deals_a', 'building', 'Build Index', 'building');
+    story.answer('idx_deals_a', 'building', 'Check Index', 'interrupted');
+    story.begin('idx_deals_a');
+    expect(story.texts.slice(-2)).toEqual([
+      '[1/3] idx_deals_a attempt 1 failed: BuildInterrupted: the session that built it ended too soon',
+      '[1/3] idx_deals_a attempt 2 begins',
+    ]);
+  });
+
+  test('a long one is told of now and then, with phase, percent and whom it waits for', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    const row = {
+      ...{ pid: 1, schema: 'public', table: 'deals', index: 'idx_deals_a' },
+      ...{ phase: 'building index: scanning table', fraction: 0.42, waitsFor: null },
+    };
+    const update = (at: number, more: object = {}) =>
+      story.run.updateBuilds([{ ...row, ...more }], second(at)).map(({ text }) => text);
+    expect(update(2)).toEqual([]);
+    expect(story.run.builds.build.lanes[0]?.indexes[0]).toMatchObject({ phase: row.phase, fraction: 0.42 });
+    expect(update(11)).toEqual([
+      '[1/3] idx_deals_a still building after 11.0 s: building index: scanning table, 42 %',
+    ]);
+    expect(update(20)).toEqual([]);
+    expect(
+      update(75, { phase: 'waiting for old snapshots', fraction: null, waitsFor: 'pid 7 (psql)' }),
+    ).toEqual([
+      '[1/3] idx_deals_a still building after 1 min 15 s: waiting for old snapshots, waits for pid 7 (psql)',
+    ]);
+  });
+
+  test('another session’s build on the same table is not taken for ours', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    const row = {
+      pid: 1,
+      schema: 'public',
+      table: 'deals',
+      index: 'other',
+      phase: 'x',
+      fraction: 1,
+      waitsFor: null,
+    };
+    expect(story.run.updateBuilds([row], second(60))).toEqual([]);
+    expect(story.run.builds.build.lanes[0]?.indexes[0]?.fraction).toBeNull();
+  });
+});
+
+describe('the phases', () => {
+  test('services are told of with their counts when they stop and when they are steady', () => {
+    const story = new Story(registry);
+    story.start();
+    story.decide('deploy');
+    story.tell('maintenanceWindow', 'StateEntered', 'Stop Services');
+    const remembered = { desiredCount: 2 };
+    story.service('maintenanceWindow', 'StateExited', 'Note Count', 'api', { remembered });
+    story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
+    story.now = 1.5;
+    story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'api', {});
+    story.tell('maintenanceWindow', 'StateExited', 'Stop Services');
+    story.tell('deploy', 'StateEntered', 'Start Services');
+    story.service('startServices', 'StateExited', 'Recall Count', 'api', { memory: { value: remembered } });
+    story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
+    story.service('startServices', 'StateExited', 'Look Whether Steady', 'api', { counts: { running: 1 } });
+    story.now = 3;
+    story.service('startServices', 'StateExited', 'Note Steady', 'api', {});
+    expect(story.texts).toEqual([
+      'Preflight',
+      'Decision: there is something to do: services stop for it',
+      'Stop services',
+      'api stops (2 tasks)',
+      'api stopped after 1.5 s (2 tasks)',
+      'Start services',
+      'api starts (2 tasks)',
+      'api is steady at 2 tasks after 1.5 s',
+    ]);
+  });
+
+  test('services that do not stop or do not become steady are told of as failures', () => {
+    const story = new Story(registry);
+    const counts = { counts: { running: 1 } };
+    story.service('maintenanceWindow', 'StateExited', 'Look Whether Stopped', 'api', counts);
+    story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'api', {});
+    story.service('maintenanceWindow', 'StateExited', 'Service Not Found', 'web', {});
+    story.service('startServices', 'StateExited', 'Note Not Steady', 'api', {
+      memory: { value: { desiredCount: 2 } },
+    });
+    expect(story.lines).toEqual([
+      { kind: 'failure', text: 'api did not stop in time: 1 task still run' },
+      { kind: 'failure', text: 'web was not found in ECS' },
+      { kind: 'failure', text: 'api did not become steady in time: 1 of 2 tasks run' },
+    ]);
+  });
+
+  test('every applied migration is told of', () => {
+    const story = new Story(registry);
+    story.tell('maintenanceWindow', 'StateEntered', 'Run Migrations');
+    const output = { status: 'applied', applied: ['0001_a', '0002_b'], pending: [], failure: null };
+    story.tell('maintenanceWindow', 'StateExited', 'Run Migrations', { output: { migrations: { output } } });
+    expect(story.texts).toEqual([
+      'Run migrations',
+      '0001_a applied',
+      '0002_b applied',
+      '2 migrations applied',
+    ]);
+  });
+
+  test('a migration that fails is told of with its file and reason, and the builds are skipped', () => {
+    const story = new Story(registry);
+    story.start();
+    story.decide('deploy');
+    story.tell('maintenanceWindow', 'StateEntered', 'Run Migrations');
+    const failure = {
+      file: '0002_b',
+      sqlstate: '42P07',
+      message: 'relation "x" already exists (SQLSTATE 42P07)',
+    };
+    const output = { status: 'failed', applied: [], pending: ['0002_b'], failure };
+    story.tell('maintenanceWindow', 'StateExited', 'Run Migrations', { output: { migrations: { output } } });
+    story.tell('deploy', 'StateEntered', 'Start Services');
+    expect(story.texts.at(-2)).toBe(
+      'Migration 0002_b failed, nothing of it was applied: relation "x" already exists (SQLSTATE 42P07)',
+    );
+    const states = story.run.phases.all.map(({ key, state }) => [key, state]);
+    expect(states).toContainEqual(['migrate', 'failed']);
+    expect(states).toContainEqual(['build', 'skipped']);
+  });
+
+  test('a lost critical index marks the builds as failed', () => {
+    const story = building();
+    story.tell('maintenanceWindow', 'StateExited', 'Build Indexes');
+    story.tell('maintenanceWindow', 'StateEntered', 'Critical Index Failed');
+    expect(story.run.phases.find('build')?.state).toBe('failed');
+  });
+
+  test('a refusal is told of with its reason', () => {
+    const story = new Story(registry);
+    story.start();
+    story.decide('refused', 'mode must be one of deploy, plan.');
+    expect(story.lines.at(-1)).toEqual({
+      kind: 'failure',
+      text: 'Decision: refused, nothing was stopped or changed. mode must be one of deploy, plan.',
+    });
+    expect(story.run.phases.find('preflight')?.state).toBe('failed');
+  });
+
+  test('a child that breaks is told of with the reason out of its nested cause', () => {
+    const story = new Story(registry);
+    const inner = JSON.stringify({ errorType: 'Error', errorMessage: 'the disk is full' });
+    const cause = JSON.stringify({ Status: 'FAILED', Error: 'Boom', Cause: inner });
+    story.tell('deploy', 'StateFailed', 'Maintenance Window', { error: 'States.TaskFailed', cause });
+    expect(story.texts).toEqual(['Maintenance Window: States.TaskFailed: Boom: the disk is full']);
+  });
+
+  test('report and alert end the story', () => {
+    const story = new Story(registry);
+    story.start();
+    story.tell('deploy', 'StateEntered', 'Report');
+    const totals = { created: 3, skipped: 1, failed: 1, remaining: 0 };
+    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals } } });
+    story.tell('deploy', 'StateEntered', 'Alert');
+    story.tell('deploy', 'StateExited', 'Alert', { output: { alert: { subject: 'deploy FAILED' } } });
+    story.tell('deploy', 'ExecutionFailed', null, { error: 'DeployFailed' });
+    expect(story.texts.slice(-4)).toEqual([
+      'Report',
+      '3 created, 1 already there, 1 failed, 0 remaining',
+      'Alert',
+      'Alert sent: deploy FAILED',
+    ]);
+    expect(story.run.outcome).toBe('failed');
+  });
+
+  test('a run that was stopped stays so when the services are started by an execution of their own', () => {
+    const story = building();
+    story.tell('deploy', 'ExecutionAborted', null);
+    story.tell('startServices', 'ExecutionStarted', null, { parent: null });
+    expect(story.texts.slice(-2)).toEqual(['Execution d was stopped', 'Start services']);
+    story.tell('startServices', 'ExecutionSucceeded', null, { parent: null });
+    expect(story.run.outcome).toBe('aborted');
+    expect(story.run.phases.find('start')?.state).toBe('done');
+  });
+
+  test('asking for what is not remembered is no trouble', () => {
+    const story = new Story(registry);
+    const error = 'Ssm.ParameterNotFoundException';
+    story.tell('startServices', 'StateFailed', 'Recall Count', {
+      error,
+      within: [{ state: 'Start Services', index: 0 }],
+    });
+    expect(story.lines).toEqual([]);
+  });
+});

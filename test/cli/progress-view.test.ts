@@ -1,0 +1,129 @@
+import { Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { createProgressView } from '../../lib/cli/progress/view.ts';
+import type { BuildRow } from '../../lib/local/watch-builds.ts';
+import { machines, registryOf, Story } from './progress-events.ts';
+
+class Memory extends Writable {
+  text = '';
+  columns = 80;
+  rows = 24;
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+  get plain(): string {
+    return stripVTControlCharacters(this.text);
+  }
+}
+
+function viewOf(interactive: boolean, readBuilds?: () => Promise<BuildRow[]>) {
+  const stream = new Memory();
+  const registry = registryOf('deals.a', 'deals.b');
+  const view = createProgressView({
+    stream,
+    registry,
+    machines,
+    interactive,
+    ...(readBuilds && { readBuilds }),
+  });
+  const story = new Story(registry, (event) => view.onEvent({ ...event, at: new Date().toISOString() }));
+  return { stream, view, story };
+}
+
+function begin(story: Story): void {
+  story.start();
+  story.decide('deploy');
+  story.plan([{ table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] }]);
+  story.begin('idx_deals_a');
+}
+
+const row: BuildRow = {
+  ...{ pid: 1, schema: 'public', table: 'deals', index: 'idx_deals_a' },
+  ...{ phase: 'building index: scanning table', fraction: 0.5, waitsFor: null },
+};
+
+describe('without a terminal', () => {
+  test('the view writes plain lines, headings at the edge, and nothing that moves a cursor', async () => {
+    const { stream, view, story } = viewOf(false);
+    view.note('Embedded PostgreSQL 18');
+    begin(story);
+    story.fail('idx_deals_a', 'Deadlock', 'the server ended it');
+    await view.close();
+    expect(stream.text).toBe(
+      [
+        'Embedded PostgreSQL 18',
+        'Preflight',
+        '  Decision: there is something to do: services stop for it',
+        'Build indexes',
+        '  2 indexes to build in 1 lane, 0 already there',
+        '  [1/2] idx_deals_a on deals (non-critical): deals by a',
+        '  [1/2] idx_deals_a attempt 1 failed: Deadlock: the server ended it',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('events after the close are not shown, and a second close does nothing', async () => {
+    const { stream, view, story } = viewOf(false);
+    await view.close();
+    begin(story);
+    await view.close();
+    expect(stream.text).toBe('');
+  });
+});
+
+describe('in a terminal', () => {
+  test('the view draws the picture with the bars of the running builds', async () => {
+    const { stream, view, story } = viewOf(true, async () => [row]);
+    begin(story);
+    await expect
+      .poll(() => stream.plain, { timeout: 30_000 })
+      .toMatch(/idx_deals_a +█{5}░{5} {2}50 % scanning table/);
+    await view.close();
+  });
+
+  test('what matters stays above the picture, and the last picture stays', async () => {
+    const { stream, view, story } = viewOf(true);
+    begin(story);
+    story.answer('idx_deals_a', 'built');
+    story.begin('idx_deals_b');
+    story.fail(
+      'idx_deals_b',
+      'LockNotAvailable',
+      `The lock was not to be had. ${'Blocked by pid 7. '.repeat(8)}`,
+    );
+    await view.close();
+    expect(stream.plain).toContain('✔ [1/2] idx_deals_a created in ');
+    expect(stream.plain).toContain(
+      '▲ [2/2] idx_deals_b attempt 1 failed: LockNotAvailable: The lock was not',
+    );
+    expect(stream.plain.trimEnd().split('\n').at(-1)).toMatch(/^· Report/);
+  });
+
+  test('a look at the builds that fails does not end the view', async () => {
+    let looks = 0;
+    const { stream, view, story } = viewOf(true, async () => {
+      looks += 1;
+      throw new Error('no connection');
+    });
+    begin(story);
+    await expect.poll(() => looks, { timeout: 30_000 }).toBeGreaterThan(1);
+    await view.close();
+    expect(stream.plain).toContain('idx_deals_a');
+  });
+
+  test('the database is not looked at while nothing is built', async () => {
+    let looks = 0;
+    const { view, story } = viewOf(true, async () => {
+      looks += 1;
+      return [];
+    });
+    story.start();
+    await pause(1_200);
+    await view.close();
+    expect(looks).toBe(0);
+  });
+});

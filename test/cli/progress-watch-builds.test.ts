@@ -1,0 +1,110 @@
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type BuildRow, type BuildWatch, watchBuilds } from '../../lib/local/watch-builds.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+
+let database: TestDatabase;
+let holder: Client;
+let watch: BuildWatch;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await database.query('create schema crm');
+  await database.query('create table crm.deals as select n from generate_series(1, 300000) n');
+  holder = await connect(database.url);
+});
+
+// A test that fails half-way leaves neither a lock nor a session to the next one.
+afterEach(async () => {
+  await watch.close();
+  await holder.query('rollback');
+  await holder.query('select pg_advisory_unlock_all()');
+});
+
+afterAll(async () => {
+  await holder.end();
+  await database.drop();
+});
+
+const poll = { timeout: 60_000, interval: 50 };
+
+/** Reads until the only build is at a phase. */
+async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<BuildRow> {
+  let rows: BuildRow[] = [];
+  await expect
+    .poll(async () => {
+      rows = await read();
+      return rows[0]?.phase;
+    }, poll)
+    .toBe(phase);
+  const [row] = rows;
+  if (row === undefined) throw new Error('no build is running');
+  return row;
+}
+
+describe('watching the builds', () => {
+  test('shows schema, table, index and phase of a build, and the transaction that it waits for', async () => {
+    watch = watchBuilds(database.url);
+    await holder.query('begin');
+    await holder.query('insert into crm.deals values (0)');
+    const build = database.query('create index concurrently idx_deals_n on crm.deals (n)');
+    const row = await at('waiting for writers before build', () => watch.read());
+    expect(row).toMatchObject({ schema: 'crm', table: 'deals', index: 'idx_deals_n', fraction: null });
+    expect(row.waitsFor).toMatch(/^pid \d+ \(test, idle in transaction, transaction open for \d+ s\)$/);
+    await holder.query('commit');
+    await build;
+    expect(await watch.read()).toEqual([]);
+  });
+
+  test('shows how far the scan of the table is', async () => {
+    // A scan that stops in the middle of the table, until the holder lets go of the advisory lock.
+    await holder.query('select pg_advisory_lock(7)');
+    await database.query(`
+      create function crm.held(n int) returns int immutable language plpgsql as $$
+        begin
+          if n = 150000 then perform pg_advisory_xact_lock_shared(7); end if;
+          return n;
+        end $$`);
+    watch = watchBuilds(database.url);
+    const build = database.query('create index concurrently idx_deals_held on crm.deals (crm.held(n))');
+    const row = await at('building index: scanning table', () => watch.read());
+    expect(row.index).toBe('idx_deals_held');
+    await expect.poll(async () => (await watch.read())[0]?.fraction, poll).toBeGreaterThan(0.1);
+    expect((await watch.read())[0]?.fraction).toBeLessThan(1);
+    await holder.query('select pg_advisory_unlock(7)');
+    await build;
+  });
+
+  test('is a session of its own that names itself, and is gone after the close', async () => {
+    const sessions = () =>
+      database.query("select 1 from pg_stat_activity where application_name = 'pg-deploy-step progress'");
+    watch = watchBuilds(database.url);
+    await watch.read();
+    expect(await sessions()).toHaveLength(1);
+    await watch.close();
+    await expect.poll(sessions, poll).toHaveLength(0);
+    expect(await watch.read()).toEqual([]);
+    expect(await sessions()).toHaveLength(0);
+  });
+
+  test('connects again after its connection was lost', async () => {
+    watch = watchBuilds(database.url);
+    await holder.query('begin');
+    await holder.query('insert into crm.deals values (0)');
+    const build = database.query('create index concurrently idx_deals_again on crm.deals (n desc)');
+    await at('waiting for writers before build', () => watch.read());
+    await database.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg-deploy-step progress'",
+    );
+    const row = await at('waiting for writers before build', () => watch.read());
+    expect(row.index).toBe('idx_deals_again');
+    await holder.query('commit');
+    await build;
+  });
+
+  test('shows nothing where no server answers', async () => {
+    watch = watchBuilds('postgres://postgres@127.0.0.1:1/none');
+    expect(await watch.read()).toEqual([]);
+    expect(await watch.read()).toEqual([]);
+  });
+});
