@@ -24,7 +24,7 @@ export function conclude(ended: Ended): number {
   const report = deploy.summary?.report;
   if (report !== undefined) {
     const colour = !settings.json && takesColour(process.stdout);
-    say(summary(report, { colour, startServicesHint: startServicesHint(settings) }));
+    say(`\n${summary(report, { colour, startServicesHint: startServicesHint(settings) })}`);
     const json = `${JSON.stringify(report, null, 2)}\n`;
     if (settings.json) process.stdout.write(json);
     if (settings.reportFile !== null) writeFileSync(settings.reportFile, json);
@@ -42,13 +42,13 @@ export function conclude(ended: Ended): number {
 }
 
 function interruption({ deploy, remembered, settings }: Ended, recovery: ExecutionResult): string {
-  const report = deploy.summary === undefined ? ' There is no report of it.' : '';
-  const interrupted = `The deploy was interrupted.${report}`;
+  const report = deploy.summary === undefined ? '; there is no report of it' : '';
+  const interrupted = `The deploy was interrupted${report}.`;
   if (settings.services === 'none') return interrupted;
   if (recovery.status === 'SUCCEEDED' && remembered.length === 0) {
-    return `${interrupted} The services it had stopped were started again.`;
+    return `${interrupted}\nThe services it had stopped were started again.`;
   }
   const hint = startServicesHint(settings);
   const start = hint === null ? '' : ` Start them with: ${hint}`;
-  return `${interrupted} Services LEFT STOPPED: ${remembered.join(', ')} (${recovery.cause ?? recovery.status}).${start}`;
+  return `${interrupted}\nServices LEFT STOPPED: ${remembered.join(', ')} (${recovery.cause ?? recovery.status}).${start}`;
 }

@@ -97,7 +97,9 @@ async function deployOnce(
   const abort = () => {
     note(
       `Interrupted: the deploy is aborted${services ? ' and the services are started again' : ''}. ` +
-        'Builds that run go on in the database; what a migration has not committed is rolled back.',
+        (settings.databaseUrl === null
+          ? 'The embedded database ends with it.'
+          : 'Builds that run go on in the database; what a migration has not committed is rolled back.'),
     );
     execution.abort();
   };

@@ -18,6 +18,8 @@ export interface RunningCommand {
   output(): string;
   /** Ctrl-C: SIGINT to the command's whole process group, as a terminal sends it. */
   interrupt(): void;
+  /** Reads no further, as `| head` does. */
+  closeOutput(): void;
   readonly ended: Promise<EndedCommand>;
 }
 
@@ -89,6 +91,10 @@ function startCommand(args: readonly string[], directory: string, temporary: str
     output: () => stdout + stderr,
     interrupt: () => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
+    },
+    closeOutput: () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
     },
     ended: once(child, 'close').then(([exitCode]) => ({
       exitCode: exitCode as number | null,
