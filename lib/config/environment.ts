@@ -100,8 +100,15 @@ const buildsSchema = z.strictObject({
   when: z.enum(['before-start', 'after-start']).default('before-start'),
 });
 
+/*
+ * All services stop in one execution and start in one, and an execution has 25,000 history events. One look at a service
+ * costs 11 of them: a call, two choices, a pause and a count.
+ */
+const EVENTS_A_LOOK = 11;
+const MOST_LOOK_EVENTS = 18_000;
+
 /** One environment of `cdk.json`: what one stack `pg-deploy-step-NAME` is made from. */
-export const environmentSchema = z.strictObject({
+const environmentFields = z.strictObject({
   /** @default the account and region of the credentials at deploy time */
   account: z
     .string()
@@ -133,6 +140,17 @@ export const environmentSchema = z.strictObject({
     })
     .prefault({}),
 });
+
+export const environmentSchema = environmentFields.refine(
+  ({ services, stopMinutes, startMinutes, pollSeconds }) =>
+    services.length * Math.ceil((Math.max(stopMinutes, startMinutes) * 60) / pollSeconds) * EVENTS_A_LOOK <=
+    MOST_LOOK_EVENTS,
+  {
+    path: ['pollSeconds'],
+    message:
+      'so many looks at so many services do not fit into one execution: look less often, or shorten stopMinutes and startMinutes',
+  },
+);
 
 export type Environment = z.output<typeof environmentSchema>;
 /** As written in cdk.json: everything that has a default may be left out. */

@@ -4,7 +4,7 @@ import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { Task } from '../functions/bundle.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
-import { LAMBDA_RETRY } from './retry.ts';
+import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY } from './retry.ts';
 
 export interface InvokeTaskProps {
   task: Task;
@@ -33,5 +33,6 @@ export function invokeTask(
       : { resultSelector: { 'output.$': '$.Payload' }, resultPath: props.resultPath }),
   });
   state.addRetry(LAMBDA_RETRY);
+  state.addRetry(IDLE_FUNCTION_RETRY);
   return state;
 }

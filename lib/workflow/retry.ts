@@ -24,6 +24,23 @@ export const LAMBDA_RETRY: RetryProps = {
 };
 
 /**
+ * A function in a VPC that nobody called for weeks has lost its network interface, and Lambda says so until it has a new
+ * one: 2 + 4 + 8 + 16 + 30 + 30 … s, some 4 minutes before jitter.
+ */
+export const IDLE_FUNCTION_RETRY: RetryProps = {
+  errors: [
+    'Lambda.ResourceNotReadyException',
+    'Lambda.ResourceConflictException',
+    'Lambda.ENILimitReachedException',
+  ],
+  interval: Duration.seconds(2),
+  maxAttempts: 11,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(30),
+  jitterStrategy: JitterType.FULL,
+};
+
+/**
  * Lock conflicts, deadlocks and lost connections of a build: as many attempts as configured, pauses doubling from 1 s up
  * to the longest one. With 10 attempts and 300 s: at most 1 + 2 + 4 + … + 256 s, some 9 minutes of pauses, half of it on
  * average through the jitter.
@@ -82,6 +99,7 @@ export function apiRetry(service: 'Ecs' | 'Ssm' | 'ApplicationAutoScaling'): Ret
       `${service}.ConcurrentUpdateException`,
       `${service}.TooManyUpdatesException`,
       `${service}.SdkClientException`,
+      Errors.TIMEOUT,
     ],
     interval: Duration.seconds(1),
     maxAttempts: 8,

@@ -32,6 +32,7 @@ test('the example environments are accepted, with their defaults', () => {
     attempts: 10,
     maxPauseSeconds: 300,
     waitSeconds: 60,
+    perRound: 500,
     when: 'before-start',
   });
   expect(prod).toMatchObject({ onMigrationFailure: 'start', onCriticalFailure: 'leave-stopped' });
@@ -39,6 +40,12 @@ test('the example environments are accepted, with their defaults', () => {
 
 describe('a wrong value is refused with its path', () => {
   test.each([
+    [
+      'looks that do not fit into one execution',
+      'pollSeconds',
+      1,
+      'environments.prod.pollSeconds: so many looks at so many services do not fit',
+    ],
     ['an unknown field', 'colour', 'blue', 'environments.prod: unknown field colour'],
     [
       'an unknown field further down',

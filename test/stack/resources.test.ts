@@ -59,32 +59,43 @@ describe.each(TASKS)('the function %s', (task) => {
   });
 });
 
-test('a build has time for its lock and its wait within one invocation', () => {
+test('a build has time for its lock and for a patient wait within one invocation', () => {
   template.hasResourceProperties('AWS::Lambda::Function', {
     FunctionName: 'pg-deploy-step-prod-build-index',
-    // 300 s for the lock, 60 s for the statement, 120 s for the rest
-    Timeout: 480,
+    Timeout: 900,
     Environment: {
       Variables: Match.objectLike({
         LOCK_TIMEOUT_SECONDS: '300',
         BUILD_WAIT_SECONDS: '60',
+        // What the lock and 120 s for the rest leave of 900 s.
+        PATIENT_WAIT_SECONDS: '480',
         BUILD_ATTEMPTS: '10',
       }),
     },
   });
 });
 
-test('the longest lock timeout and wait together stay within what a Lambda function may run', async () => {
-  const longest = await synthesise({
-    longest: { ...prodInput(), builds: { lockTimeoutSeconds: 600, waitSeconds: 600 } },
+test('sessions that block are ended only where the environment says after how long', async () => {
+  const app = await synthesise({
+    patient: prodInput(),
+    strict: { ...prodInput(), builds: { terminateBlockers: { idleInTransactionSeconds: 90 } } },
   });
   try {
-    longest.template('longest').hasResourceProperties('AWS::Lambda::Function', {
-      FunctionName: 'pg-deploy-step-longest-build-index',
-      Timeout: 900,
-    });
+    const variables = (name: string, task: string) =>
+      resourcesOfType(app.template(name), 'AWS::Lambda::Function')
+        .map(([, fn]) => fn.Properties)
+        .find((properties) => properties.FunctionName === `pg-deploy-step-${name}-${task}`)?.Environment;
+    for (const task of ['build-index', 'check-index']) {
+      expect(variables('patient', task)).not.toHaveProperty(
+        'Variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS',
+      );
+      expect(variables('strict', task)).toHaveProperty(
+        'Variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS',
+        '90',
+      );
+    }
   } finally {
-    longest.dispose();
+    app.dispose();
   }
 });
 

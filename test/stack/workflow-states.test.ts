@@ -263,7 +263,7 @@ describe('maintenance-window', () => {
   test('tells a migration that failed from one that is retried', () => {
     const run = task('maintenance-window', 'Run Migrations');
 
-    expect(run.Retry?.[1]).toEqual({
+    expect(run.Retry?.[2]).toEqual({
       ErrorEquals: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
       IntervalSeconds: 2,
       MaxAttempts: 4,
@@ -345,9 +345,10 @@ describe('build-indexes', () => {
   });
 
   test('tries a build 10 times on the errors that another attempt may mend, and on no other', () => {
-    const [lambda, build, ...more] = task('build-indexes', 'Build Index').Retry ?? [];
+    const [lambda, idle, build, ...more] = task('build-indexes', 'Build Index').Retry ?? [];
 
     expect(lambda?.ErrorEquals).toEqual(expect.arrayContaining(LAMBDA_ERRORS));
+    expect(idle?.ErrorEquals).toContain('Lambda.ResourceNotReadyException');
     expect(build).toEqual({
       ErrorEquals: [
         'LockNotAvailable',
