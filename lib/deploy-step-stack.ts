@@ -1,16 +1,17 @@
 import { join, resolve } from 'node:path';
-import { CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
+import { ArnFormat, CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { AlertTopic } from './alerts/alert-topic.ts';
 import type { Environment } from './config/environment.ts';
 import { bundleFunctions } from './functions/bundle.ts';
 import { TaskFunctions } from './functions/task-functions.ts';
+import { Recovery } from './recovery/recovery.ts';
 import { BuildIndexes } from './workflow/build-indexes.ts';
 import { Deploy } from './workflow/deploy.ts';
 import { machineNamesOf } from './workflow/machine-names.ts';
 import { MaintenanceWindow } from './workflow/maintenance-window.ts';
-import { serviceTargetsOf } from './workflow/service-target.ts';
+import { serviceTargetsOf } from './workflow/services/target.ts';
 import { StartServices } from './workflow/start-services.ts';
 
 export interface DeployStepStackProps extends StackProps {
@@ -42,7 +43,7 @@ export class DeployStepStack extends Stack {
       bundles,
       machines,
     });
-    const services = serviceTargetsOf(this, environmentName, environment.services, environment.pollSeconds);
+    const services = serviceTargetsOf(this, environmentName, environment);
     this.topic = new AlertTopic(this, 'Alerts', {
       topicName: `pg-deploy-step-${environmentName}-alerts`,
       emails: environment.alerts.emails,
@@ -56,6 +57,13 @@ export class DeployStepStack extends Stack {
       machineName: machines.startServices,
       services,
       startMinutes: environment.startMinutes,
+      deployExecutions: this.formatArn({
+        service: 'states',
+        resource: 'execution',
+        resourceName: `${machines.deploy}:*`,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      }),
+      topic: this.topic.topic,
     });
     const maintenanceWindow = new MaintenanceWindow(this, 'MaintenanceWindow', {
       machineName: machines.maintenanceWindow,
@@ -71,8 +79,16 @@ export class DeployStepStack extends Stack {
       maintenanceWindow: maintenanceWindow.machine,
       buildIndexes: buildIndexes.machine,
       startServices: startServices.machine,
+      services,
       topic: this.topic.topic,
     });
+    if (environment.services.length > 0) {
+      new Recovery(this, 'Recovery', {
+        environmentName,
+        deploy: this.deploy.machine,
+        startServices: startServices.machine,
+      });
+    }
     new CfnOutput(this, 'DeployMachineArn', { value: this.deploy.machine.stateMachineArn });
     new CfnOutput(this, 'AlertTopicArn', { value: this.topic.topic.topicArn });
   }

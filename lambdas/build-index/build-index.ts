@@ -7,10 +7,12 @@ import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { otherBuilders, pauseFor } from '../postgres/progress.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
+import { parseItem } from '../shared/build-item.ts';
 import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
+import { isLeftForLater, secondsLeft } from '../shared/window.ts';
 import { attempt } from './attempt.ts';
 
 export interface BuildSettings {
@@ -38,7 +40,10 @@ export interface BuildIndexIo {
  * CONCURRENTLY and waits for it. A build that takes longer goes on in its backend; Check Index follows it.
  * @throws LockNotAvailable, Deadlock, ConnectionLost (another attempt may mend it), BuildFailed (it cannot).
  */
-export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Promise<BuildIndexResult> {
+export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo): Promise<BuildIndexResult> {
+  const { critical } = parseItem(anyTime.registry, event.index).index;
+  if (isLeftForLater(event, critical)) return { state: 'left', status: 'missing', waitSeconds: 1 };
+  const io = { ...anyTime, settings: within(secondsLeft(event, critical), anyTime.settings) };
   return await withClient(io.database, `build ${event.index}`, async (client) => {
     try {
       await prepareBuildSession(client);
@@ -62,6 +67,19 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
       throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
+}
+
+/** A lock request below this never evicts autovacuum. */
+const SHORTEST_LOCK_TIMEOUT_SECONDS = 3;
+
+/** No wait goes on beyond the window's end. */
+function within(seconds: number, settings: BuildSettings): BuildSettings {
+  return {
+    ...settings,
+    lockTimeoutSeconds: Math.min(settings.lockTimeoutSeconds, Math.max(SHORTEST_LOCK_TIMEOUT_SECONDS, Math.ceil(seconds))),
+    waitSeconds: Math.min(settings.waitSeconds, seconds),
+    patientWaitSeconds: Math.min(settings.patientWaitSeconds, seconds),
+  };
 }
 
 /** The index of a partitioned table is made of its partitions' ones; nothing is built, and that is written down. */

@@ -16,6 +16,7 @@ import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
+import { isLeftForLater } from '../shared/window.ts';
 
 export interface CheckIndexIo {
   registry: CompiledRegistry;
@@ -41,7 +42,9 @@ export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Prom
       const target = await findTarget(client, io.registry, event.index);
       // Its partition is gone, or its table is no longer partitioned: building it again finds out.
       if (target === undefined) return { state: 'interrupted', status: 'building', waitSeconds: 1 };
-      return await look(client, event.deploy, target, io);
+      const seen = await look(client, event.deploy, target, io);
+      // The window is used up: its backend goes on, and the builds after the start follow it.
+      return seen.state === 'building' && isLeftForLater(event, target.critical) ? { ...seen, state: 'left' } : seen;
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);
     }

@@ -16,4 +16,6 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     database,
     log,
     buildsARound: environment.BUILDS_A_ROUND,
+    windowMinutes: environment.WINDOW_MINUTES,
+    now: Date.now,
   });

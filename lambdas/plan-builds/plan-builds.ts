@@ -16,6 +16,10 @@ export interface PlanBuildsIo {
   log: Log;
   /** Builds handed out at most. */
   buildsARound: number;
+  /** How long non-critical builds may keep services stopped, in minutes. Undefined: as long as they take. */
+  windowMinutes: number | undefined;
+  /** Milliseconds since 1970. */
+  now: () => number;
 }
 
 /**
@@ -24,7 +28,9 @@ export interface PlanBuildsIo {
  * @throws BadInput for a name that is not in the registry; ConnectionLost.
  */
 export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Promise<PlanBuildsResult> {
-  const { deploy = event.execution, indexes = [], scope = 'all' } = event.request;
+  const { deploy = event.execution, indexes = [], scope = 'all', windowStartedAt } = event.request;
+  const until = endOfWindow(windowStartedAt, io.windowMinutes);
+  const isUsedUp = until !== null && io.now() >= Date.parse(until);
   const asked = indexes.length > 0 ? indexes.map((name) => findIndex(io.registry, name)) : io.registry;
   const wanted = asked.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {
@@ -36,7 +42,11 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       const builds = await buildsOf(client, lacking);
       // An index without a build of its own is one whose partitions are all there: it is looked at once.
       const open = builds.filter(
-        (build) => !givenUp.has(build.item) && !(build.onlyOnce && tried.has(build.item)),
+        (build) =>
+          !givenUp.has(build.item) &&
+          !(build.onlyOnce && tried.has(build.item)) &&
+          // What the window has no time left for is built after the start.
+          !(isUsedUp && !build.index.critical),
       );
       const failed = new Set(builds.filter((build) => givenUp.has(build.item)).map((build) => build.index));
       const lanes = toLanes(open, io.buildsARound);
@@ -51,6 +61,8 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         deploy,
         decision: open.length > 0 ? 'build' : 'done',
         lanes,
+        until,
+        present: wanted.length - lacking.length,
         failed: {
           critical: [...failed].filter((index) => index.critical).length,
           nonCritical: [...failed].filter((index) => !index.critical).length,
@@ -60,6 +72,12 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       throw toDeployStepError(error, 'The plan');
     }
   });
+}
+
+/** When the window's budget is used up, ISO 8601. Null: there is no window, or no budget. */
+function endOfWindow(startedAt: string | undefined, minutes: number | undefined): string | null {
+  if (startedAt === undefined || minutes === undefined) return null;
+  return new Date(Date.parse(startedAt) + minutes * 60_000).toISOString();
 }
 
 /** What has to be built for the indexes: one build each, or one for each partition that lacks its part. */

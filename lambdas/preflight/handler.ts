@@ -5,6 +5,7 @@ import { createLogger } from '../shared/logger.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
 import { readRegistry } from '../shared/registry-file.ts';
+import { listRunning } from './list-running.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
 
 const environment = readEnvironment(preflightEnvironmentSchema);
@@ -19,5 +20,6 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     migrationsDirectory:
       environment.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     connectPauses: CONNECT_PAUSES_MS,
+    runningDeploys: async () => await listRunning(environment.DEPLOY_MACHINE_ARN),
     log,
   });

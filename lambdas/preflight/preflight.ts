@@ -9,6 +9,8 @@ import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
+import { refusalForOlder, type RunningDeploy } from './other-deploys.ts';
+import { checkMigrationLock } from './check-migration-lock.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;
@@ -17,6 +19,8 @@ export interface PreflightIo {
   migrationsDirectory: string | null;
   /** Pauses before another try to connect, in milliseconds: services still run, so there is time. */
   connectPauses: readonly number[];
+  /** Executions of `deploy` that run now. */
+  runningDeploys: () => Promise<RunningDeploy[]>;
   log: Log;
 }
 
@@ -37,6 +41,10 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     return { ...common, mode: 'deploy', decision: 'refused', refusal: error.message, indexes: [] };
   }
   const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes };
+  if (input.mode !== 'plan') {
+    const refusal = await refusalForOthers(event.execution.id, io);
+    if (refusal !== null) return { ...answer, decision: 'refused', refusal };
+  }
   // Services must come back also when the database is the very thing that is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
   try {
@@ -49,10 +57,22 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   }
 }
 
+async function refusalForOthers(execution: string, io: PreflightIo): Promise<string | null> {
+  try {
+    return refusalForOlder(execution, await io.runningDeploys());
+  } catch (error) {
+    return (
+      `It cannot be told whether another deploy runs, because Step Functions does not answer: ${messageOf(error)}. The functions ` +
+      'need a way to it: a NAT gateway, or an interface endpoint for states.'
+    );
+  }
+}
+
 async function decide(input: ExecutionInput, io: PreflightIo): Promise<PreflightResult['decision']> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     if (input.mode === 'plan') return 'plan';
+    if (input.mode === 'deploy') await checkMigrationLock(client);
     const missing = await lackingIndexes(client, askedFor(input, io.registry));
     const migrationsPending =
       input.mode === 'deploy' &&

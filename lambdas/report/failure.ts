@@ -22,15 +22,17 @@ function windowFailure(state: ReportState): string | null {
   const window = state.window?.output;
   if (window === undefined) return null;
   switch (window.verdict) {
-    case 'services-not-stopped': {
-      const names = window.stopped.filter((service) => service.outcome !== 'stopped');
-      const each = names.map((service) =>
-        service.outcome === 'not-found'
-          ? `${service.name} (not found in ECS)`
-          : `${service.name} (did not stop in time)`,
-      );
-      return `Services could not be stopped: ${each.join(', ')}. No migration was run and no index built.`;
+    case 'services-refused': {
+      const refused = window.checked.filter((service) => !service.usable);
+      const each = refused.map((service) => `${service.name}: ${service.reason ?? 'unknown'}`);
+      return `Services cannot be stopped, so nothing was stopped or changed. ${each.join('; ')}. Correct "services" of the environment in cdk.json.`;
     }
+    case 'services-not-stopped': {
+      const late = window.stopped.filter((service) => service.outcome !== 'stopped').map((service) => service.name);
+      return `Services did not stop in time: ${late.join(', ')}. No migration was run and no index built.`;
+    }
+    case 'sessions-remain':
+      return `The services are stopped, but sessions of the application remain: ${window.sessions ?? 'unknown'}. No migration was run and no index built. End them, or find out who opened them.`;
     case 'migration-failed': {
       const failure = window.migrations?.failure;
       const file = failure?.file ? `Migration ${failure.file}` : 'The migrations';

@@ -25,7 +25,19 @@ const seconds = z.coerce.number().int().min(0);
 export const databaseEnvironmentSchema = z.object(databaseVariables).refine(hasDatabase, hasDatabaseMessage);
 
 export const preflightEnvironmentSchema = z
-  .object({ ...databaseVariables, MIGRATIONS: z.enum(['sql', 'none']) })
+  .object({
+    ...databaseVariables,
+    MIGRATIONS: z.enum(['sql', 'none']),
+    /** The state machine whose running executions are looked at. */
+    DEPLOY_MACHINE_ARN: z.string(),
+  })
+  .refine(hasDatabase, hasDatabaseMessage);
+
+/** A JSON list, so that a name may hold any character. */
+const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
+
+export const sessionsEnvironmentSchema = z
+  .object({ ...databaseVariables, DRAIN_ROLES: jsonList, DRAIN_APPLICATION_NAMES: jsonList })
   .refine(hasDatabase, hasDatabaseMessage);
 
 export const migrationsEnvironmentSchema = z
@@ -33,7 +45,10 @@ export const migrationsEnvironmentSchema = z
   .refine(hasDatabase, hasDatabaseMessage);
 
 export const planEnvironmentSchema = z
-  .object({ ...databaseVariables, BUILDS_A_ROUND: z.coerce.number().int().min(1) })
+  .object({ ...databaseVariables, BUILDS_A_ROUND: z.coerce.number().int().min(1),
+    /** Unset: the window lasts as long as its builds. */
+    WINDOW_MINUTES: z.coerce.number().positive().optional(),
+  })
   .refine(hasDatabase, hasDatabaseMessage);
 
 const lockVariables = {

@@ -76,6 +76,8 @@ export const planBuildsEventSchema = z.object({
     deploy: z.string().optional(),
     indexes: z.array(z.string()).optional(),
     scope: z.enum(BUILD_SCOPES).optional(),
+    /** When the services were stopped, ISO 8601: inside a maintenance window. */
+    windowStartedAt: z.string().optional(),
   }),
 });
 export type PlanBuildsEvent = z.infer<typeof planBuildsEventSchema>;
@@ -93,6 +95,10 @@ export const planBuildsResultSchema = z.object({
   /** `build`: the lanes are this round's work. `done`: nothing is left to try. */
   decision: z.enum(['build', 'done']),
   lanes: z.array(laneSchema),
+  /** ISO 8601: until then non-critical indexes are built here. Null: as long as they take. */
+  until: z.string().nullable(),
+  /** How many of the asked-for indexes are as they should be. */
+  present: z.int(),
   /** How many of the asked-for indexes are not there and were given up. */
   failed: z.object({ critical: z.int(), nonCritical: z.int() }),
 });
@@ -100,43 +106,77 @@ export type PlanBuildsResult = z.infer<typeof planBuildsResultSchema>;
 
 // Build Index, Check Index, Settle Index
 
-export const buildIndexEventSchema = z.object({ deploy: z.string(), index: z.string() });
-export type BuildIndexEvent = z.infer<typeof buildIndexEventSchema>;
+export const buildIndexEventSchema = z.object({
+  deploy: z.string(),
+  index: z.string(),
+  /** ISO 8601: a non-critical index is left for afterwards from then on. Null: it is waited for. */
+  until: z.string().nullable().default(null),
+});
+export type BuildIndexEvent = z.input<typeof buildIndexEventSchema>;
 
-/** `done`: look no further. `building`: look again after `waitSeconds`. `interrupted`: build again. */
+/**
+ * `done`: look no further. `building`: look again after `waitSeconds`. `interrupted`: build again. `left`: the window is
+ * used up, so the index is left for after the start; a build that runs goes on.
+ */
 export const buildIndexResultSchema = z.object({
-  state: z.enum(['done', 'building', 'interrupted']),
+  state: z.enum(['done', 'building', 'interrupted', 'left']),
   status: indexStatusSchema,
   waitSeconds: z.int().min(1),
 });
 export type BuildIndexResult = z.infer<typeof buildIndexResultSchema>;
 
 export const settleIndexEventSchema = buildIndexEventSchema.extend({ error: caughtErrorSchema });
-export type SettleIndexEvent = z.infer<typeof settleIndexEventSchema>;
+export type SettleIndexEvent = z.input<typeof settleIndexEventSchema>;
+
+// Check Sessions
+
+export const checkSessionsResultSchema = z.object({
+  remaining: z.int(),
+  /** The sessions, for people; empty: none. */
+  sessions: z.string(),
+});
+export type CheckSessionsResult = z.infer<typeof checkSessionsResultSchema>;
 
 // What the children of `deploy` end with
 
-export const WINDOW_VERDICTS = ['ok', 'services-not-stopped', 'migration-failed', 'critical-failed'] as const;
+export const WINDOW_VERDICTS = [
+  'ok',
+  'services-refused',
+  'services-not-stopped',
+  'sessions-remain',
+  'migration-failed',
+  'critical-failed',
+] as const;
+
+/** What is found of a service before any of them is stopped. */
+export const checkedServiceSchema = z.object({
+  name: z.string(),
+  usable: z.boolean(),
+  /** Why it cannot be stopped. Null: it can. */
+  reason: z.string().nullable(),
+});
 
 export const stoppedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['stopped', 'not-stopped', 'not-found']),
+  outcome: z.enum(['stopped', 'not-stopped']),
   stoppedAt: z.string().nullable(),
 });
 
 export const startedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['started', 'not-steady', 'nothing-remembered']),
+  outcome: z.enum(['started', 'not-steady', 'nothing-remembered', 'left-to-its-deploy']),
   startedAt: z.string().nullable(),
   /** When it was stopped, as remembered beside its count. */
   stoppedAt: z.string().nullable(),
-  desiredCount: z.int().nullable(),
 });
 
 export const windowOutputSchema = z.object({
   verdict: z.enum(WINDOW_VERDICTS),
-  /** What is to become of the services. */
-  services: z.enum(['start', 'leave-stopped']),
+  /** What is to become of the services; `untouched`: none was stopped. */
+  services: z.enum(['start', 'leave-stopped', 'untouched']),
+  checked: z.array(checkedServiceSchema),
+  /** Sessions that stayed although the services are stopped, for people. Null: none. */
+  sessions: z.string().nullable(),
   stopped: z.array(stoppedServiceSchema),
   migrations: runMigrationsResultSchema.nullable(),
 });

@@ -46,13 +46,48 @@ export const ecsServiceSchema = z.strictObject({
   /** Application Auto Scaling is registered for it and has to be suspended. @default false */
   scaling: z.boolean().default(false),
 });
-export type EcsService = z.infer<typeof ecsServiceSchema>;
+export type EcsService = z.output<typeof ecsServiceSchema>;
+
+export const eventRuleSchema = z.strictObject({
+  kind: z.literal('event-rule'),
+  name: serviceName,
+  /** Name of the EventBridge rule. */
+  rule: z.string().min(1),
+  /** @default the default event bus */
+  eventBus: z.string().min(1).default('default'),
+});
+export type EventRule = z.output<typeof eventRuleSchema>;
+
+export const eventSourceMappingSchema = z.strictObject({
+  kind: z.literal('event-source-mapping'),
+  name: serviceName,
+  /** Identifier of the mapping between a queue or stream and the Lambda function that consumes it. */
+  uuid: z.uuid(),
+});
+export type EventSourceMapping = z.output<typeof eventSourceMappingSchema>;
+
+const serviceSchema = z.discriminatedUnion('kind', [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema], {
+  error: 'must be one of ecs, event-rule, event-source-mapping',
+});
+export type Service = z.output<typeof serviceSchema>;
+
+/** What a service is in AWS, whatever it is called here. */
+function resourceOf(service: Service): string {
+  switch (service.kind) {
+    case 'ecs':
+      return `the service "${service.service}" of the cluster "${service.cluster}"`;
+    case 'event-rule':
+      return `the rule "${service.rule}" of the bus "${service.eventBus}"`;
+    case 'event-source-mapping':
+      return `the mapping "${service.uuid}"`;
+  }
+}
 
 /**
- * Each service once: two entries of one name share the parameter that remembers the count, and an ECS service that is
- * stopped twice has its count remembered as the 0 of the first stop.
+ * Each service once: two entries of one name share the parameter that remembers it, and what is stopped twice has the 0 of
+ * the first stop remembered as its count.
  */
-const servicesSchema = z.array(ecsServiceSchema).superRefine((services, context) => {
+const servicesSchema = z.array(serviceSchema).superRefine((services, context) => {
   services.forEach((service, at) => {
     const before = services.slice(0, at);
     if (before.some((other) => other.name === service.name)) {
@@ -62,12 +97,8 @@ const servicesSchema = z.array(ecsServiceSchema).superRefine((services, context)
         message: `"${service.name}" is the name of another service too, give each its own`,
       });
     }
-    if (before.some((other) => other.cluster === service.cluster && other.service === service.service)) {
-      context.addIssue({
-        code: 'custom',
-        path: [at, 'service'],
-        message: `"${service.service}" of the cluster "${service.cluster}" is listed before, list it once`,
-      });
+    if (before.some((other) => resourceOf(other) === resourceOf(service))) {
+      context.addIssue({ code: 'custom', path: [at], message: `${resourceOf(service)} is listed before, list it once` });
     }
   });
 });
@@ -131,6 +162,23 @@ const environmentFields = z.strictObject({
   stopMinutes: z.number().positive().max(120).default(10),
   /** Deadline for all services to be steady again, in minutes. */
   startMinutes: z.number().positive().max(120).default(15),
+  /**
+   * How long builds may keep the services stopped, in minutes, from the first stop on: critical ones are waited for all the
+   * same, the others go on online. @default as long as they take
+   */
+  windowMinutes: z.number().positive().max(10_000).optional(),
+  /** Database sessions of the application that must be gone before anything is changed. @default none is waited for */
+  drain: z
+    .strictObject({
+      /** Database roles of the application. */
+      roles: z.array(z.string().min(1)).default([]),
+      /** Patterns of application_name, as LIKE has them. */
+      applicationNames: z.array(z.string().min(1)).default([]),
+      /** How long they are waited for once the services are stopped, in seconds. */
+      seconds: z.int().min(1).max(3_600).default(60),
+    })
+    .refine((drain) => drain.roles.length + drain.applicationNames.length > 0, 'name a role or a pattern of application_name')
+    .optional(),
   /** Pause between two looks at a service that stops or starts, in seconds. */
   pollSeconds: z.int().min(1).max(60).default(10),
   alerts: z

@@ -6,6 +6,7 @@ import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../l
 /** The tasks of the workflow: a folder each below lambdas/. */
 export const TASKS = [
   'preflight',
+  'check-sessions',
   'run-migrations',
   'plan-builds',
   'build-index',

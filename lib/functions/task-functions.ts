@@ -1,4 +1,4 @@
-import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Annotations, ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -13,6 +13,7 @@ import type {
   planEnvironmentSchema,
   preflightEnvironmentSchema,
   reportEnvironmentSchema,
+  sessionsEnvironmentSchema,
   Variables,
 } from '../../lambdas/shared/environment.ts';
 import type { Environment } from '../config/environment.ts';
@@ -46,7 +47,13 @@ export class TaskFunctions extends Construct {
   constructor(scope: Construct, id: string, props: TaskFunctionsProps) {
     super(scope, id);
     this.timeouts = timeoutsOf();
-    const variables = variablesOf(props);
+    const deployMachineArn = Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'stateMachine',
+      resourceName: props.machines.deploy,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    const variables = variablesOf(props, deployMachineArn);
     const network = networkOf(this, props.environment);
     const { secretArn, secretKeyArn } = props.environment.database;
     const secret = secretsmanager.Secret.fromSecretCompleteArn(this, 'DatabaseSecret', secretArn);
@@ -75,6 +82,7 @@ export class TaskFunctions extends Construct {
       });
       secret.grantRead(fn);
       for (const statement of decryption) fn.addToRolePolicy(statement);
+      if (task === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));
       return fn.currentVersion;
     };
     this.versions = Object.fromEntries(TASKS.map((task) => [task, create(task)])) as Record<
@@ -84,9 +92,15 @@ export class TaskFunctions extends Construct {
   }
 }
 
+/** The guard against two deploys at once looks which executions run. */
+function mayListExecutions(deployMachineArn: string): iam.PolicyStatement {
+  return new iam.PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
+}
+
 function timeoutsOf(): Record<Task, Duration> {
   return {
     preflight: Duration.minutes(2),
+    'check-sessions': Duration.minutes(1),
     'run-migrations': LONGEST,
     'plan-builds': Duration.minutes(2),
     'build-index': LONGEST,
@@ -98,6 +112,7 @@ function timeoutsOf(): Record<Task, Duration> {
 
 interface TaskVariables extends Record<Task, Record<string, string>> {
   preflight: Variables<typeof preflightEnvironmentSchema>;
+  'check-sessions': Variables<typeof sessionsEnvironmentSchema>;
   'run-migrations': Variables<typeof migrationsEnvironmentSchema>;
   'plan-builds': Variables<typeof planEnvironmentSchema>;
   'build-index': Variables<typeof buildEnvironmentSchema>;
@@ -106,8 +121,8 @@ interface TaskVariables extends Record<Task, Record<string, string>> {
   report: Variables<typeof reportEnvironmentSchema>;
 }
 
-function variablesOf(props: TaskFunctionsProps): TaskVariables {
-  const { database, builds, migrations, services } = props.environment;
+function variablesOf(props: TaskFunctionsProps, deployMachineArn: string): TaskVariables {
+  const { database, builds, migrations, services, drain, windowMinutes } = props.environment;
   const shared = {
     DATABASE_SECRET_ARN: database.secretArn,
     ...(database.name && { DATABASE_NAME: database.name }),
@@ -121,12 +136,18 @@ function variablesOf(props: TaskFunctionsProps): TaskVariables {
   const terminate = builds.terminateBlockers && {
     TERMINATE_IDLE_IN_TRANSACTION_SECONDS: String(builds.terminateBlockers.idleInTransactionSeconds),
   };
+  const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
   const patience = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   const migrationsVariable = { MIGRATIONS: migrations === 'none' ? 'none' : 'sql' };
   return {
-    preflight: { ...shared, ...migrationsVariable },
+    preflight: { ...shared, ...migrationsVariable, DEPLOY_MACHINE_ARN: deployMachineArn },
+    'check-sessions': {
+      ...shared,
+      DRAIN_ROLES: JSON.stringify(drain?.roles ?? []),
+      DRAIN_APPLICATION_NAMES: JSON.stringify(drain?.applicationNames ?? []),
+    },
     'run-migrations': { ...shared, ...lockTimeout },
-    'plan-builds': { ...shared, BUILDS_A_ROUND: String(builds.perRound) },
+    'plan-builds': { ...shared, BUILDS_A_ROUND: String(builds.perRound), ...window },
     'build-index': {
       ...shared,
       ...lockTimeout,

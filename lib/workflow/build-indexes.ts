@@ -84,14 +84,14 @@ export class BuildIndexes extends Construct {
       comment: 'Tables side by side',
       maxConcurrency: props.builds.maxConcurrent,
       itemsPath: '$.lanes',
-      itemSelector: { 'deploy.$': '$.deploy', 'lane.$': '$$.Map.Item.Value' },
+      itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'lane.$': '$$.Map.Item.Value' },
       resultPath: JsonPath.DISCARD,
     });
     const lane = new MapState(this, 'Build Lane', {
       comment: 'Two concurrent builds on one table deadlock, so they go one at a time',
       maxConcurrency: 1,
       itemsPath: '$.lane.indexes',
-      itemSelector: { 'deploy.$': '$.deploy', 'index.$': '$$.Map.Item.Value' },
+      itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'index.$': '$$.Map.Item.Value' },
       resultPath: JsonPath.DISCARD,
     });
     lane.itemProcessor(this.buildOne(props));
@@ -103,6 +103,7 @@ export class BuildIndexes extends Construct {
     const one = TaskInput.fromObject({
       deploy: JsonPath.stringAt('$.deploy'),
       index: JsonPath.stringAt('$.index'),
+      until: JsonPath.stringAt('$.until'),
     });
     const build = invokeTask(this, 'Build Index', props.functions, {
       task: 'build-index',

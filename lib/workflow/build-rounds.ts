@@ -13,6 +13,8 @@ import { startExecution } from './start-execution.ts';
 export interface BuildRoundsProps {
   machine: StateMachine;
   scope: BuildScope;
+  /** More fields of the input, such as `windowStartedAt`. */
+  input?: Record<string, unknown>;
   comment: string;
   after: IChainable;
 }
@@ -33,6 +35,7 @@ export function buildRounds(
       deploy: JsonPath.stringAt('$.deploy'),
       indexes: JsonPath.listAt('$.indexes'),
       scope: props.scope,
+      ...props.input,
     },
     resultPath: '$.builds',
   });

@@ -22,6 +22,8 @@ import { invokeTask } from './invoke-task.ts';
 import { NULL } from './null.ts';
 import { publishAlert } from './publish-alert.ts';
 import { RESTORE_RETRY } from './retry.ts';
+import { putMemory } from './services/memory.ts';
+import type { ServiceTargets } from './services/target.ts';
 import { startExecution } from './start-execution.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
@@ -32,6 +34,7 @@ export interface DeployProps {
   maintenanceWindow: StateMachine;
   buildIndexes: StateMachine;
   startServices: StateMachine;
+  services: ServiceTargets;
   topic: sns.ITopic;
 }
 
@@ -85,6 +88,8 @@ export class Deploy extends Construct {
         .when(decided('deploy'), ways.window)
         .when(decided('indexes'), ways.online)
         .when(decided('start-services'), ways.start)
+        // All is as it should be: what an earlier deploy left stopped has no reason to stay so.
+        .when(decided('nothing'), ways.start)
         .otherwise(report),
     );
   }
@@ -93,21 +98,39 @@ export class Deploy extends Construct {
     const window = startExecution(this, 'Maintenance Window', {
       machine: this.props.maintenanceWindow,
       comment: 'All that can break runs in there; whatever becomes of it, the services are looked after here',
-      input: { deploy: JsonPath.stringAt('$.deploy'), indexes: JsonPath.listAt('$.indexes') },
+      input: {
+        deploy: JsonPath.stringAt('$.deploy'),
+        execution: JsonPath.executionId,
+        indexes: JsonPath.listAt('$.indexes'),
+      },
       resultPath: '$.window',
     });
     caught(window, start, '$.windowFailure');
+    const verdict = (services: string) =>
+      Condition.and(
+        Condition.isPresent('$.window.output.services'),
+        Condition.stringEquals('$.window.output.services', services),
+      );
     return window.next(
-      new Choice(this, 'Leave Services Stopped?')
-        .when(
-          Condition.and(
-            Condition.isPresent('$.window.output.services'),
-            Condition.stringEquals('$.window.output.services', 'leave-stopped'),
-          ),
-          report,
-        )
+      new Choice(this, 'What Of The Services?')
+        .when(verdict('leave-stopped'), this.markLeftStopped(report))
+        .when(verdict('untouched'), report)
         .otherwise(start),
     );
+  }
+
+  /** Remembers that services are stopped on purpose, so that no recovery starts them. */
+  private markLeftStopped(report: IChainable): IChainable {
+    const { services } = this.props;
+    const note = new Pass(this, 'Note Left Stopped', {
+      parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
+      resultPath: '$.remembered',
+    });
+    const mark = putMemory(this, 'Mark Left Stopped', services.marker, true);
+    mark.addRetry(RESTORE_RETRY);
+    caught(mark, report, '$.markFailure');
+    note.next(mark).next(report);
+    return note;
   }
 
   private start(online: IChainable, report: IChainable): IChainable {
@@ -119,7 +142,8 @@ export class Deploy extends Construct {
     });
     start.addRetry(RESTORE_RETRY);
     caught(start, report, '$.startFailure');
-    if (this.props.environment.builds.when === 'before-start') return start.next(report);
+    const { builds, windowMinutes } = this.props.environment;
+    if (builds.when === 'before-start' && windowMinutes === undefined) return start.next(report);
     return start.next(
       new Choice(this, 'Builds Left?')
         .when(

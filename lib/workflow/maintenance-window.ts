@@ -10,16 +10,19 @@ import {
   TaskInput,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { BuildScope } from '../../lambdas/shared/payloads.ts';
+import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
 import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { buildRounds } from './build-rounds.ts';
+import { drainSessions } from './drain-sessions.ts';
 import { invokeTask } from './invoke-task.ts';
 import { NULL } from './null.ts';
 import { MIGRATION_RETRY } from './retry.ts';
-import type { ServiceTargets } from './service-target.ts';
-import { stopServices } from './stop-services.ts';
+import type { ServiceTargets } from './services/target.ts';
+import { checkServices, stopServices } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
+
+type Verdict = (typeof WINDOW_VERDICTS)[number];
 
 export interface MaintenanceWindowProps {
   machineName: string;
@@ -30,35 +33,35 @@ export interface MaintenanceWindowProps {
 }
 
 /**
- * The state machine `maintenance-window`: stop services, run migrations, build indexes. It ends with a verdict as data;
- * only the unforeseen is an error, and `deploy` catches that.
+ * The state machine `maintenance-window`: check all services, stop them, wait for their sessions to go, run migrations,
+ * build indexes. It ends with a verdict as data; only the unforeseen is an error, and `deploy` catches that.
  */
 export class MaintenanceWindow extends Construct {
   readonly machine: WorkflowMachine;
-
   private readonly props: MaintenanceWindowProps;
 
   constructor(scope: Construct, id: string, props: MaintenanceWindowProps) {
     super(scope, id);
     this.props = props;
     const ok = this.verdict('All Built', 'ok', 'start');
-    const critical = this.verdict(
-      'Critical Index Failed',
-      'critical-failed',
-      props.environment.onCriticalFailure,
-    );
+    const critical = this.verdict('Critical Index Failed', 'critical-failed', props.environment.onCriticalFailure);
     const build = this.build(ok, critical);
     const migrate = props.environment.migrations === 'none' ? this.noMigrations(build) : this.migrate(build);
+    const drain = this.drain(migrate);
     const begin = new Pass(this, 'Begin Window', {
       parameters: {
         'deploy.$': '$.deploy',
+        'execution.$': '$.execution',
         'indexes.$': '$.indexes',
-        services: props.services.targets,
+        'startedAt.$': '$$.State.EnteredTime',
+        services: props.services.items,
+        checked: [],
         stopped: [],
+        sessions: { output: { sessions: NULL } },
         migrations: { output: NULL },
       },
     });
-    begin.next(props.services.targets.length === 0 ? migrate : this.stop(migrate));
+    begin.next(props.services.items.length === 0 ? drain : this.stop(drain));
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Stops services, runs migrations, builds indexes, and ends with a verdict',
@@ -68,32 +71,32 @@ export class MaintenanceWindow extends Construct {
   }
 
   private stop(next: IChainable): IChainable {
-    const stop = stopServices(this, {
-      services: this.props.services,
-      stopMinutes: this.props.environment.stopMinutes,
-    });
-    const look = new Pass(this, 'Look At Outcomes', {
-      parameters: {
-        'late.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
-        'missing.$': "States.ArrayContains($.stopped[*].outcome, 'not-found')",
-      },
-      resultPath: '$.look',
-    });
+    const check = checkServices(this, this.props.services);
+    const refused = this.verdict('Services Refused', 'services-refused', 'untouched');
+    const stop = stopServices(this, this.props.services);
     const notStopped = this.verdict('Services Not Stopped', 'services-not-stopped', 'start');
-    stop
-      .next(look)
-      .next(
-        new Choice(this, 'All Stopped?')
-          .when(
-            Condition.or(
-              Condition.booleanEquals('$.look.late', true),
-              Condition.booleanEquals('$.look.missing', true),
-            ),
-            notStopped,
-          )
-          .otherwise(next),
-      );
-    return stop;
+    check.next(
+      anyOf(this, 'All Can Be Stopped?', { list: '$.checked[*].usable', value: 'false' }, { yes: refused, no: stop }),
+    );
+    stop.next(
+      anyOf(this, 'All Stopped?', { list: '$.stopped[*].outcome', value: "'not-stopped'" }, { yes: notStopped, no: next }),
+    );
+    return check;
+  }
+
+  private drain(next: IChainable): IChainable {
+    const { drain, pollSeconds } = this.props.environment;
+    if (drain === undefined) return next;
+    return drainSessions(this, {
+      functions: this.props.functions,
+      drain,
+      pollSeconds,
+      onGone: new Pass(this, 'No Sessions Left', {
+        parameters: { output: { sessions: NULL } },
+        resultPath: '$.sessions',
+      }).next(next),
+      onRemaining: this.verdict('Sessions Remain', 'sessions-remain', 'start'),
+    });
   }
 
   private noMigrations(next: IChainable): IChainable {
@@ -140,16 +143,39 @@ export class MaintenanceWindow extends Construct {
     return buildRounds(this, 'Build Indexes', {
       machine: this.props.buildIndexes,
       scope,
-      comment: 'Every index of the registry that is missing',
+      input: { windowStartedAt: JsonPath.stringAt('$.startedAt') },
+      comment: 'Every index of the registry that is missing, as far as the window lasts',
       after: new Choice(this, 'Critical Index Lost?')
         .when(Condition.numberGreaterThan('$.builds.output.failed.critical', 0), critical)
         .otherwise(ok),
     });
   }
 
-  private verdict(id: string, verdict: string, services: 'start' | 'leave-stopped'): Pass {
+  private verdict(id: string, verdict: Verdict, services: 'start' | 'leave-stopped' | 'untouched'): Pass {
     return new Pass(this, id, {
-      parameters: { verdict, services, 'stopped.$': '$.stopped', 'migrations.$': '$.migrations.output' },
+      parameters: {
+        verdict,
+        services,
+        'checked.$': '$.checked',
+        'stopped.$': '$.stopped',
+        'sessions.$': '$.sessions.output.sessions',
+        'migrations.$': '$.migrations.output',
+      },
     });
   }
+}
+
+/** Goes one way if a list holds a value, and the other way if it does not. */
+function anyOf(
+  scope: Construct,
+  id: string,
+  { list, value }: { list: string; value: string },
+  ways: { yes: IChainable; no: IChainable },
+): Pass {
+  const look = new Pass(scope, id.replace('?', ''), {
+    parameters: { 'any.$': `States.ArrayContains(${list}, ${value})` },
+    resultPath: '$.look',
+  });
+  look.next(new Choice(scope, id).when(Condition.booleanEquals('$.look.any', true), ways.yes).otherwise(ways.no));
+  return look;
 }

@@ -89,7 +89,7 @@ export const RESTORE_RETRY: RetryProps = {
 };
 
 /** Throttling and passing faults of an AWS API, by the names that SDK integrations give them. */
-export function apiRetry(service: 'Ecs' | 'Ssm' | 'ApplicationAutoScaling'): RetryProps {
+export function apiRetry(service: string): RetryProps {
   return {
     errors: [
       `${service}.ThrottlingException`,

@@ -1,0 +1,46 @@
+import { Duration } from 'aws-cdk-lib';
+import { Choice, Condition, type IChainable, JsonPath, Pass, TaskInput, Wait, WaitTime } from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import type { Environment } from '../config/environment.ts';
+import type { TaskFunctions } from '../functions/task-functions.ts';
+import { invokeTask } from './invoke-task.ts';
+import { CONNECTION_RETRY } from './retry.ts';
+
+export interface DrainSessionsProps {
+  functions: TaskFunctions;
+  drain: NonNullable<Environment['drain']>;
+  pollSeconds: number;
+  onGone: IChainable;
+  /** Reads `$.sessions.output.sessions`. */
+  onRemaining: IChainable;
+}
+
+/**
+ * Waits until the application's database sessions are gone. Stopped tasks are not all there is: workers that RunTask
+ * started, or a forgotten notebook, hold locks as well. @returns the first state
+ */
+export function drainSessions(scope: Construct, props: DrainSessionsProps): Pass {
+  const looks = Math.max(1, Math.ceil(props.drain.seconds / props.pollSeconds));
+  const begin = new Pass(scope, 'Begin Drain', { parameters: { count: 0 }, resultPath: '$.looks' });
+  const check = invokeTask(scope, 'Check Sessions', props.functions, {
+    task: 'check-sessions',
+    payload: TaskInput.fromObject({ deploy: JsonPath.stringAt('$.deploy') }),
+    resultPath: '$.sessions',
+    comment: 'Who of the application is still connected?',
+  });
+  check.addRetry(CONNECTION_RETRY);
+  const wait = new Wait(scope, 'Wait For Sessions', { time: WaitTime.duration(Duration.seconds(props.pollSeconds)) });
+  const count = new Pass(scope, 'Count Drain Look', {
+    parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.looks.count'), 1) },
+    resultPath: '$.looks',
+  });
+  begin.next(check);
+  check.next(
+    new Choice(scope, 'Sessions Gone?')
+      .when(Condition.numberEquals('$.sessions.output.remaining', 0), props.onGone)
+      .when(Condition.numberGreaterThanEquals('$.looks.count', looks), props.onRemaining)
+      .otherwise(wait),
+  );
+  wait.next(count).next(check);
+  return begin;
+}
