@@ -76,7 +76,10 @@ const SHORTEST_LOCK_TIMEOUT_SECONDS = 3;
 function within(seconds: number, settings: BuildSettings): BuildSettings {
   return {
     ...settings,
-    lockTimeoutSeconds: Math.min(settings.lockTimeoutSeconds, Math.max(SHORTEST_LOCK_TIMEOUT_SECONDS, Math.ceil(seconds))),
+    lockTimeoutSeconds: Math.min(
+      settings.lockTimeoutSeconds,
+      Math.max(SHORTEST_LOCK_TIMEOUT_SECONDS, Math.ceil(seconds)),
+    ),
     waitSeconds: Math.min(settings.waitSeconds, seconds),
     patientWaitSeconds: Math.min(settings.patientWaitSeconds, seconds),
   };

@@ -44,7 +44,9 @@ export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Prom
       if (target === undefined) return { state: 'interrupted', status: 'building', waitSeconds: 1 };
       const seen = await look(client, event.deploy, target, io);
       // The window is used up: its backend goes on, and the builds after the start follow it.
-      return seen.state === 'building' && isLeftForLater(event, target.critical) ? { ...seen, state: 'left' } : seen;
+      return seen.state === 'building' && isLeftForLater(event, target.critical)
+        ? { ...seen, state: 'left' }
+        : seen;
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);
     }

@@ -36,7 +36,10 @@ export async function sessionsOf(
 export function describeSessions(sessions: readonly Session[], most: number): string {
   const named = sessions
     .slice(0, most)
-    .map(({ pid, role, application, address, state }) => `pid ${pid} (${application}, role ${role}, from ${address}, ${state})`);
+    .map(
+      ({ pid, role, application, address, state }) =>
+        `pid ${pid} (${application}, role ${role}, from ${address}, ${state})`,
+    );
   const more = sessions.length - named.length;
   return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }

@@ -7,10 +7,10 @@ import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
 import type { Log } from '../shared/logger.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
-import { refusalForOlder, type RunningDeploy } from './other-deploys.ts';
-import { checkMigrationLock } from './check-migration-lock.ts';
+import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;

@@ -28,7 +28,9 @@ function windowFailure(state: ReportState): string | null {
       return `Services cannot be stopped, so nothing was stopped or changed. ${each.join('; ')}. Correct "services" of the environment in cdk.json.`;
     }
     case 'services-not-stopped': {
-      const late = window.stopped.filter((service) => service.outcome !== 'stopped').map((service) => service.name);
+      const late = window.stopped
+        .filter((service) => service.outcome !== 'stopped')
+        .map((service) => service.name);
       return `Services did not stop in time: ${late.join(', ')}. No migration was run and no index built.`;
     }
     case 'sessions-remain':

@@ -45,7 +45,9 @@ export const migrationsEnvironmentSchema = z
   .refine(hasDatabase, hasDatabaseMessage);
 
 export const planEnvironmentSchema = z
-  .object({ ...databaseVariables, BUILDS_A_ROUND: z.coerce.number().int().min(1),
+  .object({
+    ...databaseVariables,
+    BUILDS_A_ROUND: z.coerce.number().int().min(1),
     /** Unset: the window lasts as long as its builds. */
     WINDOW_MINUTES: z.coerce.number().positive().optional(),
   })

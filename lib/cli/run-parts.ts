@@ -34,11 +34,11 @@ export interface OpenedWorkflow {
 }
 
 /** The synthesised workflow, with the demo's services where they are asked for. */
-export function openWorkflow(
+export async function openWorkflow(
   databaseUrl: string,
   settings: RunSettings,
   parts: AsyncDisposableStack,
-): OpenedWorkflow {
+): Promise<OpenedWorkflow> {
   const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-run-'));
   parts.defer(() => rmSync(folder, { recursive: true, force: true }));
   const withServices = settings.services === 'demo';
@@ -47,7 +47,7 @@ export function openWorkflow(
   const stateFile = keeps ? stateFileOf(databaseUrl) : join(folder, 'aws.json');
   const logFile = join(tmpdir(), `pg-deploy-step-${process.pid}.log`);
   let onEvent: (event: EngineEvent) => void = () => undefined;
-  const workflow = new LocalWorkflow({
+  const workflow = await LocalWorkflow.open({
     databaseUrl,
     registry: settings.registry,
     projectRoot: process.cwd(),

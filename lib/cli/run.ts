@@ -48,7 +48,7 @@ async function runWith(
   signal.throwIfAborted();
   if (settings.seed === 'demo') await fill(databaseUrl, signal, say);
   say('Synthesising the workflow …');
-  const { workflow, logFile, observe } = openWorkflow(databaseUrl, settings, parts);
+  const { workflow, logFile, observe } = await openWorkflow(databaseUrl, settings, parts);
   if (settings.services === 'demo') await startServices(workflow, signal, say);
   signal.throwIfAborted();
 

@@ -66,9 +66,13 @@ export const eventSourceMappingSchema = z.strictObject({
 });
 export type EventSourceMapping = z.output<typeof eventSourceMappingSchema>;
 
-const serviceSchema = z.discriminatedUnion('kind', [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema], {
-  error: 'must be one of ecs, event-rule, event-source-mapping',
-});
+const serviceSchema = z.discriminatedUnion(
+  'kind',
+  [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema],
+  {
+    error: 'must be one of ecs, event-rule, event-source-mapping',
+  },
+);
 export type Service = z.output<typeof serviceSchema>;
 
 /** What a service is in AWS, whatever it is called here. */
@@ -98,7 +102,11 @@ const servicesSchema = z.array(serviceSchema).superRefine((services, context) =>
       });
     }
     if (before.some((other) => resourceOf(other) === resourceOf(service))) {
-      context.addIssue({ code: 'custom', path: [at], message: `${resourceOf(service)} is listed before, list it once` });
+      context.addIssue({
+        code: 'custom',
+        path: [at],
+        message: `${resourceOf(service)} is listed before, list it once`,
+      });
     }
   });
 });
@@ -177,7 +185,10 @@ const environmentFields = z.strictObject({
       /** How long they are waited for once the services are stopped, in seconds. */
       seconds: z.int().min(1).max(3_600).default(60),
     })
-    .refine((drain) => drain.roles.length + drain.applicationNames.length > 0, 'name a role or a pattern of application_name')
+    .refine(
+      (drain) => drain.roles.length + drain.applicationNames.length > 0,
+      'name a role or a pattern of application_name',
+    )
     .optional(),
   /** Pause between two looks at a service that stops or starts, in seconds. */
   pollSeconds: z.int().min(1).max(60).default(10),

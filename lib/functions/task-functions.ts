@@ -1,6 +1,7 @@
 import { Annotations, ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -93,8 +94,8 @@ export class TaskFunctions extends Construct {
 }
 
 /** The guard against two deploys at once looks which executions run. */
-function mayListExecutions(deployMachineArn: string): iam.PolicyStatement {
-  return new iam.PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
+function mayListExecutions(deployMachineArn: string): PolicyStatement {
+  return new PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
 }
 
 function timeoutsOf(): Record<Task, Duration> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
+import type { RunningExecution } from './aws/sfn-endpoint.ts';
 import { contextOf } from './engine/context.ts';
 import { type Definition, type Level, prepare } from './engine/definition.ts';
 import { Aborted, DataLimitExceeded, isTooLarge, TaskError } from './engine/errors.ts';
@@ -25,6 +26,11 @@ export interface LocalEngineOptions {
   readonly onEvent?: (event: EngineEvent) => void;
 }
 
+/** What DescribeExecution and ListExecutions tell of an execution. */
+interface Described extends RunningExecution {
+  status: 'RUNNING' | ExecutionResult['status'];
+}
+
 export interface ExecutionResult {
   readonly status: 'SUCCEEDED' | 'FAILED' | 'ABORTED' | 'TIMED_OUT';
   readonly output?: unknown;
@@ -48,9 +54,9 @@ export interface LocalExecution {
  */
 export class LocalEngine {
   readonly #machines = new Map<string, { machine: Machine; level: Level }>();
-  readonly #names = new Set<string>();
+  readonly #executions = new Map<string, Described>();
   readonly #running = new Set<LocalExecution>();
-  readonly #targets: Omit<TaskTargets, 'startChild'>;
+  readonly #targets: Omit<TaskTargets, 'startChild' | 'statusOf'>;
   readonly #onEvent: (event: EngineEvent) => void;
 
   /** @throws Error naming the machine, the state and what is not known */
@@ -86,6 +92,13 @@ export class LocalEngine {
     await Promise.all([...this.#running].map(({ result }) => result));
   }
 
+  /** The executions of a state machine that run now, as ListExecutions tells them. */
+  running(machineArn: string): RunningExecution[] {
+    return [...this.#executions.values()].filter(
+      (execution) => execution.status === 'RUNNING' && execution.machineArn === machineArn,
+    );
+  }
+
   #start(
     machineName: string,
     input: unknown,
@@ -104,14 +117,21 @@ export class LocalEngine {
     if (!/^[^\s<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/.test(name)) {
       throw new TaskError('StepFunctions.InvalidNameException', `Invalid Name: '${name}'`);
     }
-    if (this.#names.has(arn)) {
+    if (this.#executions.has(arn)) {
       throw new TaskError(
         'StepFunctions.ExecutionAlreadyExistsException',
         `Execution Already Exists: '${arn}'`,
       );
     }
     if (isTooLarge(input)) throw new DataLimitExceeded(machineName, 'input', { retry: false, catch: false });
-    this.#names.add(arn);
+    const described: Described = {
+      arn,
+      name,
+      machineArn: found.machine.arn,
+      startedAt: Date.now(),
+      status: 'RUNNING',
+    };
+    this.#executions.set(arn, described);
     const aborted = new AbortController();
     const copy: unknown = JSON.parse(JSON.stringify(input));
     // In a turn of its own, so that the caller has the execution before its first event.
@@ -120,7 +140,10 @@ export class LocalEngine {
     );
     const execution = { arn, name, machine: machineName, result, abort: () => aborted.abort() };
     this.#running.add(execution);
-    void result.then(() => this.#running.delete(execution));
+    void result.then(({ status }) => {
+      described.status = status;
+      this.#running.delete(execution);
+    });
     return execution;
   }
 
@@ -138,6 +161,7 @@ export class LocalEngine {
       });
     const targets: TaskTargets = {
       ...this.#targets,
+      statusOf: (arn) => this.#executions.get(arn)?.status,
       startChild: (childArn, childInput, childName) =>
         this.#start(this.#nameOf(childArn), childInput, childName, arn),
     };

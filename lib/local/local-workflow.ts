@@ -8,6 +8,8 @@ import type { Environment } from '../config/environment.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
 import { type MachineNames, machineNamesOf } from '../workflow/machine-names.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
+import { openSfnEndpoint, type SfnEndpoint } from './aws/sfn-endpoint.ts';
+import type { RuleState } from './aws/state-file.ts';
 import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
 import { type LambdaFunction, LambdaHost } from './lambda-host.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
@@ -21,6 +23,10 @@ export interface LocalWorkflowOptions {
   projectRoot: string;
   /** Services of the local ECS. @default none */
   services?: readonly LocalService[];
+  /** EventBridge rules that exist here. @default none */
+  rules?: readonly RuleState[];
+  /** Event source mappings that exist here. @default none */
+  mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
   /** Where the AWS stand-ins remember. */
   stateFile: string;
   onEvent?: (event: EngineEvent) => void;
@@ -43,18 +49,35 @@ export class LocalWorkflow {
   readonly lambdas: LambdaHost;
   readonly engine: LocalEngine;
   readonly #outdir: string;
+  readonly #endpoint: SfnEndpoint;
   #reported: ReportResult | undefined;
 
-  constructor(options: LocalWorkflowOptions) {
+  /** Synthesises the stack and opens all that its executions need. */
+  static async open(options: LocalWorkflowOptions): Promise<LocalWorkflow> {
+    const opened: { workflow?: LocalWorkflow } = {};
+    const endpoint = await openSfnEndpoint((machineArn) => opened.workflow?.engine.running(machineArn) ?? []);
+    try {
+      opened.workflow = new LocalWorkflow(options, endpoint);
+      return opened.workflow;
+    } catch (error) {
+      await endpoint.close();
+      throw error;
+    }
+  }
+
+  private constructor(options: LocalWorkflowOptions, endpoint: SfnEndpoint) {
+    this.#endpoint = endpoint;
     this.#outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-'));
     const stack = synthesise(this.#outdir, options);
     this.lambdas = new LambdaHost({
-      functions: stack.functions.map((fn) => withDatabase(fn, options.databaseUrl)),
+      functions: stack.functions.map((fn) => withDatabase(fn, options.databaseUrl, endpoint.url)),
       ...(options.onLog && { onLog: options.onLog }),
     });
     this.aws = new LocalAws({
       stateFile: options.stateFile,
       services: options.services ?? [],
+      rules: options.rules ?? [],
+      mappings: options.mappings ?? [],
       topicArns: stack.topicArns,
     });
     this.engine = new LocalEngine({
@@ -77,14 +100,16 @@ export class LocalWorkflow {
     };
   }
 
-  /** Runs `start-services` by itself, as the recovery does. */
-  async recover(): Promise<ExecutionResult> {
-    return await this.engine.start(this.machines.startServices, {}).result;
+  /** Runs `start-services` by itself, as a person does: with `{}`, or as the recovery rule does: with its reason. */
+  async recover(input: unknown = {}): Promise<ExecutionResult> {
+    return await this.engine.start(this.machines.startServices, input).result;
   }
 
   /** Names of services that a deploy stopped and nobody has started yet. */
   get remembered(): string[] {
-    return Object.keys(this.aws.state.ssm.parameters).map((name) => name.split('/').at(-1) ?? name);
+    return Object.keys(this.aws.state.ssm.parameters)
+      .filter((name) => name.includes('/services/'))
+      .map((name) => name.split('/').at(-1) ?? name);
   }
 
   /** Ends the sandboxes and, unless told otherwise, the services' processes. */
@@ -92,6 +117,7 @@ export class LocalWorkflow {
     // An execution that is still at work would call stand-ins that are gone.
     await this.engine.close();
     await this.lambdas.close();
+    await this.#endpoint.close();
     await this.aws.close({ tasks });
     rmSync(this.#outdir, { recursive: true, force: true });
   }
@@ -110,8 +136,17 @@ function synthesise(outdir: string, { environment, registry, projectRoot }: Loca
   return readStack(app.synth().getStackByName(name).template, outdir);
 }
 
-/** The one difference to AWS: the functions are told the address instead of the secret that holds it. */
-function withDatabase(fn: LambdaFunction, databaseUrl: string): LambdaFunction {
+/** What differs from AWS: the functions are told the address instead of its secret, and where Step Functions answers. */
+function withDatabase(fn: LambdaFunction, databaseUrl: string, sfnUrl: string): LambdaFunction {
   const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...environment } = fn.environment;
-  return { ...fn, environment: { ...environment, DATABASE_URL: databaseUrl } };
+  return {
+    ...fn,
+    environment: {
+      ...environment,
+      DATABASE_URL: databaseUrl,
+      AWS_ENDPOINT_URL_SFN: sfnUrl,
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+    },
+  };
 }

@@ -1,5 +1,14 @@
 import { Duration } from 'aws-cdk-lib';
-import { Choice, Condition, type IChainable, JsonPath, Pass, TaskInput, Wait, WaitTime } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  Pass,
+  TaskInput,
+  Wait,
+  WaitTime,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
@@ -29,7 +38,9 @@ export function drainSessions(scope: Construct, props: DrainSessionsProps): Pass
     comment: 'Who of the application is still connected?',
   });
   check.addRetry(CONNECTION_RETRY);
-  const wait = new Wait(scope, 'Wait For Sessions', { time: WaitTime.duration(Duration.seconds(props.pollSeconds)) });
+  const wait = new Wait(scope, 'Wait For Sessions', {
+    time: WaitTime.duration(Duration.seconds(props.pollSeconds)),
+  });
   const count = new Pass(scope, 'Count Drain Look', {
     parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.looks.count'), 1) },
     resultPath: '$.looks',

@@ -44,7 +44,11 @@ export class MaintenanceWindow extends Construct {
     super(scope, id);
     this.props = props;
     const ok = this.verdict('All Built', 'ok', 'start');
-    const critical = this.verdict('Critical Index Failed', 'critical-failed', props.environment.onCriticalFailure);
+    const critical = this.verdict(
+      'Critical Index Failed',
+      'critical-failed',
+      props.environment.onCriticalFailure,
+    );
     const build = this.build(ok, critical);
     const migrate = props.environment.migrations === 'none' ? this.noMigrations(build) : this.migrate(build);
     const drain = this.drain(migrate);
@@ -76,10 +80,20 @@ export class MaintenanceWindow extends Construct {
     const stop = stopServices(this, this.props.services);
     const notStopped = this.verdict('Services Not Stopped', 'services-not-stopped', 'start');
     check.next(
-      anyOf(this, 'All Can Be Stopped?', { list: '$.checked[*].usable', value: 'false' }, { yes: refused, no: stop }),
+      anyOf(
+        this,
+        'All Can Be Stopped?',
+        { list: '$.checked[*].usable', value: 'false' },
+        { yes: refused, no: stop },
+      ),
     );
     stop.next(
-      anyOf(this, 'All Stopped?', { list: '$.stopped[*].outcome', value: "'not-stopped'" }, { yes: notStopped, no: next }),
+      anyOf(
+        this,
+        'All Stopped?',
+        { list: '$.stopped[*].outcome', value: "'not-stopped'" },
+        { yes: notStopped, no: next },
+      ),
     );
     return check;
   }
@@ -176,6 +190,8 @@ function anyOf(
     parameters: { 'any.$': `States.ArrayContains(${list}, ${value})` },
     resultPath: '$.look',
   });
-  look.next(new Choice(scope, id).when(Condition.booleanEquals('$.look.any', true), ways.yes).otherwise(ways.no));
+  look.next(
+    new Choice(scope, id).when(Condition.booleanEquals('$.look.any', true), ways.yes).otherwise(ways.no),
+  );
   return look;
 }

@@ -1,6 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
 import type * as sns from 'aws-cdk-lib/aws-sns';
-import { Choice, Condition, type IChainable, JsonPath, Map as MapState, Pass } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  Map as MapState,
+  Pass,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { NULL } from './null.ts';
 import { publishAlert } from './publish-alert.ts';
@@ -55,7 +62,9 @@ export class StartServices extends Construct {
   private startAll(): IChainable {
     const { services } = this.props;
     const begin = new Pass(this, 'Begin', { parameters: { 'input.$': '$' } });
-    const ordered = new Pass(this, 'Start As Ordered', { parameters: { recovery: false, services: services.items } });
+    const ordered = new Pass(this, 'Start As Ordered', {
+      parameters: { recovery: false, services: services.items },
+    });
     const recovering = new Pass(this, 'Start As Recovery', {
       parameters: { recovery: true, services: services.items, 'input.$': '$.input' },
     });
@@ -80,7 +89,9 @@ export class StartServices extends Construct {
         .when(
           Condition.and(
             Condition.isPresent('$.input.reason'),
-            Condition.or(...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason))),
+            Condition.or(
+              ...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason)),
+            ),
           ),
           lookForMarker,
         )
@@ -104,7 +115,9 @@ export class StartServices extends Construct {
       parameters: { outcome: 'not-steady', startedAt: NULL },
       resultPath: '$.result',
     });
-    const start = eachKind(this, 'Which Kind To Start?', services, (kind) => kind.start(this, { steady, late }));
+    const start = eachKind(this, 'Which Kind To Start?', services, (kind) =>
+      kind.start(this, { steady, late }),
+    );
 
     const forget = deleteMemory(this, 'Forget Service', services.memory);
     const ended = new Pass(this, 'Service Done', {
@@ -122,7 +135,12 @@ export class StartServices extends Construct {
     const isSteady = new Choice(this, 'Is Steady?')
       .when(Condition.stringEquals('$.result.outcome', 'started'), forget)
       .otherwise(ended);
-    const after = eachKind(this, 'Which Kind Was Started?', services, (kind) => kind.afterStart?.(this, isSteady) ?? isSteady);
+    const after = eachKind(
+      this,
+      'Which Kind Was Started?',
+      services,
+      (kind) => kind.afterStart?.(this, isSteady) ?? isSteady,
+    );
     steady.next(after);
     late.next(after);
 
@@ -146,7 +164,10 @@ export class StartServices extends Construct {
     look.addCatch(start, { errors: ['Sfn.ExecutionDoesNotExistException'], resultPath: JsonPath.DISCARD });
     return look.next(
       new Choice(this, 'Deploy Still Runs?')
-        .when(Condition.stringEquals('$.deploy.status', 'RUNNING'), this.untouched('Left To Its Deploy', 'left-to-its-deploy'))
+        .when(
+          Condition.stringEquals('$.deploy.status', 'RUNNING'),
+          this.untouched('Left To Its Deploy', 'left-to-its-deploy'),
+        )
         .otherwise(start),
     );
   }
@@ -184,7 +205,10 @@ export class StartServices extends Construct {
         .when(
           Condition.and(
             Condition.booleanEquals('$.recovery', true),
-            Condition.or(Condition.booleanEquals('$.look.started', true), Condition.booleanEquals('$.look.late', true)),
+            Condition.or(
+              Condition.booleanEquals('$.look.started', true),
+              Condition.booleanEquals('$.look.late', true),
+            ),
           ),
           word,
         )

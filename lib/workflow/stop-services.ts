@@ -1,4 +1,11 @@
-import { Choice, Condition, JsonPath, Map as MapState, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Choice,
+  Condition,
+  JsonPath,
+  Map as MapState,
+  Pass,
+  type State,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null.ts';
 import type { ServiceKind } from './services/kind.ts';
@@ -41,7 +48,9 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
   const stopped = outcome(scope, 'Service Stopped', 'stopped');
   const late = outcome(scope, 'Service Not Stopped', 'not-stopped');
-  const stop = eachKind(scope, 'Which Kind To Stop?', services, (kind) => kind.stop(scope, { stopped, late }));
+  const stop = eachKind(scope, 'Which Kind To Stop?', services, (kind) =>
+    kind.stop(scope, { stopped, late }),
+  );
 
   const note = new Pass(scope, 'Note What Runs', {
     parameters: {
@@ -99,6 +108,7 @@ export function eachKind(
   way: (kind: ServiceKind) => State,
 ): State {
   const choice = new Choice(scope, id);
-  for (const kind of services.kinds) choice.when(Condition.stringEquals('$.service.kind', kind.kind), way(kind));
+  for (const kind of services.kinds)
+    choice.when(Condition.stringEquals('$.service.kind', kind.kind), way(kind));
   return choice;
 }

@@ -43,7 +43,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
   const services = options.services === 'none' ? [] : DEMO_SERVICES;
   const events: EngineEvent[] = [];
   const log: string[] = [];
-  const workflow = new LocalWorkflow({
+  const workflow = await LocalWorkflow.open({
     databaseUrl: options.databaseUrl,
     projectRoot: folder,
     registry: await compileRegistry(options.indexes, 'the test'),

@@ -4,9 +4,11 @@ import type { Actions } from './action.ts';
 import { scalingActions } from './application-auto-scaling.ts';
 import { ecsActions } from './ecs.ts';
 import { Tasks } from './ecs-tasks.ts';
+import { eventSourceMappingActions } from './event-source-mappings.ts';
+import { eventBridgeActions } from './eventbridge.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
-import { type AwsState, StateFile } from './state-file.ts';
+import { type AwsState, type RuleState, StateFile } from './state-file.ts';
 
 export interface LocalService {
   readonly cluster: string;
@@ -25,6 +27,10 @@ export interface LocalAwsOptions {
   readonly stateFile: string;
   /** Services that exist. One that the state file knows keeps its count and its processes. @default none */
   readonly services?: readonly LocalService[];
+  /** EventBridge rules that exist. One that the state file knows keeps its state. @default none */
+  readonly rules?: readonly RuleState[];
+  /** Event source mappings that exist, likewise. @default none */
+  readonly mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
   /** Topics that exist. @default none */
   readonly topicArns?: readonly string[];
   /** From SIGTERM to SIGKILL. @default 30, as in ECS */
@@ -42,9 +48,27 @@ export class LocalAws {
   readonly #actions: Actions;
   #closed = false;
 
-  constructor({ stateFile, services = [], topicArns = [], stopTimeoutSeconds = 30 }: LocalAwsOptions) {
+  constructor({
+    stateFile,
+    services = [],
+    rules = [],
+    mappings = [],
+    topicArns = [],
+    stopTimeoutSeconds = 30,
+  }: LocalAwsOptions) {
     this.#file = new StateFile(stateFile);
     for (const service of services) this.#add(service);
+    const { eventBridge, lambda } = this.#file.state;
+    for (const rule of rules) {
+      const isKnown = eventBridge.rules.some(
+        ({ name, eventBus }) => name === rule.name && eventBus === rule.eventBus,
+      );
+      if (!isKnown) eventBridge.rules.push({ ...rule });
+    }
+    for (const { uuid, enabled } of mappings) {
+      const isKnown = lambda.mappings.some((mapping) => mapping.uuid === uuid);
+      if (!isKnown) lambda.mappings.push({ uuid, enabled, looksLeft: 0 });
+    }
     this.#file.save();
     this.#tasks = new Tasks(this.#file, stopTimeoutSeconds);
     this.#actions = {
@@ -52,6 +76,8 @@ export class LocalAws {
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
+      ...eventBridgeActions(this.#file),
+      ...eventSourceMappingActions(this.#file),
     };
   }
 

@@ -54,12 +54,27 @@ export interface PublishedMessage {
   readonly publishedAt: string;
 }
 
+export interface RuleState {
+  readonly name: string;
+  readonly eventBus: string;
+  state: 'ENABLED' | 'DISABLED';
+}
+
+export interface MappingState {
+  readonly uuid: string;
+  enabled: boolean;
+  /** Looks at it that still see the change under way. */
+  looksLeft: number;
+}
+
 /** All that AWS would remember. */
 export interface AwsState {
   ecs: { services: ServiceState[] };
   scaling: { targets: ScalingTarget[] };
   ssm: { parameters: Record<string, StoredParameter> };
   sns: { messages: PublishedMessage[] };
+  eventBridge: { rules: RuleState[] };
+  lambda: { mappings: MappingState[] };
 }
 
 /**
@@ -73,11 +88,14 @@ export class StateFile {
   /** @throws Error when the file is there and cannot be read */
   constructor(file: string) {
     this.path = file;
-    this.state = read(file) ?? {
+    this.state = {
       ecs: { services: [] },
       scaling: { targets: [] },
       ssm: { parameters: {} },
       sns: { messages: [] },
+      eventBridge: { rules: [] },
+      lambda: { mappings: [] },
+      ...read(file),
     };
   }
 

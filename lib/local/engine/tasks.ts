@@ -18,17 +18,20 @@ export interface TaskTargets {
   readonly lambdas: Lambdas;
   readonly aws: Services;
   startChild(stateMachineArn: string, input: unknown, name: string | undefined): LocalExecution;
+  /** Status of an execution. Undefined: there is none of that ARN. */
+  statusOf(executionArn: string): string | undefined;
 }
 
 const INVOKE = 'arn:aws:states:::lambda:invoke';
 const START_SYNC = 'arn:aws:states:::states:startExecution.sync:2';
+const DESCRIBE = 'arn:aws:states:::aws-sdk:sfn:describeExecution';
 const FUNCTION_ARN = /^arn:aws:lambda:[^:]*:[^:]*:function:([^:]+)/;
 
 export function isSupported(
   resource: string,
   { lambdas, aws }: Pick<TaskTargets, 'lambdas' | 'aws'>,
 ): boolean {
-  if (resource === INVOKE || resource === START_SYNC || aws.supports(resource)) return true;
+  if ([INVOKE, START_SYNC, DESCRIBE].includes(resource) || aws.supports(resource)) return true;
   return FUNCTION_ARN.test(resource) && lambdas.functionNames.includes(functionName(resource));
 }
 
@@ -41,6 +44,7 @@ export async function callTask(
 ): Promise<unknown> {
   if (resource === INVOKE) return invoke(fields(parameters), targets.lambdas);
   if (resource === START_SYNC) return startAndWait(fields(parameters), signal, targets);
+  if (resource === DESCRIBE) return describe(fields(parameters), targets);
   if (FUNCTION_ARN.test(resource)) return targets.lambdas.invoke(functionName(resource), parameters);
   return targets.aws.call(resource, parameters);
 }
@@ -65,6 +69,17 @@ async function invoke(parameters: Readonly<Record<string, unknown>>, lambdas: La
     SdkResponseMetadata: { RequestId: randomUUID() },
     StatusCode: 200,
   };
+}
+
+function describe(parameters: Readonly<Record<string, unknown>>, targets: TaskTargets): unknown {
+  refuseUnknown(parameters, ['ExecutionArn'], DESCRIBE);
+  const { ExecutionArn } = parameters;
+  if (typeof ExecutionArn !== 'string') throw new StatesRuntime('The parameter ExecutionArn is missing.');
+  const status = targets.statusOf(ExecutionArn);
+  if (status === undefined) {
+    throw new TaskError('Sfn.ExecutionDoesNotExistException', `Execution Does Not Exist: '${ExecutionArn}'`);
+  }
+  return { ExecutionArn, Name: ExecutionArn.split(':').at(-1), Status: status };
 }
 
 async function startAndWait(

@@ -1,5 +1,12 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
-import { Choice, Condition, type IChainable, JsonPath, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  Pass,
+  type State,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EcsService } from '../../config/environment.ts';
@@ -40,8 +47,16 @@ export class EcsServices implements ServiceKind {
       resultPath: '$.current',
     });
     const first = '$.described.services[0]';
-    const notFound = refusal(scope, 'Service Not Found', 'there is no such ECS service: check "cluster" and "service"');
-    const daemon = refusal(scope, 'Service Is A Daemon', 'it is a DAEMON service, which cannot be scaled to 0: leave it out');
+    const notFound = refusal(
+      scope,
+      'Service Not Found',
+      'there is no such ECS service: check "cluster" and "service"',
+    );
+    const daemon = refusal(
+      scope,
+      'Service Is A Daemon',
+      'it is a DAEMON service, which cannot be scaled to 0: leave it out',
+    );
     for (const reason of [notFound, daemon]) reason.next(refused);
     describe.next(
       new Choice(scope, 'Service Usable?')
@@ -133,7 +148,11 @@ export class EcsServices implements ServiceKind {
   }
 
   afterStart(scope: Construct, next: IChainable): State {
-    const resume = this.#register(scope, 'Resume Scaling', JsonPath.objectAt('$.memory.value.current.scaling'));
+    const resume = this.#register(
+      scope,
+      'Resume Scaling',
+      JsonPath.objectAt('$.memory.value.current.scaling'),
+    );
     resume.next(next);
     return new Choice(scope, 'Scaling To Resume?')
       .when(Condition.booleanEquals('$.service.scaling', true), resume)
@@ -186,12 +205,22 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  #scaling(scope: Construct, id: string, call: Pick<AwsCall, 'action' | 'parameters' | 'result'>): CallAwsService {
+  #scaling(
+    scope: Construct,
+    id: string,
+    call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
+  ): CallAwsService {
     // DescribeScalableTargets knows no resources in IAM; a target's own ARN ends in an id that only its registration tells.
     const arns =
       call.action === 'describeScalableTargets'
         ? ['*']
-        : [Stack.of(scope).formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' })];
+        : [
+            Stack.of(scope).formatArn({
+              service: 'application-autoscaling',
+              resource: 'scalable-target',
+              resourceName: '*',
+            }),
+          ];
     return awsCall(scope, id, { api: 'applicationautoscaling', iamResources: arns, ...call });
   }
 

@@ -29,14 +29,21 @@ export class EventRules implements ServiceKind {
 
   check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
     const describe = this.#describe(scope, 'Describe Rule', '$.current');
-    const notFound = refusal(scope, 'Rule Not Found', 'there is no such EventBridge rule: check "rule" and "eventBus"');
+    const notFound = refusal(
+      scope,
+      'Rule Not Found',
+      'there is no such EventBridge rule: check "rule" and "eventBus"',
+    );
     const special = refusal(
       scope,
       'Rule Cannot Be Restored',
       'its state is neither ENABLED nor DISABLED, and EnableRule could not bring that back: leave it out',
     );
     for (const reason of [notFound, special]) reason.next(refused);
-    describe.addCatch(notFound, { errors: ['EventBridge.ResourceNotFoundException'], resultPath: JsonPath.DISCARD });
+    describe.addCatch(notFound, {
+      errors: ['EventBridge.ResourceNotFoundException'],
+      resultPath: JsonPath.DISCARD,
+    });
     describe.next(
       new Choice(scope, 'Rule Usable?')
         .when(Condition.stringEquals('$.current.state', ENABLED), usable)
@@ -60,7 +67,14 @@ export class EventRules implements ServiceKind {
       .otherwise(steady);
   }
 
-  #wait(scope: Construct, goal: string, state: string, looks: number, onReached: IChainable, onLate: IChainable): State {
+  #wait(
+    scope: Construct,
+    goal: string,
+    state: string,
+    looks: number,
+    onReached: IChainable,
+    onLate: IChainable,
+  ): State {
     return waitUntil(scope, {
       goal,
       look: this.#describe(scope, `Look Whether ${goal}`, '$.seen'),
@@ -73,7 +87,10 @@ export class EventRules implements ServiceKind {
   }
 
   #describe(scope: Construct, id: string, path: string): CallAwsService {
-    return this.#call(scope, id, { action: 'describeRule', result: { path, selector: { 'state.$': '$.State' } } });
+    return this.#call(scope, id, {
+      action: 'describeRule',
+      result: { path, selector: { 'state.$': '$.State' } },
+    });
   }
 
   #call(scope: Construct, id: string, call: Pick<AwsCall, 'action' | 'result'>): CallAwsService {

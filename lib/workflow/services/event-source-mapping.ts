@@ -32,14 +32,21 @@ export class EventSourceMappings implements ServiceKind {
 
   check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
     const describe = this.#describe(scope, 'Describe Mapping', '$.current');
-    const notFound = refusal(scope, 'Mapping Not Found', 'there is no such event source mapping: check "uuid"');
+    const notFound = refusal(
+      scope,
+      'Mapping Not Found',
+      'there is no such event source mapping: check "uuid"',
+    );
     const changing = refusal(
       scope,
       'Mapping Is Changing',
       'its state is neither Enabled nor Disabled: somebody is changing it, so deploy again when they are done',
     );
     for (const reason of [notFound, changing]) reason.next(refused);
-    describe.addCatch(notFound, { errors: ['Lambda.ResourceNotFoundException'], resultPath: JsonPath.DISCARD });
+    describe.addCatch(notFound, {
+      errors: ['Lambda.ResourceNotFoundException'],
+      resultPath: JsonPath.DISCARD,
+    });
     describe.next(
       new Choice(scope, 'Mapping Usable?')
         .when(Condition.stringEquals('$.current.state', ENABLED), usable)
@@ -63,7 +70,14 @@ export class EventSourceMappings implements ServiceKind {
       .otherwise(steady);
   }
 
-  #wait(scope: Construct, goal: string, state: string, looks: number, onReached: IChainable, onLate: IChainable): State {
+  #wait(
+    scope: Construct,
+    goal: string,
+    state: string,
+    looks: number,
+    onReached: IChainable,
+    onLate: IChainable,
+  ): State {
     return waitUntil(scope, {
       goal,
       look: this.#describe(scope, `Look Whether ${goal}`, '$.seen'),
@@ -90,7 +104,11 @@ export class EventSourceMappings implements ServiceKind {
     });
   }
 
-  #call(scope: Construct, id: string, call: Pick<AwsCall, 'action' | 'parameters' | 'result'>): CallAwsService {
+  #call(
+    scope: Construct,
+    id: string,
+    call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
+  ): CallAwsService {
     return awsCall(scope, id, {
       api: 'lambda',
       iamResources: this.#mappings.map(({ uuid }) =>

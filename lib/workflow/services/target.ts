@@ -18,7 +18,11 @@ export interface ServiceTargets {
   readonly marker: ParameterName;
 }
 
-export function serviceTargetsOf(scope: Construct, environmentName: string, environment: Environment): ServiceTargets {
+export function serviceTargetsOf(
+  scope: Construct,
+  environmentName: string,
+  environment: Environment,
+): ServiceTargets {
   const { services, stopMinutes, startMinutes, pollSeconds } = environment;
   const patience: Patience = {
     stopLooks: looksWithin(stopMinutes, pollSeconds),

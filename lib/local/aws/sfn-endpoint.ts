@@ -1,0 +1,64 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+
+/** An execution as ListExecutions tells of it. */
+export interface RunningExecution {
+  readonly arn: string;
+  readonly name: string;
+  readonly machineArn: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
+export interface SfnEndpoint {
+  /** For AWS_ENDPOINT_URL_SFN. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const TARGET = 'AWSStepFunctions.ListExecutions';
+
+/**
+ * Answers ListExecutions, over HTTP as the SDK in a function's bundle asks it. Any other call is refused.
+ * @param running the executions of a state machine that run now
+ */
+export async function openSfnEndpoint(
+  running: (machineArn: string) => RunningExecution[],
+): Promise<SfnEndpoint> {
+  const server = createServer(async (request, response) => {
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' }).end(JSON.stringify(body));
+    if (request.headers['x-amz-target'] !== TARGET) {
+      answer(400, { __type: 'UnknownOperationException', message: `Only ${TARGET} is known here.` });
+      return;
+    }
+    const { stateMachineArn, statusFilter } = JSON.parse(await text(request)) as Record<string, unknown>;
+    if (typeof stateMachineArn !== 'string' || statusFilter !== 'RUNNING') {
+      answer(400, {
+        __type: 'ValidationException',
+        message: 'stateMachineArn and the statusFilter RUNNING are needed.',
+      });
+      return;
+    }
+    answer(200, {
+      executions: running(stateMachineArn).map((execution) => ({
+        executionArn: execution.arn,
+        name: execution.name,
+        stateMachineArn: execution.machineArn,
+        status: 'RUNNING',
+        startDate: execution.startedAt / 1000,
+      })),
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
