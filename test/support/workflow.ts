@@ -6,7 +6,7 @@ import type { Environment } from '../../lib/config/environment.ts';
 import { DEMO_SERVICES, demoTasks } from '../../lib/local/demo.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/local-environment.ts';
-import { LocalWorkflow } from '../../lib/local/local-workflow.ts';
+import { LocalWorkflow, type LocalWorkflowOptions } from '../../lib/local/local-workflow.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { type Migrations, writeMigrations } from './migrations.ts';
@@ -21,6 +21,12 @@ export interface TestWorkflowOptions {
   builds?: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
   /** Overrides of the environment. */
   environment?: Partial<Environment>;
+  /** What exists in the local AWS beside, or instead of, the demo's services. */
+  aws?: Partial<Pick<LocalWorkflowOptions, 'services' | 'rules' | 'mappings'>>;
+  /** Told of each event as it happens. */
+  onEvent?: (event: EngineEvent) => void;
+  /** Where AWS remembers, to outlive this workflow. @default a file that goes with it */
+  stateFile?: string;
 }
 
 export interface TestWorkflow {
@@ -34,7 +40,8 @@ export interface TestWorkflow {
   running(): Record<string, number>;
   /** What the topic was told, in order. */
   readonly alerts: { Subject?: string; Message: string }[];
-  close(): Promise<void>;
+  /** @param tasks leave: the services' processes go on, as when the run is killed @default stop */
+  close(tasks?: 'stop' | 'leave'): Promise<void>;
 }
 
 /** The synthesised workflow against a database of the test server, with the demo's services steady. */
@@ -58,13 +65,17 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
       ...options.environment,
     },
     services: services.length === 0 ? [] : demoTasks(options.databaseUrl),
-    stateFile: join(folder, 'aws.json'),
-    onEvent: (event) => events.push(event),
+    ...options.aws,
+    stateFile: options.stateFile ?? join(folder, 'aws.json'),
+    onEvent: (event) => {
+      events.push(event);
+      options.onEvent?.(event);
+    },
     onLog: (name, line) => log.push(`${name} ${line}`),
   });
   await workflow.aws.steady(AbortSignal.timeout(30_000));
-  const close = async () => {
-    await workflow.close();
+  const close = async (tasks: 'stop' | 'leave' = 'stop') => {
+    await workflow.close(tasks);
     rmSync(folder, { recursive: true, force: true });
   };
   return {

@@ -1,0 +1,223 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { servicesNow } from '../support/services.ts';
+import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
+
+const ORDERS = {
+  name: 'idx_orders_status',
+  sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+  description: 'orders by status',
+};
+const PEOPLE = {
+  name: 'people_email_key',
+  sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_email_key ON people (email)',
+  critical: true,
+  description: 'signing in',
+};
+const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, remembered: [] };
+
+let database: TestDatabase;
+let opened: TestWorkflow | undefined;
+
+beforeEach(async () => {
+  database = await createDatabase();
+  await database.query(
+    'create table orders (id int primary key, status text); create table people (id int, email text); create table other (id int)',
+  );
+});
+
+afterEach(async () => {
+  await opened?.close();
+  opened = undefined;
+  await database.drop();
+});
+
+async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWorkflow> {
+  opened = await openTestWorkflow({ databaseUrl: database.url, indexes: [ORDERS, PEOPLE], ...options });
+  return opened;
+}
+
+const entered = (workflow: TestWorkflow, state: string) =>
+  workflow.events.filter((event) => event.type === 'StateEntered' && event.state === state);
+
+describe('services that do not stop in time', () => {
+  test('are started again, and the deploy fails before it has changed anything', async () => {
+    const signalWorker = (signal: NodeJS.Signals) => {
+      for (const service of opened?.workflow.aws.state.ecs.services ?? []) {
+        if (service.service === 'worker') for (const task of service.tasks) process.kill(task.pid, signal);
+      }
+    };
+    const workflow = await open({
+      migrations: { '0001_total': 'alter table orders add column total numeric;' },
+      environment: { stopMinutes: 0.01 },
+      onEvent: (event) => {
+        // A process that hangs: it hears no SIGTERM until it is woken.
+        if (event.type === 'StateEntered' && event.state === 'Check Services') signalWorker('SIGSTOP');
+        if (event.type === 'StateEntered' && event.state === 'Services Not Stopped') signalWorker('SIGCONT');
+      },
+    });
+
+    const { status, cause, report } = await workflow.deploy();
+
+    expect(status).toBe('FAILED');
+    expect(cause).toContain('Services did not stop in time: worker');
+    expect(report.migrations).toEqual({ applied: [], pending: ['0001_total'] });
+    expect(report.totals.created).toBe(0);
+    expect(servicesNow(workflow)).toMatchObject(UP);
+  });
+});
+
+describe('sessions of the application', () => {
+  const DRAIN = { roles: [], applicationNames: ['api%', 'worker%'], seconds: 2 };
+
+  test('that remain when the services are stopped fail the deploy, and are named', async () => {
+    const cron = await connect(`${database.url}?application_name=ignored`);
+    await cron.query("set application_name = 'api-cron'");
+    const { rows } = await cron.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const workflow = await open({ environment: { drain: DRAIN } });
+
+    const { status, cause } = await workflow.deploy();
+    await cron.end();
+
+    expect(status).toBe('FAILED');
+    expect(cause).toContain(
+      `sessions of the application remain: pid ${rows[0]?.pid} (api-cron, role postgres`,
+    );
+    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(workflow.alerts.at(-1)?.Message).toContain('api-cron');
+  });
+
+  test('that go while they are waited for let the deploy go on', async () => {
+    const cron = await connect(database.url);
+    await cron.query("set application_name = 'worker-cron'");
+    const workflow = await open({
+      environment: { drain: { ...DRAIN, seconds: 60 } },
+      onEvent: (event) => {
+        if (event.type === 'StateEntered' && event.state === 'Wait For Sessions') void cron.end();
+      },
+    });
+
+    const { report } = await workflow.deploy();
+
+    expect(report.status).toBe('succeeded');
+    expect(entered(workflow, 'Check Sessions').length).toBeGreaterThan(1);
+  });
+});
+
+describe('a window whose budget is used up', () => {
+  test('starts the services, and follows the builds that are left to their end', async () => {
+    await database.query('create unique index people_email_key on people (email)');
+    const workflow = await open({ builds: { waitSeconds: 1 }, environment: { windowMinutes: 0.1 } });
+    // Keeps the build of the non-critical index from ending.
+    const reader = await connect(database.url);
+    await reader.query('begin isolation level repeatable read');
+    await reader.query('select from other');
+
+    const deploying = workflow.deploy();
+    await eventually(() => entered(workflow, 'Build Indexes Online').length).toBe(1);
+    const meanwhile = servicesNow(workflow);
+    const building = await database.query(
+      "select indisvalid from pg_index where indexrelid = 'idx_orders_status'::regclass",
+    );
+    await reader.query('rollback');
+    await reader.end();
+    const { report } = await deploying;
+
+    expect(meanwhile).toMatchObject(UP);
+    expect(building).toEqual([{ indisvalid: false }]);
+    expect(report).toMatchObject({ status: 'succeeded', totals: { created: 1, failed: 0 } });
+    const attempts = await database.query<{ item: string; attempts: number }>(
+      'select item, count(*)::int as attempts from deploy_step.index_builds group by item order by item',
+    );
+    expect(attempts).toEqual([{ item: 'idx_orders_status', attempts: 1 }]);
+  });
+
+  test('waits for the critical indexes all the same', async () => {
+    const workflow = await open({
+      indexes: [PEOPLE],
+      builds: { waitSeconds: 1 },
+      environment: { windowMinutes: 0.02 },
+    });
+    const reader = await connect(database.url);
+    await reader.query('begin isolation level repeatable read');
+    await reader.query('select from other');
+
+    const deploying = workflow.deploy();
+    // Looks at it several times, far beyond the window's second.
+    await eventually(() => entered(workflow, 'Check Index').length).toBeGreaterThan(1);
+    const meanwhile = servicesNow(workflow);
+    await reader.query('rollback');
+    await reader.end();
+    const { report } = await deploying;
+
+    expect(meanwhile.processes).toEqual({ api: 0, worker: 0 });
+    expect(report).toMatchObject({ status: 'succeeded', totals: { created: 1 } });
+    expect(servicesNow(workflow)).toMatchObject(UP);
+  });
+});
+
+describe('two deploys', () => {
+  test('do not run at once: the younger one names the older one and touches nothing', async () => {
+    const blocker = await connect(database.url);
+    await blocker.query('begin');
+    await blocker.query('lock table people in access exclusive mode');
+    const workflow = await open();
+    const first = workflow.workflow.start({}, 'the-first').ended;
+    await eventually(() => entered(workflow, 'Build Index').length).toBeGreaterThan(0);
+
+    const second = await workflow.workflow.start({}, 'the-second').ended;
+    const meanwhile = servicesNow(workflow);
+    await blocker.query('rollback');
+    await blocker.end();
+
+    expect(second.result.status).toBe('FAILED');
+    expect(second.result.cause).toContain('Another deploy runs: the-first, since ');
+    expect(meanwhile.processes).toEqual({ api: 0, worker: 0 });
+    expect((await first).result.status).toBe('SUCCEEDED');
+    expect(servicesNow(workflow)).toMatchObject(UP);
+  });
+
+  test('of which one migrates from elsewhere: the other is refused by the database', async () => {
+    const elsewhere = await connect(database.url);
+    await elsewhere.query('select pg_advisory_lock(7241865325823964)');
+    const workflow = await open({
+      migrations: { '0001_total': 'alter table orders add column total numeric;' },
+    });
+
+    const { status, cause } = await workflow.deploy();
+    await elsewhere.end();
+
+    expect(status).toBe('FAILED');
+    expect(cause).toMatch(/Another session is applying migrations to this database: pid \d+ \(test\)/);
+    expect(servicesNow(workflow)).toMatchObject(UP);
+  });
+});
+
+test('with nothing to do, no function but the preflight runs before the report', async () => {
+  const workflow = await open();
+  await workflow.deploy();
+  const before = workflow.workflow.lambdas.invocations.length;
+
+  await workflow.deploy();
+
+  const functions = workflow.workflow.lambdas.invocations
+    .slice(before)
+    .map((invocation) => invocation.function);
+  expect(functions).toEqual(['pg-deploy-step-local-preflight', 'pg-deploy-step-local-report']);
+});
+
+test('a deploy that finds all well starts what a critical failure had left stopped', async () => {
+  await database.query("insert into people values (1, 'a@example.com'), (2, 'a@example.com')");
+  const workflow = await open();
+  await workflow.deploy();
+  expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
+  await database.query('delete from people where id = 2');
+  await workflow.deploy({ mode: 'indexes' });
+  expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
+
+  const { report } = await workflow.deploy();
+
+  expect(report.status).toBe('succeeded');
+  expect(servicesNow(workflow)).toMatchObject(UP);
+});

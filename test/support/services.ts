@@ -1,0 +1,39 @@
+import type { Service } from '../../lib/config/environment.ts';
+import { DEMO_SERVICES } from '../../lib/local/demo.ts';
+import type { TestWorkflow } from './workflow.ts';
+
+const MAPPING = '11111111-2222-4333-8444-555555555555';
+
+/** One service of each kind beside the demo's two: a rule and a mapping that are on, and one of each that is off. */
+export const ALL_KINDS: Service[] = [
+  ...DEMO_SERVICES,
+  { kind: 'event-rule', name: 'nightly', rule: 'nightly', eventBus: 'default' },
+  { kind: 'event-rule', name: 'retired', rule: 'retired', eventBus: 'jobs' },
+  { kind: 'event-source-mapping', name: 'mailer', uuid: MAPPING },
+];
+
+export const ALL_KINDS_IN_AWS = {
+  rules: [
+    { name: 'nightly', eventBus: 'default', state: 'ENABLED' as const },
+    { name: 'retired', eventBus: 'jobs', state: 'DISABLED' as const },
+  ],
+  mappings: [{ uuid: MAPPING, enabled: true }],
+};
+
+/** All that a deploy may change of the services, for comparing before and after: processes, counts, scaling, switches. */
+export function servicesNow({ workflow }: Pick<TestWorkflow, 'workflow'>) {
+  const { ecs, scaling, eventBridge, lambda } = workflow.aws.state;
+  return {
+    processes: Object.fromEntries(
+      ecs.services.map((service) => [
+        service.service,
+        service.tasks.filter((task) => task.stoppingSince === undefined).length,
+      ]),
+    ),
+    desired: Object.fromEntries(ecs.services.map((service) => [service.service, service.desiredCount])),
+    suspended: scaling.targets.map((target) => ({ ...target.SuspendedState })),
+    rules: eventBridge.rules.map((rule) => `${rule.name} ${rule.state}`),
+    mappings: lambda.mappings.map((mapping) => `${mapping.uuid} ${mapping.enabled}`),
+    remembered: workflow.remembered,
+  };
+}
