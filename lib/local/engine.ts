@@ -205,6 +205,13 @@ export class LocalEngine {
     );
   }
 
+  /** The states of all machines, those inside of Map and Parallel included. */
+  stateNames(): { machine: string; state: string }[] {
+    return [...this.#machines.values()].flatMap(({ machine, level }) =>
+      namesOf(level).map((state) => ({ machine: machine.name, state })),
+    );
+  }
+
   #refuseUnknownTasks(level: Level): void {
     for (const [name, { step }] of level.steps) {
       if (step.kind === 'map') this.#refuseUnknownTasks(step.processor);
@@ -215,4 +222,12 @@ export class LocalEngine {
       }
     }
   }
+}
+
+function namesOf(level: Level): string[] {
+  return [...level.steps].flatMap(([name, { step }]) => {
+    if (step.kind === 'map') return [name, ...namesOf(step.processor)];
+    if (step.kind === 'parallel') return [name, ...step.branches.flatMap(namesOf)];
+    return [name];
+  });
 }

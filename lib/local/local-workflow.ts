@@ -91,6 +91,12 @@ export class LocalWorkflow {
     });
   }
 
+  /** Every state of the four definitions, as "machine: State". */
+  stateNames(): string[] {
+    const prefix = `pg-deploy-step-${LOCAL_ENVIRONMENT}-`;
+    return this.engine.stateNames().map(({ machine, state }) => `${machine.replace(prefix, '')}: ${state}`);
+  }
+
   /** Starts an execution of `deploy`. */
   start(input: unknown, name?: string): { execution: LocalExecution; ended: Promise<LocalDeploy> } {
     const execution = this.engine.start(this.machines.deploy, input, name === undefined ? {} : { name });
