@@ -22,24 +22,36 @@ const DETAILS = `
   case when a.state like 'idle in transaction%'
        then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"`;
 
-/** Sessions with a lock on the table that conflicts with SHARE UPDATE EXCLUSIVE, which every concurrent build needs. */
+/**
+ * Sessions with a lock on the table that conflicts with SHARE UPDATE EXCLUSIVE, which every concurrent build needs, or in
+ * the queue for one: whoever queues is in the way as much, and then those that it waits for are too.
+ */
 export async function blockersOfTable(
   client: Client,
   table: { schema: string; table: string },
 ): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
-    `select distinct on (l.pid) l.pid, ${DETAILS}
-       from pg_locks l
-       join pg_class t on t.oid = l.relation
-       join pg_namespace n on n.oid = t.relnamespace
-       left join pg_stat_activity a on a.pid = l.pid
-      where l.granted
-        and l.locktype = 'relation'
-        and l.database = (select oid from pg_database where datname = current_database())
-        and n.nspname = $1 and t.relname = $2
-        and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-                       'AccessExclusiveLock')
-        and l.pid <> pg_backend_pid()`,
+    `with direct as (
+       select l.pid, l.granted
+         from pg_locks l
+         join pg_class t on t.oid = l.relation
+         join pg_namespace n on n.oid = t.relnamespace
+        where l.locktype = 'relation'
+          and l.database = (select oid from pg_database where datname = current_database())
+          and n.nspname = $1 and t.relname = $2
+          and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                         'AccessExclusiveLock')
+          and l.pid <> pg_backend_pid()
+     ), pids as (
+       select pid from direct
+        union
+       select unnest(pg_blocking_pids(pid)) from direct where not granted
+     )
+     select a.pid, ${DETAILS}
+       from pids
+       join pg_stat_activity a using (pid)
+      where a.pid <> pg_backend_pid()
+      order by a.xact_start`,
     [table.schema, table.table],
   );
   return rows;
