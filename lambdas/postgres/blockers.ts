@@ -1,4 +1,6 @@
+import type { Log } from '../shared/logger.ts';
 import type { Client } from './client.ts';
+import { INSUFFICIENT_PRIVILEGE, sqlstateOf } from './sqlstate.ts';
 
 /** A session that holds another one up. */
 export interface Blocker {
@@ -77,26 +79,39 @@ function describeBlocker(blocker: Blocker): string {
 }
 
 /**
- * Ends the sessions among the blockers that have been idle in their transaction for longer than allowed.
+ * Ends the sessions among the blockers that have been idle in their transaction for longer than allowed. One that the role
+ * may not end stays, which the log says: the build goes on waiting for it.
  * @returns those that were ended, for a message; empty: none
  */
 export async function terminateIdle(
   client: Client,
   blockers: readonly Blocker[],
   idleInTransactionSeconds: number | undefined,
+  log: Log,
 ): Promise<string> {
   if (idleInTransactionSeconds === undefined) return '';
   const ended: Blocker[] = [];
   for (const blocker of blockers) {
     if ((blocker.idleInTransactionSeconds ?? -1) < idleInTransactionSeconds) continue;
-    // Looked at again in the same statement: a session that has gone on since is left alone.
-    const { rows } = await client.query<{ ended: boolean }>(
-      `select pg_terminate_backend(pid) as ended
-         from pg_stat_activity
-        where pid = $1 and state like 'idle in transaction%'`,
-      [blocker.pid],
-    );
-    if (rows[0]?.ended) ended.push(blocker);
+    try {
+      // Looked at again in the same statement: a session that has gone on since is left alone.
+      const { rows } = await client.query<{ ended: boolean }>(
+        `select pg_terminate_backend(pid) as ended
+           from pg_stat_activity
+          where pid = $1 and state like 'idle in transaction%'
+            and state_change <= clock_timestamp() - make_interval(secs => $2)`,
+        [blocker.pid, idleInTransactionSeconds],
+      );
+      if (rows[0]?.ended) ended.push(blocker);
+    } catch (error) {
+      if (sqlstateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+      log.warn(
+        'A session that holds the build up may not be ended by this role: GRANT pg_signal_backend TO it.',
+        {
+          session: describeBlocker(blocker),
+        },
+      );
+    }
   }
   return describeBlockers(ended);
 }
