@@ -8,8 +8,8 @@ export interface Blocker {
   application: string;
   /** As pg_stat_activity has it: active, idle in transaction, … */
   state: string;
-  /** Age of its transaction, in seconds. */
-  ageSeconds: number;
+  /** Age of its transaction, in seconds. Null: unknown. */
+  ageSeconds: number | null;
   /** What it waits for itself, as wait_event_type/wait_event. Null: for nothing. */
   waitsFor: string | null;
   /** How long it has been idle in its transaction, in seconds. Null: it is not. */
@@ -18,8 +18,8 @@ export interface Blocker {
 
 const DETAILS = `
   coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown') as application,
-  coalesce(a.state, a.backend_type, 'unknown') as state,
-  coalesce(extract(epoch from clock_timestamp() - a.xact_start), 0)::int as "ageSeconds",
+  coalesce(a.state, a.backend_type, 'state hidden without pg_read_all_stats') as state,
+  extract(epoch from clock_timestamp() - a.xact_start)::int as "ageSeconds",
   a.wait_event_type || '/' || a.wait_event as "waitsFor",
   case when a.state like 'idle in transaction%'
        then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"`;
@@ -74,8 +74,10 @@ export function describeBlockers(blockers: readonly Blocker[]): string {
 }
 
 function describeBlocker(blocker: Blocker): string {
-  const waits = blocker.waitsFor === null ? '' : `, waits for ${blocker.waitsFor}`;
-  return `pid ${blocker.pid} (${blocker.application}, ${blocker.state}, transaction open for ${blocker.ageSeconds} s${waits})`;
+  const { pid, application, state, ageSeconds, waitsFor } = blocker;
+  const age = ageSeconds === null ? '' : `, transaction open for ${ageSeconds} s`;
+  const waits = waitsFor === null ? '' : `, waits for ${waitsFor}`;
+  return `pid ${pid} (${application}, ${state}${age}${waits})`;
 }
 
 /**
