@@ -28,6 +28,8 @@ export interface TestBuilds {
   examine(): Promise<Record<string, Examined>>;
   /** Rounds of the last deploy: the lanes of each. */
   readonly rounds: Lane[][];
+  /** What the last deploy's report says of drifted indexes. */
+  readonly drifted: string[];
 }
 
 const MOST_ROUNDS = 20;
@@ -53,9 +55,11 @@ export async function openBuilds(
     settings: { ...locks, waitSeconds, patientWaitSeconds: waitSeconds, attempts },
   };
   const rounds: Lane[][] = [];
+  const told: string[] = [];
   const builds: TestBuilds = {
     registry,
     rounds,
+    drifted: told,
     plan: async (deploy) =>
       (await planBuilds({ execution: deploy, request: {} }, { ...io, buildsARound: 500 })).lanes,
     build: (deploy, index) => buildIndex({ deploy, index }, io),
@@ -88,9 +92,10 @@ export async function openBuilds(
           }),
         );
       }
-      const { indexes } = await withClient(database, 'test report', (client) =>
+      const { indexes, drifted } = await withClient(database, 'test report', (client) =>
         readIndexReports(client, deploy, registry, []),
       );
+      told.splice(0, told.length, ...drifted);
       return Object.fromEntries(indexes.map((index) => [index.name, index]));
     },
     examine: () =>
