@@ -1,12 +1,22 @@
 import { tryLockIndex } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import { dropLeftovers, prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import {
+  dropLeftovers,
+  prepareBuildSession,
+  removeInvalidIndex,
+  StillDropping,
+} from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { otherBuilders } from '../postgres/progress.ts';
-import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
+import {
+  describeDatabaseError,
+  LOCK_NOT_AVAILABLE,
+  sqlstateOf,
+  toDeployStepError,
+} from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import type { Log } from '../shared/logger.ts';
@@ -34,7 +44,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const last = await lastAttempt(client, event.deploy, target.item);
       const mine = await tryLockIndex(client, target.schema, target.name);
       const found = await readCatalogEntry(client, target);
-      if (mine && found?.valid && found.table === target.table) {
+      if (mine && isBuilt(target, found)) {
         return await finishBuild(client, event.deploy, target, found, last, io.log);
       }
       const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
@@ -53,17 +63,26 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   });
 }
 
+/** Tries for the table's lock, each of some seconds: there is no later attempt that would remove it. */
+const TRIES = 20;
+
 /** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
-async function removeLeftovers(client: Client, target: BuildTarget, log: Log): Promise<void> {
+async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tries = TRIES): Promise<void> {
   try {
     if ((await otherBuilders(client, target)).length > 0) return;
     await removeInvalidIndex(client, target);
     await dropLeftovers(client, target);
   } catch (error) {
-    log.warn('The invalid leftover could not be removed; the next deploy removes it.', {
-      index: target.item,
-      reason: describeDatabaseError(error),
-    });
+    if (sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping) && tries > 1) {
+      return await removeLeftovers(client, target, log, tries - 1);
+    }
+    log.warn(
+      'The invalid leftover is not removed yet; what goes on without this, or the next deploy, removes it.',
+      {
+        index: target.item,
+        reason: describeDatabaseError(error),
+      },
+    );
   }
 }
 
