@@ -15,6 +15,8 @@ export interface LocalEnvironmentOptions {
   waitSeconds?: number;
   /** Longest pause between two attempts, in seconds. @default as in AWS */
   maxPauseSeconds?: number;
+  /** @default no session is ever ended */
+  terminateBlockers?: Environment['builds']['terminateBlockers'];
 }
 
 /** The environment of a run on this machine: as in AWS, but for looks at the services, which stop within moments here. */
@@ -28,6 +30,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
     when,
     waitSeconds,
     maxPauseSeconds,
+    terminateBlockers,
   } = options;
   return environmentSchema.parse({
     // The local functions get the address itself: see LocalWorkflow.
@@ -37,6 +40,14 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
     pollSeconds: 1,
     stopMinutes: 1,
     startMinutes: 1,
-    builds: { maxConcurrent, lockTimeoutSeconds, attempts, when, waitSeconds, maxPauseSeconds },
+    builds: {
+      maxConcurrent,
+      lockTimeoutSeconds,
+      attempts,
+      when,
+      waitSeconds,
+      maxPauseSeconds,
+      terminateBlockers,
+    },
   });
 }

@@ -11,11 +11,22 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database, or a copy of `template`, on the run's server. */
-export async function createDatabase(template?: string): Promise<TestDatabase> {
+export interface TestDatabaseOptions {
+  /** Database to copy. @default an empty one */
+  template?: string;
+  /** Server to make it on, as superuser. @default the run's */
+  adminUrl?: string;
+}
+
+/** Makes an empty database, or a copy of `template`. */
+export async function createDatabase({
+  template,
+  adminUrl = inject('adminUrl'),
+}: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
+  const onAdmin = async (sql: string) => await queryOnce(adminUrl, sql);
   await onAdmin(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
-  const url = new URL(inject('adminUrl'));
+  const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return {
     name,
@@ -29,16 +40,12 @@ export async function createDatabase(template?: string): Promise<TestDatabase> {
 }
 
 /** A connection for a test that holds a lock or a transaction; the test ends it. */
-export async function connect(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url, application_name: 'test' });
+export async function connect(url: string, application = 'test'): Promise<Client> {
+  const client = new Client({ connectionString: url, application_name: application });
   // A test that ends the server or drops the database ends this connection too.
   client.on('error', () => undefined);
   await client.connect();
   return client;
-}
-
-function onAdmin(sql: string): Promise<QueryResult> {
-  return queryOnce(inject('adminUrl'), sql);
 }
 
 async function queryOnce<R extends QueryResultRow>(
