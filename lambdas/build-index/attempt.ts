@@ -92,7 +92,7 @@ async function tryTableLock(
     if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
     const blockers = await blockersOfTable(client, target);
     const blockedBy = describeBlockers(blockers);
-    const terminated = await terminateIdle(client, blockers, terminateIdleInTransactionSeconds);
+    const terminated = await terminateIdle(client, blockers, terminateIdleInTransactionSeconds, io.log);
     await noteAttempt(client, deploy, target.item, current.attempt, {
       status: 'building',
       blockedBy,

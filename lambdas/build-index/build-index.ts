@@ -1,5 +1,5 @@
 import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, resolveTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, findTarget, resolveTarget } from '../postgres/build-target.ts';
 import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
@@ -58,6 +58,10 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
         io.log.info('Another session works on the table; it is waited for.', { index: event.index });
         return stillBuilding(0);
       }
+      if (target.finish.kind === 'swap' && !(await isStillSo(client, target, io.registry))) {
+        // Another deploy swapped it between our look and our lock.
+        return { state: 'interrupted', status: 'building', waitSeconds: 1 };
+      }
       return (
         (await withoutBuilding(client, event.deploy, target, io)) ??
         (await attempt(client, event.deploy, target, io))
@@ -66,6 +70,11 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
       throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
+}
+
+async function isStillSo(client: Client, target: BuildTarget, registry: CompiledRegistry): Promise<boolean> {
+  const again = await findTarget(client, registry, target.item);
+  return again?.name === target.name;
 }
 
 /** The index of a partitioned table is made of its partitions' ones; nothing is built, and that is written down. */

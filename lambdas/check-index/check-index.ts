@@ -100,7 +100,12 @@ async function follow(
     return { state: 'interrupted', status: 'building', waitSeconds: 2 };
   }
   if (isOurs && blockers.length > 0) {
-    const terminated = await terminateIdle(client, blockers, io.settings.terminateIdleInTransactionSeconds);
+    const terminated = await terminateIdle(
+      client,
+      blockers,
+      io.settings.terminateIdleInTransactionSeconds,
+      io.log,
+    );
     await noteAttempt(client, deploy, target.item, last.attempt, {
       status: 'building',
       blockedBy,

@@ -1,7 +1,7 @@
 import { parseItem } from '../shared/build-item.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
 import type { Client } from './client.ts';
-import { examine } from './examine.ts';
+import { examine, isToBeSwapped } from './examine.ts';
 import { replacementName } from './index-names.ts';
 import {
   ensureSkeleton,
@@ -66,7 +66,16 @@ export async function findTarget(
 }
 
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
-  const plain: BuildTarget = {
+  const plain = entryTarget(index, item);
+  if (index.onDrift !== 'rebuild') return plain;
+  const [examined] = await examine(client, [index]);
+  if (examined === undefined || !isToBeSwapped(examined)) return plain;
+  return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
+}
+
+/** The target as the registry has it, whatever the database looks like. */
+export function entryTarget(index: CompiledIndex, item: string): BuildTarget {
+  return {
     ...index,
     item,
     entry: index,
@@ -74,10 +83,6 @@ async function plainTarget(client: Client, index: CompiledIndex, item: string): 
     finish: { kind: 'nothing' },
     attached: false,
   };
-  if (index.onDrift !== 'rebuild') return plain;
-  const [examined] = await examine(client, [index]);
-  if (examined?.state !== 'drifted' || examined.backsConstraint) return plain;
-  return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
 }
 
 async function resolvePartitioned(

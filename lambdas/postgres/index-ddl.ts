@@ -1,8 +1,10 @@
+import { tryLockIndex } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
-import { readCatalogEntry, readRelationKind } from './catalog.ts';
+import { namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
 import { qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
-import { deadName, replacementName } from './index-names.ts';
+import { deadName, replacementPrefix } from './index-names.ts';
+import { removeReindexLeftovers } from './reindex-leftovers.ts';
 import { withTableLock } from './table-lock.ts';
 
 /** Lock timeout of the short transactions: long enough to evict autovacuum, short enough to hold nobody up. */
@@ -38,8 +40,13 @@ export async function analyzeTable(client: Client, target: BuildTarget): Promise
  */
 export async function removeInvalidIndex(client: Client, target: BuildTarget): Promise<boolean> {
   await dropDeadIndex(client, target);
-  // REINDEX CONCURRENTLY leaves its own leftovers beside an attached index; the index itself is built anew in place.
-  if (target.attached || !(await isInvalid(client, target))) return false;
+  // An attached index is built anew in its place; what an interrupted REINDEX CONCURRENTLY left is beside it.
+  if (target.attached) {
+    await removeReindexLeftovers(client, target, SHORT_LOCK_TIMEOUT_SECONDS);
+    await dropDeadIndex(client, target);
+    return false;
+  }
+  if (!(await isInvalid(client, target))) return false;
   const renamed = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
     if (!(await isInvalid(client, target))) return false;
     await rename(client, target.schema, target.name, deadName(finalOf(target)));
@@ -74,12 +81,17 @@ async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> 
 /** Drops what an earlier worker renamed or built and did not live to drop or to swap in. */
 export async function dropLeftovers(client: Client, target: BuildTarget): Promise<void> {
   await dropDeadIndex(client, target);
-  if (target.finish.kind !== 'swap')
-    await dropConcurrently(client, target.schema, replacementName(finalOf(target)));
+  for (const name of await namesBeginningWith(client, target.schema, replacementPrefix(finalOf(target)))) {
+    // A deploy of another registry may be building it at this moment: its session has the lock.
+    if (name === target.name || !(await tryLockIndex(client, target.schema, name))) continue;
+    await dropConcurrently(client, target.schema, name);
+  }
 }
 
 async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void> {
-  await dropConcurrently(client, target.schema, deadName(finalOf(target)));
+  for (const name of await namesBeginningWith(client, target.schema, deadName(finalOf(target)))) {
+    await dropConcurrently(client, target.schema, name);
+  }
 }
 
 /** Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). */

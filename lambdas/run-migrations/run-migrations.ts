@@ -22,6 +22,12 @@ export interface RunMigrationsIo {
 }
 
 /**
+ * How often the session looks whether this function is still there. Unlike a build, a migration whose function was killed
+ * can only be rolled back: it must not hold its locks against the services, which start again, until its statement ends.
+ */
+const CLIENT_CHECK = '2s';
+
+/**
  * Applies all pending migrations in one transaction. SQL that fails is an answer, with nothing of it applied.
  * @throws MigrationLocked, LockNotAvailable, ConnectionLost: another attempt may pass, and this one changed nothing.
  */
@@ -42,6 +48,12 @@ async function prepareSession(client: Client, lockTimeoutSeconds: number): Promi
     "select set_config('statement_timeout', '0', false), set_config('lock_timeout', $1, false)",
     [`${lockTimeoutSeconds * 1000}ms`],
   );
+  await client
+    .query("select set_config('client_connection_check_interval', $1, false)", [CLIENT_CHECK])
+    .catch((error) => {
+      // Some of the servers' platforms cannot tell; there the session ends with its statement.
+      if (isConnectionError(error)) throw error;
+    });
   const { rows } = await client.query<{ locked: boolean }>(
     'select pg_try_advisory_lock($1::bigint) as locked',
     [MIGRATION_LOCK_ID],

@@ -48,7 +48,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
         critical: target.critical,
         reason: message,
       });
-      if (mine && !target.attached) await removeLeftovers(client, target, io.log);
+      if (mine) await removeLeftovers(client, target, io.log);
       return { state: 'done', status: 'failed', waitSeconds: 1 };
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);

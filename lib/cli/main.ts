@@ -9,6 +9,8 @@ import { runCommand } from './run-command.ts';
  * @returns the exit code: 0 succeeded, 1 failed, 2 wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
+  // A reader that is gone, as of `| head`, must not end a run whose services are stopped.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   let exitCode = SUCCEEDED;
   const program = new Command('pg-deploy-step')
     .description('Stops services, runs migrations, builds indexes concurrently, starts services again.')

@@ -1,11 +1,10 @@
-import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
 import { listed, MODES, type Mode } from '../../lambdas/shared/input.ts';
 import { indexId } from '../../lambdas/shared/registry.ts';
-import { checkDatabaseUrl } from '../local/database-url.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
-import type { RunSettings } from './run.ts';
+import { databaseUrlProblem, fileToRead, fileToWrite, integer, migrationsFolder } from './flag-values.ts';
+import type { RunSettings } from './run-settings.ts';
 
 const PACKAGE = join(import.meta.dirname, '../..');
 
@@ -17,7 +16,7 @@ interface Flags {
   services?: 'demo' | 'none';
   seed?: 'demo' | 'none';
   mode: Mode;
-  only: string[];
+  only?: string[];
   maxConcurrent?: number;
   lockTimeout?: number;
   attempts?: number;
@@ -32,22 +31,16 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     .description(
       'Run the synthesised workflow on this machine, with the real Lambda bundles and a local engine.',
     )
-    .option(
-      '--database-url <url>',
-      'the target (default: embedded PostgreSQL with the demo database)',
-      databaseUrl,
+    .option('--database-url <url>', 'the target (default: embedded PostgreSQL with the demo database)')
+    .addOption(
+      new Option('--indexes <file>', 'the registry, a .ts or a .json file')
+        .argParser(fileToRead)
+        .default(join(PACKAGE, 'database/indexes.ts'), "the demo's, database/indexes.ts"),
     )
-    .option(
-      '--indexes <file>',
-      'the registry, a .ts or a .json file',
-      readableFile,
-      join(PACKAGE, 'database/indexes.ts'),
-    )
-    .option(
-      '--migrations <dir>',
-      'folder with SQL migrations, or none',
-      migrationsFolder,
-      join(PACKAGE, 'database/migrations'),
+    .addOption(
+      new Option('--migrations <dir>', 'folder with SQL migrations, or none')
+        .argParser(migrationsFolder)
+        .default(join(PACKAGE, 'database/migrations'), "the demo's, database/migrations"),
     )
     .addOption(
       new Option(
@@ -62,7 +55,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       ).choices(['demo', 'none']),
     )
     .addOption(new Option('--mode <mode>', 'what to do').choices(MODES).default('deploy'))
-    .option('--only <name>', 'an index of the registry, instead of all; repeatable', collect, [])
+    .option('--only <name>', 'an index of the registry, instead of all; repeatable', collect)
     .option('--max-concurrent <n>', 'tables that are built on at the same time (default: 4)', integer(1, 40))
     .option(
       '--lock-timeout <seconds>',
@@ -76,12 +69,15 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         'build the non-critical indexes before or after the services start',
       ).choices(['before-start', 'after-start']),
     )
-    .option('--report <file>', 'write the report to this file, as JSON')
+    .option('--report <file>', 'write the report to this file, as JSON', fileToWrite)
     .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
   return command.action(async (flags: Flags) => {
+    // Not as the flag's parser: commander would repeat the value, and it may hold a password.
+    const problem = flags.databaseUrl === undefined ? null : databaseUrlProblem(flags.databaseUrl);
+    if (problem !== null) command.error(`error: option '--database-url <url>': ${problem}`);
     const registry = await loadRegistry(flags.indexes);
     const names = registry.map(indexId);
-    const unknown = flags.only.filter((name) => !names.includes(name));
+    const unknown = (flags.only ?? []).filter((name) => !names.includes(name));
     if (unknown.length > 0) {
       command.error(
         `error: option '--only <name>': ${listed(unknown)} is not in the registry ${flags.indexes}. Valid names: ${listed(names)}.`,
@@ -100,49 +96,13 @@ function toSettings(flags: Flags): Omit<RunSettings, 'registry'> {
     migrations: flags.migrations,
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
-    input: { mode, indexes: only, force: false },
+    input: { mode, indexes: only ?? [], force: false },
     builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
-    reportFile: report === undefined ? null : resolve(report),
+    reportFile: report ?? null,
     json: json === true,
   };
 }
 
-function databaseUrl(text: string): string {
-  try {
-    return checkDatabaseUrl(text);
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : '');
-  }
-}
-
-function readableFile(text: string): string {
-  const file = resolve(text);
-  if (!existsSync(file) || !statSync(file).isFile())
-    throw new InvalidArgumentError(`There is no file ${file}.`);
-  return file;
-}
-
-function migrationsFolder(text: string): string {
-  if (text === 'none') return text;
-  const folder = resolve(text);
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new InvalidArgumentError(
-      `There is no folder ${folder}. Name the folder with the SQL files, or none.`,
-    );
-  }
-  return folder;
-}
-
-function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-    }
-    return value;
-  };
-}
-
-function collect(text: string, before: string[]): string[] {
+function collect(text: string, before: string[] = []): string[] {
   return [...before, text];
 }

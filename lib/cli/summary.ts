@@ -6,8 +6,8 @@ import { builtSection, failedSection, planSection } from './summary-indexes.ts';
 
 export interface SummaryOptions {
   readonly colour: boolean;
-  /** What to type to start services that were left stopped. */
-  readonly startServicesHint: string;
+  /** What to type to start services that were left stopped. Null: nothing, they end with the run. */
+  readonly startServicesHint: string | null;
 }
 
 /** What a run came to, for people: totals, what failed and why, what was built, migrations, services, the outcome. */
@@ -62,7 +62,9 @@ function servicesSection(report: Report, { colour, startServicesHint }: SummaryO
   }
   const down = services.filter((service) => service.stoppedAt !== null && service.startedAt === null);
   if (down.length > 0) {
-    const text = `Services LEFT STOPPED: ${names(down)}; start them with: ${startServicesHint}`;
+    const next =
+      startServicesHint === null ? 'they end with this run' : `start them with: ${startServicesHint}`;
+    const text = `Services LEFT STOPPED: ${names(down)}; ${next}`;
     return [paint(text, ['red', 'bold'], colour)];
   }
   const stopped = services.filter((service) => service.stoppedAt !== null);

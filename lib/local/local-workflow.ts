@@ -105,7 +105,8 @@ export class LocalWorkflow {
 }
 
 function synthesise(outdir: string, { environment, registry, projectRoot }: LocalWorkflowOptions) {
-  const app = new App({ outdir, analyticsReporting: false });
+  // cdk synth and the tests check the template against CloudFormation's rules; here that costs seconds of every run.
+  const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
   const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
   new DeployStepStack(app, name, { environmentName: LOCAL_ENVIRONMENT, environment, registry, projectRoot });
   return readStack(app.synth().getStackByName(name).template, outdir);

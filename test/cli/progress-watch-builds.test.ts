@@ -28,13 +28,13 @@ afterAll(async () => {
 
 const poll = { timeout: 60_000, interval: 50 };
 
-/** Reads until the only build is at a phase. */
+/** Reads until the only build is at a phase, and its index in the catalog: that is read a moment before the phase. */
 async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<BuildRow> {
   let rows: BuildRow[] = [];
   await expect
     .poll(async () => {
       rows = await read();
-      return rows[0]?.phase;
+      return rows[0]?.index === null ? null : rows[0]?.phase;
     }, poll)
     .toBe(phase);
   const [row] = rows;

@@ -1,0 +1,112 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { schemaOf } from '../support/schema.ts';
+
+const GOOD = {
+  name: 'idx_orders_status',
+  sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+  description: 'orders by status',
+};
+
+let database: TestDatabase;
+let place: CommandPlace;
+let before: unknown;
+
+beforeAll(async () => {
+  place = makeCommandPlace();
+  database = await createDatabase();
+  await database.query('create table orders (id int primary key, status text)');
+  before = await schemaOf(database);
+  writeFileSync(place.file('good.json'), JSON.stringify([GOOD]));
+});
+
+afterEach(async () => {
+  expect(await schemaOf(database)).toEqual(before);
+  expect(place.processes()).toEqual([]);
+});
+
+afterAll(async () => {
+  place.remove();
+  await database.drop();
+});
+
+function run(...args: string[]) {
+  const { url } = database;
+  return place.run('run', '--database-url', url, '--indexes', 'good.json', '--migrations', 'none', ...args);
+}
+
+test.each<[string, string, string]>([
+  ['JSON that is none', `[{\n  "name": "idx_orders_status",,\n}]`, 'is not valid JSON at line 2, column 31'],
+  ['no list', '{"indexes": []}', 'wrong.json'],
+  [
+    'an entry without CONCURRENTLY',
+    JSON.stringify([{ ...GOOD, sql: GOOD.sql.replace('CONCURRENTLY ', '') }]),
+    'CONCURRENTLY',
+  ],
+  [
+    'an entry without IF NOT EXISTS',
+    JSON.stringify([{ ...GOOD, sql: GOOD.sql.replace('IF NOT EXISTS ', '') }]),
+    'IF NOT EXISTS',
+  ],
+  ['two entries of one name', JSON.stringify([GOOD, GOOD]), '"idx_orders_status"'],
+])('a registry with %s exits with 1 and says what is wrong', async (_what, text, message) => {
+  writeFileSync(place.file('wrong.json'), text);
+
+  const { exitCode, stdout, stderr } = await run('--indexes', 'wrong.json');
+
+  expect(stderr).toContain(message);
+  expect(stderr).toContain('wrong.json');
+  expect(stderr).not.toContain('Usage:');
+  expect(stdout).toBe('');
+  expect(exitCode).toBe(1);
+});
+
+test.each<[string, (url: URL) => void, string]>([
+  [
+    'that cannot be reached',
+    (url) => {
+      url.port = '1';
+      url.password = 's3cret';
+    },
+    'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
+  ],
+  [
+    'that refuses the password',
+    (url) => {
+      url.password = 's3cret';
+    },
+    'The database refused the connection: password authentication failed for user "postgres"',
+  ],
+])(
+  'a database %s exits with 1, and nothing that is written holds the password',
+  async (_what, change, message) => {
+    const url = new URL(database.url);
+    change(url);
+
+    const { exitCode, stdout, stderr } = await run('--database-url', url.href, '--report', 'out.json');
+
+    expect(stdout).toContain('Refused before anything was stopped or changed.');
+    expect(stdout).toContain(message);
+    const report = readFileSync(place.file('out.json'), 'utf8');
+    expect(JSON.parse(report)).toMatchObject({ status: 'failed', downtimeMs: 0 });
+    expect(report).toContain(JSON.stringify(message).slice(1, -1));
+    expect(place.logs()).not.toBe('');
+    expect(stdout + stderr + report + place.logs()).not.toContain('s3cret');
+    expect(exitCode).toBe(1);
+  },
+);
+
+test('a database that refuses the password is not filled with the demo', async () => {
+  const url = new URL(database.url);
+  url.password = 's3cret';
+
+  const { exitCode, stdout, stderr } = await run('--database-url', url.href, '--seed', 'demo');
+
+  expect(stderr).toMatch(
+    /The demo database at postgres:\/\/postgres:\*\*\*@\S+ could not be filled: password authentication failed for user "postgres". No deploy was started./,
+  );
+  expect(stdout + stderr).not.toContain('s3cret');
+  expect(exitCode).toBe(1);
+});

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import indexes from '../../database/indexes.ts';
+import { reportSchema } from '../../lambdas/shared/report.ts';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+
+// One database throughout: the filling is interrupted, then done, then deployed to, then deployed to again.
+const NAMES = indexes.map(({ name }) => name).toSorted();
+
+let database: TestDatabase;
+let place: CommandPlace;
+
+beforeAll(async () => {
+  place = makeCommandPlace();
+  database = await createDatabase();
+});
+
+afterAll(async () => {
+  place.remove();
+  await database.drop();
+});
+
+async function registryIndexes() {
+  return await database.query<{ name: string; oid: number; valid: boolean }>(
+    `select c.relname as name, c.oid::int as oid, i.indisvalid as valid
+       from pg_index i join pg_class c on c.oid = i.indexrelid
+      where c.relname = any ($1) order by c.relname collate "C"`,
+    [NAMES],
+  );
+}
+
+async function sessions(like: string): Promise<number> {
+  const rows = await database.query(
+    'select 1 from pg_stat_activity where datname = current_database() and application_name like $1',
+    [like],
+  );
+  return rows.length;
+}
+
+test('Ctrl-C while the demo is filled ends the command and its session, and the next run fills it', async () => {
+  const command = place.start('run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo');
+  await eventually(() => sessions('pg-deploy-step seed')).toBe(1);
+
+  command.interrupt();
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('Interrupted before the deploy began.');
+  await eventually(() => sessions('pg-deploy-step seed')).toBe(0);
+  expect(place.processes()).toEqual([]);
+  expect(place.temporaryFiles()).toEqual([]);
+  expect(place.files()).toEqual([]);
+});
+
+test('the demo end to end: every index of the registry is valid, the services went down and came back', async () => {
+  const { exitCode, stdout } = await place.run(
+    ...['run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo'],
+    ...['--report', 'out.json'],
+  );
+
+  expect(exitCode).toBe(0);
+  expect(stdout).not.toContain('It was filled before.');
+  expect((await registryIndexes()).map(({ name, valid }) => [name, valid])).toEqual(
+    NAMES.map((name) => [name, true]),
+  );
+  expect(await database.query('select 1 from pg_index where not indisvalid')).toEqual([]);
+  const report = reportSchema.parse(JSON.parse(readFileSync(place.file('out.json'), 'utf8')));
+  expect(report.totals).toEqual({ created: NAMES.length, skipped: 0, failed: 0, remaining: 0 });
+  expect(report.migrations.pending).toEqual([]);
+  expect(report.migrations.applied).not.toEqual([]);
+  expect(report.services.map(({ name }) => name)).toEqual(['api', 'worker']);
+  for (const { stoppedAt, startedAt } of report.services) {
+    expect(Date.parse(stoppedAt ?? '')).toBeLessThan(Date.parse(startedAt ?? ''));
+  }
+  expect(report.downtimeMs).toBeGreaterThan(0);
+  expect(stdout).toMatch(/Services: api, worker; they were down for \d/);
+
+  // The demo's services live as long as the command; nothing is remembered, as nothing is stopped.
+  expect(await sessions('%')).toBe(1);
+  expect(place.processes()).toEqual([]);
+  expect(place.temporaryFiles()).toEqual([]);
+  expect(place.files()).toEqual(['out.json']);
+});
+
+test('a second run of the demo changes nothing and says so', async () => {
+  const before = await registryIndexes();
+
+  const { exitCode, stdout } = await place.run('run', '--database-url', database.url);
+
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('Nothing to do');
+  expect(stdout).toContain(`Indexes: 0 created, ${NAMES.length} already there, 0 failed, 0 remaining`);
+  expect(await registryIndexes()).toEqual(before);
+});
+
+test('Ctrl-C while the embedded database is filled leaves no server, no process and no file behind', async () => {
+  const command = place.start('run');
+  await eventually(() => command.output()).toContain('Filling the demo database');
+
+  command.interrupt();
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('Interrupted before the deploy began.');
+  expect(place.processes()).toEqual([]);
+  expect(place.temporaryFiles()).toEqual([]);
+});

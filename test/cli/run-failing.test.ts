@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Report, reportSchema } from '../../lambdas/shared/report.ts';
+import type { AwsState } from '../../lib/local/aws/state-file.ts';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+
+const CRITICAL: IndexEntry = {
+  name: 'people_email_key',
+  sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_email_key ON people (lower(email))',
+  critical: true,
+  description: 'signing in',
+};
+const BAD_COLUMN: IndexEntry = {
+  name: 'idx_people_colour',
+  sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_people_colour ON people (colour)',
+  description: 'there is no such column',
+};
+
+let database: TestDatabase;
+let place: CommandPlace;
+
+beforeAll(async () => {
+  place = makeCommandPlace();
+  writeFileSync(place.file('critical.json'), JSON.stringify([CRITICAL]));
+  writeFileSync(place.file('non-critical.json'), JSON.stringify([BAD_COLUMN]));
+  database = await createDatabase();
+  await database.query(`
+    create table people (id int primary key, email text not null);
+    insert into people values (1, 'person@example.com'), (2, 'PERSON@example.com');
+  `);
+});
+
+afterAll(async () => {
+  place.remove();
+  await database.drop();
+});
+
+function run(registry: string, ...args: string[]) {
+  const { url } = database;
+  return place.run('run', '--database-url', url, '--indexes', registry, '--migrations', 'none', ...args);
+}
+
+/** Standard output, which must be the report and nothing else. */
+function reportOf(stdout: string): Report {
+  return reportSchema.parse(JSON.parse(stdout));
+}
+
+describe('--json prints the report and nothing else on standard output', () => {
+  test('a non-critical index that fails: exit 0, with the failure in the report', async () => {
+    const { exitCode, stdout, stderr } = await run('non-critical.json', '--json', '--report', 'out.json');
+
+    expect(reportOf(stdout)).toMatchObject({ status: 'succeeded', totals: { created: 0, failed: 1 } });
+    expect(readFileSync(place.file('out.json'), 'utf8')).toBe(stdout);
+    expect(stderr).toContain('Preflight');
+    expect(stderr).toContain('idx_people_colour on people (non-critical, 1 attempt');
+    expect(stderr).toContain('Warning: Not built, and the deploy went on without: idx_people_colour.');
+    expect(exitCode).toBe(0);
+  });
+
+  test('a critical index that fails: exit 1', async () => {
+    const { exitCode, stdout, stderr } = await run('critical.json', '--json');
+
+    const report = reportOf(stdout);
+    expect(report).toMatchObject({ status: 'failed', totals: { created: 0, failed: 1 } });
+    expect(report.failure).toContain('Critical index not built: people_email_key on people');
+    expect(stderr).toContain('people_email_key on people (critical, 1 attempt');
+    expect(exitCode).toBe(1);
+  });
+
+  test('a deploy that is refused: exit 1', async () => {
+    const url = new URL(database.url);
+    url.pathname = '/nowhere';
+    const { exitCode, stdout, stderr } = await run('critical.json', '--json', '--database-url', url.href);
+
+    const report = reportOf(stdout);
+    expect(report).toMatchObject({ status: 'failed', indexes: [] });
+    expect(report.failure).toContain('database "nowhere" does not exist');
+    expect(stderr).toContain('Refused before anything was stopped or changed.');
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe('a critical index that fails', () => {
+  test('leaves the services stopped, and what the summary says to type starts them again', async () => {
+    // The working directory's state file is what the second command knows of the first.
+    const failed = await run('critical.json', '--services', 'demo');
+
+    expect(failed.exitCode).toBe(1);
+    const command = /Services LEFT STOPPED: api, worker; start them with: (.*) \(with the password/.exec(
+      failed.stdout,
+    )?.[1];
+    expect(command).toMatch(/ run --database-url '.*' --services demo --mode start-services$/);
+    expect(place.processes()).toEqual([]);
+    expect(remembered()).toEqual(['api', 'worker']);
+
+    const { password } = new URL(database.url);
+    const { status, stdout } = spawnSync(`${command?.replace('***', password)} --json`, {
+      shell: true,
+      cwd: place.directory,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+    });
+
+    expect(status).toBe(0);
+    const report = reportOf(stdout);
+    expect(report).toMatchObject({ status: 'succeeded', mode: 'start-services' });
+    expect(report.services.map(({ name, startedAt }) => [name, startedAt])).toEqual([
+      ['api', expect.any(String)],
+      ['worker', expect.any(String)],
+    ]);
+    expect(remembered()).toEqual([]);
+    expect(place.processes()).toEqual([]);
+  });
+});
+
+/** Services whose counts the state files of this place remember. */
+function remembered(): string[] {
+  const folder = '.pg-deploy-step';
+  if (!place.files().includes(folder)) return [];
+  return place
+    .files(folder)
+    .map((name) => JSON.parse(readFileSync(place.file(`${folder}/${name}`), 'utf8')) as AwsState)
+    .flatMap(({ ssm }) => Object.keys(ssm.parameters).map((name) => name.split('/').at(-1) ?? name))
+    .toSorted();
+}

@@ -1,0 +1,115 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { schemaOf } from '../support/schema.ts';
+
+const GOOD = {
+  name: 'idx_orders_status',
+  sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+  description: 'orders by status',
+};
+
+let database: TestDatabase;
+let place: CommandPlace;
+let before: unknown;
+
+beforeAll(async () => {
+  place = makeCommandPlace();
+  database = await createDatabase();
+  await database.query('create table orders (id int primary key, status text)');
+  before = await schemaOf(database);
+  writeFileSync(place.file('good.json'), JSON.stringify([GOOD]));
+  mkdirSync(place.file('folder'));
+});
+
+afterEach(async () => {
+  expect(await schemaOf(database)).toEqual(before);
+  expect(place.processes()).toEqual([]);
+});
+
+afterAll(async () => {
+  place.remove();
+  await database.drop();
+});
+
+function run(...args: string[]) {
+  const { url } = database;
+  return place.run('run', '--database-url', url, '--indexes', 'good.json', '--migrations', 'none', ...args);
+}
+
+describe('wrong usage exits with 2 and prints the usage', () => {
+  test.each<[string, string[], string]>([
+    [
+      'an unknown mode',
+      ['--mode', 'deplyo'],
+      "argument 'deplyo' is invalid. Allowed choices are deploy, indexes, plan, start-services.",
+    ],
+    [
+      'an unknown index',
+      ['--only', 'idx_nowhere'],
+      "option '--only <name>': idx_nowhere is not in the registry",
+    ],
+    ['a registry that is not there', ['--indexes', 'nowhere.json'], 'There is no file '],
+    ['a registry that is a folder', ['--indexes', 'folder'], 'folder is a folder, not a file.'],
+    ['a folder of migrations that is not there', ['--migrations', 'nowhere'], 'There is no folder '],
+    ['a folder of migrations that is a file', ['--migrations', 'good.json'], 'There is no folder '],
+    ['an unknown flag', ['--tables', 'orders'], "unknown option '--tables'"],
+    ['an argument', ['orders'], "too many arguments for 'run'"],
+    ['a lock timeout below 3 s', ['--lock-timeout', '1'], 'It must be a whole number from 3 to 600.'],
+    ['attempts that are no number', ['--attempts', 'x'], 'It must be a whole number from 1 to 100.'],
+    ['no lanes', ['--max-concurrent', '0'], 'It must be a whole number from 1 to 40.'],
+    ['an unknown time', ['--when', 'later'], 'Allowed choices are before-start, after-start.'],
+    ['services that are not known', ['--services', 'all'], 'Allowed choices are demo, none.'],
+    ['a seed that is not known', ['--seed', 'all'], 'Allowed choices are demo, none.'],
+    ['a report into a folder that is not there', ['--report', 'nowhere/out.json'], 'There is no folder '],
+    ['a report over a folder', ['--report', 'folder'], 'folder is a folder, not a file.'],
+    ['a flag without its value', ['--report'], "option '--report <file>' argument missing"],
+  ])('%s', async (_what, args, message) => {
+    const { exitCode, stdout, stderr } = await run(...args);
+
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('Usage: pg-deploy-step run [options]');
+    expect(stdout).toBe('');
+    expect(exitCode).toBe(2);
+  });
+
+  test('the names that --only may have are listed', async () => {
+    const { stderr } = await run('--only', 'idx_nowhere');
+
+    expect(stderr).toContain('Valid names: idx_orders_status.');
+  });
+
+  test.each(['not-an-address:s3cret', 'postgres://user:s3cret@host:port/db', 'mysql://user:s3cret@host/db'])(
+    'an address that is none is not repeated: it may hold a password (%s)',
+    async (address) => {
+      const { exitCode, stdout, stderr } = await run('--database-url', address);
+
+      expect(stderr).toContain('Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE.');
+      expect(stdout + stderr).not.toContain('s3cret');
+      expect(stderr).toContain('Usage:');
+      expect(exitCode).toBe(2);
+    },
+  );
+
+  test('an unknown command, and none', async () => {
+    const unknown = await place.run('rum');
+    const none = await place.run();
+
+    expect(unknown.stderr).toContain("unknown command 'rum'");
+    expect(unknown.stderr).toContain('Usage: pg-deploy-step [options] [command]');
+    expect(unknown.exitCode).toBe(2);
+    expect(none.stderr).toContain('Usage: pg-deploy-step [options] [command]');
+    expect(none.exitCode).toBe(2);
+  });
+});
+
+test('--help prints the usage on standard output and exits with 0', async () => {
+  for (const args of [['--help'], ['run', '--help']]) {
+    const { exitCode, stdout, stderr } = await place.run(...args);
+
+    expect(stdout).toContain('Usage: pg-deploy-step');
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(0);
+  }
+});
