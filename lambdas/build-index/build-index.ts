@@ -1,4 +1,4 @@
-import { tryLockIndex } from '../postgres/advisory-lock.ts';
+import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
 import { type BuildTarget, findTarget, isBuilt, resolveTarget } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -51,6 +51,10 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
       if (resolved.kind === 'parent') return await settleParent(client, event.deploy, target, io);
       if (!(await tryLockIndex(client, target.schema, target.name))) {
         io.log.info('Another session works on this index; it is followed.', { index: event.index });
+        return stillBuilding(0);
+      }
+      if (!(await tryLockTable(client, target))) {
+        io.log.info('Another session works on the table; it is waited for.', { index: event.index });
         return stillBuilding(0);
       }
       if (target.finish.kind === 'swap' && !(await isStillSo(client, target, io.registry))) {

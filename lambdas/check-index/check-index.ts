@@ -1,4 +1,4 @@
-import { indexLockHolder, tryLockIndex } from '../postgres/advisory-lock.ts';
+import { indexLockHolder, tableLockHolder, tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
 import {
   blockersOfBackend,
   cancelIfNeverStarted,
@@ -11,7 +11,7 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, noteAttempt } from '../postgres/ledger.ts';
-import { otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
+import { buildingFor, otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
@@ -56,10 +56,12 @@ async function look(
 ): Promise<BuildIndexResult> {
   const last = await lastAttempt(client, deploy, target.item);
   const holder = await indexLockHolder(client, target.schema, target.name);
-  const builder = holder ?? (await otherBuilders(client, target))[0];
+  const builder =
+    holder ?? (await tableLockHolder(client, target)) ?? (await otherBuilders(client, target))[0];
   if (builder !== undefined) return await follow(client, deploy, target, builder, holder, last, io);
-  // Nobody is at it. The lock keeps everybody else away while this looks and finishes.
-  if (!(await tryLockIndex(client, target.schema, target.name)))
+  // Nobody is at it. The locks keep everybody else away while this looks and finishes.
+  const mine = await tryLockIndex(client, target.schema, target.name);
+  if (!(mine && (await tryLockTable(client, target))))
     return { state: 'building', status: 'building', waitSeconds: 2 };
   const found = await readCatalogEntry(client, target);
   if (isBuilt(target, found)) {
@@ -110,7 +112,7 @@ async function follow(
       terminated: terminated || undefined,
     });
   }
-  const forSeconds = last === undefined ? 0 : (Date.now() - last.started.getTime()) / 1000;
+  const forSeconds = await buildingFor(client, builder);
   return { state: 'building', status: 'building', waitSeconds: pauseFor(progress, forSeconds) };
 }
 

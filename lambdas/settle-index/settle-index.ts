@@ -1,4 +1,5 @@
-import { tryLockIndex } from '../postgres/advisory-lock.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
 import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -19,9 +20,10 @@ import {
 } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
+import { LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
-import type { CompiledRegistry } from '../shared/registry.ts';
+import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 
 export interface SettleIndexIo {
   registry: CompiledRegistry;
@@ -45,6 +47,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const mine = await tryLockIndex(client, target.schema, target.name);
       const found = await readCatalogEntry(client, target);
       if (mine && isBuilt(target, found)) {
+        if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
         return await finishBuild(client, event.deploy, target, found, last, io.log);
       }
       const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
@@ -69,10 +72,11 @@ const TRIES = 20;
 /** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
 async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tries = TRIES): Promise<void> {
   try {
-    if ((await otherBuilders(client, target)).length > 0) return;
+    if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
     await removeInvalidIndex(client, target);
     await dropLeftovers(client, target);
   } catch (error) {
+    // The server's own lock timeout, not a table that others build on: that was waited for.
     if (sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping) && tries > 1) {
       return await removeLeftovers(client, target, log, tries - 1);
     }
@@ -84,6 +88,27 @@ async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tr
       },
     );
   }
+}
+
+/** How long another execution's or a DBA's build on the table is waited for, in seconds: half of what the function has. */
+const TABLE_PATIENCE_SECONDS = 300;
+
+/**
+ * Takes the table's lock when nobody builds on it: another build there would end in a deadlock with what is done here.
+ * @returns whether it was to be had
+ */
+async function lockIdleTable(client: Client, target: BuildTarget): Promise<boolean> {
+  const until = Date.now() + TABLE_PATIENCE_SECONDS * 1000;
+  for (;;) {
+    if ((await tryLockTable(client, target)) && (await otherBuilders(client, target)).length === 0)
+      return true;
+    if (Date.now() > until) return false;
+    await sleep(1000);
+  }
+}
+
+function busy(target: BuildTarget): string {
+  return `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_PATIENCE_SECONDS} s.`;
 }
 
 /** An item whose partition is gone still has a row in the ledger to be ended. */
