@@ -34,7 +34,7 @@ function eventsOf(build: Build): number {
   return EVENTS_A_BUILD + EVENTS_A_LOOK * looksAt((build.tableBytes ?? 0) / BYTES_A_SECOND);
 }
 
-/** Looks at a build of so many seconds: the pauses grow with it, so that a week of looks is some 700. */
+/** Looks at a build of so many seconds: the pauses grow with it, so that a week of looks is some 400. */
 function looksAt(seconds: number): number {
   let looks = 0;
   for (
