@@ -1,6 +1,6 @@
-import { tryLockIndex } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, resolveTarget } from '../postgres/build-target.ts';
-import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
+import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
+import { type BuildTarget, findTarget, isBuilt, resolveTarget } from '../postgres/build-target.ts';
+import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
@@ -8,10 +8,9 @@ import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgre
 import { otherBuilders, pauseFor } from '../postgres/progress.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
-import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
-import { type CompiledRegistry, tableId } from '../shared/registry.ts';
+import type { CompiledRegistry } from '../shared/registry.ts';
 import { isLeftForLater, secondsLeft } from '../shared/window.ts';
 import { attempt } from './attempt.ts';
 
@@ -59,6 +58,14 @@ export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo):
         io.log.info('Another session works on this index; it is followed.', { index: event.index });
         return stillBuilding(0);
       }
+      if (!(await tryLockTable(client, target))) {
+        io.log.info('Another session works on the table; it is waited for.', { index: event.index });
+        return stillBuilding(0);
+      }
+      if (target.finish.kind === 'swap' && !(await isStillSo(client, target, io.registry))) {
+        // Another deploy swapped it between our look and our lock.
+        return { state: 'interrupted', status: 'building', waitSeconds: 1 };
+      }
       return (
         (await withoutBuilding(client, event.deploy, target, io)) ??
         (await attempt(client, event.deploy, target, io))
@@ -67,6 +74,11 @@ export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo):
       throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
+}
+
+async function isStillSo(client: Client, target: BuildTarget, registry: CompiledRegistry): Promise<boolean> {
+  const again = await findTarget(client, registry, target.item);
+  return again?.name === target.name;
 }
 
 /** A lock request below this never evicts autovacuum. */
@@ -109,8 +121,7 @@ async function withoutBuilding(
   io: BuildIndexIo,
 ): Promise<BuildIndexResult | undefined> {
   const found = await readCatalogEntry(client, target);
-  if (found !== undefined) refuseTakenName(target, found);
-  if (found?.valid) {
+  if (isBuilt(target, found)) {
     // An earlier attempt of this deploy may have built it and not lived to write it down.
     return await finishBuild(
       client,
@@ -126,15 +137,6 @@ async function withoutBuilding(
   // A second concurrent build on the table would end in a deadlock; a DBA's own build is not fought but waited for.
   io.log.info('Another session builds on the table; it is waited for.', { index: target.item, pids: others });
   return stillBuilding(0);
-}
-
-function refuseTakenName(target: BuildTarget, found: CatalogEntry): void {
-  if (found.kind === 'index' && found.table === target.table) return;
-  const taker = found.kind === 'index' ? `an index of table ${found.table}` : 'a relation that is no index';
-  throw new BuildFailed(
-    `Index ${target.item}: the name ${target.name} is taken by ${taker}. Rename that one, or choose another name in the ` +
-      `registry for the index on ${tableId(target)}`,
-  );
 }
 
 /** @param forSeconds how long it has been building */

@@ -1,7 +1,8 @@
 import { parseItem } from '../shared/build-item.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
+import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
-import { examine } from './examine.ts';
+import { examine, isToBeSwapped } from './examine.ts';
 import { replacementName } from './index-names.ts';
 import {
   ensureSkeleton,
@@ -32,6 +33,11 @@ export interface BuildTarget extends CompiledIndex {
     | { kind: 'swap' };
   /** An attached index cannot be dropped, only built anew where it is. */
   attached: boolean;
+}
+
+/** Whether what has the target's name is the index, and valid: the name alone may be another table's. */
+export function isBuilt(target: BuildTarget, found: CatalogEntry | undefined): found is CatalogEntry {
+  return found?.kind === 'index' && found.valid && found.table === target.table;
 }
 
 /** What an item turns out to be: something to build; a parent whose partitions are all there; or nothing any more. */
@@ -66,7 +72,16 @@ export async function findTarget(
 }
 
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
-  const plain: BuildTarget = {
+  const plain = entryTarget(index, item);
+  if (index.onDrift !== 'rebuild') return plain;
+  const [examined] = await examine(client, [index]);
+  if (examined === undefined || !isToBeSwapped(examined)) return plain;
+  return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
+}
+
+/** The target as the registry has it, whatever the database looks like. */
+export function entryTarget(index: CompiledIndex, item: string): BuildTarget {
+  return {
     ...index,
     item,
     entry: index,
@@ -74,10 +89,6 @@ async function plainTarget(client: Client, index: CompiledIndex, item: string): 
     finish: { kind: 'nothing' },
     attached: false,
   };
-  if (index.onDrift !== 'rebuild') return plain;
-  const [examined] = await examine(client, [index]);
-  if (examined?.state !== 'drifted' || examined.backsConstraint) return plain;
-  return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
 }
 
 async function resolvePartitioned(

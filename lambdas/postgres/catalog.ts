@@ -81,3 +81,16 @@ export async function readRelationKind(
   );
   return rows[0]?.relkind;
 }
+
+/** Names of the relations of a schema that begin with a prefix. */
+export async function namesBeginningWith(client: Client, schema: string, prefix: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select c.relname as name
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and starts_with(c.relname, $2)
+      order by 1`,
+    [schema, prefix],
+  );
+  return rows.map((row) => row.name);
+}

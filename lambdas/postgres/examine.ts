@@ -2,7 +2,7 @@ import type { CompiledIndex } from '../shared/registry.ts';
 import { type CatalogEntry, indexKey, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
 import { type Definition, readDefinitions, type TableDefinitions } from './definition.ts';
-import { deadName, OWN_PREFIX, replacementName } from './index-names.ts';
+import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
 
 /**
  * How an entry of the registry stands in the database:
@@ -21,16 +21,23 @@ export interface Examined {
   entry: CatalogEntry | undefined;
   /** `equivalent`: name of the index that serves instead. `drifted`: the definition that is there. */
   detail: string | null;
-  /** `drifted`: the index backs a constraint, so that it cannot be swapped. */
-  backsConstraint: boolean;
+  /** `equivalent`: the index that serves instead is attached to the index of a partitioned table. */
+  otherIsAttached: boolean;
+  /** `drifted`: why it cannot be swapped. Null: it can. */
+  notSwappable: 'backs a constraint' | 'is on a partitioned table' | null;
   /** An index that an earlier worker did not live to drop is there. */
   hasLeftover: boolean;
 }
 
 /** Whether a build has something to do for it. */
-export function needsWork({ state, index, backsConstraint, hasLeftover }: Examined): boolean {
-  if (state === 'missing' || state === 'invalid' || hasLeftover) return true;
-  return state === 'drifted' && index.onDrift === 'rebuild' && !backsConstraint;
+export function needsWork(examined: Examined): boolean {
+  const { state, hasLeftover } = examined;
+  return state === 'missing' || state === 'invalid' || hasLeftover || isToBeSwapped(examined);
+}
+
+/** Whether another index is to be built in its place. */
+export function isToBeSwapped({ state, index, notSwappable }: Examined): boolean {
+  return state === 'drifted' && index.onDrift === 'rebuild' && notSwappable === null;
 }
 
 interface TableIndex {
@@ -39,7 +46,11 @@ interface TableIndex {
   name: string;
   table: string;
   unique: boolean;
+  /** Unique at once, not only at the end of a transaction as a deferrable constraint is. */
+  immediate: boolean;
   backsConstraint: boolean;
+  partitioned: boolean;
+  attached: boolean;
 }
 
 /** Looks how registry entries stand, without waiting for anybody's lock. */
@@ -52,7 +63,7 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
     const candidates = candidatesFor(members, existing.get(table) ?? []);
     const definitions =
       candidates.length === 0
-        ? { actual: new Map<number, Definition>(), wanted: new Map<string, Definition>() }
+        ? { actual: new Map<number, Definition>(), wanted: new Map<string, Definition | null>() }
         : await readDefinitions(
             client,
             candidates.map((candidate) => candidate.oid),
@@ -85,7 +96,7 @@ function judge(
   candidates: readonly TableIndex[],
   { actual, wanted }: TableDefinitions,
 ): Omit<Examined, 'hasLeftover'> {
-  const examined = { index, entry, detail: null, backsConstraint: false };
+  const examined = { index, entry, detail: null, otherIsAttached: false, notSwappable: null };
   const definition = wanted.get(indexKey(index));
   const own = candidates.find((candidate) => candidate.name === index.name);
   if (own !== undefined) {
@@ -93,15 +104,20 @@ function judge(
     // Where the server could not write one of the sides, the name has to do.
     if (definition === undefined || there === undefined || definition === there)
       return { ...examined, state: 'present' };
-    return { ...examined, state: 'drifted', detail: there, backsConstraint: own.backsConstraint };
+    return { ...examined, state: 'drifted', detail: there, notSwappable: whyNotSwappable(own) };
   }
-  const same =
-    definition === undefined
-      ? undefined
-      : candidates.find((candidate) => actual.get(candidate.oid) === definition);
-  if (same !== undefined) return { ...examined, state: 'equivalent', detail: same.name };
+  const same = candidates.find(
+    (candidate) => candidate.immediate && definition != null && actual.get(candidate.oid) === definition,
+  );
+  if (same !== undefined)
+    return { ...examined, state: 'equivalent', detail: same.name, otherIsAttached: same.attached };
   const isOurs = entry?.kind === 'index' && entry.table === index.table;
   return { ...examined, state: isOurs ? 'invalid' : 'missing' };
+}
+
+function whyNotSwappable(own: TableIndex): Examined['notSwappable'] {
+  if (own.backsConstraint) return 'backs a constraint';
+  return own.partitioned ? 'is on a partitioned table' : null;
 }
 
 /** The valid indexes of the tables, but for those that this product is about to swap in or has renamed to drop. */
@@ -113,6 +129,9 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
             c.relname as name,
             t.relname as "table",
             i.indisunique as "unique",
+            i.indimmediate as immediate,
+            c.relkind = 'I' as partitioned,
+            c.relispartition as attached,
             exists (select from pg_constraint con where con.conindid = i.indexrelid
                        and con.contype in ('p', 'u', 'x')) as "backsConstraint"
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
@@ -130,14 +149,14 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
 async function readLeftovers(client: Client, indexes: readonly CompiledIndex[]): Promise<Set<string>> {
   const names = indexes.flatMap((index) => [
     { of: indexKey(index), schema: index.schema, name: deadName(index) },
-    { of: indexKey(index), schema: index.schema, name: replacementName(index) },
+    { of: indexKey(index), schema: index.schema, name: replacementPrefix(index) },
   ]);
   const { rows } = await client.query<{ of: string }>(
     `select wanted.of
        from unnest($1::text[], $2::text[], $3::text[]) as wanted (of, schema, name)
        join pg_namespace n on n.nspname = wanted.schema
-       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,
-    [names.map((one) => one.of), names.map((one) => one.schema), names.map((one) => one.name)],
+       join pg_class c on c.relnamespace = n.oid and starts_with(c.relname, $4) and starts_with(c.relname, wanted.name)`,
+    [names.map((one) => one.of), names.map((one) => one.schema), names.map((one) => one.name), OWN_PREFIX],
   );
   return new Set(rows.map((row) => row.of));
 }

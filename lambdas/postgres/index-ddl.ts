@@ -1,12 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LockNotAvailable } from '../shared/errors.ts';
+import { tryLockIndex } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
-import { readCatalogEntry, readRelationKind } from './catalog.ts';
+import { namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
 import { qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
-import { deadName, replacementName } from './index-names.ts';
+import { deadName, replacementPrefix } from './index-names.ts';
+import { removeReindexLeftovers } from './reindex-leftovers.ts';
+import { LOCK_NOT_AVAILABLE } from './sqlstate.ts';
 import { withTableLock } from './table-lock.ts';
 
 /** Lock timeout of the short transactions: long enough to evict autovacuum, short enough to hold nobody up. */
 const SHORT_LOCK_TIMEOUT_SECONDS = 3;
+
+/** How long to wait for a drop before letting go of it. */
+const DROP_WAIT_SECONDS = 10;
+
+/** A drop that goes on in its session, on a connection that is not to be used any more. Its name is the base's: retried. */
+export class StillDropping extends LockNotAvailable {}
 
 /** Prepares a session to build: nothing but its own statement may end the build, and the loss of its client least of all. */
 export async function prepareBuildSession(client: Client): Promise<void> {
@@ -25,9 +36,11 @@ export function buildStatement(target: BuildTarget): string {
   return `create ${unique}index concurrently if not exists ${quoteIdentifier(target.name)} on ${quotedTable(target)} ${target.definition}`;
 }
 
-/** An expression has no statistics until its table is analysed. */
+/** An expression has no statistics until its table is analysed. @throws lock_not_available after 3 s. */
 export async function analyzeTable(client: Client, target: BuildTarget): Promise<void> {
-  await client.query(`analyze ${quotedTable(target)}`);
+  await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    await client.query(`analyze ${quotedTable(target)}`);
+  });
 }
 
 /**
@@ -38,8 +51,13 @@ export async function analyzeTable(client: Client, target: BuildTarget): Promise
  */
 export async function removeInvalidIndex(client: Client, target: BuildTarget): Promise<boolean> {
   await dropDeadIndex(client, target);
-  // REINDEX CONCURRENTLY leaves its own leftovers beside an attached index; the index itself is built anew in place.
-  if (target.attached || !(await isInvalid(client, target))) return false;
+  // An attached index is built anew in its place; what an interrupted REINDEX CONCURRENTLY left is beside it.
+  if (target.attached) {
+    await removeReindexLeftovers(client, target, SHORT_LOCK_TIMEOUT_SECONDS);
+    await dropDeadIndex(client, target);
+    return false;
+  }
+  if (!(await isInvalid(client, target))) return false;
   const renamed = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
     if (!(await isInvalid(client, target))) return false;
     await rename(client, target.schema, target.name, deadName(finalOf(target)));
@@ -74,18 +92,35 @@ async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> 
 /** Drops what an earlier worker renamed or built and did not live to drop or to swap in. */
 export async function dropLeftovers(client: Client, target: BuildTarget): Promise<void> {
   await dropDeadIndex(client, target);
-  if (target.finish.kind !== 'swap')
-    await dropConcurrently(client, target.schema, replacementName(finalOf(target)));
+  for (const name of await namesBeginningWith(client, target.schema, replacementPrefix(finalOf(target)))) {
+    // A deploy of another registry may be building it at this moment: its session has the lock.
+    if (name === target.name || !(await tryLockIndex(client, target.schema, name))) continue;
+    await dropConcurrently(client, target.schema, name);
+  }
 }
 
 async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void> {
-  await dropConcurrently(client, target.schema, deadName(finalOf(target)));
+  for (const name of await namesBeginningWith(client, target.schema, deadName(finalOf(target)))) {
+    await dropConcurrently(client, target.schema, name);
+  }
 }
 
-/** Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). */
+/**
+ * Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). It waits for
+ * every transaction that has used the table, which may take as long as it likes: then it goes on without its client.
+ * @throws StillDropping
+ */
 async function dropConcurrently(client: Client, schema: string, name: string): Promise<void> {
   if ((await readRelationKind(client, schema, name)) === undefined) return;
-  await client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+  const drop = client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+  // Let go of, it rejects when the connection closes: nobody listens then.
+  drop.catch(() => {});
+  const ended = drop.then(() => true);
+  if (await Promise.race([ended, sleep(DROP_WAIT_SECONDS * 1000, false, { ref: false })])) return;
+  throw new StillDropping(
+    `The drop of ${name} waits for transactions that have used its table, and goes on in its session.`,
+    { sqlstate: LOCK_NOT_AVAILABLE },
+  );
 }
 
 function finalOf(target: BuildTarget): { schema: string; name: string } {

@@ -13,19 +13,24 @@ interface Named {
   name: string;
 }
 
-/** What is about to be dropped. */
+/** What is about to be dropped; where it is several, this is what their names begin with. */
 export function deadName(index: Named): string {
-  return `${OWN_PREFIX}dead_${digest(index)}`;
+  return `${OWN_PREFIX}dead_${digest([index.schema, index.name])}`;
 }
 
-/** What is built to take the place of a drifted index. */
-export function replacementName(index: Named): string {
-  return `${OWN_PREFIX}new_${digest(index)}`;
+/**
+ * What is built to take the place of a drifted index. Its definition is in the name: what an earlier registry wanted and
+ * its deploy did not live to swap in must not be taken for what this one wants.
+ */
+export function replacementName(index: Named & { unique: boolean; definition: string }): string {
+  return `${replacementPrefix(index)}_${digest([index.unique, index.definition])}`;
 }
 
-function digest(index: Named): string {
-  return createHash('sha256')
-    .update(JSON.stringify([index.schema, index.name]))
-    .digest('hex')
-    .slice(0, 16);
+/** What the names of all replacements of an index begin with. */
+export function replacementPrefix(index: Named): string {
+  return `${OWN_PREFIX}new_${digest([index.schema, index.name])}`;
+}
+
+function digest(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

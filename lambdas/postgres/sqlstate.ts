@@ -21,7 +21,10 @@ export const CRASH_SHUTDOWN = '57P02';
 export const CANNOT_CONNECT_NOW = '57P03';
 export const TOO_MANY_CONNECTIONS = '53300';
 export const INVALID_PASSWORD = '28P01';
+export const DUPLICATE_TABLE = '42P07';
 export const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_COLUMN = '42703';
+export const UNDEFINED_FUNCTION = '42883';
 export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
 export const INSUFFICIENT_PRIVILEGE = '42501';
@@ -41,6 +44,11 @@ const SOCKET_ERRORS = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
+
+/** Whether a statement names something that is not there. */
+export function isUndefined(sqlstate: string | undefined): boolean {
+  return sqlstate === UNDEFINED_COLUMN || sqlstate === UNDEFINED_FUNCTION || sqlstate === UNDEFINED_OBJECT;
+}
 
 /** PostgreSQL's code of an error. Undefined: the error is not the server's. */
 export function sqlstateOf(error: unknown): string | undefined {

@@ -5,24 +5,32 @@ import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report.ts';
 
-/** What became of each index of a deploy, and the sessions that were ended for it. */
+/** What became of each index of a deploy, the sessions that were ended for it, and what is told of drifted indexes. */
 export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
   asked: readonly string[],
-): Promise<{ indexes: IndexReport[]; terminated: string[] }> {
+): Promise<{ indexes: IndexReport[]; terminated: string[]; drifted: string[] }> {
   const indexes = asked.length === 0 ? registry : registry.filter((index) => asked.includes(indexId(index)));
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
+  const all = await examine(client, indexes);
   return {
-    indexes: (await examine(client, indexes)).map((examined) =>
-      reportOf(examined, byIndex.get(indexKey(examined.index)) ?? []),
-    ),
+    indexes: all.map((examined) => reportOf(examined, byIndex.get(indexKey(examined.index)) ?? [])),
     terminated: attempts.flatMap((one) =>
       one.terminated === null ? [] : [`${one.terminated} (for ${one.item})`],
     ),
+    drifted: all.filter((examined) => examined.state === 'drifted').map(describeDrift),
   };
+}
+
+function describeDrift({ index, detail, notSwappable }: Examined): string {
+  const what = `Drifted: ${index.name} on ${index.table} is there as ${detail}, which is not what the registry says.`;
+  if (notSwappable !== null)
+    return `${what} It ${notSwappable}, so it is not replaced: correct the registry, or change it in a migration.`;
+  if (index.onDrift === 'rebuild') return `${what} It was not replaced.`;
+  return `${what} Correct the registry, or set onDrift: "rebuild" to have it replaced.`;
 }
 
 /** The catalog's word where the index is as it should be, the ledger's where it is not. */

@@ -27,6 +27,8 @@ interface DatabaseFacts {
   indexes: IndexReport[];
   /** Sessions that were ended because they held a build up. */
   terminated: string[];
+  /** What is told of drifted indexes. */
+  drifted: string[];
   pendingMigrations: string[];
   unreadable: string | null;
 }
@@ -71,7 +73,7 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   const { state, execution } = event;
   // Nothing was looked at, so there is nothing to say of the indexes; and the database may be what is down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], terminated: [], pendingMigrations: [], unreadable: null };
+    return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: null };
   }
   try {
     return await withClient(io.database, 'report', async (client) => ({
@@ -81,7 +83,7 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
       unreadable: null,
     }));
   } catch (error) {
-    return { indexes: [], terminated: [], pendingMigrations: [], unreadable: messageOf(error) };
+    return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: messageOf(error) };
   }
 }
 
@@ -101,14 +103,7 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts): string[] {
       `Not built, and the deploy went on without: ${lost.map((index) => index.name).join(', ')}.`,
     );
   }
-  for (const index of facts.indexes) {
-    if (index.status === 'drifted') {
-      warnings.push(
-        `Drifted: ${index.name} on ${index.table} is there as ${index.detail}, which is not what the registry says. ` +
-          'Correct the registry, or set onDrift: "rebuild" to have it replaced.',
-      );
-    }
-  }
+  warnings.push(...facts.drifted);
   for (const session of facts.terminated) warnings.push(`Ended, because it held a build up: ${session}.`);
   return warnings;
 }

@@ -29,6 +29,8 @@ export interface LocalWorkflowOptions {
   mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
   /** Where the AWS stand-ins remember. */
   stateFile: string;
+  /** Longest that a function may run, in seconds. @default as in AWS */
+  lambdaSeconds?: number;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
@@ -70,7 +72,7 @@ export class LocalWorkflow {
     this.#outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-'));
     const stack = synthesise(this.#outdir, options);
     this.lambdas = new LambdaHost({
-      functions: stack.functions.map((fn) => withDatabase(fn, options.databaseUrl, endpoint.url)),
+      functions: stack.functions.map((fn) => toLocal(fn, options, endpoint.url)),
       ...(options.onLog && { onLog: options.onLog }),
     });
     this.aws = new LocalAws({
@@ -143,10 +145,15 @@ function synthesise(outdir: string, { environment, registry, projectRoot }: Loca
 }
 
 /** What differs from AWS: the functions are told the address instead of its secret, and where Step Functions answers. */
-function withDatabase(fn: LambdaFunction, databaseUrl: string, sfnUrl: string): LambdaFunction {
+function toLocal(
+  fn: LambdaFunction,
+  { databaseUrl, lambdaSeconds }: LocalWorkflowOptions,
+  sfnUrl: string,
+): LambdaFunction {
   const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...environment } = fn.environment;
   return {
     ...fn,
+    timeoutSeconds: Math.min(fn.timeoutSeconds, lambdaSeconds ?? fn.timeoutSeconds),
     environment: {
       ...environment,
       DATABASE_URL: databaseUrl,

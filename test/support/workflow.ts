@@ -19,6 +19,8 @@ export interface TestWorkflowOptions {
   /** @default the demo's services */
   services?: 'demo' | 'none';
   builds?: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
+  /** Longest that a function may run, in seconds. @default as in AWS */
+  lambdaSeconds?: number;
   /** Overrides of the environment. */
   environment?: Partial<Environment>;
   /** What exists in the local AWS beside, or instead of, the demo's services. */
@@ -67,6 +69,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     services: services.length === 0 ? [] : demoTasks(options.databaseUrl),
     ...options.aws,
     stateFile: options.stateFile ?? join(folder, 'aws.json'),
+    ...(options.lambdaSeconds === undefined ? {} : { lambdaSeconds: options.lambdaSeconds }),
     onEvent: (event) => {
       events.push(event);
       options.onEvent?.(event);

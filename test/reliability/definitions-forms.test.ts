@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Examined } from '../../lambdas/postgres/examine.ts';
+import { expectClean } from '../support/aftermath.ts';
+import { openBuilds } from '../support/builds.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { MAJORS } from '../support/rig.ts';
+import { openServer, type TestServer } from '../support/servers.ts';
+
+const TABLES = `
+  create type mood as enum ('good', 'bad');
+  create table people (
+    id int, email text, "Name" text, status varchar(20), age bigint, created timestamptz, feeling mood,
+    tags text[], facts jsonb, full_name text generated always as (email || '!') stored
+  )`;
+
+/** What is there; what the registry says after "on people"; whether they are the same. */
+const FORMS: [there: string, wanted: string, same: boolean][] = [
+  ['(email)', '(email)', true],
+  ['(email)', 'using   BTREE(  email  )', true],
+  ['(email)', '/* why */ (email) -- so', true],
+  ['(email)', '(email text_ops)', true],
+  ['(email)', '(email asc nulls last)', true],
+  ['(email)', '(email collate "default")', true],
+  ['(email)', '(email collate "C")', false],
+  ['(email)', '(email text_pattern_ops)', false],
+  ['(email)', '("email")', true],
+  ['("Name")', '("Name")', true],
+  ['(email)', '(EMAIL)', true],
+  ['(email)', '(email desc)', false],
+  ['(email desc)', '(email desc nulls first)', true],
+  ['(email desc)', '(email desc nulls last)', false],
+  ['(email, age)', '(age, email)', false],
+  ['(email)', '(email, age)', false],
+  ['(email) include (age)', '(email) include (age)', true],
+  ['(email) include (age)', '(email, age)', false],
+  ['(email) include (age, id)', '(email) include (id, age)', false],
+  ['(email)', 'using hash (email)', false],
+  ['using hash (email)', 'using hash (email)', true],
+  ['(email) where age > 3', '(email) where (age>3)', true],
+  ['(email) where age > 3', '(email) where people.age > 3', true],
+  ['(email) where age > 3', '(email) where age > 4', false],
+  ['(email) where age > 3', '(email)', false],
+  ["(email) where status in ('a', 'b')", "(email) where status in ('a','b')", true],
+  ["(email) where status in ('a', 'b')", "(email) where status = 'a' or status = 'b'", false],
+  ['(email) where id in (1, 2)', '(email) where id = any (array[1, 2])', true],
+  ["(email) where status in ('a', 'b')", "(email) where status in ('b', 'a')", false],
+  ["(email) where feeling = 'good'", "(email) where feeling = 'good'::mood", true],
+  [
+    "(email) where created > '2020-01-01Z'",
+    "(email) where created > timestamptz '2020-01-01 00:00:00+00'",
+    true,
+  ],
+  ['(lower(email))', '(lower(email))', true],
+  ['(lower(email))', '((lower(email)))', true],
+  ['(lower(email))', '(lower(people.email))', true],
+  ['(lower(email))', '(upper(email))', false],
+  ['((age + 1))', '((age+1::bigint))', false],
+  ["((facts ->> 'a'))", "((facts->>'a'::text))", true],
+  ['(full_name)', '(full_name)', true],
+  ['using gin (tags)', 'using gin (tags array_ops)', true],
+  ['using gin (facts)', 'using gin (facts jsonb_path_ops)', false],
+  ['using brin (age) with (pages_per_range = 32)', 'using brin (age) with (pages_per_range=32)', true],
+  ['using brin (age) with (pages_per_range = 32)', 'using brin (age)', false],
+  ['(email) with (fillfactor = 70)', "(email) with (fillfactor = '70')", true],
+  ['(email) with (fillfactor = 70)', '(email) with (fillfactor = 80)', false],
+  ['(email) tablespace pg_default', '(email)', true],
+  ['(id)', '(no_such_column)', false],
+  ['(id)', '(no_such_function(id))', false],
+];
+
+const TEXTS: typeof FORMS = [
+  ...FORMS,
+  // Unique and not, and a name that reads like a piece of a definition.
+  ['unique (email)', 'unique (email)', true],
+  ['unique (email)', '(email)', false],
+  ['(email)', 'unique (email)', false],
+];
+
+const NULLS_NOT_DISTINCT: typeof FORMS = [
+  ['unique (email) nulls not distinct', 'unique (email) nulls not distinct', true],
+  ['unique (email) nulls not distinct', 'unique (email)', false],
+  ['unique (email)', 'unique (email) nulls not distinct', false],
+];
+
+/** A name that reads like a piece of a definition. */
+const NAME = 'a ON b USING (c)';
+
+describe.each(MAJORS)('on PostgreSQL %i', (major) => {
+  const forms = major >= 15 ? [...TEXTS, ...NULLS_NOT_DISTINCT] : TEXTS;
+  let server: TestServer;
+  let database: TestDatabase;
+  let examined: Record<string, Examined>;
+
+  /** Each form has two tables: in one its own index is there, in the other an index of another name. */
+  beforeAll(async () => {
+    server = await openServer(major);
+    database = await server.createDatabase();
+    await database.query(TABLES);
+    const entries: { name: string; sql: string }[] = [];
+    const statements: string[] = [];
+    const add = (table: string, thereName: string, name: string, there: string, wanted: string) => {
+      statements.push(`create table "${table}" (like people including generated)`);
+      statements.push(statementOf(thereName, table, there, ''));
+      entries.push({ name, sql: statementOf(name, table, wanted, 'concurrently if not exists') });
+    };
+    for (const [at, [there, wanted]] of forms.entries()) {
+      add(`t USING ${at}`, `${NAME} ${at}`, `${NAME} ${at}`, there, wanted);
+      add(`u USING ${at}`, `other ${at}`, `one ${at}`, there, wanted);
+    }
+    await database.query(statements.join(';'));
+    const builds = await openBuilds(database.url, entries);
+    examined = await builds.examine();
+  });
+
+  afterAll(async () => {
+    await database.drop();
+    await server.stop();
+  });
+
+  test.each(forms.map((form, at) => [at, ...form] as const))(
+    '%i: where %s is there, %s is the same: %s',
+    (at, _there, _wanted, same) => {
+      expect(examined[`${NAME} ${at}`]?.state).toBe(same ? 'present' : 'drifted');
+      expect(examined[`one ${at}`]).toMatchObject(
+        same ? { state: 'equivalent', detail: `other ${at}` } : { state: 'missing' },
+      );
+    },
+  );
+
+  test('looking leaves no temporary table and no lock', async () => {
+    expect(await database.query("select relname from pg_class where relpersistence = 't'")).toEqual([]);
+    await expectClean(async (sql) => await database.query(sql));
+  });
+});
+
+function statementOf(name: string, table: string, text: string, how: string): string {
+  const unique = text.startsWith('unique ');
+  const rest = (unique ? text.slice('unique '.length) : text).replaceAll('people.', `"${table}".`);
+  return `create ${unique ? 'unique ' : ''}index ${how} "${name}" on "${table}" ${rest}`;
+}

@@ -1,0 +1,136 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectClean } from '../support/aftermath.ts';
+import { openBuilds } from '../support/builds.ts';
+import { connect, type TestDatabase } from '../support/database.ts';
+import { MAJORS } from '../support/rig.ts';
+import { openServer, type TestServer } from '../support/servers.ts';
+
+const UNIQUE_EMAIL = {
+  name: 'people_by_email',
+  sql: 'create unique index concurrently if not exists people_by_email on people (email)',
+};
+const BY_AGE = {
+  name: 'people_by_age',
+  sql: 'create index concurrently if not exists people_by_age on people (age)',
+};
+
+describe.each(MAJORS)('on PostgreSQL %i', (major) => {
+  let server: TestServer;
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    server = await openServer(major);
+  });
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    await database.query(
+      `create table people (id int, email text, age int);
+       insert into people select n, 'p' || n, n % 90 from generate_series(1, 1000) n`,
+    );
+  });
+  afterEach(async () => {
+    await expectClean(async (sql) => await database.query(sql));
+    await database.drop();
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  async function indexNames(): Promise<unknown[]> {
+    const rows = await database.query(
+      "select indexname from pg_indexes where schemaname = 'public' order by 1",
+    );
+    return rows.map((row) => row.indexname);
+  }
+
+  test.each([
+    [
+      'a unique constraint',
+      'alter table people add constraint people_email_key unique (email)',
+      'people_email_key',
+    ],
+    ['a primary key', 'alter table people add constraint people_pk primary key (email)', 'people_pk'],
+    ['another unique index', 'create unique index unique_email on people (email)', 'unique_email'],
+  ])('a unique index that %s serves for is told and not built twice', async (_what, prepare, name) => {
+    await database.query(prepare);
+    const builds = await openBuilds(database.url, [UNIQUE_EMAIL]);
+
+    const report = await builds.deploy('first');
+
+    expect(report.people_by_email).toMatchObject({ status: 'equivalent', detail: name, attempts: 0 });
+    expect(await indexNames()).toEqual([name]);
+  });
+
+  test('a constraint that is checked at the end of the transaction only does not serve', async () => {
+    await database.query('alter table people add constraint late unique (email) deferrable');
+    const builds = await openBuilds(database.url, [UNIQUE_EMAIL]);
+
+    expect((await builds.deploy('first')).people_by_email).toMatchObject({ status: 'built' });
+    expect(await indexNames()).toEqual(['late', 'people_by_email']);
+  });
+
+  test('a drifted index is left as it is, with a warning', async () => {
+    await database.query('create index people_by_age on people (age desc)');
+    const [before] = await database.query("select 'people_by_age'::regclass::oid as oid");
+    const builds = await openBuilds(database.url, [BY_AGE]);
+
+    const report = await builds.deploy('first');
+
+    expect(report.people_by_age).toMatchObject({
+      status: 'drifted',
+      detail: 'USING btree (age DESC)',
+      attempts: 0,
+    });
+    expect(builds.drifted).toEqual([
+      'Drifted: people_by_age on people is there as USING btree (age DESC), which is not what the registry says. ' +
+        'Correct the registry, or set onDrift: "rebuild" to have it replaced.',
+    ]);
+    expect(await database.query("select 'people_by_age'::regclass::oid as oid")).toEqual([before]);
+  });
+
+  test('a drifted index that backs a constraint is reported and not rebuilt, whatever onDrift says', async () => {
+    await database.query('alter table people add constraint people_by_email unique (age, email)');
+    const builds = await openBuilds(database.url, [{ ...UNIQUE_EMAIL, onDrift: 'rebuild' }]);
+
+    const report = await builds.deploy('first');
+
+    expect(report.people_by_email).toMatchObject({ status: 'drifted', attempts: 0 });
+    expect(builds.drifted).toEqual([expect.stringContaining('It backs a constraint, so it is not replaced')]);
+    expect(
+      await database.query("select 1 from pg_constraint where conname = 'people_by_email'"),
+    ).toHaveLength(1);
+  });
+
+  test('a table that is locked exclusively is not waited for: names decide then', async () => {
+    await database.query('create index people_by_age on people (age) where age > 3');
+    const builds = await openBuilds(database.url, [BY_AGE, UNIQUE_EMAIL]);
+    const holder = await connect(database.url);
+    await holder.query('begin; lock table people in access exclusive mode');
+
+    const examined = await builds.examine();
+
+    // An answer while the lock is still held is the proof.
+    expect(examined.people_by_age?.state).toBe('present');
+    expect(examined.people_by_email?.state).toBe('missing');
+    await holder.end();
+    expect((await builds.examine()).people_by_age?.state).toBe('drifted');
+  });
+
+  test('a role without the right to temporary tables is told by names and by what is written alike', async () => {
+    const role = `plain_${database.name}`;
+    await database.query(
+      `create role ${role} login password 'plain'; revoke temporary on database ${database.name} from public;
+       create index people_by_age on people (age desc); create unique index other on people using btree (email)`,
+    );
+    const url = new URL(database.url);
+    url.username = role;
+    url.password = 'plain';
+    const builds = await openBuilds(url.href, [BY_AGE, UNIQUE_EMAIL]);
+
+    const examined = await builds.examine();
+
+    expect(examined.people_by_age?.state).toBe('present');
+    expect(examined.people_by_email).toMatchObject({ state: 'equivalent', detail: 'other' });
+    await database.query(`revoke all on database ${database.name} from ${role}; drop role ${role}`);
+  });
+});
