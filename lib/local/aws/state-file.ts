@@ -58,6 +58,8 @@ export interface RuleState {
   readonly name: string;
   readonly eventBus: string;
   state: 'ENABLED' | 'DISABLED';
+  /** Looks at it that still see the state before. @default none */
+  looksLeft?: number;
 }
 
 export interface MappingState {
