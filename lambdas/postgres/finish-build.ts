@@ -22,7 +22,7 @@ export async function finishBuild(
 ): Promise<BuildIndexResult> {
   if (last !== undefined && target.expression) await analyzeTable(client, target);
   if (target.finish.kind === 'attach') {
-    await attachPartitionIndex(client, target.finish.parent, target);
+    await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }
   if (target.finish.kind === 'swap') await swapIndex(client, target);
   await dropLeftovers(client, target);

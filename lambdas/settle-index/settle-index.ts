@@ -1,17 +1,18 @@
 import { tryLockIndex } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, entryTarget, findTarget } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { dropLeftovers, prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
-import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { type Attempt, ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { readPartitionTree } from '../postgres/partition.ts';
 import { otherBuilders } from '../postgres/progress.ts';
 import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
-import type { CompiledRegistry } from '../shared/registry.ts';
+import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 
 export interface SettleIndexIo {
   registry: CompiledRegistry;
@@ -29,13 +30,15 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
     try {
       await prepareBuildSession(client);
       await ensureLedger(client);
-      const target =
-        (await findTarget(client, io.registry, event.index)) ?? withoutTable(io.registry, event.index);
+      const found = await findTarget(client, io.registry, event.index);
+      const target = found ?? withoutTable(io.registry, event.index);
       const last = await lastAttempt(client, event.deploy, target.item);
+      if (found === undefined && (await isGone(client, io.registry, event.index)))
+        return await settleGone(client, event.deploy, target, last, io.log);
       const mine = await tryLockIndex(client, target.schema, target.name);
-      const found = await readCatalogEntry(client, target);
-      if (mine && found?.valid && found.table === target.table) {
-        return await finishBuild(client, event.deploy, target, found, last, io.log);
+      const entry = await readCatalogEntry(client, target);
+      if (mine && entry?.valid && entry.table === target.table) {
+        return await finishBuild(client, event.deploy, target, entry, last, io.log);
       }
       const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
       const message = last?.message ?? describeCaught(event.error);
@@ -67,8 +70,32 @@ async function removeLeftovers(client: Client, target: BuildTarget, log: Log): P
   }
 }
 
+/** Whether an item is about a partition that was dropped or detached. */
+async function isGone(client: Client, registry: CompiledRegistry, item: string): Promise<boolean> {
+  const { index, partition } = parseItem(registry, item);
+  if (partition === null) return false;
+  return !(await readPartitionTree(client, index)).some((node) => tableId(node) === partition);
+}
+
+/** A partition that goes while its part is built is no error: there is nothing left to index. */
+async function settleGone(
+  client: Client,
+  deploy: string,
+  target: BuildTarget,
+  last: Attempt | undefined,
+  log: Log,
+): Promise<BuildIndexResult> {
+  log.info('The partition is gone.', { index: target.item });
+  if (last !== undefined)
+    await noteAttempt(client, deploy, target.item, last.attempt, {
+      status: 'present',
+      message: 'The partition is gone.',
+    });
+  return { state: 'done', status: 'present', waitSeconds: 1 };
+}
+
 /** An item whose partition is gone still has a row in the ledger to be ended. */
 function withoutTable(registry: CompiledRegistry, item: string): BuildTarget {
   const { index } = parseItem(registry, item);
-  return { ...index, item, entry: index, finalName: index.name, finish: { kind: 'nothing' }, attached: true };
+  return { ...entryTarget(index, item), attached: true };
 }
