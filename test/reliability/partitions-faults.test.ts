@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { partitionIndexName } from '../../lambdas/postgres/partition.ts';
+import type { IndexReport } from '../../lambdas/shared/report.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -54,6 +55,21 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     await Promise.all([old.end(), builder.end()]);
   }
 
+  /**
+   * Newer minor versions look again whether an index is whole, when a part is attached that is so already. Older ones,
+   * such as this 14, do not: the failure says so, and what it says mends it.
+   */
+  async function expectWhole(report: IndexReport | undefined, status: string): Promise<void> {
+    if (major !== 14 || report?.status !== 'failed') {
+      expect(report).toMatchObject({ status, error: null });
+      return;
+    }
+    const remedy = 'drop index "public"."events_by_kind";';
+    expect(report.error?.message).toContain(remedy);
+    await database.query(remedy);
+    expect((await builds.deploy('after the drop')).events_by_kind).toMatchObject({ status: 'built' });
+  }
+
   async function oidOf(name: string): Promise<unknown> {
     return (await database.query('select $1::regclass::oid as oid', [name]))[0]?.oid;
   }
@@ -71,33 +87,24 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
   });
 
   test('gets its index although partitions appear, are detached and dropped while parts are built', async () => {
-    const writer = await connect(database.url);
-    await writer.query(
-      "begin; insert into events_1 values (1, 'held'); insert into events_2 values (1001, 'held')",
-    );
+    const old = await connect(database.url);
+    await old.query('begin isolation level repeatable read; select 1');
     const ends = builds.deploy('first');
-    // Both builds wait for the writer now.
-    await eventually(
-      async () =>
-        (
-          await database.query(
-            "select 1 from pg_index where indrelid in ('events_1'::regclass, 'events_2'::regclass)",
-          )
-        ).length,
-    ).toBe(2);
+    const waiting = "select 1 from pg_stat_progress_create_index where phase = 'waiting for old snapshots'";
+    await eventually(async () => (await database.query(waiting)).length).toBe(2);
     await database.query('create table events_3 partition of events for values from (2000) to (3000)');
-    // These wait for the builds, which wait for the writer.
+    // It waits for the build, which waits for the old transaction.
     const detaching = database.query('alter table events detach partition events_1');
     await eventually(
       async () =>
         (await database.query("select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"))
           .length,
     ).toBeGreaterThan(0);
-    await writer.query('commit');
-    await Promise.all([detaching, writer.end()]);
+    await old.query('commit');
+    await Promise.all([detaching, old.end()]);
     await database.query('drop table events_2');
 
-    expect((await ends).events_by_kind).toMatchObject({ status: 'built', error: null });
+    await expectWhole((await ends).events_by_kind, 'built');
     expect((await builds.deploy('second')).events_by_kind).toMatchObject({ status: 'present' });
     const attached = (await readIndexes(database)).filter((one) => one.attached);
     expect(attached).toMatchObject([{ table: 'events_3', valid: true }]);
@@ -172,7 +179,6 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
       await database.query('alter index events_by_kind attach partition part_1');
     });
 
-    /** Newer minor versions look again at what is attached already; where they do not, only dropping it helps. */
     async function expectMended(deploy: string): Promise<void> {
       const report = await builds.deploy(deploy);
       const indexes = (await readIndexes(database)).filter((one) => one.table !== 'events');
@@ -180,14 +186,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
         { table: 'events_1', name: 'part_1', valid: true, attached: true },
         { table: 'events_2', name: 'part_2', valid: true, attached: true },
       ]);
-      if (report.events_by_kind?.status === 'failed') {
-        expect(major).toBe(14);
-        expect(report.events_by_kind.error?.message).toContain('drop index "public"."events_by_kind";');
-        await database.query('drop index "public"."events_by_kind"');
-        expect((await builds.deploy('after the drop')).events_by_kind).toMatchObject({ status: 'built' });
-      } else {
-        expect(report.events_by_kind).toMatchObject({ status: 'repaired', error: null });
-      }
+      await expectWhole(report.events_by_kind, 'repaired');
       await expectPartitioned(database, 2);
     }
 
