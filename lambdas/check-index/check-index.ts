@@ -1,17 +1,17 @@
-import { indexLockHolder, tryLockIndex } from '../postgres/advisory-lock.ts';
+import { indexLockHolder, tableLockHolder, tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
 import {
   blockersOfBackend,
   cancelIfNeverStarted,
   describeBlockers,
   terminateIdle,
 } from '../postgres/blockers.ts';
-import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, noteAttempt } from '../postgres/ledger.ts';
-import { otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
+import { buildingFor, otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
@@ -56,13 +56,15 @@ async function look(
 ): Promise<BuildIndexResult> {
   const last = await lastAttempt(client, deploy, target.item);
   const holder = await indexLockHolder(client, target.schema, target.name);
-  const builder = holder ?? (await otherBuilders(client, target))[0];
+  const builder =
+    holder ?? (await tableLockHolder(client, target)) ?? (await otherBuilders(client, target))[0];
   if (builder !== undefined) return await follow(client, deploy, target, builder, holder, last, io);
-  // Nobody is at it. The lock keeps everybody else away while this looks and finishes.
-  if (!(await tryLockIndex(client, target.schema, target.name)))
+  // Nobody is at it. The locks keep everybody else away while this looks and finishes.
+  const mine = await tryLockIndex(client, target.schema, target.name);
+  if (!(mine && (await tryLockTable(client, target))))
     return { state: 'building', status: 'building', waitSeconds: 2 };
   const found = await readCatalogEntry(client, target);
-  if (found?.valid && found.table === target.table) {
+  if (isBuilt(target, found)) {
     return await finishBuild(client, deploy, target, found, last, io.log);
   }
   return await interrupted(client, deploy, target, last, io.log);
@@ -98,14 +100,19 @@ async function follow(
     return { state: 'interrupted', status: 'building', waitSeconds: 2 };
   }
   if (isOurs && blockers.length > 0) {
-    const terminated = await terminateIdle(client, blockers, io.settings.terminateIdleInTransactionSeconds);
+    const terminated = await terminateIdle(
+      client,
+      blockers,
+      io.settings.terminateIdleInTransactionSeconds,
+      io.log,
+    );
     await noteAttempt(client, deploy, target.item, last.attempt, {
       status: 'building',
       blockedBy,
       terminated: terminated || undefined,
     });
   }
-  const forSeconds = last === undefined ? 0 : (Date.now() - last.started.getTime()) / 1000;
+  const forSeconds = await buildingFor(client, builder);
   return { state: 'building', status: 'building', waitSeconds: pauseFor(progress, forSeconds) };
 }
 

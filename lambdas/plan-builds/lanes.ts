@@ -1,3 +1,4 @@
+import { pauseFor } from '../postgres/progress.ts';
 import type { Lane } from '../shared/payloads.ts';
 import { type CompiledIndex, tableId } from '../shared/registry.ts';
 
@@ -15,29 +16,40 @@ export interface Build {
 }
 
 /*
- * A standard execution ends at 25,000 history events. An iteration of a build costs some 14, a look at one that goes on 9,
- * so a round is filled by what its builds are expected to cost, with room left for retries.
+ * A standard execution ends at 25,000 history events. A task costs 5 (entered, scheduled, started, succeeded, exited), any
+ * other state 2, an iteration of a Map 2 and a Map itself 4. A round is filled by what its builds are expected to cost,
+ * with room left for retries (3 events each): also 500 builds that all fail after ten attempts fit, at 49 each.
  */
 const EVENTS_A_ROUND = 15_000;
-const EVENTS_A_BUILD = 14;
+/** Build Index, a choice, the end, the iteration; and for a lane of its own a Map and an iteration more. */
+const EVENTS_A_BUILD = 11 + 6;
+/** Wait For Build, Check Index, a choice. */
 const EVENTS_A_LOOK = 9;
 /** Slower than a build on any current instance. */
 const BYTES_A_SECOND = 20 * 1024 * 1024;
-const SECONDS_A_LOOK = 30;
-/** Looks at growing intervals until the longest one is reached. */
-const FIRST_LOOKS = 16;
-/** What Build Index waits for by itself. */
+/** What Build Index waits for by itself, by default. */
 const SECONDS_WITHOUT_LOOKS = 60;
 
 function eventsOf(build: Build): number {
-  const seconds = (build.tableBytes ?? 0) / BYTES_A_SECOND;
-  if (seconds <= SECONDS_WITHOUT_LOOKS) return EVENTS_A_BUILD;
-  return EVENTS_A_BUILD + EVENTS_A_LOOK * (FIRST_LOOKS + Math.ceil(seconds / SECONDS_A_LOOK));
+  return EVENTS_A_BUILD + EVENTS_A_LOOK * looksAt((build.tableBytes ?? 0) / BYTES_A_SECOND);
+}
+
+/** Looks at a build of so many seconds: the pauses grow with it, so that a week of looks is some 400. */
+function looksAt(seconds: number): number {
+  let looks = 0;
+  for (
+    let at = SECONDS_WITHOUT_LOOKS;
+    at < seconds && looks < EVENTS_A_ROUND;
+    at += pauseFor(undefined, at)
+  ) {
+    looks += 1;
+  }
+  return looks;
 }
 
 /**
  * One lane a table, because two concurrent builds on one table end in a deadlock. The lane with most to read comes first,
- * so that the longest one is not the last to start; within a lane the critical ones come first.
+ * so that the longest one is not the last to start; where no size is known, the one with most builds. Within a lane the critical ones come first.
  * @param most builds in all the lanes; the rest comes with the next round
  */
 export function toLanes(builds: readonly Build[], most: number): Lane[] {
@@ -48,7 +60,9 @@ export function toLanes(builds: readonly Build[], most: number): Lane[] {
       work: members.reduce((bytes, build) => bytes + (build.tableBytes ?? 0), 0),
       members: members.toSorted((a, b) => Number(b.index.critical) - Number(a.index.critical)),
     }))
-    .toSorted((a, b) => b.work - a.work || a.table.localeCompare(b.table));
+    .toSorted(
+      (a, b) => b.work - a.work || b.members.length - a.members.length || a.table.localeCompare(b.table),
+    );
   const chosen = firstThatFit(
     lanes.flatMap((lane) => lane.members),
     most,

@@ -48,6 +48,21 @@ export async function otherBuilders(client: Client, table: Table): Promise<numbe
   return rows.map((row) => row.pid);
 }
 
+/** For how long a session has been at its statement, in seconds. Another role's is hidden without pg_read_all_stats. */
+export async function buildingFor(client: Client, pid: number): Promise<number> {
+  const { rows } = await client.query<{ seconds: number | null }>(
+    `select extract(epoch from clock_timestamp() - query_start)::float8 as seconds
+       from pg_stat_activity
+      where pid = $1`,
+    [pid],
+  );
+  const [row] = rows;
+  // Gone since: look again soon. Hidden: seldom enough for a long build, soon enough for a short one.
+  return row === undefined ? 0 : (row.seconds ?? HIDDEN_SECONDS);
+}
+
+const HIDDEN_SECONDS = 100;
+
 /** Pauses between two looks at a build, in seconds. */
 const SHORTEST_PAUSE = 2;
 const LONGEST_PAUSE = 30;
@@ -57,5 +72,8 @@ export function pauseFor(progress: BuildProgress | undefined, buildingForSeconds
   // A tenth of what it took so far, so that no build is seen to end more than a tenth late.
   const tenth = Math.round(buildingForSeconds / 10);
   const nearEnd = progress?.fraction != null && progress.fraction > 0.9;
-  return Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, nearEnd ? Math.round(tenth / 3) : tenth));
+  const soon = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, nearEnd ? Math.round(tenth / 3) : tenth));
+  // Past half an hour a sixtieth of it: a build that waits for days behind an old transaction must not fill the
+  // execution's history, which holds 25,000 events, with looks.
+  return Math.max(soon, Math.round(buildingForSeconds / 60));
 }

@@ -1,15 +1,27 @@
-import { tryLockIndex } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, entryTarget, findTarget } from '../postgres/build-target.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
+import { type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import { dropLeftovers, prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import {
+  dropLeftovers,
+  prepareBuildSession,
+  removeInvalidIndex,
+  StillDropping,
+} from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { readPartitionTree } from '../postgres/partition.ts';
 import { otherBuilders } from '../postgres/progress.ts';
-import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
+import {
+  describeDatabaseError,
+  LOCK_NOT_AVAILABLE,
+  sqlstateOf,
+  toDeployStepError,
+} from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
+import { LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
@@ -37,7 +49,8 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
         return await settleGone(client, event.deploy, target, last, io.log);
       const mine = await tryLockIndex(client, target.schema, target.name);
       const entry = await readCatalogEntry(client, target);
-      if (mine && entry?.valid && entry.table === target.table) {
+      if (mine && isBuilt(target, entry)) {
+        if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
         return await finishBuild(client, event.deploy, target, entry, last, io.log);
       }
       const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
@@ -56,17 +69,27 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   });
 }
 
+/** Tries for the table's lock, each of some seconds: there is no later attempt that would remove it. */
+const TRIES = 20;
+
 /** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
-async function removeLeftovers(client: Client, target: BuildTarget, log: Log): Promise<void> {
+async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tries = TRIES): Promise<void> {
   try {
-    if ((await otherBuilders(client, target)).length > 0) return;
+    if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
     await removeInvalidIndex(client, target);
     await dropLeftovers(client, target);
   } catch (error) {
-    log.warn('The invalid leftover could not be removed; the next deploy removes it.', {
-      index: target.item,
-      reason: describeDatabaseError(error),
-    });
+    // The server's own lock timeout, not a table that others build on: that was waited for.
+    if (sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping) && tries > 1) {
+      return await removeLeftovers(client, target, log, tries - 1);
+    }
+    log.warn(
+      'The invalid leftover is not removed yet; what goes on without this, or the next deploy, removes it.',
+      {
+        index: target.item,
+        reason: describeDatabaseError(error),
+      },
+    );
   }
 }
 
@@ -92,6 +115,27 @@ async function settleGone(
       message: 'The partition is gone.',
     });
   return { state: 'done', status: 'present', waitSeconds: 1 };
+}
+
+/** How long another execution's or a DBA's build on the table is waited for, in seconds: half of what the function has. */
+const TABLE_PATIENCE_SECONDS = 300;
+
+/**
+ * Takes the table's lock when nobody builds on it: another build there would end in a deadlock with what is done here.
+ * @returns whether it was to be had
+ */
+async function lockIdleTable(client: Client, target: BuildTarget): Promise<boolean> {
+  const until = Date.now() + TABLE_PATIENCE_SECONDS * 1000;
+  for (;;) {
+    if ((await tryLockTable(client, target)) && (await otherBuilders(client, target)).length === 0)
+      return true;
+    if (Date.now() > until) return false;
+    await sleep(1000);
+  }
+}
+
+function busy(target: BuildTarget): string {
+  return `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_PATIENCE_SECONDS} s.`;
 }
 
 /** An item whose partition is gone still has a row in the ledger to be ended. */

@@ -23,6 +23,8 @@ export interface LocalWorkflowOptions {
   services?: readonly LocalService[];
   /** Where the AWS stand-ins remember. */
   stateFile: string;
+  /** Longest that a function may run, in seconds. @default as in AWS */
+  lambdaSeconds?: number;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
@@ -49,7 +51,7 @@ export class LocalWorkflow {
     this.#outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-'));
     const stack = synthesise(this.#outdir, options);
     this.lambdas = new LambdaHost({
-      functions: stack.functions.map((fn) => withDatabase(fn, options.databaseUrl)),
+      functions: stack.functions.map((fn) => toLocal(fn, options)),
       ...(options.onLog && { onLog: options.onLog }),
     });
     this.aws = new LocalAws({
@@ -111,7 +113,8 @@ function synthesise(outdir: string, { environment, registry, projectRoot }: Loca
 }
 
 /** The one difference to AWS: the functions are told the address instead of the secret that holds it. */
-function withDatabase(fn: LambdaFunction, databaseUrl: string): LambdaFunction {
+function toLocal(fn: LambdaFunction, { databaseUrl, lambdaSeconds }: LocalWorkflowOptions): LambdaFunction {
   const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...environment } = fn.environment;
-  return { ...fn, environment: { ...environment, DATABASE_URL: databaseUrl } };
+  const timeoutSeconds = Math.min(fn.timeoutSeconds, lambdaSeconds ?? fn.timeoutSeconds);
+  return { ...fn, timeoutSeconds, environment: { ...environment, DATABASE_URL: databaseUrl } };
 }

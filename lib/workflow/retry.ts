@@ -58,9 +58,9 @@ export function buildRetry(builds: Environment['builds']): RetryProps | undefine
   };
 }
 
-/** A database that restarts or fails over: 1 + 2 + 4 + … + 60 + 60 s, about 4 minutes before jitter. */
+/** A database that restarts or fails over, or somebody's own build that came in between: 1 + 2 + 4 + … + 60 + 60 s, about 4 minutes before jitter. */
 export const CONNECTION_RETRY: RetryProps = {
-  errors: ['ConnectionLost', 'LockNotAvailable'],
+  errors: ['ConnectionLost', 'LockNotAvailable', 'Deadlock'],
   interval: Duration.seconds(1),
   maxAttempts: 9,
   backoffRate: 2,

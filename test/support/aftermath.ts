@@ -1,5 +1,4 @@
-import { expect } from 'vitest';
-import { eventually } from './eventually.ts';
+import { expect, vi } from 'vitest';
 
 /** What no fault may leave behind in a database, by name. */
 export interface Aftermath {
@@ -29,6 +28,8 @@ export async function readAftermath(query: Query): Promise<Aftermath | undefined
 
 /** Nothing is left behind. Sessions end a moment after their clients. */
 export async function expectClean(query: Query): Promise<void> {
-  await eventually(async () => (await readAftermath(query))?.sessions).toEqual([]);
+  await vi.waitFor(async () => expect((await readAftermath(query))?.sessions).toEqual([]), {
+    timeout: 60_000,
+  });
   expect(await readAftermath(query)).toEqual(CLEAN);
 }

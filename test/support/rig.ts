@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { describe } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { expectClean } from './aftermath.ts';
 import { connect, createDatabase, type TestDatabase } from './database.ts';
@@ -7,6 +8,16 @@ import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '.
 /** The newest and the oldest major that faults are shown on. */
 export const MAJORS = [18, 14] as const;
 export type Major = (typeof MAJORS)[number];
+
+/**
+ * A suite on each of them, side by side, because most of it is waiting for locks; the tests of one follow one another.
+ * `expect.poll` knows only one test at a time, so that `until` takes its place here.
+ */
+export function onEachMajor(name: string, tests: (major: Major) => void): void {
+  describe.each(MAJORS)(`${name}, PostgreSQL %i`, { concurrent: true }, (major) => {
+    describe.sequential('one after the other', () => tests(major));
+  });
+}
 
 export interface RigOptions extends Omit<TestWorkflowOptions, 'databaseUrl' | 'services' | 'migrations'> {
   /** SQL that makes the tables. */

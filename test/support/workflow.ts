@@ -19,6 +19,8 @@ export interface TestWorkflowOptions {
   /** @default the demo's services */
   services?: 'demo' | 'none';
   builds?: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
+  /** Longest that a function may run, in seconds. @default as in AWS */
+  lambdaSeconds?: number;
   /** Overrides of the environment. */
   environment?: Partial<Environment>;
 }
@@ -59,6 +61,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     },
     services: services.length === 0 ? [] : demoTasks(options.databaseUrl),
     stateFile: join(folder, 'aws.json'),
+    ...(options.lambdaSeconds === undefined ? {} : { lambdaSeconds: options.lambdaSeconds }),
     onEvent: (event) => events.push(event),
     onLog: (name, line) => log.push(`${name} ${line}`),
   });

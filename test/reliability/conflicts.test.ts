@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { eventually } from '../support/eventually.ts';
+import { endsOf, historyEvents } from '../support/executions.ts';
+import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { type ServerLog, serverLog } from '../support/server-log.ts';
+
+const MOST_AT_ONCE = 3;
+
+function entry(table: string, number: number, columns: string): IndexEntry {
+  const name = `idx_${table}_${String(number).padStart(2, '0')}`;
+  return {
+    name,
+    sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${table} (${columns})`,
+    description: 'one of many on its table',
+  };
+}
+
+/** Twenty on one table, partial ones and expressions among them, and some on others. */
+const CROWDED = Array.from({ length: 20 }, (_, at) =>
+  entry('crowded', at, at % 5 === 4 ? `lower(b), a` : `a, (c + ${at})`),
+);
+const OTHERS = ['left_one', 'middle_one', 'right_one'].flatMap((table) =>
+  [1, 2, 3].map((number) => entry(table, number, number === 3 ? 'lower(b)' : `a, (c + ${number})`)),
+);
+const FEW = [...CROWDED.slice(0, 4), ...OTHERS.slice(0, 4)].map(({ name }) => name);
+
+const table = (name: string, rows: number) =>
+  `create table ${name} as select n as a, 'b' || n as b, n % 7 as c from generate_series(1, ${rows}) n; analyze ${name};`;
+
+describe.each(MAJORS)('on PostgreSQL %i', (major) => {
+  let rig: Rig;
+  let log: ServerLog;
+
+  beforeAll(async () => {
+    rig = await openRig(major, {
+      indexes: [...CROWDED, ...OTHERS],
+      builds: { maxConcurrent: MOST_AT_ONCE },
+      tables:
+        table('crowded', 30_000) +
+        ['left_one', 'middle_one', 'right_one'].map((name) => table(name, 15_000)).join(''),
+    });
+  });
+
+  afterAll(() => rig.close());
+
+  beforeEach(async () => {
+    await rig.database.query(
+      `do $$ declare name text; begin
+         for name in select indexrelid::regclass from pg_index where indrelid >= 16384 and indexrelid::regclass::text like 'idx%' loop
+           execute 'drop index ' || name;
+         end loop;
+       end $$;
+       drop schema if exists deploy_step cascade;`,
+    );
+    log = serverLog(rig.server.logFile);
+  });
+
+  const built = async () =>
+    await rig.database.query<{ name: string; built: number; valid: boolean }>(
+      `select index_name as name, count(*) filter (where status in ('built', 'repaired'))::int as built,
+              bool_and(i.indisvalid) as valid
+         from deploy_step.index_builds
+         join pg_index i on i.indexrelid = to_regclass(quote_ident(index_name))
+        group by index_name order by index_name`,
+    );
+
+  /** How many builds ran at one time, at most: on one table, and in all. */
+  async function atOnce(): Promise<{ onOneTable: number; inAll: number }> {
+    const [most] = await rig.database.query<{ onOneTable: number; inAll: number }>(
+      `select max(on_table)::int as "onOneTable", max(in_all)::int as "inAll"
+         from (select count(*) filter (where other.table_name = one.table_name) as on_table, count(*) as in_all
+                 from deploy_step.index_builds one
+                 join deploy_step.index_builds other
+                   on other.started_at <= one.started_at and other.finished_at > one.started_at
+                group by one.deploy, one.item, one.attempt) moments`,
+    );
+    return most ?? { onOneTable: 0, inAll: 0 };
+  }
+
+  /** Each of the indexes is there, was built by one deploy in one attempt, and nothing is left behind. */
+  async function expectEachBuiltOnce(names: readonly string[]): Promise<void> {
+    expect(await built()).toEqual(names.toSorted().map((name) => ({ name, built: 1, valid: true })));
+    expect(log.text()).not.toContain('deadlock detected');
+    expect((await atOnce()).onOneTable).toBe(1);
+    await rig.expectClean();
+  }
+
+  const start = (input: unknown, machine = 'deploy') =>
+    rig.workflow.workflow.engine.start(`pg-deploy-step-local-${machine}`, input);
+
+  test('twenty indexes of one table and some of others are built without a deadlock, one at a time on each table', async () => {
+    const { status, report } = await rig.workflow.deploy();
+
+    expect(status).toBe('SUCCEEDED');
+    expect(report.totals).toEqual({ created: 29, skipped: 0, failed: 0, remaining: 0 });
+    expect(report.indexes.every((index) => index.attempts === 1)).toBe(true);
+    await expectEachBuiltOnce([...CROWDED, ...OTHERS].map(({ name }) => name));
+    const { inAll } = await atOnce();
+    expect(inAll).toBeGreaterThan(1);
+    expect(inAll).toBeLessThanOrEqual(MOST_AT_ONCE);
+    const plan = rig.workflow.events.find((event) => event.state === 'Plan' && event.type === 'StateExited');
+    expect(plan?.output).toMatchObject({ lanes: [{ table: 'crowded' }, {}, {}, {}] });
+  });
+
+  test('a round of builds costs as many history events as Plan counts on', async () => {
+    const execution = start({ indexes: FEW }, 'build-indexes');
+    await endsOf(rig.workflow, execution);
+
+    const looks = rig.workflow.events.filter(
+      (event) =>
+        event.execution === execution.name && event.type === 'StateEntered' && event.state === 'Check Index',
+    ).length;
+    // The execution itself, Plan and its choice, the lanes' Map, Plan What Remains and its choice, the end.
+    const around = 2 + 7 + 4 + 7 + 2;
+    const lanes = 3;
+    expect(historyEvents(rig.workflow.events, execution.name)).toBe(
+      around + 6 * lanes + 11 * FEW.length + 9 * looks,
+    );
+  });
+
+  test('two deploys that start together both end well, and every index is built once', async () => {
+    const ends = await endsOf(rig.workflow, start({ indexes: FEW }), start({ indexes: FEW }));
+
+    for (const { result, report } of ends) {
+      expect(result.status).toBe('SUCCEEDED');
+      expect(report).toMatchObject({ status: 'succeeded', totals: { failed: 0, remaining: 0 } });
+    }
+    await expectEachBuiltOnce(FEW);
+    expect(rig.workflow.alerts).toEqual([]);
+  });
+
+  test('two deploys that come to a table from both ends never build on it at the same time', async () => {
+    const ends = await endsOf(rig.workflow, start({ indexes: FEW }), start({ indexes: FEW.toReversed() }));
+
+    expect(ends.map(({ report }) => report?.totals.failed)).toEqual([0, 0]);
+    await expectEachBuiltOnce(FEW);
+  });
+
+  test('a deploy that starts in the middle of another one follows what that one builds', async () => {
+    const first = start({ indexes: FEW });
+    await eventually(async () => {
+      const [there] = await rig.database.query("select to_regclass('deploy_step.index_builds') as ledger");
+      return there?.ledger == null ? 0 : (await built()).filter((index) => index.built === 1).length;
+    }).toBeGreaterThan(0);
+    const ends = await endsOf(rig.workflow, first, start({ indexes: FEW }));
+
+    expect(ends.map(({ result }) => result.status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    await expectEachBuiltOnce(FEW);
+  });
+
+  test('a deploy that starts after another one finds nothing to do', async () => {
+    await endsOf(rig.workflow, start({ indexes: FEW }));
+    const [second] = await endsOf(rig.workflow, start({ indexes: FEW }));
+
+    expect(second?.report?.totals).toEqual({ created: 0, skipped: FEW.length, failed: 0, remaining: 0 });
+    await expectEachBuiltOnce(FEW);
+  });
+
+  test('two runs of build-indexes at once both end well, and every index is built once', async () => {
+    const ends = await endsOf(
+      rig.workflow,
+      start({ indexes: FEW }, 'build-indexes'),
+      start({ indexes: FEW.toReversed() }, 'build-indexes'),
+    );
+
+    for (const { result } of ends) {
+      expect(result).toMatchObject({
+        status: 'SUCCEEDED',
+        output: { decision: 'done', failed: { critical: 0, nonCritical: 0 } },
+      });
+    }
+    await expectEachBuiltOnce(FEW);
+  });
+
+  test('a deploy and a run for a single index of the same table both end well', async () => {
+    const single = FEW[3];
+    const ends = await endsOf(
+      rig.workflow,
+      start({ indexes: FEW }),
+      start({ indexes: [single] }, 'build-indexes'),
+    );
+
+    expect(ends.map(({ result }) => result.status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    await expectEachBuiltOnce(FEW);
+  });
+});

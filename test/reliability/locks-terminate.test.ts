@@ -1,0 +1,159 @@
+import type { Client } from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { openBuilds } from '../support/builds.ts';
+import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
+import { until, untilLedger, untilPhase } from '../support/waits.ts';
+
+const NAMES = ['idled', 'active', 'recent', 'exclusive', 'protected'];
+const INDEXES: IndexEntry[] = NAMES.map((name) => ({
+  name: `${name}_n`,
+  sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name}_n ON ${name} (n)`,
+  description: name,
+}));
+
+onEachMajor('terminateBlockers', (major) => {
+  let rig: Rig;
+
+  beforeAll(async () => {
+    rig = await openRig(major, {
+      tables: NAMES.map(
+        (name) => `create table ${name} (n int); insert into ${name} select generate_series(1, 20000);`,
+      ).join('\n'),
+      indexes: INDEXES,
+      builds: { attempts: 3, terminateBlockers: { idleInTransactionSeconds: 1 } },
+    });
+  });
+  afterAll(async () => await rig?.close());
+
+  const isAlive = async (session: Client) => (await session.query('select 1')).rowCount === 1;
+
+  test('a writer that idles in its transaction is ended, only that one, and the report names it', async () => {
+    const writer = await rig.session('forgotten psql');
+    const bystander = await rig.session('another forgotten psql');
+    await writer.query('begin; insert into idled values (0)');
+    await bystander.query('begin; select 1 from active limit 1');
+
+    const { report } = await rig.build('idled_n');
+
+    expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(
+        /^Ended, because it held a build up: pid \d+ \(forgotten psql, idle in transaction, .*\(for idled_n\)\.$/,
+      ),
+    ]);
+    await expect(writer.query('select 1')).rejects.toThrow();
+    expect(await isAlive(bystander)).toBe(true);
+    await bystander.query('rollback');
+    expect(await rig.database.query('select n from idled where n = 0')).toEqual([]);
+    await rig.expectClean();
+  });
+
+  test('a session that idles with the table locked is ended as well', async () => {
+    const ddl = await rig.session('half a migration');
+    await ddl.query('begin; lock table exclusive in access exclusive mode');
+
+    const { report } = await rig.build('exclusive_n');
+
+    expect(report.indexes).toMatchObject([{ status: 'built', attempts: 2 }]);
+    expect(report.warnings).toEqual([expect.stringContaining('half a migration, idle in transaction')]);
+    await rig.expectClean();
+  });
+
+  test('a session that is at work is left alone, however long it takes', async () => {
+    // Prepare: its statement waits for a lock that the test holds, and ends its transaction itself.
+    const gate = await rig.session();
+    await gate.query('select pg_advisory_lock(1)');
+    const works = await rig.session('the export');
+    await works.query('begin isolation level repeatable read; select 1 from active limit 1');
+    const work = works.query('select pg_advisory_xact_lock(1); commit');
+
+    // Act
+    const deploy = rig.build('active_n');
+    await untilLedger(rig, 'active_n', (rows) => rows[0]?.blockedBy?.includes('the export, active') === true);
+    await until(
+      rig,
+      "select from pg_stat_activity where application_name = 'the export' and state_change < now() - interval '2 seconds'",
+    );
+    await gate.query('select pg_advisory_unlock(1)');
+
+    // Assess
+    await work;
+    const { report } = await deploy;
+    expect(await isAlive(works)).toBe(true);
+    expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
+    expect(report.warnings).toEqual([]);
+    await rig.expectClean();
+  });
+
+  test('a session that idles for less than allowed is left alone', async () => {
+    const writer = await rig.session('the worker');
+    await writer.query('begin; insert into recent values (0)');
+    const tasks = await openBuilds(rig.database.url, INDEXES, {
+      waitSeconds: 1,
+      terminateIdleInTransactionSeconds: 600,
+    });
+
+    expect(await tasks.build('test', 'recent_n')).toMatchObject({ state: 'building' });
+    await untilPhase(rig, 'recent', 'waiting for writers before build');
+    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'building' });
+
+    expect(await rig.ledger('recent_n')).toMatchObject([
+      { blockedBy: expect.stringContaining('the worker') },
+    ]);
+    await writer.query('commit');
+    await until(rig, "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid");
+    await untilGone(rig);
+    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
+    await rig.expectClean();
+  });
+
+  test('a session that the role may not end stays, and the build goes on waiting for it', async () => {
+    // Prepare
+    await rig.database.query(
+      `create role builder login password 'builder';
+       alter table protected owner to builder;
+       grant create on schema public to builder;
+       grant all on schema deploy_step to builder;
+       grant all on all tables in schema deploy_step to builder`,
+    );
+    const url = new URL(rig.database.url);
+    url.username = 'builder';
+    url.password = 'builder';
+    const tasks = await openBuilds(url.href, INDEXES, {
+      waitSeconds: 1,
+      terminateIdleInTransactionSeconds: 0,
+    });
+    const writer = await rig.session("the superuser's");
+    await writer.query('begin; insert into protected values (0)');
+
+    // Act
+    expect(await tasks.build('test', 'protected_n')).toMatchObject({ state: 'building' });
+    await untilPhase(rig, 'protected', 'waiting for writers before build');
+    const unseeing = await tasks.check('test', 'protected_n');
+    const [hidden] = await rig.ledger('protected_n');
+    await rig.database.query('grant pg_read_all_stats to builder');
+    const seeing = await tasks.check('test', 'protected_n');
+
+    // Assess
+    expect([unseeing, seeing]).toMatchObject([{ state: 'building' }, { state: 'building' }]);
+    expect(hidden?.blockedBy).toMatch(
+      /^pid \d+ \(the superuser's, state hidden without pg_read_all_stats\)$/,
+    );
+    expect(tasks.log.at(-1)).toContain('pg_signal_backend');
+    expect(await isAlive(writer)).toBe(true);
+    await writer.query('commit');
+    await until(rig, "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid");
+    await untilGone(rig);
+    expect(await tasks.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
+    await rig.expectClean();
+  });
+});
+
+/** Until the backend that built has ended: an index is valid a moment before. */
+async function untilGone(rig: Rig): Promise<void> {
+  await until(
+    rig,
+    "select where not exists (select from pg_stat_activity where application_name like 'pg-deploy-step build%')",
+  );
+}

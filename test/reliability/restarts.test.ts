@@ -1,0 +1,90 @@
+import type { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+
+const INDEX = 'idx_orders_status';
+
+describe.each(MAJORS)('on PostgreSQL %i', (major) => {
+  let rig: Rig;
+
+  beforeAll(async () => {
+    rig = await openRig(major, {
+      indexes: [
+        {
+          name: INDEX,
+          sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${INDEX} ON orders (status)`,
+          description: 'is built while the server restarts',
+        },
+      ],
+      tables: `create table orders as select n as id, 'open' as status from generate_series(1, 20000) n;
+               create table other (id int);`,
+    });
+  });
+
+  afterAll(() => rig.close());
+
+  beforeEach(async () => {
+    await rig.database.query(`drop index if exists ${INDEX}; drop schema if exists deploy_step cascade`);
+  });
+
+  /** An old snapshot, which keeps a build in its last phase until it is gone. */
+  async function snapshot(): Promise<Client> {
+    const client = await rig.session();
+    await client.query('begin isolation level repeatable read; select from other');
+    return client;
+  }
+
+  async function building(): Promise<string[]> {
+    const rows = await rig.database.query<{ phase: string }>(
+      'select phase from pg_stat_progress_create_index',
+    );
+    return rows.map((row) => row.phase);
+  }
+
+  const looks = () => rig.workflow.log.filter((line) => line.includes('Still building.')).length;
+
+  test.each(['immediate', 'fast'] as const)(
+    'a server that restarts (%s) while the worker waits for its build costs an attempt, and the index is built',
+    async (mode) => {
+      await snapshot();
+      const ended = rig.build(INDEX);
+      await eventually(building).toEqual(['waiting for old snapshots']);
+
+      await rig.server.restart(mode);
+      const { report } = await ended;
+
+      expect(report).toMatchObject({ status: 'succeeded', failure: null, totals: { created: 1, failed: 0 } });
+      expect(report.indexes[0]?.attempts).toBeGreaterThan(1);
+      expect(report.indexes[0]?.error).toBeNull();
+      const attempts = await rig.ledger(INDEX);
+      expect(attempts.map((row) => row.status).slice(0, -1)).not.toContain('built');
+      expect(attempts.at(-1)).toMatchObject({ status: 'repaired' });
+      await rig.expectClean();
+    },
+  );
+
+  test.each(['immediate', 'fast'] as const)(
+    'a server that restarts (%s) while the build has been let go of costs an attempt, and the index is built',
+    async (mode) => {
+      await snapshot();
+      const before = looks();
+      const ended = rig.build(INDEX);
+      await eventually(looks).toBeGreaterThan(before);
+
+      await rig.server.restart(mode);
+      const { report } = await ended;
+
+      expect(report).toMatchObject({ status: 'succeeded', failure: null, totals: { created: 1, failed: 0 } });
+      expect(report.indexes[0]?.attempts).toBeGreaterThan(1);
+      const attempts = await rig.ledger(INDEX);
+      expect(attempts[0]).toMatchObject({
+        status: 'retrying',
+        message: expect.stringContaining('the session that built it ended'),
+      });
+      expect(attempts.at(-1)).toMatchObject({ status: 'repaired' });
+      await rig.expectClean();
+      expect(rig.workflow.alerts).toEqual([]);
+    },
+  );
+});

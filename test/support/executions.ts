@@ -1,0 +1,39 @@
+import type { Report } from '../../lambdas/shared/report.ts';
+import type { EngineEvent, ExecutionResult, LocalExecution } from '../../lib/local/engine.ts';
+import type { TestWorkflow } from './workflow.ts';
+
+/** How one of several executions ended, and its own report where it made one. */
+export interface Ended {
+  result: ExecutionResult;
+  report: Report | undefined;
+}
+
+/** Waits for executions that run side by side; each gets its own report. */
+export async function endsOf({ events }: TestWorkflow, ...executions: LocalExecution[]): Promise<Ended[]> {
+  const results = await Promise.all(executions.map((execution) => execution.result));
+  return executions.map((execution, at) => ({
+    result: results[at] ?? { status: 'FAILED' },
+    report: reportOf(events, execution),
+  }));
+}
+
+function reportOf(events: readonly EngineEvent[], { name }: LocalExecution): Report | undefined {
+  const made = events.findLast(
+    (event) => event.execution === name && event.state === 'Report' && event.type === 'StateExited',
+  );
+  return (made?.output as { report: Report } | undefined)?.report;
+}
+
+/** Events that a state machine's history in AWS would have of one execution. */
+export function historyEvents(events: readonly EngineEvent[], execution: string): number {
+  return events
+    .filter((event) => event.execution === execution)
+    .reduce((sum, event) => sum + costOf(event), 0);
+}
+
+function costOf({ type, stateType }: EngineEvent): number {
+  // A task is entered, scheduled, started, succeeds or fails, and is exited; a Map is entered, started, succeeds, is exited.
+  if (type === 'StateEntered') return stateType === 'Task' ? 4 : stateType === 'Map' ? 3 : 1;
+  if (type === 'StateRetried') return 3;
+  return type === 'StateFailed' || type === 'StateCaught' ? 0 : 1;
+}

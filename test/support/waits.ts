@@ -1,0 +1,47 @@
+import { vi } from 'vitest';
+import type { LedgerRow, Rig } from './rig.ts';
+
+/** Comes back when the query gives rows. */
+export async function until(rig: Rig, sql: string, params: unknown[] = []): Promise<void> {
+  await eventuallyTrue(`rows of ${sql}`, async () => (await rig.database.query(sql, params)).length > 0);
+}
+
+/** Comes back when a session of this product waits for a lock on a table. */
+export async function untilWaitsForTable(rig: Rig, table: string): Promise<void> {
+  await until(
+    rig,
+    `select from pg_locks l join pg_stat_activity a using (pid)
+      where not l.granted and l.relation = $1::regclass and a.application_name like 'pg-deploy-step%'`,
+    [table],
+  );
+}
+
+/** Comes back when a build of this table is in a phase that begins so. */
+export async function untilPhase(rig: Rig, table: string, phase: string): Promise<void> {
+  await until(
+    rig,
+    'select from pg_stat_progress_create_index where relid = $1::regclass and starts_with(phase, $2)',
+    [table, phase],
+  );
+}
+
+/** Comes back with the ledger's rows of an item when they are as wanted. */
+export async function untilLedger(
+  rig: Rig,
+  item: string,
+  wanted: (rows: LedgerRow[]) => boolean,
+): Promise<LedgerRow[]> {
+  let rows: LedgerRow[] = [];
+  await eventuallyTrue(`the ledger's rows of ${item}`, async () => {
+    rows = await rig.ledger(item);
+    return wanted(rows);
+  });
+  return rows;
+}
+
+async function eventuallyTrue(what: string, look: () => Promise<boolean>): Promise<void> {
+  const looks = async () => {
+    if (!(await look())) throw new Error(`Never seen: ${what}`);
+  };
+  await vi.waitFor(looks, { interval: 50, timeout: 60_000 });
+}
