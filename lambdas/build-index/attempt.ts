@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { blockersOfTable, describeBlockers, terminateIdle } from '../postgres/blockers.ts';
-import type { BuildTarget } from '../postgres/build-target.ts';
-import { readCatalogEntry } from '../postgres/catalog.ts';
+import { type BuildTarget, isBuilt } from '../postgres/build-target.ts';
+import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import { buildStatement, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import { buildStatement, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, noteAttempt, silentEnds, startAttempt } from '../postgres/ledger.ts';
 import {
+  DUPLICATE_TABLE,
   describeDatabaseError,
+  isConnectionError,
   LOCK_NOT_AVAILABLE,
   sqlstateOf,
   toDeployStepError,
@@ -33,12 +35,14 @@ export async function attempt(
   const before = await lastAttempt(client, deploy, target.item);
   const silent = await silentEnds(client, deploy, target.item);
   refuseAnother(before, silent, target, io.settings.attempts);
-  const repairs = (await readCatalogEntry(client, target)) !== undefined || before?.repairs === true;
+  const leftover = await readCatalogEntry(client, target);
+  const repairs = leftover !== undefined || before?.repairs === true;
   const current: Current = { attempt: await startAttempt(client, deploy, target, repairs), repairs };
   const log = { index: target.item, table: tableId(target), attempt: current.attempt };
   io.log.info('Attempt starts.', { ...log, of: io.settings.attempts });
   const started = Date.now();
   try {
+    refuseTakenName(target, leftover);
     await removeInvalidIndex(client, target);
     await tryTableLock(client, deploy, target, current, io);
     const statement = client.query(buildStatement(target));
@@ -51,11 +55,13 @@ export async function attempt(
       return stillBuilding((Date.now() - started) / 1000);
     }
     const found = await readCatalogEntry(client, target);
-    if (!found?.valid)
+    // IF NOT EXISTS skips what took the name since.
+    refuseTakenName(target, found);
+    if (!isBuilt(target, found))
       throw new BuildInterrupted(`Index ${target.item}: the statement ended and the index is not valid.`);
     return await finishBuild(client, deploy, target, found, current, io.log);
   } catch (error) {
-    return await afterError(error, deploy, target, current, io);
+    return await afterError(error, client, deploy, target, current, io);
   }
 }
 
@@ -75,6 +81,17 @@ function refuseAnother(before: Attempt | undefined, silent: number, target: Buil
       { sqlstate },
     );
   }
+}
+
+/** @throws BuildFailed with duplicate_table: PostgreSQL itself would skip the statement, for IF NOT EXISTS compares names. */
+function refuseTakenName(target: BuildTarget, found: CatalogEntry | undefined): void {
+  if (found === undefined || (found.kind === 'index' && found.table === target.table)) return;
+  const taker = found.kind === 'index' ? `an index of table ${found.table}` : 'a relation that is no index';
+  throw new BuildFailed(
+    `Index ${target.item}: the name ${target.name} is taken by ${taker}. Rename that one, or choose another name in the ` +
+      `registry for the index on ${tableId(target)}`,
+    { sqlstate: DUPLICATE_TABLE },
+  );
 }
 
 /** Tries for the table's lock by itself, and says who has it. */
@@ -107,9 +124,10 @@ async function tryTableLock(
   }
 }
 
-/** The catalog is the truth, not what the statement returned: looks on a new connection, then writes down and throws. */
+/** The catalog is the truth, not what the statement returned: looks, then writes down and throws. */
 async function afterError(
   error: unknown,
+  client: Client,
   deploy: string,
   target: BuildTarget,
   current: Current,
@@ -117,21 +135,26 @@ async function afterError(
 ): Promise<BuildIndexResult> {
   const failure = toDeployStepError(error, `Index ${target.item}`);
   io.log.warn(failure.message, { index: target.item, attempt: current.attempt, error: failure.name });
-  return await withClient(io.database, `look at ${target.item}`, async (client) => {
-    const found = await readCatalogEntry(client, target);
-    if (found?.valid && target.finish.kind === 'nothing') {
-      return await finishBuild(client, deploy, target, found, current, io.log);
+  const look = async (connection: Client) => {
+    const found = await readCatalogEntry(connection, target);
+    if (isBuilt(target, found) && target.finish.kind === 'nothing') {
+      return await finishBuild(connection, deploy, target, found, current, io.log);
     }
-    await noteAttempt(client, deploy, target.item, current.attempt, {
+    await noteAttempt(connection, deploy, target.item, current.attempt, {
       status: 'retrying',
       sqlstate: sqlstateOf(failure),
       message: failure.message,
     });
     throw failure;
-  }).catch((later) => {
+  };
+  try {
+    // A new connection only where this one is gone or at work: the role may have no second one.
+    const isUsable = !isConnectionError(error) && !(error instanceof StillDropping);
+    return isUsable ? await look(client) : await withClient(io.database, `look at ${target.item}`, look);
+  } catch (later) {
     // The server is still away: what happened first says more.
     if (later !== failure)
       io.log.warn('The attempt could not be written down.', { reason: describeDatabaseError(later) });
     throw failure;
-  });
+  }
 }

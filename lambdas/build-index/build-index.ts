@@ -1,16 +1,15 @@
 import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, findTarget, resolveTarget } from '../postgres/build-target.ts';
-import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
+import { type BuildTarget, findTarget, isBuilt, resolveTarget } from '../postgres/build-target.ts';
+import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { otherBuilders, pauseFor } from '../postgres/progress.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
-import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
-import { type CompiledRegistry, tableId } from '../shared/registry.ts';
+import type { CompiledRegistry } from '../shared/registry.ts';
 import { attempt } from './attempt.ts';
 
 export interface BuildSettings {
@@ -101,8 +100,7 @@ async function withoutBuilding(
   io: BuildIndexIo,
 ): Promise<BuildIndexResult | undefined> {
   const found = await readCatalogEntry(client, target);
-  if (found !== undefined) refuseTakenName(target, found);
-  if (found?.valid) {
+  if (isBuilt(target, found)) {
     // An earlier attempt of this deploy may have built it and not lived to write it down.
     return await finishBuild(
       client,
@@ -118,15 +116,6 @@ async function withoutBuilding(
   // A second concurrent build on the table would end in a deadlock; a DBA's own build is not fought but waited for.
   io.log.info('Another session builds on the table; it is waited for.', { index: target.item, pids: others });
   return stillBuilding(0);
-}
-
-function refuseTakenName(target: BuildTarget, found: CatalogEntry): void {
-  if (found.kind === 'index' && found.table === target.table) return;
-  const taker = found.kind === 'index' ? `an index of table ${found.table}` : 'a relation that is no index';
-  throw new BuildFailed(
-    `Index ${target.item}: the name ${target.name} is taken by ${taker}. Rename that one, or choose another name in the ` +
-      `registry for the index on ${tableId(target)}`,
-  );
 }
 
 /** @param forSeconds how long it has been building */

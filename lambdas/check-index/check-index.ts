@@ -5,7 +5,7 @@ import {
   describeBlockers,
   terminateIdle,
 } from '../postgres/blockers.ts';
-import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
@@ -64,7 +64,7 @@ async function look(
   if (!(mine && (await tryLockTable(client, target))))
     return { state: 'building', status: 'building', waitSeconds: 2 };
   const found = await readCatalogEntry(client, target);
-  if (found?.valid && found.table === target.table) {
+  if (isBuilt(target, found)) {
     return await finishBuild(client, deploy, target, found, last, io.log);
   }
   return await interrupted(client, deploy, target, last, io.log);

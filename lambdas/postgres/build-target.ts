@@ -1,5 +1,6 @@
 import { parseItem } from '../shared/build-item.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
+import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
 import { examine, isToBeSwapped } from './examine.ts';
 import { replacementName } from './index-names.ts';
@@ -32,6 +33,11 @@ export interface BuildTarget extends CompiledIndex {
     | { kind: 'swap' };
   /** An attached index cannot be dropped, only built anew where it is. */
   attached: boolean;
+}
+
+/** Whether what has the target's name is the index, and valid: the name alone may be another table's. */
+export function isBuilt(target: BuildTarget, found: CatalogEntry | undefined): found is CatalogEntry {
+  return found?.kind === 'index' && found.valid && found.table === target.table;
 }
 
 /** What an item turns out to be: something to build; a parent whose partitions are all there; or nothing any more. */

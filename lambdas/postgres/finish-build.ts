@@ -6,6 +6,7 @@ import type { Client } from './client.ts';
 import { analyzeTable, dropLeftovers, swapIndex } from './index-ddl.ts';
 import { type Attempt, noteAttempt } from './ledger.ts';
 import { attachPartitionIndex } from './partition.ts';
+import { LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /**
  * Does what is left to do with an index that is valid (statistics, attaching, swapping) and writes the end down. Every
@@ -20,7 +21,7 @@ export async function finishBuild(
   last: Pick<Attempt, 'attempt' | 'repairs'> | undefined,
   log: Log,
 ): Promise<BuildIndexResult> {
-  if (last !== undefined && target.expression) await analyzeTable(client, target);
+  if (last !== undefined && target.expression) await analyze(client, target, log);
   if (target.finish.kind === 'attach') {
     await attachPartitionIndex(client, target.finish.parent, target);
   }
@@ -32,4 +33,16 @@ export async function finishBuild(
   await noteAttempt(client, deploy, target.item, last.attempt, { status, bytes: found.bytes });
   log.info('The index is valid.', { index: target.item, attempt: last.attempt, status, bytes: found.bytes });
   return { state: 'done', status, waitSeconds: 1 };
+}
+
+/** A table that is locked again just now is no reason to call a valid index failed. */
+async function analyze(client: Client, target: BuildTarget, log: Log): Promise<void> {
+  try {
+    await analyzeTable(client, target);
+  } catch (error) {
+    if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    log.warn('The table is locked, so that the index has no statistics yet: ANALYZE it.', {
+      index: target.item,
+    });
+  }
 }

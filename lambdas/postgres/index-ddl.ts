@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LockNotAvailable } from '../shared/errors.ts';
 import { tryLockIndex } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
 import { namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
@@ -5,10 +7,17 @@ import type { Client } from './client.ts';
 import { qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { deadName, replacementPrefix } from './index-names.ts';
 import { removeReindexLeftovers } from './reindex-leftovers.ts';
+import { LOCK_NOT_AVAILABLE } from './sqlstate.ts';
 import { withTableLock } from './table-lock.ts';
 
 /** Lock timeout of the short transactions: long enough to evict autovacuum, short enough to hold nobody up. */
 const SHORT_LOCK_TIMEOUT_SECONDS = 3;
+
+/** How long to wait for a drop before letting go of it. */
+const DROP_WAIT_SECONDS = 10;
+
+/** A drop that goes on in its session, on a connection that is not to be used any more. Its name is the base's: retried. */
+export class StillDropping extends LockNotAvailable {}
 
 /** Prepares a session to build: nothing but its own statement may end the build, and the loss of its client least of all. */
 export async function prepareBuildSession(client: Client): Promise<void> {
@@ -27,9 +36,11 @@ export function buildStatement(target: BuildTarget): string {
   return `create ${unique}index concurrently if not exists ${quoteIdentifier(target.name)} on ${quotedTable(target)} ${target.definition}`;
 }
 
-/** An expression has no statistics until its table is analysed. */
+/** An expression has no statistics until its table is analysed. @throws lock_not_available after 3 s. */
 export async function analyzeTable(client: Client, target: BuildTarget): Promise<void> {
-  await client.query(`analyze ${quotedTable(target)}`);
+  await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    await client.query(`analyze ${quotedTable(target)}`);
+  });
 }
 
 /**
@@ -94,10 +105,22 @@ async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void>
   }
 }
 
-/** Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). */
+/**
+ * Under a lock timeout this drop could stop half-way, so the session's must be 0 (see prepareBuildSession). It waits for
+ * every transaction that has used the table, which may take as long as it likes: then it goes on without its client.
+ * @throws StillDropping
+ */
 async function dropConcurrently(client: Client, schema: string, name: string): Promise<void> {
   if ((await readRelationKind(client, schema, name)) === undefined) return;
-  await client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+  const drop = client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+  // Let go of, it rejects when the connection closes: nobody listens then.
+  drop.catch(() => {});
+  const ended = drop.then(() => true);
+  if (await Promise.race([ended, sleep(DROP_WAIT_SECONDS * 1000, false, { ref: false })])) return;
+  throw new StillDropping(
+    `The drop of ${name} waits for transactions that have used its table, and goes on in its session.`,
+    { sqlstate: LOCK_NOT_AVAILABLE },
+  );
 }
 
 function finalOf(target: BuildTarget): { schema: string; name: string } {

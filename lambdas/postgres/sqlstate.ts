@@ -21,6 +21,7 @@ export const CRASH_SHUTDOWN = '57P02';
 export const CANNOT_CONNECT_NOW = '57P03';
 export const TOO_MANY_CONNECTIONS = '53300';
 export const INVALID_PASSWORD = '28P01';
+export const DUPLICATE_TABLE = '42P07';
 export const UNDEFINED_TABLE = '42P01';
 export const UNDEFINED_COLUMN = '42703';
 export const UNDEFINED_FUNCTION = '42883';

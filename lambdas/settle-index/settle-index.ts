@@ -1,13 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, findTarget } from '../postgres/build-target.ts';
+import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import { dropLeftovers, prepareBuildSession, removeInvalidIndex } from '../postgres/index-ddl.ts';
+import {
+  dropLeftovers,
+  prepareBuildSession,
+  removeInvalidIndex,
+  StillDropping,
+} from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
 import { otherBuilders } from '../postgres/progress.ts';
-import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
+import {
+  describeDatabaseError,
+  LOCK_NOT_AVAILABLE,
+  sqlstateOf,
+  toDeployStepError,
+} from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import { LockNotAvailable } from '../shared/errors.ts';
@@ -36,7 +46,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const last = await lastAttempt(client, event.deploy, target.item);
       const mine = await tryLockIndex(client, target.schema, target.name);
       const found = await readCatalogEntry(client, target);
-      if (mine && found?.valid && found.table === target.table) {
+      if (mine && isBuilt(target, found)) {
         if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
         return await finishBuild(client, event.deploy, target, found, last, io.log);
       }
@@ -56,17 +66,27 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   });
 }
 
+/** Tries for the table's lock, each of some seconds: there is no later attempt that would remove it. */
+const TRIES = 20;
+
 /** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
-async function removeLeftovers(client: Client, target: BuildTarget, log: Log): Promise<void> {
+async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tries = TRIES): Promise<void> {
   try {
     if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
     await removeInvalidIndex(client, target);
     await dropLeftovers(client, target);
   } catch (error) {
-    log.warn('The invalid leftover could not be removed; the next deploy removes it.', {
-      index: target.item,
-      reason: describeDatabaseError(error),
-    });
+    // The server's own lock timeout, not a table that others build on: that was waited for.
+    if (sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping) && tries > 1) {
+      return await removeLeftovers(client, target, log, tries - 1);
+    }
+    log.warn(
+      'The invalid leftover is not removed yet; what goes on without this, or the next deploy, removes it.',
+      {
+        index: target.item,
+        reason: describeDatabaseError(error),
+      },
+    );
   }
 }
 

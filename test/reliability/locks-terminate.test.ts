@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { decisionsOn } from '../support/decisions.ts';
+import { openBuilds } from '../support/builds.ts';
 import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
 import { until, untilLedger, untilPhase } from '../support/waits.ts';
 
@@ -89,11 +89,14 @@ onEachMajor('terminateBlockers', (major) => {
   test('a session that idles for less than allowed is left alone', async () => {
     const writer = await rig.session('the worker');
     await writer.query('begin; insert into recent values (0)');
-    const tasks = await decisionsOn(rig.database.url, INDEXES, { terminateIdleInTransactionSeconds: 600 });
+    const tasks = await openBuilds(rig.database.url, INDEXES, {
+      waitSeconds: 1,
+      terminateIdleInTransactionSeconds: 600,
+    });
 
-    expect(await tasks.build('recent_n')).toMatchObject({ state: 'building' });
+    expect(await tasks.build('test', 'recent_n')).toMatchObject({ state: 'building' });
     await untilPhase(rig, 'recent', 'waiting for writers before build');
-    expect(await tasks.check('recent_n')).toMatchObject({ state: 'building' });
+    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'building' });
 
     expect(await rig.ledger('recent_n')).toMatchObject([
       { blockedBy: expect.stringContaining('the worker') },
@@ -101,7 +104,7 @@ onEachMajor('terminateBlockers', (major) => {
     await writer.query('commit');
     await until(rig, "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid");
     await untilGone(rig);
-    expect(await tasks.check('recent_n')).toMatchObject({ state: 'done', status: 'built' });
+    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
     await rig.expectClean();
   });
 
@@ -117,17 +120,20 @@ onEachMajor('terminateBlockers', (major) => {
     const url = new URL(rig.database.url);
     url.username = 'builder';
     url.password = 'builder';
-    const tasks = await decisionsOn(url.href, INDEXES, { terminateIdleInTransactionSeconds: 0 });
+    const tasks = await openBuilds(url.href, INDEXES, {
+      waitSeconds: 1,
+      terminateIdleInTransactionSeconds: 0,
+    });
     const writer = await rig.session("the superuser's");
     await writer.query('begin; insert into protected values (0)');
 
     // Act
-    expect(await tasks.build('protected_n')).toMatchObject({ state: 'building' });
+    expect(await tasks.build('test', 'protected_n')).toMatchObject({ state: 'building' });
     await untilPhase(rig, 'protected', 'waiting for writers before build');
-    const unseeing = await tasks.check('protected_n');
+    const unseeing = await tasks.check('test', 'protected_n');
     const [hidden] = await rig.ledger('protected_n');
     await rig.database.query('grant pg_read_all_stats to builder');
-    const seeing = await tasks.check('protected_n');
+    const seeing = await tasks.check('test', 'protected_n');
 
     // Assess
     expect([unseeing, seeing]).toMatchObject([{ state: 'building' }, { state: 'building' }]);
@@ -139,7 +145,7 @@ onEachMajor('terminateBlockers', (major) => {
     await writer.query('commit');
     await until(rig, "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid");
     await untilGone(rig);
-    expect(await tasks.check('protected_n')).toMatchObject({ state: 'done', status: 'built' });
+    expect(await tasks.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
     await rig.expectClean();
   });
 });

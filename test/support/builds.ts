@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { buildIndex } from '../../lambdas/build-index/build-index.ts';
+import { type BuildSettings, buildIndex } from '../../lambdas/build-index/build-index.ts';
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
@@ -30,29 +30,34 @@ export interface TestBuilds {
   readonly rounds: Lane[][];
   /** What the last deploy's report says of drifted indexes. */
   readonly drifted: string[];
+  /** Lines that the functions wrote. */
+  readonly log: string[];
 }
 
 const MOST_ROUNDS = 20;
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** The functions of build-indexes, called as its definition calls them, without the time that synthesis takes. */
 export async function openBuilds(
   databaseUrl: string,
   entries: (Omit<IndexEntry, 'name' | 'description'> & { name: string; description?: string })[],
-  settings: { attempts?: number; lockTimeoutSeconds?: number; waitSeconds?: number } = {},
+  settings: Partial<BuildSettings> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
     'the test',
   );
-  const { attempts = 10, lockTimeoutSeconds = 3, waitSeconds = 60 } = settings;
-  const locks = { lockTimeoutSeconds, terminateIdleInTransactionSeconds: undefined };
+  const { attempts = 10, lockTimeoutSeconds = 3, waitSeconds = 60, patientWaitSeconds = 60 } = settings;
+  const { terminateIdleInTransactionSeconds } = settings;
+  const locks = { lockTimeoutSeconds, terminateIdleInTransactionSeconds };
+  const lines: string[] = [];
+  const write = (...parts: unknown[]) => void lines.push(JSON.stringify(parts));
+  const log: Log = { debug: write, info: write, warn: write, error: write };
   const database = databaseOf({ DATABASE_URL: databaseUrl });
   const io = {
     registry,
     database,
-    log: SILENT,
-    settings: { ...locks, waitSeconds, patientWaitSeconds: waitSeconds, attempts },
+    log,
+    settings: { ...locks, waitSeconds, patientWaitSeconds, attempts },
   };
   const rounds: Lane[][] = [];
   const told: string[] = [];
@@ -60,6 +65,7 @@ export async function openBuilds(
     registry,
     rounds,
     drifted: told,
+    log: lines,
     plan: async (deploy) =>
       (await planBuilds({ execution: deploy, request: {} }, { ...io, buildsARound: 500 })).lanes,
     build: (deploy, index) => buildIndex({ deploy, index }, io),

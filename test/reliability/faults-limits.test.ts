@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectClean } from '../support/aftermath.ts';
+import { openBuilds } from '../support/builds.ts';
+import { connect, type TestDatabase } from '../support/database.ts';
+import { MAJORS } from '../support/rig.ts';
+import { openServer, type TestServer } from '../support/servers.ts';
+
+const VALUES_N = {
+  name: 'values_n',
+  sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS values_n ON values_ (n)',
+};
+
+describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let url: string;
+
+  beforeAll(async () => {
+    server = await openServer(major);
+  });
+  afterAll(async () => await server?.stop());
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    const role = `builder_of_${database.name}`;
+    await database.query(
+      `create role ${role} login password 'builder';
+       create table values_ (n int); insert into values_ select generate_series(1, 200000);
+       alter table values_ owner to ${role};
+       grant create on database ${database.name} to ${role};
+       grant create on schema public to ${role}`,
+    );
+    url = Object.assign(new URL(database.url), { username: role, password: 'builder' }).href;
+    return async () => {
+      await expectClean(async (sql) => await database.query(sql));
+      await database.query(`drop owned by ${role}; drop role ${role}`);
+      await database.drop();
+    };
+  });
+
+  const asSuperuser = async (what: string) =>
+    await database.query(what.replace('$role', `builder_of_${database.name}`));
+
+  test('a connection limit that is reached is a lost connection, and the index is built when one is free', async () => {
+    await asSuperuser('alter role $role connection limit 1');
+    const other = await connect(url);
+    const builds = await openBuilds(url, [VALUES_N]);
+
+    const build = builds.build('first', 'values_n');
+    await expect(build).rejects.toMatchObject({ name: 'ConnectionLost', sqlstate: '53300' });
+    await other.end();
+    const reports = await builds.deploy('first');
+
+    expect(reports.values_n).toMatchObject({ status: 'built', attempts: 1 });
+    expect((await builds.deploy('second')).values_n).toMatchObject({ status: 'present' });
+  });
+
+  test('a role with one connection is enough, also to write down what went wrong', async () => {
+    await asSuperuser('alter role $role connection limit 1');
+    const builds = await openBuilds(url, [
+      { name: 'colour', sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS colour ON values_ (colour)' },
+    ]);
+
+    const reports = await builds.deploy('first');
+
+    expect(reports.colour).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate: '42703' } });
+  });
+
+  test('a full temp_file_limit, as a full disk, is not tried again', async () => {
+    await asSuperuser("alter role $role set temp_file_limit = '1MB'");
+    await asSuperuser("alter role $role set maintenance_work_mem = '1MB'");
+    const builds = await openBuilds(url, [VALUES_N]);
+
+    for (const deploy of ['first', 'second']) {
+      expect((await builds.deploy(deploy)).values_n).toMatchObject({
+        status: 'failed',
+        attempts: 1,
+        error: { sqlstate: '53400', message: expect.stringContaining('temp_file_limit') },
+      });
+    }
+  });
+
+  test('a role that does not own the table fails the index with 42501, and the other table goes on', async () => {
+    await database.query('create table foreign_ (n int)');
+    const builds = await openBuilds(url, [
+      VALUES_N,
+      { name: 'foreign_n', sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS foreign_n ON foreign_ (n)' },
+    ]);
+
+    for (const deploy of ['first', 'second']) {
+      const reports = await builds.deploy(deploy);
+      expect(reports.foreign_n).toMatchObject({
+        status: 'failed',
+        attempts: 1,
+        error: { sqlstate: '42501', message: expect.stringMatching(/permission denied|must be owner/) },
+      });
+      expect(reports.values_n).toMatchObject({ status: deploy === 'first' ? 'built' : 'present' });
+    }
+  });
+});
