@@ -47,6 +47,9 @@ onEachMajor('locks on the table', (major) => {
 
   test('a lock that comes between the try for it and the build is not waited for beyond the lock timeout', async () => {
     // Prepare: one holds the lock, our try queues behind it, another one queues behind our try.
+    // Our try is one, not several of some seconds, where deadlock_timeout is long.
+    const { name } = rig.database;
+    await rig.database.query(`alter database ${name} set deadlock_timeout = '10s'`);
     const first = await rig.session();
     const second = await rig.session('the second migration');
     await first.query('begin; lock table sneaked in access exclusive mode');
@@ -72,6 +75,7 @@ onEachMajor('locks on the table', (major) => {
     expect(cancelled?.message).toContain('the second migration');
     const lines = rig.workflow.log.filter((line) => line.includes('"sneaked_n"'));
     expect(lines.join('\n')).toContain('The build goes on without its client.');
+    await rig.database.query(`alter database ${name} reset deadlock_timeout`);
     await rig.expectClean();
   });
 

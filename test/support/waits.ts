@@ -40,6 +40,11 @@ export async function untilLedger(
   return rows;
 }
 
+/** Comes back when the functions have written a line with this in it. */
+export async function untilLogged({ log }: { readonly log: string[] }, text: string): Promise<void> {
+  await eventuallyTrue(`a line with "${text}"`, async () => log.some((line) => line.includes(text)));
+}
+
 async function eventuallyTrue(what: string, look: () => Promise<boolean>): Promise<void> {
   const looks = async () => {
     if (!(await look())) throw new Error(`Never seen: ${what}`);
