@@ -38,7 +38,8 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       const lacking = (await examine(client, wanted)).filter(needsWork).map((examined) => examined.index);
       const attempts = await attemptsOf(client, deploy);
       const givenUp = new Set(attempts.filter((one) => one.status === 'failed').map((one) => one.item));
-      const tried = new Set(attempts.map((one) => one.item));
+      // An attempt that failed on its way to the look was none.
+      const tried = new Set(attempts.filter((one) => one.sqlstate === null).map((one) => one.item));
       const builds = await buildsOf(client, lacking);
       // An index without a build of its own is one whose partitions are all there: it is looked at once.
       const open = builds.filter(
@@ -80,13 +81,16 @@ function endOfWindow(startedAt: string | undefined, minutes: number | undefined)
   return new Date(Date.parse(startedAt) + minutes * 60_000).toISOString();
 }
 
-/** What has to be built for the indexes: one build each, or one for each partition that lacks its part. */
+/**
+ * What has to be built for the indexes: one build each; on a partitioned table first the skeleton, by itself, so that what
+ * is wrong with it is found out once and not for each partition; then one for each partition that lacks its part.
+ */
 async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Promise<Build[]> {
   const builds: Build[] = [];
   for (const index of indexes) {
     const tree = await readPartitionTree(client, index);
     const leaves = incompleteLeaves(tree);
-    if (leaves.length > 0) {
+    if (leaves.length > 0 && tree.some((node) => node.parent === null && node.index !== null)) {
       builds.push(
         ...leaves.map((leaf) => ({
           index,
@@ -95,7 +99,12 @@ async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Prom
         })),
       );
     } else {
-      builds.push({ index, item: indexId(index), table: index, onlyOnce: tree.length > 0 });
+      builds.push({
+        index,
+        item: indexId(index),
+        table: index,
+        onlyOnce: tree.length > 0 && leaves.length === 0,
+      });
     }
   }
   const sizes = await readTableSizes(

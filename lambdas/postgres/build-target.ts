@@ -68,7 +68,7 @@ export async function findTarget(
   const { index, partition } = parseItem(registry, item);
   const tree = await readPartitionTree(client, index);
   if (tree.length === 0) return partition === null ? await plainTarget(client, index, item) : undefined;
-  return partition === null ? undefined : partitionTarget(index, tree, partition, item);
+  return partition === null ? undefined : await partitionTarget(client, index, tree, partition, item);
 }
 
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
@@ -100,24 +100,26 @@ async function resolvePartitioned(
   const tree = await ensureSkeleton(client, index);
   if (partition === null) {
     // Without partitions the parent's index is valid as soon as it is made; with all of them, when they are attached.
-    await reattachAll(client, tree);
+    if (tree.some((node) => !node.isLeaf && node.index?.valid === false))
+      await reattachAll(client, index, tree);
     return { kind: 'parent', target: { ...(await plainTarget(client, index, item)), attached: true } };
   }
-  const target = partitionTarget(index, tree, partition, item);
+  const target = await partitionTarget(client, index, tree, partition, item);
   // Dropped or detached since the plan: no error, there is nothing left to index.
   return target === undefined ? { kind: 'gone', reason: 'the partition is gone' } : { kind: 'build', target };
 }
 
-function partitionTarget(
+async function partitionTarget(
+  client: Client,
   index: CompiledIndex,
   tree: readonly PartitionNode[],
   partition: string,
   item: string,
-): BuildTarget | undefined {
+): Promise<BuildTarget | undefined> {
   const node = tree.find((one) => one.isLeaf && tableId(one) === partition);
   const parent = node?.parent ? nodeOf(tree, node.parent)?.index : undefined;
   if (node === undefined || !parent) return undefined;
-  const name = node.index?.name ?? partitionIndexName(index, node);
+  const name = node.index?.name ?? (await nameOnLeaf(client, index, node));
   return {
     ...index,
     schema: node.schema,
@@ -129,4 +131,13 @@ function partitionTarget(
     finish: { kind: 'attach', parent },
     attached: node.index !== null,
   };
+}
+
+/** An index that the partition has already and that can be attached serves; else the name of the one to build. */
+async function nameOnLeaf(client: Client, index: CompiledIndex, leaf: PartitionNode): Promise<string> {
+  const name = partitionIndexName(index, leaf);
+  const [examined] = await examine(client, [{ ...index, schema: leaf.schema, table: leaf.table, name }]);
+  const adoptable =
+    examined?.state === 'equivalent' && !examined.otherIsAttached && examined.entry === undefined;
+  return adoptable && examined.detail !== null ? examined.detail : name;
 }

@@ -23,7 +23,7 @@ export async function finishBuild(
 ): Promise<BuildIndexResult> {
   if (last !== undefined && target.expression) await analyze(client, target, log);
   if (target.finish.kind === 'attach') {
-    await attachPartitionIndex(client, target.finish.parent, target);
+    await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }
   if (target.finish.kind === 'swap') await swapIndex(client, target);
   await dropLeftovers(client, target);

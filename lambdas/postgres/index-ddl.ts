@@ -14,7 +14,7 @@ import { withTableLock } from './table-lock.ts';
 const SHORT_LOCK_TIMEOUT_SECONDS = 3;
 
 /** How long to wait for a drop before letting go of it. */
-const DROP_WAIT_SECONDS = 10;
+const DROP_WAIT_SECONDS = 5;
 
 /** A drop that goes on in its session, on a connection that is not to be used any more. Its name is the base's: retried. */
 export class StillDropping extends LockNotAvailable {}

@@ -100,10 +100,7 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
   if (tree.every((node) => node.isLeaf || node.index !== null)) return tree;
   return await withTransaction(client, async () => {
     await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
-    // Lanes of one index come here side by side. No build runs in this transaction, so waiting harms nobody.
-    await client.query('select pg_advisory_xact_lock(hashtext($1))', [
-      `pg-deploy-step skeleton ${indexId(index)}`,
-    ]);
+    await takeTurn(client, index);
     for (const node of (await readPartitionTree(client, index)).filter(
       (one) => !one.isLeaf && one.index === null,
     )) {
@@ -120,23 +117,42 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
   });
 }
 
-/** Attaches an index of a partition to its parent's; one that is attached already stays so, and is looked at again. */
+/**
+ * One at a time at an index's tree: of two attachments below different tables at once, the server can see either without
+ * the other and leave what is above them invalid for good. No build runs in such a transaction, so waiting harms nobody.
+ */
+async function takeTurn(client: Client, index: { schema: string; name: string }): Promise<void> {
+  await client.query('select pg_advisory_xact_lock(hashtext($1))', [
+    `pg-deploy-step skeleton ${indexId(index)}`,
+  ]);
+}
+
+/**
+ * Attaches an index of a partition to its parent's. One that is attached already stays so; newer servers look again then
+ * whether the parent's is valid, older ones do nothing.
+ */
 export async function attachPartitionIndex(
   client: Client,
+  index: { schema: string; name: string },
   parent: { schema: string; name: string },
   child: { schema: string; name: string },
 ): Promise<void> {
   await withTransaction(client, async () => {
     await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
+    await takeTurn(client, index);
     await attach(client, parent, child);
   });
 }
 
 /** Attaches anew whatever has an index, so that the server looks again whether the parents' are valid by now. */
-export async function reattachAll(client: Client, tree: readonly PartitionNode[]): Promise<void> {
+export async function reattachAll(
+  client: Client,
+  index: CompiledIndex,
+  tree: readonly PartitionNode[],
+): Promise<void> {
   for (const node of tree.toReversed()) {
     const parent = node.parent && nodeOf(tree, node.parent)?.index;
-    if (parent && node.index) await attachPartitionIndex(client, parent, node.index);
+    if (parent && node.index) await attachPartitionIndex(client, index, parent, node.index);
   }
 }
 

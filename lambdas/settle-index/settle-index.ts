@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
-import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
+import { type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
@@ -10,7 +10,8 @@ import {
   removeInvalidIndex,
   StillDropping,
 } from '../postgres/index-ddl.ts';
-import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { type Attempt, ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { readPartitionTree } from '../postgres/partition.ts';
 import { otherBuilders } from '../postgres/progress.ts';
 import {
   describeDatabaseError,
@@ -41,14 +42,16 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
     try {
       await prepareBuildSession(client);
       await ensureLedger(client);
-      const target =
-        (await findTarget(client, io.registry, event.index)) ?? withoutTable(io.registry, event.index);
+      const found = await findTarget(client, io.registry, event.index);
+      const target = found ?? withoutTable(io.registry, event.index);
       const last = await lastAttempt(client, event.deploy, target.item);
+      if (found === undefined && (await isGone(client, io.registry, event.index)))
+        return await settleGone(client, event.deploy, target, last, io.log);
       const mine = await tryLockIndex(client, target.schema, target.name);
-      const found = await readCatalogEntry(client, target);
-      if (mine && isBuilt(target, found)) {
+      const entry = await readCatalogEntry(client, target);
+      if (mine && isBuilt(target, entry)) {
         if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
-        return await finishBuild(client, event.deploy, target, found, last, io.log);
+        return await finishBuild(client, event.deploy, target, entry, last, io.log);
       }
       const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
       const message = last?.message ?? describeCaught(event.error);
@@ -90,6 +93,30 @@ async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tr
   }
 }
 
+/** Whether an item is about a partition that was dropped or detached. */
+async function isGone(client: Client, registry: CompiledRegistry, item: string): Promise<boolean> {
+  const { index, partition } = parseItem(registry, item);
+  if (partition === null) return false;
+  return !(await readPartitionTree(client, index)).some((node) => tableId(node) === partition);
+}
+
+/** A partition that goes while its part is built is no error: there is nothing left to index. */
+async function settleGone(
+  client: Client,
+  deploy: string,
+  target: BuildTarget,
+  last: Attempt | undefined,
+  log: Log,
+): Promise<BuildIndexResult> {
+  log.info('The partition is gone.', { index: target.item });
+  if (last !== undefined)
+    await noteAttempt(client, deploy, target.item, last.attempt, {
+      status: 'present',
+      message: 'The partition is gone.',
+    });
+  return { state: 'done', status: 'present', waitSeconds: 1 };
+}
+
 /** How long another execution's or a DBA's build on the table is waited for, in seconds: half of what the function has. */
 const TABLE_PATIENCE_SECONDS = 300;
 
@@ -114,5 +141,5 @@ function busy(target: BuildTarget): string {
 /** An item whose partition is gone still has a row in the ledger to be ended. */
 function withoutTable(registry: CompiledRegistry, item: string): BuildTarget {
   const { index } = parseItem(registry, item);
-  return { ...index, item, entry: index, finalName: index.name, finish: { kind: 'nothing' }, attached: true };
+  return { ...entryTarget(index, item), attached: true };
 }

@@ -25,10 +25,10 @@ onEachMajor('transactions that a build has to wait for', (major) => {
   /** Builds behind a transaction that ends when the build has waited for longer than a lock timeout. */
   async function buildBehind(index: string, table: string, phase: string, end: () => Promise<unknown>) {
     const deploy = rig.build(index);
-    await untilPhase(rig, table, phase);
-    const [waiting] = await untilLedger(rig, index, (rows) => rows[0]?.blockedBy != null);
+    await untilPhase(rig.database, table, phase);
+    const [waiting] = await untilLedger(rig.database, index, (rows) => rows[0]?.blockedBy != null);
     await until(
-      rig,
+      rig.database,
       `select from pg_stat_activity join pg_stat_progress_create_index using (pid)
         where relid = $1::regclass and query_start < clock_timestamp() - make_interval(secs => $2)`,
       [table, LOCK_TIMEOUT + 1],

@@ -32,7 +32,7 @@ onEachMajor('locks on the table', (major) => {
     await ddl.query('begin; lock table locked in access exclusive mode');
 
     const deploy = rig.build('locked_n');
-    await untilLedger(rig, 'locked_n', (rows) => rows[0]?.status === 'retrying');
+    await untilLedger(rig.database, 'locked_n', (rows) => rows[0]?.status === 'retrying');
     await ddl.query('rollback');
 
     const { report } = await deploy;
@@ -47,21 +47,24 @@ onEachMajor('locks on the table', (major) => {
 
   test('a lock that comes between the try for it and the build is not waited for beyond the lock timeout', async () => {
     // Prepare: one holds the lock, our try queues behind it, another one queues behind our try.
+    // Our try is one, not several of some seconds, where deadlock_timeout is long.
+    const { name } = rig.database;
+    await rig.database.query(`alter database ${name} set deadlock_timeout = '10s'`);
     const first = await rig.session();
     const second = await rig.session('the second migration');
     await first.query('begin; lock table sneaked in access exclusive mode');
     const deploy = rig.build('sneaked_n');
-    await untilWaitsForTable(rig, 'sneaked');
+    await untilWaitsForTable(rig.database, 'sneaked');
     const sneaks = second.query('begin; lock table sneaked in access exclusive mode');
     await until(
-      rig,
+      rig.database,
       "select from pg_locks where relation = 'sneaked'::regclass and not granted and mode = 'AccessExclusiveLock'",
     );
 
     // Act
     await first.query('rollback');
     await sneaks;
-    await untilLedger(rig, 'sneaked_n', (rows) => rows[0]?.status === 'retrying');
+    await untilLedger(rig.database, 'sneaked_n', (rows) => rows[0]?.status === 'retrying');
     await second.query('rollback');
     const { report } = await deploy;
 
@@ -72,6 +75,7 @@ onEachMajor('locks on the table', (major) => {
     expect(cancelled?.message).toContain('the second migration');
     const lines = rig.workflow.log.filter((line) => line.includes('"sneaked_n"'));
     expect(lines.join('\n')).toContain('The build goes on without its client.');
+    await rig.database.query(`alter database ${name} reset deadlock_timeout`);
     await rig.expectClean();
   });
 
@@ -82,7 +86,7 @@ onEachMajor('locks on the table', (major) => {
     const waits = ddl.query('begin; lock table queued in access exclusive mode');
 
     const deploy = rig.build('queued_n');
-    const [row] = await untilLedger(rig, 'queued_n', (rows) => rows[0]?.status === 'retrying');
+    const [row] = await untilLedger(rig.database, 'queued_n', (rows) => rows[0]?.status === 'retrying');
     await reader.query('rollback');
     await waits;
     await ddl.query('rollback');
@@ -100,7 +104,7 @@ onEachMajor('locks on the table', (major) => {
     const runs = vacuum.query('vacuum vacuumed').catch(() => 'cancelled');
 
     const deploy = rig.build('vacuumed_n');
-    const [row] = await untilLedger(rig, 'vacuumed_n', (rows) => rows[0]?.status === 'retrying');
+    const [row] = await untilLedger(rig.database, 'vacuumed_n', (rows) => rows[0]?.status === 'retrying');
     await rig.database.query(
       "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'nightly vacuum'",
     );
@@ -118,7 +122,7 @@ onEachMajor('locks on the table', (major) => {
          autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
        delete from autovacuumed where n % 2 = 0`,
     );
-    await until(rig, "select from pg_stat_progress_vacuum where relid = 'autovacuumed'::regclass");
+    await until(rig.database, "select from pg_stat_progress_vacuum where relid = 'autovacuumed'::regclass");
 
     const { report } = await rig.build('autovacuumed_n');
 

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { openBuilds } from '../support/builds.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
 import { until, untilLedger, untilPhase } from '../support/waits.ts';
 
@@ -70,9 +71,13 @@ onEachMajor('terminateBlockers', (major) => {
 
     // Act
     const deploy = rig.build('active_n');
-    await untilLedger(rig, 'active_n', (rows) => rows[0]?.blockedBy?.includes('the export, active') === true);
+    await untilLedger(
+      rig.database,
+      'active_n',
+      (rows) => rows[0]?.blockedBy?.includes('the export, active') === true,
+    );
     await until(
-      rig,
+      rig.database,
       "select from pg_stat_activity where application_name = 'the export' and state_change < now() - interval '2 seconds'",
     );
     await gate.query('select pg_advisory_unlock(1)');
@@ -95,15 +100,15 @@ onEachMajor('terminateBlockers', (major) => {
     });
 
     expect(await tasks.build('test', 'recent_n')).toMatchObject({ state: 'building' });
-    await untilPhase(rig, 'recent', 'waiting for writers before build');
+    await untilPhase(rig.database, 'recent', 'waiting for writers before build');
     expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'building' });
 
     expect(await rig.ledger('recent_n')).toMatchObject([
       { blockedBy: expect.stringContaining('the worker') },
     ]);
     await writer.query('commit');
-    await until(rig, "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid");
-    await untilGone(rig);
+    await until(rig.database, "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid");
+    await untilGone(rig.database);
     expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
     await rig.expectClean();
   });
@@ -129,7 +134,7 @@ onEachMajor('terminateBlockers', (major) => {
 
     // Act
     expect(await tasks.build('test', 'protected_n')).toMatchObject({ state: 'building' });
-    await untilPhase(rig, 'protected', 'waiting for writers before build');
+    await untilPhase(rig.database, 'protected', 'waiting for writers before build');
     const unseeing = await tasks.check('test', 'protected_n');
     const [hidden] = await rig.ledger('protected_n');
     await rig.database.query('grant pg_read_all_stats to builder');
@@ -143,17 +148,20 @@ onEachMajor('terminateBlockers', (major) => {
     expect(tasks.log.at(-1)).toContain('pg_signal_backend');
     expect(await isAlive(writer)).toBe(true);
     await writer.query('commit');
-    await until(rig, "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid");
-    await untilGone(rig);
+    await until(
+      rig.database,
+      "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid",
+    );
+    await untilGone(rig.database);
     expect(await tasks.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
     await rig.expectClean();
   });
 });
 
 /** Until the backend that built has ended: an index is valid a moment before. */
-async function untilGone(rig: Rig): Promise<void> {
+async function untilGone(database: TestDatabase): Promise<void> {
   await until(
-    rig,
+    database,
     "select where not exists (select from pg_stat_activity where application_name like 'pg-deploy-step build%')",
   );
 }

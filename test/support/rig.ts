@@ -83,7 +83,8 @@ export async function openRig(major: Major, { tables, settings, ...options }: Ri
   };
 }
 
-async function readLedger(database: TestDatabase, item: string): Promise<LedgerRow[]> {
+/** All attempts at an item, of all deploys. */
+export async function readLedger(database: TestDatabase, item: string): Promise<LedgerRow[]> {
   const [there] = await database.query("select to_regclass('deploy_step.index_builds') as ledger");
   if (there?.ledger == null) return [];
   return await database.query<LedgerRow>(

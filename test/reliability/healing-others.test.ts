@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
+import { probeTableLock } from '../../lambdas/postgres/table-lock.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
+import { expectClean } from '../support/aftermath.ts';
+import { openBuilds } from '../support/builds.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { MAJORS, readLedger } from '../support/rig.ts';
+import { until, untilLogged, untilPhase, untilWaitsForTable } from '../support/waits.ts';
+
+const BOOKS_N = { name: 'books_n', sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS books_n ON books (n)' };
+const SETTINGS = { waitSeconds: 1 };
+
+describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
+  let server: EmbeddedPostgres;
+  let database: TestDatabase;
+  let sessions: Client[];
+
+  beforeAll(async () => {
+    server = await startEmbeddedPostgres({ major, settings: { fsync: 'off' } });
+  });
+  afterAll(async () => await server?.stop('immediate'));
+  beforeEach(async () => {
+    sessions = [];
+    database = await createDatabase({ adminUrl: server.url() });
+    await database.query('create table books (n int); insert into books select generate_series(1, 10000)');
+  });
+  afterEach(async () => {
+    await Promise.all(sessions.map(async (session) => await session.end()));
+    await expectClean(async (sql) => await database.query(sql));
+    await database.drop();
+  });
+
+  async function session(application: string): Promise<Client> {
+    const client = await connect(database.url, application);
+    sessions.push(client);
+    return client;
+  }
+  const deadlocks = () =>
+    readFileSync(server.logFile, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('deadlock detected') && line.includes(database.name));
+  test('a DBA who builds the same index by hand is waited for, and the index counts as present', async () => {
+    const writer = await session('writer');
+    await writer.query('begin; insert into books values (0)');
+    const dba = await session('dba');
+    const byHand = dba.query('create index concurrently books_n on books (n)').then(() => 'built');
+    await untilPhase(database, 'books', 'waiting for writers before build');
+    const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
+
+    const deploy = builds.deploy('first');
+    await untilLogged(builds, 'Still building.');
+    await writer.query('commit');
+
+    expect(await byHand).toBe('built');
+    expect((await deploy).books_n).toMatchObject({ status: 'present', attempts: 0 });
+    expect(deadlocks()).toEqual([]);
+  });
+
+  test('a DBA who builds another index of the table is waited for, and then the index is built', async () => {
+    const writer = await session('writer');
+    await writer.query('begin; insert into books values (0)');
+    const dba = await session('dba');
+    const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
+    await untilPhase(database, 'books', 'waiting for writers before build');
+    const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
+
+    const deploy = builds.deploy('first');
+    await untilLogged(builds, 'Still building.');
+    await writer.query('commit');
+
+    expect(await byHand).toBe('built');
+    expect((await deploy).books_n).toMatchObject({ status: 'built', attempts: 1 });
+    expect(deadlocks()).toEqual([]);
+  });
+
+  test("trying for the table's lock never costs the build of who has it, however long it tries", async () => {
+    const writer = await session('writer');
+    await writer.query('begin; insert into books values (0)');
+    const dba = await session('dba');
+    const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
+    await untilPhase(database, 'books', 'waiting for writers before build');
+
+    const tries = withClient(databaseOf({ DATABASE_URL: database.url }), 'try', async (client) => {
+      await probeTableLock(client, { schema: 'public', table: 'books' }, 60);
+    });
+    await untilWaitsForTable(database, 'books');
+    // Past deadlock_timeout: its session will not look for deadlocks any more while it waits for the writer.
+    await until(
+      database,
+      `select from pg_stat_activity
+        where application_name = 'dba' and query_start < clock_timestamp() - interval '4 seconds'`,
+    );
+    await writer.query('commit');
+
+    expect(await byHand).toBe('built');
+    await tries;
+  });
+
+  test('a DBA who starts on the table while it is built on may cost a deadlock: the build gives way and is repeated', async () => {
+    // Prepare: the DBA's statement waits for the table with a snapshot that the build will have to wait for in turn.
+    const writer = await session('writer');
+    await writer.query('begin; insert into books values (0)');
+    const builds = await openBuilds(database.url, [BOOKS_N]);
+    const deploy = builds.deploy('first');
+    await untilPhase(database, 'books', 'waiting for writers before build');
+    const dba = await session('dba');
+    const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
+    // Past deadlock_timeout, so that it is not the DBA's session that finds the deadlock.
+    await until(
+      database,
+      `select from pg_stat_activity where application_name = 'dba' and wait_event_type = 'Lock'
+          and query_start < clock_timestamp() - interval '2 seconds'`,
+    );
+
+    // Act
+    await writer.query('commit');
+
+    // Assess
+    expect(await byHand).toBe('built');
+    expect((await deploy).books_n).toMatchObject({ status: 'repaired', attempts: 2 });
+    expect(await readLedger(database, 'books_n')).toMatchObject([
+      { status: 'retrying', sqlstate: '40P01' },
+      { status: 'repaired', sqlstate: null },
+    ]);
+    expect(deadlocks()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,164 @@
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { entryTarget } from '../../lambdas/postgres/build-target.ts';
+import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
+import { prepareBuildSession, removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
+import { expectClean } from '../support/aftermath.ts';
+import { openBuilds } from '../support/builds.ts';
+import { connect, type TestDatabase } from '../support/database.ts';
+import { onEachMajor, readLedger } from '../support/rig.ts';
+import { openServer, type TestServer } from '../support/servers.ts';
+import { until, untilLedger, untilLogged, untilPhase, untilWaitsForTable } from '../support/waits.ts';
+
+const PEOPLE_KEY = {
+  name: 'people_key',
+  sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_key ON people (n)',
+};
+
+onEachMajor('healing beside other sessions', (major) => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let sessions: Client[];
+
+  beforeAll(async () => {
+    server = await openServer(major);
+  });
+  afterAll(async () => await server?.stop());
+  beforeEach(async () => {
+    sessions = [];
+    database = await server.createDatabase();
+    await database.query('create table people (n int); insert into people select generate_series(1, 1000)');
+  });
+  afterEach(async () => {
+    await expectClean(async (sql) => await database.query(sql));
+    await Promise.all(sessions.map(async (session) => await session.end()));
+    await database.drop();
+  });
+
+  async function session(application: string): Promise<Client> {
+    const client = await connect(database.url, application);
+    sessions.push(client);
+    return client;
+  }
+
+  test('an index that becomes valid while healing waits for the table is not dropped', async () => {
+    // Prepare: a build by hand that waits for a writer; its index is there and invalid.
+    const writer = await session('writer');
+    const dba = await session('dba');
+    await writer.query('begin; insert into people values (0)');
+    const byHand = dba.query(PEOPLE_KEY.sql);
+    await untilPhase(database, 'people', 'waiting for writers before build');
+    const { registry } = await openBuilds(database.url, [PEOPLE_KEY]);
+    const [index] = registry;
+    if (index === undefined) throw new Error('The registry is empty.');
+
+    // Act
+    const removed = withClient(databaseOf({ DATABASE_URL: database.url }), 'heal', async (client) => {
+      await prepareBuildSession(client);
+      return await removeInvalidIndex(client, entryTarget(index, 'people_key'));
+    });
+    removed.catch(() => {});
+    await untilWaitsForTable(database, 'people');
+    await writer.query('commit');
+
+    // Assess
+    await byHand;
+    expect(await removed).toBe(false);
+    expect(
+      await database.query("select indisvalid from pg_index where indexrelid = 'people_key'::regclass"),
+    ).toEqual([{ indisvalid: true }]);
+  });
+
+  test('a drop that waits for a reader goes on without its client, and the index is built when the reader is gone', async () => {
+    // Prepare
+    await database.query('insert into people values (1)');
+    await database.query(PEOPLE_KEY.sql).catch(() => 'duplicate keys');
+    await database.query('delete from people where n = 1');
+    const reader = await session('reader');
+    await reader.query('begin; select count(*) from people');
+    const builds = await openBuilds(database.url, [PEOPLE_KEY], { waitSeconds: 1 });
+
+    // Act
+    const deploy = builds.deploy('first');
+    const [waiting] = await untilLedger(database, 'people_key', (rows) => rows[0]?.status === 'retrying');
+    await reader.query('commit');
+
+    // Assess
+    expect(waiting).toMatchObject({ sqlstate: '55P03' });
+    expect((await deploy).people_key).toMatchObject({ status: 'repaired', attempts: 2 });
+  });
+
+  test('the last failed attempt leaves nothing invalid, also where a reader holds the drop up', async () => {
+    // Prepare
+    await database.query('insert into people values (1)');
+    const reader = await session('reader');
+    await reader.query('begin; select count(*) from people');
+    const builds = await openBuilds(database.url, [PEOPLE_KEY]);
+
+    // Act
+    const reports = await builds.deploy('first');
+
+    // Assess: the lane went on while the drop waits in its session.
+    expect(reports.people_key).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate: '23505' } });
+    expect(
+      await database.query("select from pg_class where relname like 'pg_deploy_step_dead%'"),
+    ).toHaveLength(1);
+    await reader.query('commit');
+    await until(
+      database,
+      "select where not exists (select from pg_class where relname like 'pg_deploy_step_dead%')",
+    );
+  });
+
+  test('the last failed attempt leaves nothing invalid, also where the table is locked for a while', async () => {
+    // Prepare
+    await database.query('insert into people values (1)');
+    const builds = await openBuilds(database.url, [PEOPLE_KEY]);
+    await builds.build('first', 'people_key').catch(() => 'duplicate keys');
+    const ddl = await session('a migration');
+    await ddl.query('begin; lock table people in access exclusive mode');
+
+    // Act: the lock outlasts the first try for it.
+    const settled = builds.settle('first', 'people_key', new Error('duplicate keys'));
+    await untilWaitsForTable(database, 'people');
+    await until(
+      database,
+      `select from pg_stat_activity where application_name = 'a migration' and state_change < clock_timestamp() - interval '4 seconds'`,
+    );
+    await ddl.query('commit');
+
+    // Assess
+    expect(await settled).toMatchObject({ state: 'done', status: 'failed' });
+    expect(await readLedger(database, 'people_key')).toMatchObject([
+      { attempt: 1, status: 'failed', sqlstate: '23505' },
+    ]);
+  });
+
+  test('duplicate keys that nobody heard of are heard at the second attempt, which waits for its statement', async () => {
+    // Prepare: a writer keeps the build from its error until the client has let go.
+    const writer = await session('writer');
+    await writer.query('begin; insert into people values (1)');
+    const builds = await openBuilds(database.url, [PEOPLE_KEY], { waitSeconds: 1 });
+
+    // Act
+    const deploy = builds.deploy('first');
+    await untilLogged(builds, 'goes on without its client');
+    await writer.query('commit');
+
+    // Assess
+    expect((await deploy).people_key).toMatchObject({
+      status: 'failed',
+      attempts: 2,
+      error: { sqlstate: '23505' },
+    });
+    expect(await readLedger(database, 'people_key')).toMatchObject([
+      { status: 'retrying', sqlstate: null },
+      { status: 'failed', sqlstate: '23505' },
+    ]);
+    expect((await builds.deploy('second')).people_key).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      error: { sqlstate: '23505' },
+    });
+  });
+});
