@@ -15,6 +15,8 @@ export interface LocalEnvironmentOptions {
   waitSeconds?: number;
   /** Longest pause between two attempts, in seconds. @default as in AWS */
   maxPauseSeconds?: number;
+  /** Builds that one execution of build-indexes takes on. @default as in AWS */
+  perRound?: number;
   /** @default no session is ever ended */
   terminateBlockers?: Environment['builds']['terminateBlockers'];
 }
@@ -30,6 +32,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
     when,
     waitSeconds,
     maxPauseSeconds,
+    perRound,
     terminateBlockers,
   } = options;
   return environmentSchema.parse({
@@ -47,6 +50,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
       when,
       waitSeconds,
       maxPauseSeconds,
+      perRound,
       terminateBlockers,
     },
   });

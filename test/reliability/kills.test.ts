@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Drive } from '../support/drive.ts';
+import { eventually } from '../support/eventually.ts';
 import { MAJORS, openRig, type Rig } from '../support/rig.ts';
 import { buildsOf, LOG_SETTINGS, type ServerLog, serverLog } from '../support/server-log.ts';
 
@@ -35,8 +36,15 @@ const kill: fc.Arbitrary<Kill> = fc.record({
   held: fc.constantFrom<Held>('by nothing', 'by nothing', 'by a lock on the table', 'by an old snapshot'),
 });
 
+/** One that is sure to hit the start, one the lock, one a build that is alive when the next worker comes. */
+const EXAMPLES: [Kill][] = [
+  [{ at: 0, held: 'by nothing' }],
+  [{ at: 90, held: 'by a lock on the table' }],
+  [{ at: 100, held: 'by an old snapshot' }],
+];
+
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  const kills = major === 18 ? 50 : 16;
+  const kills = major === 18 ? 50 : 12;
   let rig: Rig;
   let drive: Drive;
   let other: Client;
@@ -143,11 +151,56 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         await rig.expectClean();
         await other.query(`drop index ${INDEX}`);
       }),
-      { numRuns: kills, endOnFailure: true },
+      { numRuns: kills, endOnFailure: true, examples: EXAMPLES },
     );
     console.info(
       `PostgreSQL ${major}: ${kills} kills (${JSON.stringify(hits)}), ${foundAlive} found the build alive`,
     );
     expect(foundAlive).toBeGreaterThan(0);
+  });
+
+  test('the workflow carries on when its workers are killed under it: a report without an error, no alert', async () => {
+    // Prepare: a lock on the table, and an old snapshot that outlives it
+    const old = await rig.session();
+    await old.query(
+      'begin isolation level repeatable read; select from other; savepoint before; lock table people',
+    );
+    const waiting = async () =>
+      (await other.query("select from pg_locks where relation = 'people'::regclass and not granted")).rows
+        .length;
+    const seen = rig.workflow.log.length;
+    const followed = () => rig.workflow.log.slice(seen).some((line) => line.includes('Still building.'));
+
+    // Act: one is killed while it tries for the lock, one while the build goes on
+    const ended = rig.build(INDEX);
+    await eventually(waiting).toBe(1);
+    drive.kill('build-index');
+    await old.query('rollback to savepoint before');
+    await eventually(followed).toBe(true);
+    drive.kill('check-index');
+    await old.query('rollback');
+    const { status, report } = await ended;
+
+    // Assess
+    expect(
+      rig.workflow.events.filter(({ type }) => type === 'StateRetried').map(({ state }) => state),
+    ).toContain('Build Index');
+    expect(status).toBe('SUCCEEDED');
+    expect(report).toMatchObject({ status: 'succeeded', failure: null, warnings: [] });
+    expect(report.indexes).toEqual([
+      expect.objectContaining({
+        status: 'built',
+        attempts: 2,
+        error: null,
+        blockedBy: expect.stringContaining('second session'),
+      }),
+    ]);
+    expect((await rig.ledger(INDEX)).slice(-2)).toMatchObject([
+      { status: 'retrying', sqlstate: null, message: expect.stringContaining('The worker ended') },
+      { status: 'built', sqlstate: null, message: null },
+    ]);
+    expect(rig.workflow.alerts).toEqual([]);
+    await rig.expectClean();
+    await other.query(`drop index ${INDEX}`);
   });
 });

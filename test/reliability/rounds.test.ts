@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
+import { databaseOf } from '../../lambdas/postgres/client.ts';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { expectClean } from '../support/aftermath.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { endsOf } from '../support/executions.ts';
+import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
+
+function entry(table: string, number: number): IndexEntry {
+  const name = `idx_${table}_${number}`;
+  return {
+    name,
+    sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${table} (a, (b + ${number}))`,
+    description: 'one of many',
+  };
+}
+
+const TABLES = ['one', 'two', 'three', 'four'];
+
+function entries(count: number): IndexEntry[] {
+  return Array.from({ length: count }, (_, at) => entry(TABLES[at % TABLES.length] ?? 'one', at));
+}
+
+const createTables = TABLES.map((table) => `create table ${table} (a int, b int);`).join('');
+
+let database: TestDatabase;
+
+async function validIndexes(): Promise<number> {
+  return (
+    await database.query("select from pg_index where indisvalid and indexrelid::regclass::text like 'idx_%'")
+  ).length;
+}
+
+describe('rounds of three builds', () => {
+  let opened: TestWorkflow;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    opened = await openTestWorkflow({
+      databaseUrl: database.url,
+      services: 'none',
+      indexes: [
+        ...entries(10),
+        {
+          name: 'idx_never',
+          sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_never ON two (no_such_column)',
+          description: 'fails in whichever round it is in, and is not asked for again',
+        },
+      ],
+      builds: { perRound: 3 },
+    });
+  });
+
+  beforeEach(async () => {
+    await database.query(
+      `drop table if exists ${TABLES}; drop schema if exists deploy_step cascade; ${createTables}`,
+    );
+  });
+
+  afterAll(async () => {
+    await opened.close();
+    await database.drop();
+  });
+
+  const rounds = (execution?: string) =>
+    opened.events.filter(
+      (event) =>
+        event.type === 'StateEntered' &&
+        event.state === 'Build Lanes' &&
+        (execution === undefined || event.execution === execution),
+    );
+
+  test('a deploy asks again, in executions of their own, until every index is built or was given up', async () => {
+    const deploy = opened.workflow.engine.start('pg-deploy-step-local-deploy', {});
+    const [end] = await endsOf(opened, deploy);
+
+    expect(end?.report).toMatchObject({
+      status: 'succeeded',
+      totals: { created: 10, skipped: 0, failed: 1, remaining: 0 },
+    });
+    expect(await validIndexes()).toBe(10);
+    const asked = rounds();
+    expect(asked).toHaveLength(4);
+    expect(new Set(asked.map((event) => event.execution)).size).toBe(4);
+    const attempts = await database.query(
+      'select deploy, count(*)::int as attempts, count(distinct item)::int as items from deploy_step.index_builds group by 1',
+    );
+    expect(attempts).toEqual([{ deploy: deploy.name, attempts: 11, items: 11 }]);
+    await expectClean(async (sql) => await database.query(sql));
+  });
+
+  test('started by a person, build-indexes goes on by itself round after round', async () => {
+    const execution = opened.workflow.engine.start('pg-deploy-step-local-build-indexes', {});
+    const [end] = await endsOf(opened, execution);
+
+    expect(end?.result).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { decision: 'done', failed: { critical: 0, nonCritical: 1 } },
+    });
+    expect(await validIndexes()).toBe(10);
+    expect(rounds(execution.name)).toHaveLength(4);
+    await expectClean(async (sql) => await database.query(sql));
+  });
+});
+
+test('of 600 missing indexes a plan hands out 500, small enough for a state, and the next one the rest', async () => {
+  database = await createDatabase();
+  await database.query(createTables);
+  const indexes = entries(600).map((one) => {
+    const name = one.name.padEnd(63, '_');
+    return { ...one, name, sql: one.sql.replace(one.name, name) };
+  });
+  const io = {
+    registry: await compileRegistry(indexes, 'the test'),
+    database: databaseOf({ DATABASE_URL: database.url }),
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    buildsARound: 500,
+  };
+
+  const first = await planBuilds({ execution: 'round-1', request: {} }, io);
+  const handedOut = new Set(first.lanes.flatMap((lane) => lane.indexes));
+  // Without CONCURRENTLY, all in one statement: what counts here is the next plan.
+  await database.query(
+    indexes
+      .filter(({ name }) => handedOut.has(name))
+      .map(({ sql }) => sql.replace('CONCURRENTLY', ''))
+      .join(';'),
+  );
+  const second = await planBuilds({ execution: 'round-2', request: {} }, io);
+  const rest = second.lanes.flatMap((lane) => lane.indexes);
+
+  expect(first).toMatchObject({ decision: 'build' });
+  expect(handedOut.size).toBe(500);
+  expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThan(256 * 1024);
+  expect(rest).toHaveLength(100);
+  expect(rest.filter((name) => handedOut.has(name))).toEqual([]);
+  await database.drop();
+});
