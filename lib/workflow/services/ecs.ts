@@ -23,7 +23,6 @@ import { waitUntil } from './wait-until.ts';
  */
 export class EcsServices implements ServiceKind {
   readonly kind = 'ecs';
-  readonly noun = 'ECS service';
   readonly #services: readonly EcsService[];
   readonly #patience: Patience;
 
