@@ -46,7 +46,11 @@ export async function ensureLedger(client: Client): Promise<void> {
   try {
     // CREATE ... IF NOT EXISTS looks and creates in two steps, so that two sessions can collide in between.
     await client.query("select pg_advisory_xact_lock(hashtext('pg-deploy-step ledger'))");
-    await client.query('create schema if not exists deploy_step');
+    // CREATE SCHEMA IF NOT EXISTS asks for the right to make one first, which whoever was given a schema need not have.
+    const { rows: schemas } = await client.query<{ there: boolean }>(
+      "select to_regnamespace('deploy_step') is not null as there",
+    );
+    if (!schemas[0]?.there) await client.query('create schema deploy_step');
     await client.query(
       `create table if not exists deploy_step.index_builds (
          deploy text not null,

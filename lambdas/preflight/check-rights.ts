@@ -22,14 +22,28 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
   );
 }
 
-/** CREATE INDEX is the owner's: a grant on the table is not enough. */
+/** The tables that are there, with all their partitions. */
+const TABLES = `
+  with named as (
+    select c.oid
+      from unnest($1::text[], $2::text[]) as wanted (schema, name)
+      join pg_namespace n on n.nspname = wanted.schema
+      join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+  ), tables as (
+    select oid from named
+     union
+    select tree.relid from named cross join lateral pg_partition_tree(named.oid) tree
+  )`;
+
+/** CREATE INDEX is the owner's, of each partition too: a grant on the table is not enough. */
 async function ownershipRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
   const { rows } = await client.query<{ owner: string; role: string }>(
-    `select distinct pg_get_userbyid(c.relowner) as owner, current_user as role
-       from unnest($1::text[], $2::text[]) as wanted (schema, name)
-       join pg_namespace n on n.nspname = wanted.schema
-       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
-      where not pg_has_role(current_user, c.relowner, 'usage')`,
+    `${TABLES}
+     select distinct pg_get_userbyid(c.relowner) as owner, current_user as role
+       from tables
+       join pg_class c using (oid)
+      where not pg_has_role(current_user, c.relowner, 'usage')
+      order by 1`,
     [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
   );
   return rows.map((row) => `GRANT ${quoteIdentifier(row.owner)} TO ${quoteIdentifier(row.role)};`);
@@ -37,10 +51,14 @@ async function ownershipRemedies(client: Client, indexes: readonly CompiledIndex
 
 async function schemaRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
   const { rows } = await client.query<{ schema: string; role: string }>(
-    `select n.nspname as schema, current_user as role
-       from pg_namespace n
-      where n.nspname = any ($1::text[]) and not has_schema_privilege(n.oid, 'create')`,
-    [indexes.map((index) => index.schema)],
+    `${TABLES}
+     select distinct n.nspname as schema, current_user as role
+       from tables
+       join pg_class c using (oid)
+       join pg_namespace n on n.oid = c.relnamespace
+      where not (has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage'))
+      order by 1`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
   );
   return rows.map(
     (row) => `GRANT CREATE, USAGE ON SCHEMA ${quoteIdentifier(row.schema)} TO ${quoteIdentifier(row.role)};`,

@@ -6,6 +6,21 @@ const OLDEST = 140_000;
 const FIRST_SOUND_14 = 140_004;
 
 /**
+ * Why a version is refused, with the remedy. Undefined: it is not.
+ * @param number as server_version_num has it: 140004 is 14.4
+ * @param version as server_version has it, for people
+ */
+export function refusalOfVersion(number: number, version: string): string | undefined {
+  if (number < OLDEST)
+    return `The server is PostgreSQL ${version}; the oldest that is supported is 14. Upgrade it.`;
+  if (number >= FIRST_SOUND_14) return undefined;
+  return (
+    `The server is PostgreSQL ${version}, which can build corrupt indexes concurrently (14.0 to 14.3). Upgrade it to ` +
+    'the latest 14 first, and reindex what was built concurrently before.'
+  );
+}
+
+/**
  * Refuses servers and connections on which a concurrent build cannot be trusted.
  * @throws Refused with the remedy
  */
@@ -18,17 +33,8 @@ export async function checkServer(client: Client): Promise<void> {
   );
   const server = rows[0];
   if (server === undefined) throw new Refused('The server does not say what it is.');
-  if (server.number < OLDEST) {
-    throw new Refused(
-      `The server is PostgreSQL ${server.version}; the oldest that is supported is 14. Upgrade it.`,
-    );
-  }
-  if (server.number < FIRST_SOUND_14) {
-    throw new Refused(
-      `The server is PostgreSQL ${server.version}, which can build corrupt indexes concurrently (14.0 to 14.3). Upgrade it to ` +
-        'the latest 14 first, and reindex what was built concurrently before.',
-    );
-  }
+  const refusal = refusalOfVersion(server.number, server.version);
+  if (refusal !== undefined) throw new Refused(refusal);
   if (server.standby) {
     throw new Refused(
       'The server is a standby, which is read-only. Name the primary: the cluster endpoint or the writer, not a reader endpoint.',

@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
+import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
+import { openBuilds } from '../support/builds.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { openPreflight } from '../support/preflight.ts';
+import { MAJORS } from '../support/rig.ts';
+import { openServer, type TestServer } from '../support/servers.ts';
+
+const ENTRY = {
+  name: 'by_kind',
+  sql: 'create index concurrently if not exists by_kind on shop.events (kind)',
+};
+
+/** What the role lacks, as the superuser sees to it; and the statements that are printed. */
+const LACKS: [
+  what: string,
+  lack: (role: string, owner: string) => string,
+  remedies: (role: string, owner: string) => string[],
+][] = [
+  [
+    'the table',
+    (_role, owner) => `alter table shop.events owner to ${owner}`,
+    (role, owner) => [`GRANT "${owner}" TO "${role}";`],
+  ],
+  [
+    'a partition of the table',
+    (_role, owner) =>
+      `alter table shop.events rename to events_1; create table shop.events (like shop.events_1) partition by list (kind);
+       alter table shop.events attach partition shop.events_1 default;
+       alter table shop.events owner to ROLE; alter table shop.events_1 owner to ${owner}`,
+    (role, owner) => [`GRANT "${owner}" TO "${role}";`],
+  ],
+  [
+    'the right to create in the schema',
+    () => 'revoke create on schema shop from ROLE',
+    (role) => [`GRANT CREATE, USAGE ON SCHEMA "shop" TO "${role}";`],
+  ],
+  [
+    'the right to use the schema',
+    () => 'revoke usage on schema shop from ROLE',
+    (role) => [`GRANT CREATE, USAGE ON SCHEMA "shop" TO "${role}";`],
+  ],
+  [
+    'the right to create the schema of the ledger',
+    () => 'revoke create on database DATABASE from ROLE',
+    (role) => [`CREATE SCHEMA deploy_step AUTHORIZATION "${role}";`],
+  ],
+  [
+    'the schema of the ledger',
+    () => 'revoke create on database DATABASE from ROLE; create schema deploy_step',
+    (role) => [
+      `GRANT ALL ON SCHEMA deploy_step TO "${role}";`,
+      `GRANT ALL ON ALL TABLES IN SCHEMA deploy_step TO "${role}";`,
+    ],
+  ],
+  [
+    'the right to create in the schema of the ledger',
+    () =>
+      'revoke create on database DATABASE from ROLE; create schema deploy_step; grant usage on schema deploy_step to ROLE',
+    (role) => [`GRANT CREATE ON SCHEMA deploy_step TO "${role}";`],
+  ],
+  [
+    'the table of the ledger',
+    () => 'grant usage on schema deploy_step to ROLE; grant select on deploy_step.index_builds to ROLE',
+    (role) => [`GRANT SELECT, INSERT, UPDATE ON deploy_step.index_builds TO "${role}";`],
+  ],
+  [
+    'everything',
+    (_role, owner) =>
+      `revoke create on database DATABASE from ROLE; revoke all on schema shop from ROLE; alter table shop.events owner to ${owner}`,
+    (role, owner) => [
+      `GRANT "${owner}" TO "${role}";`,
+      `GRANT CREATE, USAGE ON SCHEMA "shop" TO "${role}";`,
+      `CREATE SCHEMA deploy_step AUTHORIZATION "${role}";`,
+    ],
+  ],
+];
+
+describe.each(MAJORS)('on PostgreSQL %i', (major) => {
+  let server: TestServer;
+  let database: TestDatabase;
+  let role: string;
+  let owner: string;
+  let url: string;
+
+  beforeAll(async () => {
+    server = await openServer(major);
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  beforeEach(async () => {
+    database = await server.createDatabase();
+    role = `Deploy ${database.name}`;
+    owner = `owner_${database.name}`;
+    await database.query(
+      `create role "${role}" login password 'deploy'; create role ${owner};
+       grant create on database ${database.name} to "${role}";
+       create schema shop; grant usage, create on schema shop to "${role}", ${owner};
+       create table shop.events (kind text); alter table shop.events owner to "${role}"`,
+    );
+    const other = new URL(database.url);
+    other.username = encodeURIComponent(role);
+    other.password = 'deploy';
+    url = other.href;
+  });
+  afterEach(async () => {
+    await database.query(
+      `drop owned by "${role}", ${owner} cascade; reassign owned by "${role}", ${owner} to postgres; drop role "${role}", ${owner}`,
+    );
+    await database.drop();
+  });
+
+  async function relations(): Promise<unknown[]> {
+    return await database.query('select oid, relname, relowner, relacl::text from pg_class order by oid');
+  }
+
+  test.each(LACKS)(
+    'a role that lacks %s is refused with the statements that mend it',
+    async (what, lack, remedies) => {
+      // Another role's deploy made it.
+      if (what === 'the table of the ledger')
+        await withClient(databaseOf({ DATABASE_URL: database.url }), 'ledger', ensureLedger);
+      await database.query(
+        lack(role, owner).replaceAll('ROLE', `"${role}"`).replaceAll('DATABASE', database.name),
+      );
+      const { preflight } = await openPreflight(url, [ENTRY]);
+      const before = await relations();
+
+      const answer = await preflight();
+
+      const expected = remedies(role, owner);
+      expect(answer.decision).toBe('refused');
+      expect(answer.refusal).toBe(
+        `The role ${role} may not do what the deploy needs. As a superuser or the owner, run: ${expected.join(' ')}`,
+      );
+      expect(await relations()).toEqual(before);
+
+      // What is printed is what helps.
+      await database.query(answer.refusal?.split('run: ')[1] ?? '');
+      expect(await preflight()).toMatchObject({ decision: 'deploy', refusal: null });
+      const builds = await openBuilds(url, [ENTRY]);
+      expect((await builds.deploy('first')).by_kind).toMatchObject({ status: 'built', error: null });
+      expect(await preflight()).toMatchObject({ decision: 'nothing' });
+    },
+  );
+
+  test('tables, columns and schemas that a migration of the same deploy makes are not asked for', async () => {
+    const { preflight } = await openPreflight(url, [
+      { name: 'later', sql: 'create index concurrently if not exists later on shop.not_yet (id)' },
+      { name: 'nowhere', sql: 'create index concurrently if not exists nowhere on no_schema.not_yet (id)' },
+      { name: 'column', sql: 'create index concurrently if not exists "column" on shop.events (not_yet)' },
+    ]);
+
+    expect(await preflight()).toMatchObject({ decision: 'deploy', refusal: null });
+  });
+});

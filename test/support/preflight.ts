@@ -1,0 +1,38 @@
+import { databaseOf } from '../../lambdas/postgres/client.ts';
+import { preflight } from '../../lambdas/preflight/preflight.ts';
+import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+
+export interface TestPreflight {
+  preflight(input?: unknown): Promise<PreflightResult>;
+}
+
+/**
+ * The preflight of a full deploy.
+ * @param migrationsDirectory @default no migrations
+ */
+export async function openPreflight(
+  databaseUrl: string,
+  entries: { name: string; sql: string }[],
+  migrationsDirectory: string | null = null,
+): Promise<TestPreflight> {
+  const registry = await compileRegistry(
+    entries.map((entry) => ({ description: 'of a test', ...entry })),
+    'the test',
+  );
+  const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
+  const nothing = () => {};
+  return {
+    preflight: (input = {}) =>
+      preflight(
+        { execution, input },
+        {
+          registry,
+          database: databaseOf({ DATABASE_URL: databaseUrl }),
+          migrationsDirectory,
+          connectPauses: [],
+          log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+        },
+      ),
+  };
+}
