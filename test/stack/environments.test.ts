@@ -13,6 +13,8 @@ function prodWith(path: string, value: unknown): Record<string, unknown> {
   return { prod: environment };
 }
 
+const UUID = '11111111-2222-4333-8444-555555555555';
+
 function refusalOf(raw: unknown): string {
   try {
     parseEnvironments(raw);
@@ -36,6 +38,24 @@ test('the example environments are accepted, with their defaults', () => {
     when: 'before-start',
   });
   expect(prod).toMatchObject({ onMigrationFailure: 'start', onCriticalFailure: 'leave-stopped' });
+});
+
+test('two rules of one name are two services where their buses are', () => {
+  const services = [
+    { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly' },
+    { kind: 'event-rule' as const, name: 'shop', rule: 'nightly', eventBus: 'shop' },
+  ];
+  const { prod } = parseEnvironments({ prod: { ...prodInput(), services } });
+
+  expect(prod?.services).toEqual([{ ...services[0], eventBus: 'default' }, services[1]]);
+});
+
+test('a service without a kind is an ECS service, and sessions are waited for a minute', () => {
+  const { prod } = parseEnvironments({ prod: { ...prodInput(), drain: { roles: ['app'] } } });
+
+  expect(prod?.services.map((service) => service.kind)).toEqual(['ecs', 'ecs']);
+  expect(prod?.drain).toEqual({ roles: ['app'], applicationNames: [], seconds: 60 });
+  expect(prod).not.toHaveProperty('windowMinutes');
 });
 
 describe('a wrong value is refused with its path', () => {
@@ -107,7 +127,83 @@ describe('a wrong value is refused with its path', () => {
       'one ECS service under two names',
       'services.1.service',
       'api',
-      'environments.prod.services.1.service: "api" of the cluster "prod" is listed before',
+      'environments.prod.services.1: the service "api" of the cluster "prod" is listed before, list it once',
+    ],
+    [
+      'a kind of service that there is not',
+      'services.1.kind',
+      'lambda',
+      'environments.prod.services.1.kind: must be one of ecs, event-rule, event-source-mapping',
+    ],
+    [
+      'a field of another kind',
+      'services.1',
+      { kind: 'event-rule', name: 'nightly', rule: 'nightly', scaling: true },
+      'environments.prod.services.1: unknown field scaling',
+    ],
+    [
+      'a rule without its name',
+      'services.1',
+      { kind: 'event-rule', name: 'nightly' },
+      'environments.prod.services.1.rule: ',
+    ],
+    [
+      'one rule under two names, its bus once left out',
+      'services',
+      [
+        { kind: 'event-rule', name: 'nightly', rule: 'nightly' },
+        { kind: 'event-rule', name: 'every-night', rule: 'nightly', eventBus: 'default' },
+      ],
+      'environments.prod.services.1: the rule "nightly" of the bus "default" is listed before, list it once',
+    ],
+    [
+      'one mapping under two names',
+      'services',
+      [
+        { kind: 'event-source-mapping', name: 'queue', uuid: UUID },
+        { kind: 'event-source-mapping', name: 'stream', uuid: UUID },
+      ],
+      `environments.prod.services.1: the mapping "${UUID}" is listed before, list it once`,
+    ],
+    [
+      'a mapping by the name of its queue',
+      'services.1',
+      { kind: 'event-source-mapping', name: 'queue', uuid: 'orders-queue' },
+      'environments.prod.services.1.uuid: ',
+    ],
+    [
+      'services of different kinds with one name',
+      'services.1',
+      { kind: 'event-rule', name: 'api', rule: 'nightly' },
+      'environments.prod.services.1.name: "api" is the name of another service too',
+    ],
+    ['a window without length', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
+    ['a window longer than a week', 'windowMinutes', 10_001, 'environments.prod.windowMinutes: '],
+    ['a window in words', 'windowMinutes', '30', 'environments.prod.windowMinutes: '],
+    [
+      'sessions to wait for that nobody can tell from others',
+      'drain',
+      { seconds: 30 },
+      'environments.prod.drain: name a role or a pattern of application_name',
+    ],
+    [
+      'an empty list of roles and one of patterns',
+      'drain',
+      { roles: [], applicationNames: [] },
+      'environments.prod.drain: name a role or a pattern of application_name',
+    ],
+    ['a role without a name', 'drain', { roles: [''] }, 'environments.prod.drain.roles.0: '],
+    [
+      'a wait for sessions that is too long',
+      'drain',
+      { roles: ['app'], seconds: 3_601 },
+      'environments.prod.drain.seconds: ',
+    ],
+    [
+      'an unknown field of drain',
+      'drain',
+      { roles: ['app'], users: [] },
+      'environments.prod.drain: unknown field users',
     ],
     ['an address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
     ['a deadline', 'stopMinutes', 0, 'environments.prod.stopMinutes: '],

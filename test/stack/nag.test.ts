@@ -10,11 +10,14 @@ const ACCEPTED: Record<string, string> = {
     'Names three actions on logs; a copy of it would have the same ones and miss what AWS adds.',
   [`${ROLE_POLICIES}/AWSLambdaVPCAccessExecutionRole]`]:
     'Network interfaces are made by Lambda under ids that nobody knows before.',
-  'AwsSolutions-IAM5[Resource::*]': 'X-Ray and the delivery of logs know no resources.',
+  'AwsSolutions-IAM5[Resource::*]':
+    'X-Ray, the delivery of logs and DescribeScalableTargets know no resources.',
   'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:application-autoscaling:eu-west-1:222222222222:scalable-target/*]':
     'The ARN of a scalable target ends in an id that only its registration tells.',
   'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:eu-west-1:222222222222:execution:MACHINE*]':
     'Executions of the own child machines, whose names are made as they start.',
+  'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:eu-west-1:222222222222:execution:pg-deploy-step-prod-deploy:*]':
+    'Executions of the own deploy machine, which a recovery looks at: their names are made as they start.',
 };
 
 test('AwsSolutions finds what is accepted with a reason, and nothing else', async () => {

@@ -57,6 +57,11 @@ const onParameters = (...actions: string[]) =>
     ),
   );
 
+const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
+
+/** Says that services are stopped on purpose. */
+const MARKER = arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped');
+
 /** A scalable target's ARN ends in an id that only its registration tells. */
 const SCALING = `application-autoscaling:RegisterScalableTarget on ${arn('application-autoscaling', 'scalable-target/*')}`;
 
@@ -79,7 +84,8 @@ test.each([
       ...runChild('start-services'),
       ...runChild('build-indexes'),
       ...CHILD_EVENTS,
-      `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`,
+      ALERTS,
+      `ssm:PutParameter on ${MARKER}`,
     ],
   ],
   [
@@ -91,6 +97,8 @@ test.each([
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
       SCALING,
+      // It knows no resources.
+      'application-autoscaling:DescribeScalableTargets on *',
     ],
   ],
   ['build-indexes', ['plan-builds', 'build-index', 'check-index', 'settle-index'].map(invoke)],
@@ -99,6 +107,11 @@ test.each([
     [
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:DeleteParameter'),
+      `ssm:GetParameter on ${MARKER}`,
+      `ssm:DeleteParameter on ${MARKER}`,
+      // Only whether the deploy that stopped a service still runs.
+      `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
+      ALERTS,
       SCALING,
     ],
   ],
@@ -108,16 +121,18 @@ test.each([
   expect(permissionsOf(template, role)).toEqual([...expected, ...LOGS_AND_TRACES].sort());
 });
 
-test('a function may read the secret that is configured, decrypt it, and send traces', () => {
+test('a function may read the secret that is configured, decrypt it, and send traces; the preflight also lists deploys', () => {
   const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
   const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
 
+  const listsDeploys = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
   for (const task of TASKS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${task}`);
     expect(permissionsOf(template, role)).toEqual([
       `kms:Decrypt on ${key}`,
       `secretsmanager:DescribeSecret on ${secret}`,
       `secretsmanager:GetSecretValue on ${secret}`,
+      ...(task === 'preflight' ? [listsDeploys] : []),
       'xray:PutTelemetryRecords on *',
       'xray:PutTraceSegments on *',
     ]);

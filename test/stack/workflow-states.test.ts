@@ -44,14 +44,16 @@ describe('deploy', () => {
       'Build Indexes Online',
       'Build Indexes Online: More?',
       'Failed',
-      'Leave Services Stopped?',
       'Maintenance Window',
+      'Mark Left Stopped',
+      'Note Left Stopped',
       'Preflight',
       'Report',
       'Report Lost',
       'Start Services',
       'Succeeded',
       'Succeeded?',
+      'What Of The Services?',
       'What To Do?',
     ]);
     expect(machines.deploy.StartAt).toBe('Begin');
@@ -63,8 +65,14 @@ describe('deploy', () => {
     [
       'Maintenance Window',
       startsChild,
-      'Leave Services Stopped?',
+      'What Of The Services?',
       catchAll('Start Services', '$.windowFailure'),
+    ],
+    [
+      'Mark Left Stopped',
+      'arn:aws:states:::aws-sdk:ssm:putParameter',
+      'Report',
+      catchAll('Report', '$.markFailure'),
     ],
     ['Start Services', startsChild, 'Report', catchAll('Report', '$.startFailure')],
     [
@@ -87,36 +95,48 @@ describe('deploy', () => {
       { Variable: '$.decision', StringEquals: 'deploy', Next: 'Maintenance Window' },
       { Variable: '$.decision', StringEquals: 'indexes', Next: 'Build Indexes Online' },
       { Variable: '$.decision', StringEquals: 'start-services', Next: 'Start Services' },
+      { Variable: '$.decision', StringEquals: 'nothing', Next: 'Start Services' },
     ]);
     expect(task('deploy', 'What To Do?').Default).toBe('Report');
   });
 
-  test('starts the services unless the window said that they stay down', () => {
-    expect(task('deploy', 'Leave Services Stopped?')).toMatchObject({
-      Choices: [
-        {
-          And: [
-            { Variable: '$.window.output.services', IsPresent: true },
-            { Variable: '$.window.output.services', StringEquals: 'leave-stopped' },
-          ],
-          Next: 'Report',
-        },
+  test('starts the services unless the window said that they stay down or were never touched', () => {
+    const said = (services: string, next: string) => ({
+      And: [
+        { Variable: '$.window.output.services', IsPresent: true },
+        { Variable: '$.window.output.services', StringEquals: services },
       ],
-      Default: 'Start Services',
+      Next: next,
+    });
+    expect(task('deploy', 'What Of The Services?').Choices).toEqual([
+      said('leave-stopped', 'Note Left Stopped'),
+      said('untouched', 'Report'),
+    ]);
+    expect(task('deploy', 'What Of The Services?').Default).toBe('Start Services');
+  });
+
+  test('writes down that services stay stopped on purpose, also over what an earlier deploy wrote', () => {
+    expect(task('deploy', 'Note Left Stopped')).toMatchObject({
+      Next: 'Mark Left Stopped',
+      Parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
+      ResultPath: '$.remembered',
+    });
+    expect(task('deploy', 'Mark Left Stopped').Parameters).toMatchObject({
+      Name: '/pg-deploy-step/prod/left-stopped',
+      'Value.$': 'States.JsonToString($.remembered)',
+      Overwrite: true,
     });
   });
 
-  test('tries for minutes to start the services', () => {
-    expect(task('deploy', 'Start Services').Retry).toEqual([
-      {
-        ErrorEquals: ['States.TaskFailed', 'States.Timeout'],
-        IntervalSeconds: 5,
-        MaxAttempts: 12,
-        BackoffRate: 2,
-        MaxDelaySeconds: 60,
-        JitterStrategy: 'FULL',
-      },
-    ]);
+  test.each(['Start Services', 'Mark Left Stopped'])('tries for minutes at %s', (name) => {
+    expect(task('deploy', name).Retry?.at(-1)).toEqual({
+      ErrorEquals: ['States.TaskFailed', 'States.Timeout'],
+      IntervalSeconds: 5,
+      MaxAttempts: 12,
+      BackoffRate: 2,
+      MaxDelaySeconds: 60,
+      JitterStrategy: 'FULL',
+    });
   });
 
   test('asks for another round of builds while more remain', () => {
@@ -157,28 +177,74 @@ describe('maintenance-window', () => {
   test('has these states and no others', () => {
     expect(Object.keys(machines['maintenance-window'].States).sort()).toEqual([
       'All Built',
+      'All Can Be Stopped',
+      'All Can Be Stopped?',
+      'All Stopped',
       'All Stopped?',
       'Begin Window',
       'Build Indexes',
       'Build Indexes: More?',
+      'Check Services',
       'Critical Index Failed',
       'Critical Index Lost?',
-      'Look At Outcomes',
       'Migration Broke',
       'Migration Failed',
       'Migrations Applied?',
       'Run Migrations',
       'Services Not Stopped',
+      'Services Refused',
       'Stop Services',
+    ]);
+  });
+
+  test('looks at each service and stops it by these states and no others', () => {
+    const inside = (map: string) =>
+      Object.keys(task('maintenance-window', map).ItemProcessor?.States ?? {}).sort();
+
+    expect(inside('Check Services')).toEqual([
+      'Describe Scaling',
+      'Describe Service',
+      'Has Scaling?',
+      'Note Count',
+      'Note Scaling',
+      'Scaling Found?',
+      'Scaling Not Found',
+      'Service Can Be Stopped',
+      'Service Is A Daemon',
+      'Service Not Found',
+      'Service Refused',
+      'Service Usable?',
+      'Which Kind To Check?',
+    ]);
+    expect(inside('Stop Services')).toEqual([
+      'Adopt Earlier Memory',
+      'Count Look: Tasks Stopped',
+      'Keep Earlier Memory',
+      'Look At Stopping Tasks',
+      'Note What Runs',
+      'Pause: Tasks Stopped',
+      'Recall Earlier Memory',
+      'Remember Service',
+      'Scaling To Suspend?',
+      'Service Not Stopped',
+      'Service Stopped',
+      'Stop Tasks',
+      'Suspend Scaling',
+      'Tasks Stopped?',
+      'Wait Until Tasks Stopped',
+      'Which Kind To Stop?',
     ]);
   });
 
   test('carries the configured services and an answer of the migrations that is null until they ran', () => {
     expect(task('maintenance-window', 'Begin Window').Parameters).toEqual({
       'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
       'indexes.$': '$.indexes',
+      'startedAt.$': '$$.State.EnteredTime',
       services: [
         {
+          kind: 'ecs',
           name: 'api',
           cluster: 'prod',
           service: 'api',
@@ -187,6 +253,7 @@ describe('maintenance-window', () => {
           parameter: '/pg-deploy-step/prod/services/api',
         },
         {
+          kind: 'ecs',
           name: 'worker',
           cluster: 'prod',
           service: 'worker',
@@ -195,31 +262,102 @@ describe('maintenance-window', () => {
           parameter: '/pg-deploy-step/prod/services/worker',
         },
       ],
+      checked: [],
       stopped: [],
+      sessions: { output: { sessions: null } },
       migrations: { output: null },
     });
   });
 
-  test('remembers a count before it stops anything, and keeps the count that an earlier run remembered', () => {
-    expect(waysOf(task('maintenance-window', 'Service Found?'))).toEqual(['Note Count', 'Service Not Found']);
-    expect(task('maintenance-window', 'Note Count').Next).toBe('Remember Count');
-    const remember = task('maintenance-window', 'Remember Count');
+  test('looks at every service before the first one is stopped, and stops none if one cannot be', () => {
+    expect(task('maintenance-window', 'Begin Window').Next).toBe('Check Services');
+    expect(task('maintenance-window', 'Check Services').Next).toBe('All Can Be Stopped');
+    expect(task('maintenance-window', 'All Can Be Stopped')).toMatchObject({
+      Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
+      ResultPath: '$.look',
+      Next: 'All Can Be Stopped?',
+    });
+    expect(task('maintenance-window', 'All Can Be Stopped?')).toMatchObject({
+      Choices: [{ Variable: '$.look.any', BooleanEquals: true, Next: 'Services Refused' }],
+      Default: 'Stop Services',
+    });
+    expect(task('maintenance-window', 'Stop Services')).toMatchObject({ ItemsPath: '$.checked' });
+  });
+
+  test('refuses an ECS service that is not there, a daemon, and scaling that is not registered', () => {
+    const first = '$.described.services[0]';
+    expect(task('maintenance-window', 'Service Usable?')).toMatchObject({
+      Choices: [
+        { Not: { Variable: first, IsPresent: true }, Next: 'Service Not Found' },
+        { Not: { Variable: `${first}.Status`, StringEquals: 'ACTIVE' }, Next: 'Service Not Found' },
+        { Variable: `${first}.SchedulingStrategy`, StringEquals: 'DAEMON', Next: 'Service Is A Daemon' },
+      ],
+      Default: 'Note Count',
+    });
+    expect(waysOf(task('maintenance-window', 'Has Scaling?'))).toEqual([
+      'Describe Scaling',
+      'Service Can Be Stopped',
+    ]);
+    expect(waysOf(task('maintenance-window', 'Scaling Found?'))).toEqual([
+      'Note Scaling',
+      'Scaling Not Found',
+    ]);
+    for (const name of ['Service Not Found', 'Service Is A Daemon', 'Scaling Not Found']) {
+      expect(task('maintenance-window', name)).toMatchObject({
+        Next: 'Service Refused',
+        ResultPath: '$.refusal',
+      });
+    }
+    expect(task('maintenance-window', 'Service Refused').Parameters).toEqual({
+      'name.$': '$.service.name',
+      usable: false,
+      'reason.$': '$.refusal.reason',
+    });
+  });
+
+  test('remembers what runs before it stops anything, and keeps what an earlier run remembered', () => {
+    expect(task('maintenance-window', 'Stop Services').ItemProcessor?.StartAt).toBe('Note What Runs');
+    expect(task('maintenance-window', 'Note What Runs')).toMatchObject({
+      Next: 'Remember Service',
+      Parameters: {
+        'current.$': '$.current',
+        'stoppedAt.$': '$$.State.EnteredTime',
+        'deploy.$': '$.deploy',
+        'execution.$': '$.execution',
+      },
+    });
+    const remember = task('maintenance-window', 'Remember Service');
     expect(remember.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
-    expect(remember.Parameters).toMatchObject({ Overwrite: false });
-    expect(remember.Next).toBe('Has Scaling?');
+    expect(remember.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
+    expect(remember.Next).toBe('Which Kind To Stop?');
     expect(remember.Catch).toEqual([
       {
         ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
-        Next: 'Recall Remembered Count',
+        Next: 'Recall Earlier Memory',
         ResultPath: null,
       },
     ]);
-    expect(task('maintenance-window', 'Recall Remembered Count').Next).toBe('Keep Remembered Count');
-    expect(task('maintenance-window', 'Keep Remembered Count').Next).toBe('Has Scaling?');
+    expect(task('maintenance-window', 'Recall Earlier Memory').Next).toBe('Adopt Earlier Memory');
+    // What the service is started with and since when it is stopped are the earlier run's; the deploy is this one.
+    expect(task('maintenance-window', 'Adopt Earlier Memory')).toMatchObject({
+      Next: 'Keep Earlier Memory',
+      Parameters: {
+        'current.$': '$.memory.value.current',
+        'stoppedAt.$': '$.memory.value.stoppedAt',
+        'deploy.$': '$.deploy',
+        'execution.$': '$.execution',
+      },
+    });
+    const keep = task('maintenance-window', 'Keep Earlier Memory');
+    expect(keep.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: true });
+    expect(keep.Next).toBe('Which Kind To Stop?');
   });
 
   test('suspends all scaling before the count goes to 0', () => {
-    expect(waysOf(task('maintenance-window', 'Has Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+    expect(waysOf(task('maintenance-window', 'Scaling To Suspend?'))).toEqual([
+      'Suspend Scaling',
+      'Stop Tasks',
+    ]);
     const suspend = task('maintenance-window', 'Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
@@ -235,7 +373,7 @@ describe('maintenance-window', () => {
   });
 
   test('calls a service stopped when it has no running and no pending task', () => {
-    expect(task('maintenance-window', 'Stopped?')).toMatchObject({
+    expect(task('maintenance-window', 'Tasks Stopped?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -247,13 +385,19 @@ describe('maintenance-window', () => {
         // 10 minutes, looked at every 10 seconds
         { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
-      Default: 'Wait Until Stopped',
+      Default: 'Pause: Tasks Stopped',
     });
-    expect(task('maintenance-window', 'Service Not Found').Parameters).toMatchObject({ stoppedAt: null });
+    expect(task('maintenance-window', 'Pause: Tasks Stopped').Next).toBe('Count Look: Tasks Stopped');
+    expect(task('maintenance-window', 'Count Look: Tasks Stopped').Next).toBe('Look At Stopping Tasks');
   });
 
   test('runs no migration while a service runs', () => {
-    expect(task('maintenance-window', 'Stop Services').Next).toBe('Look At Outcomes');
+    expect(task('maintenance-window', 'Stop Services').Next).toBe('All Stopped');
+    expect(task('maintenance-window', 'All Stopped')).toMatchObject({
+      Parameters: { 'any.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')" },
+      ResultPath: '$.look',
+      Next: 'All Stopped?',
+    });
     expect(waysOf(task('maintenance-window', 'All Stopped?'))).toEqual([
       'Services Not Stopped',
       'Run Migrations',
@@ -286,6 +430,7 @@ describe('maintenance-window', () => {
 
   test.each([
     ['All Built', 'ok', 'start'],
+    ['Services Refused', 'services-refused', 'untouched'],
     ['Services Not Stopped', 'services-not-stopped', 'start'],
     ['Migration Failed', 'migration-failed', 'start'],
     ['Critical Index Failed', 'critical-failed', 'leave-stopped'],
@@ -296,7 +441,9 @@ describe('maintenance-window', () => {
     expect(end.Parameters).toEqual({
       verdict,
       services,
+      'checked.$': '$.checked',
       'stopped.$': '$.stopped',
+      'sessions.$': '$.sessions.output.sessions',
       'migrations.$': '$.migrations.output',
     });
   });
@@ -405,73 +552,101 @@ describe('build-indexes', () => {
 describe('start-services', () => {
   test('has these states and no others', () => {
     expect(Object.keys(statesOf(machines['start-services'])).sort()).toEqual([
-      'Begin Waiting Until Steady',
-      'Configured Services',
-      'Count Look Whether Steady',
-      'Forget Count',
+      'Alert',
+      'Begin',
+      'Count Look: Tasks Running',
+      'Deploy Still Runs?',
+      'Forget Marker',
+      'Forget Service',
+      'Is A Recovery?',
       'Is Steady?',
-      'Look Whether Steady',
+      'Left To Its Deploy',
+      'Look At Its Deploy',
+      'Look At Outcomes',
+      'Look At Starting Tasks',
+      'Look For Marker',
       'Note Not Steady',
       'Note Steady',
       'Nothing Remembered',
-      'Recall Count',
+      'Pause: Tasks Running',
+      'Recall Service',
+      'Recovers?',
       'Resume Scaling',
       'Scaling To Resume?',
       'Service Done',
+      'Start As Ordered',
+      'Start As Recovery',
       'Start Services',
       'Start Tasks',
-      'Steady?',
-      'Wait Until Steady',
+      'Started',
+      'Stopped On Purpose',
+      'Tasks Running?',
+      'Tell People?',
+      'Wait Until Tasks Running',
+      'Which Kind To Start?',
+      'Which Kind Was Started?',
+      'Word Alert',
     ]);
   });
 
   test('leaves a service alone that was not remembered', () => {
-    expect(task('start-services', 'Recall Count').Catch).toEqual([
+    expect(task('start-services', 'Start Services').ItemProcessor?.StartAt).toBe('Recall Service');
+    expect(task('start-services', 'Recall Service').Catch).toEqual([
       { ErrorEquals: ['Ssm.ParameterNotFoundException'], Next: 'Nothing Remembered', ResultPath: null },
     ]);
+    expect(task('start-services', 'Nothing Remembered')).toMatchObject({ End: true });
     expect(task('start-services', 'Nothing Remembered').Parameters).toEqual({
       'name.$': '$.service.name',
       outcome: 'nothing-remembered',
       startedAt: null,
       stoppedAt: null,
-      desiredCount: null,
     });
   });
 
   test('starts the remembered count and looks until the deadline', () => {
     expect(task('start-services', 'Start Tasks').Parameters).toMatchObject({
-      'DesiredCount.$': '$.memory.value.desiredCount',
+      'DesiredCount.$': '$.memory.value.current.desiredCount',
     });
-    expect(task('start-services', 'Steady?')).toMatchObject({
+    expect(task('start-services', 'Tasks Running?')).toMatchObject({
       Choices: [
         {
           Variable: '$.counts.running',
-          NumericEqualsPath: '$.memory.value.desiredCount',
+          NumericEqualsPath: '$.memory.value.current.desiredCount',
           Next: 'Note Steady',
         },
         // 15 minutes, looked at every 10 seconds
         { Variable: '$.looks.count', NumericGreaterThanEquals: 90, Next: 'Note Not Steady' },
       ],
-      Default: 'Wait Until Steady',
+      Default: 'Pause: Tasks Running',
     });
   });
 
-  test('resumes scaling in any case, and forgets only what runs steadily', () => {
+  test('gives scaling back as it was in any case, and forgets only what runs steadily', () => {
     for (const name of ['Note Steady', 'Note Not Steady']) {
-      expect(task('start-services', name).Next).toBe('Scaling To Resume?');
+      expect(task('start-services', name).Next).toBe('Which Kind Was Started?');
     }
+    expect(task('start-services', 'Which Kind Was Started?').Choices).toEqual([
+      { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Scaling To Resume?' },
+    ]);
     expect(task('start-services', 'Note Not Steady').Parameters).toEqual({
       outcome: 'not-steady',
       startedAt: null,
     });
     expect(waysOf(task('start-services', 'Scaling To Resume?'))).toEqual(['Resume Scaling', 'Is Steady?']);
     expect(task('start-services', 'Resume Scaling').Parameters).toMatchObject({
-      SuspendedState: {
-        DynamicScalingInSuspended: false,
-        DynamicScalingOutSuspended: false,
-        ScheduledScalingSuspended: false,
-      },
+      'SuspendedState.$': '$.memory.value.current.scaling',
     });
-    expect(waysOf(task('start-services', 'Is Steady?'))).toEqual(['Forget Count', 'Service Done']);
+    expect(task('start-services', 'Resume Scaling').Next).toBe('Is Steady?');
+    expect(task('start-services', 'Is Steady?')).toMatchObject({
+      Choices: [{ Variable: '$.result.outcome', StringEquals: 'started', Next: 'Forget Service' }],
+      Default: 'Service Done',
+    });
+  });
+
+  test('takes a service that another execution has forgotten meanwhile for done', () => {
+    expect(task('start-services', 'Forget Service')).toMatchObject({ Next: 'Service Done' });
+    expect(task('start-services', 'Forget Service').Catch).toEqual([
+      { ErrorEquals: ['Ssm.ParameterNotFoundException'], Next: 'Service Done', ResultPath: null },
+    ]);
   });
 });
