@@ -7,10 +7,13 @@ function building(): Story {
   const story = new Story(registry);
   story.start();
   story.decide('deploy');
-  story.plan([
-    { table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] },
-    { table: 'users', indexes: ['idx_users_key'] },
-  ]);
+  story.plan(
+    [
+      { table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] },
+      { table: 'users', indexes: ['idx_users_key'] },
+    ],
+    { present: 1 },
+  );
   return story;
 }
 
@@ -24,36 +27,36 @@ describe('the builds', () => {
     ]);
   });
 
-  test('what was given up is not counted as already there', () => {
-    const story = new Story(registry);
-    story.plan([{ table: 'deals', indexes: ['idx_deals_a'] }], { failed: { nonCritical: 1 } });
-    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 2 already there');
-  });
-
-  test('only critical ones count where only they are asked for', () => {
-    const story = new Story(registry);
-    story.plan([{ table: 'users', indexes: ['idx_users_key'] }], { request: { scope: 'critical' } });
-    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 0 already there');
-  });
-
   test('a plan with nothing to build says so', () => {
     const story = new Story(registry);
-    story.plan([]);
+    story.plan([], { present: 4 });
     expect(story.texts.at(-1)).toBe('Nothing to build, 4 already there');
   });
 
   test('the parts of a partitioned table’s index are lanes of their own', () => {
     const story = new Story(registry);
-    story.plan([
-      { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
-      { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
-    ]);
+    story.plan(
+      [
+        { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
+        { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
+      ],
+      { present: 3 },
+    );
     expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 3 already there');
     story.begin('idx_deals_a @ deals_2');
     expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
     const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
     story.run.updateBuilds([{ ...row, phase: 'initializing', fraction: null }], second(1));
     expect(story.run.builds.build.building('deals_2')?.phase).toBe('initializing');
+  });
+
+  test('an index that the window has no time left for is told of as left', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.index('StateExited', 'idx_deals_a', {
+      output: { build: { output: { state: 'left', status: 'building', waitSeconds: 2 } } },
+    });
+    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a is left for after the start');
   });
 
   test('a later round adds to the total', () => {
@@ -181,16 +184,18 @@ describe('the phases', () => {
     story.start();
     story.decide('deploy');
     story.tell('maintenanceWindow', 'StateEntered', 'Stop Services');
-    const remembered = { desiredCount: 2 };
-    story.service('maintenanceWindow', 'StateExited', 'Note Count', 'api', { remembered });
+    const remembered = { current: { desiredCount: 2 } };
+    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', { remembered });
     story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
     story.now = 1.5;
     story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'api', {});
     story.tell('maintenanceWindow', 'StateExited', 'Stop Services');
     story.tell('deploy', 'StateEntered', 'Start Services');
-    story.service('startServices', 'StateExited', 'Recall Count', 'api', { memory: { value: remembered } });
+    story.service('startServices', 'StateExited', 'Recall Service', 'api', { memory: { value: remembered } });
     story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
-    story.service('startServices', 'StateExited', 'Look Whether Steady', 'api', { counts: { running: 1 } });
+    story.service('startServices', 'StateExited', 'Look At Starting Tasks', 'api', {
+      counts: { running: 1 },
+    });
     story.now = 3;
     story.service('startServices', 'StateExited', 'Note Steady', 'api', {});
     expect(story.texts).toEqual([
@@ -208,16 +213,35 @@ describe('the phases', () => {
   test('services that do not stop or do not become steady are told of as failures', () => {
     const story = new Story(registry);
     const counts = { counts: { running: 1 } };
-    story.service('maintenanceWindow', 'StateExited', 'Look Whether Stopped', 'api', counts);
+    story.service('maintenanceWindow', 'StateExited', 'Look At Stopping Tasks', 'api', counts);
     story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'api', {});
-    story.service('maintenanceWindow', 'StateExited', 'Service Not Found', 'web', {});
+    story.service('maintenanceWindow', 'StateExited', 'Service Refused', 'web', { reason: 'it is a daemon' });
     story.service('startServices', 'StateExited', 'Note Not Steady', 'api', {
-      memory: { value: { desiredCount: 2 } },
+      memory: { value: { current: { desiredCount: 2 } } },
     });
     expect(story.lines).toEqual([
       { kind: 'failure', text: 'api did not stop in time: 1 task still run' },
-      { kind: 'failure', text: 'web was not found in ECS' },
+      { kind: 'failure', text: 'web cannot be stopped: it is a daemon' },
       { kind: 'failure', text: 'api did not become steady in time: 1 of 2 tasks run' },
+    ]);
+  });
+
+  test('a rule is told of without a count, and sessions that are waited for by name', () => {
+    const story = new Story(registry);
+    story.service('maintenanceWindow', 'StateEntered', 'Disable Rule', 'nightly');
+    story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'nightly', {});
+    story.tell('maintenanceWindow', 'StateExited', 'Check Sessions', {
+      output: { sessions: { output: { remaining: 1, sessions: 'pid 7 (cron)' } } },
+    });
+    story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
+    story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
+    story.service('startServices', 'StateExited', 'Nothing Remembered', 'other', {});
+    expect(story.texts).toEqual([
+      'nightly stops',
+      'nightly stopped after 0 ms',
+      'Waiting for sessions of the application: pid 7 (cron)',
+      'nightly starts',
+      'nightly is on after 0 ms',
     ]);
   });
 
@@ -286,7 +310,7 @@ describe('the phases', () => {
     story.start();
     story.tell('deploy', 'StateEntered', 'Report');
     const totals = { created: 3, skipped: 1, failed: 1, remaining: 0 };
-    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals } } });
+    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals, indexes: [{}] } } });
     story.tell('deploy', 'StateEntered', 'Alert');
     story.tell('deploy', 'StateExited', 'Alert', { output: { alert: { subject: 'deploy FAILED' } } });
     story.tell('deploy', 'ExecutionFailed', null, { error: 'DeployFailed' });
@@ -312,7 +336,7 @@ describe('the phases', () => {
   test('asking for what is not remembered is no trouble', () => {
     const story = new Story(registry);
     const error = 'Ssm.ParameterNotFoundException';
-    story.tell('startServices', 'StateFailed', 'Recall Count', {
+    story.tell('startServices', 'StateFailed', 'Recall Service', {
       error,
       within: [{ state: 'Start Services', index: 0 }],
     });

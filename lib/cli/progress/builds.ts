@@ -44,8 +44,6 @@ export interface LaneProgress {
 export class BuildsProgress {
   readonly #lanes = new Map<string, LaneProgress>();
   readonly #indexes = new Map<string, { lane: LaneProgress; index: IndexProgress }>();
-  /** How many indexes the present round asks for. */
-  wanted = 0;
   #started = 0;
 
   /** The lanes in the order in which they were planned. */

@@ -2,7 +2,7 @@ import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at, numberAt, textAt } from './payload.ts';
+import { at, listAt, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `deploy` that are phases of their own. */
@@ -35,6 +35,11 @@ export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[
     case 'preflight':
       return decided(run, event);
     case 'report':
+      // A refused deploy looked at no index.
+      if (listAt(event.output, 'report', 'indexes').length === 0) {
+        run.end(key, event);
+        return [];
+      }
       run.end(key, event, 'done', totals(event.output));
       return [line('step', `${totals(event.output)}`)];
     case 'alert':

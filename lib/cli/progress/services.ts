@@ -10,7 +10,7 @@ export interface ServiceProgress {
     | 'stopping'
     | 'stopped'
     | 'not-stopped'
-    | 'not-found'
+    | 'refused'
     | 'starting'
     | 'steady'
     | 'not-steady';
@@ -21,6 +21,10 @@ export interface ServiceProgress {
   since: number;
 }
 
+/** The states in which each kind of service is told to stop, and to start. */
+const STOPS = ['Stop Tasks', 'Disable Rule', 'Disable Mapping'];
+const STARTS = ['Start Tasks', 'Enable Rule', 'Enable Mapping'];
+
 /** What becomes of the services, from the events of the Map that stops them and the Map that starts them. */
 export class ServicesProgress {
   readonly #services = new Map<string, ServiceProgress>();
@@ -29,18 +33,18 @@ export class ServicesProgress {
     return [...this.#services.values()];
   }
 
-  /** An event of maintenance-window inside its Map "Stop Services". */
+  /** An event of maintenance-window inside its Maps "Check Services" and "Stop Services". */
   applyStop(event: EngineEvent): ProgressLine[] {
     const now = Date.parse(event.at);
     const service = this.#of(event, 'running');
     if (service === undefined) return [];
-    if (event.type === 'StateEntered' && event.state === 'Stop Tasks') {
+    if (event.type === 'StateEntered' && STOPS.includes(event.state ?? '')) {
       service.state = 'stopping';
       service.since = now;
       return [line('step', `${service.name} stops${ofCount(service)}`)];
     }
     if (event.type !== 'StateExited') return [];
-    service.count = numberAt(event.output, 'remembered', 'desiredCount') ?? service.count;
+    service.count = numberAt(event.output, 'remembered', 'current', 'desiredCount') ?? service.count;
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
       case 'Service Stopped':
@@ -54,9 +58,9 @@ export class ServicesProgress {
       case 'Service Not Stopped':
         service.state = 'not-stopped';
         return [line('failure', `${service.name} did not stop in time: ${stillRunning(service)}`)];
-      case 'Service Not Found':
-        service.state = 'not-found';
-        return [line('failure', `${service.name} was not found in ECS`)];
+      case 'Service Refused':
+        service.state = 'refused';
+        return [line('failure', `${service.name} cannot be stopped: ${textAt(event.output, 'reason')}`)];
       default:
         return [];
     }
@@ -67,13 +71,13 @@ export class ServicesProgress {
     const now = Date.parse(event.at);
     const service = this.#of(event, 'stopped');
     if (service === undefined) return [];
-    if (event.type === 'StateEntered' && event.state === 'Start Tasks') {
+    if (event.type === 'StateEntered' && STARTS.includes(event.state ?? '')) {
       service.state = 'starting';
       service.since = now;
       return [line('step', `${service.name} starts${ofCount(service)}`)];
     }
     if (event.type !== 'StateExited') return [];
-    service.count = numberAt(event.output, 'memory', 'value', 'desiredCount') ?? service.count;
+    service.count = numberAt(event.output, 'memory', 'value', 'current', 'desiredCount') ?? service.count;
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
       case 'Note Steady':
@@ -81,7 +85,7 @@ export class ServicesProgress {
         return [
           line(
             'done',
-            `${service.name} is steady at ${counted(service.count ?? 0, 'task')} after ${humanDuration(now - service.since)}`,
+            `${service.name} is ${service.count === null ? 'on' : `steady at ${counted(service.count, 'task')}`} after ${humanDuration(now - service.since)}`,
           ),
         ];
       case 'Note Not Steady':
@@ -89,12 +93,13 @@ export class ServicesProgress {
         return [
           line(
             'failure',
-            `${service.name} did not become steady in time: ${service.running ?? 0} of ${counted(service.count ?? 0, 'task')} run`,
+            `${service.name} did not become steady in time${service.count === null ? '' : `: ${service.running ?? 0} of ${counted(service.count, 'task')} run`}`,
           ),
         ];
       case 'Nothing Remembered':
+        // It was not stopped: nothing to tell of.
         service.state = 'running';
-        return [line('step', `${service.name} was not stopped by a deploy, it is left alone`)];
+        return [];
       default:
         return [];
     }

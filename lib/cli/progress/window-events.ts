@@ -2,7 +2,7 @@ import type { RunMigrationsResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at } from './payload.ts';
+import { at, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `maintenance-window` that are phases of their own. */
@@ -14,13 +14,16 @@ const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
 
 /** Verdicts that tell of a phase that was exited well and failed all the same. */
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Services Refused': 'stop',
   'Services Not Stopped': 'stop',
+  'Sessions Remain': 'stop',
   'Critical Index Failed': 'build',
 };
 
 /** An event of the states of `maintenance-window`, those inside the Map of its services left out. */
 export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const state = event.state ?? '';
+  if (state === 'Check Sessions' && event.type === 'StateExited') return remaining(event);
   const failed = FAILURE_OF[state];
   if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
   const key = PHASE_OF[state];
@@ -34,6 +37,12 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
   if (key === 'migrate') return migrated(run, event);
   run.end(key, event);
   return [];
+}
+
+/** The sessions that the window waits for, each time they are looked at. */
+function remaining(event: EngineEvent): ProgressLine[] {
+  const sessions = textAt(event.output, 'sessions', 'output', 'sessions');
+  return sessions === '' ? [] : [line('step', `Waiting for sessions of the application: ${sessions}`)];
 }
 
 function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
