@@ -6,20 +6,10 @@ import {
   definitionsOf,
   MACHINES,
   type MachineName,
-<<<<<<< HEAD
-  stateOf,
-=======
   reachableWithout,
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
   statesOf,
-  waysOf,
 } from './support/definitions.ts';
-<<<<<<< HEAD
-import { ECS_SERVICE, MAPPING, RULE } from './support/services.ts';
-import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
-=======
 import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
 
 /** Every setting that changes a definition, one environment each. */
 const ENVIRONMENTS = {
@@ -28,19 +18,6 @@ const ENVIRONMENTS = {
   'start-anyway': { ...prodInput(), onCriticalFailure: 'start' as const },
   'no-migrations': { ...prodInput(), migrations: 'none' },
   'no-services': { ...prodInput(), services: [] },
-<<<<<<< HEAD
-  'after-start-window': {
-    ...prodInput(),
-    builds: { when: 'after-start' as const },
-    windowMinutes: 45,
-  },
-  window: { ...prodInput(), windowMinutes: 30 },
-  drain: { ...prodInput(), drain: { roles: ['app'], seconds: 45 } },
-  'drain-only': { ...prodInput(), services: [], drain: { applicationNames: ['app-%'] } },
-  rules: { ...prodInput(), services: [RULE] },
-  mappings: { ...prodInput(), services: [MAPPING] },
-  'all-kinds': { ...prodInput(), services: [ECS_SERVICE, RULE, MAPPING] },
-=======
   'no-services-drain': { ...prodInput(), services: [], drain: { roles: ['app'] } },
   'every-kind': everyKindInput(),
   'only-rules': {
@@ -51,7 +28,6 @@ const ENVIRONMENTS = {
   'drain-no-migrations': { ...prodInput(), migrations: 'none', drain: { roles: ['app'] } },
   window: { ...prodInput(), windowMinutes: 30 },
   'leave-on-migration': { ...prodInput(), onMigrationFailure: 'leave-stopped' as const },
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
   'one-attempt': { ...prodInput(), builds: { attempts: 1 } },
 };
 
@@ -194,77 +170,6 @@ test('builds of non-critical indexes come after the start where the environment 
     Input: { scope: 'all' },
   });
   expect(machine('prod', 'deploy').States).not.toHaveProperty('Builds Left?');
-});
-
-test.each(['window', 'after-start', 'after-start-window'])(
-  'what the window left is built online in the environment %s',
-  (environmentName) => {
-    const { States: states } = machine(environmentName, 'deploy');
-
-    expect(states['Start Services']?.Next).toBe('Builds Left?');
-    expect(waysOf(stateOf(machine(environmentName, 'deploy'), 'Builds Left?'))).toEqual([
-      'Build Indexes Online',
-      'Report',
-    ]);
-    expect(states['Build Indexes Online']?.Parameters).toMatchObject({ Input: { scope: 'all' } });
-    // Online builds have no window: nothing waits for them.
-    expect(states['Build Indexes Online']?.Parameters).not.toHaveProperty(['Input', 'windowStartedAt.$']);
-  },
-);
-
-test('a window tells its builds when it began, as it does all of them', () => {
-  for (const [environmentName, scope] of [
-    ['window', 'all'],
-    ['after-start-window', 'critical'],
-  ] as const) {
-    expect(machine(environmentName, 'maintenance-window').States['Build Indexes']?.Parameters).toMatchObject({
-      Input: { scope, 'windowStartedAt.$': '$.startedAt' },
-    });
-  }
-});
-
-const DRAIN_STATES = [
-  'Begin Drain',
-  'Check Sessions',
-  'Count Drain Look',
-  'No Sessions Left',
-  'Sessions Gone?',
-  'Sessions Remain',
-  'Wait For Sessions',
-];
-
-test('sessions are waited for only where the environment names them', () => {
-  for (const environmentName of Object.keys(ENVIRONMENTS)) {
-    const drains = Object.keys(machine(environmentName, 'maintenance-window').States).filter((name) =>
-      DRAIN_STATES.includes(name),
-    );
-    expect(drains.sort()).toEqual(environmentName.startsWith('drain') ? DRAIN_STATES : []);
-  }
-});
-
-test('sessions must be gone between the stop and the migrations, or nothing is changed', () => {
-  const window = machine('drain', 'maintenance-window');
-  const state = (name: string) => stateOf(window, name);
-
-  expect(waysOf(state('All Stopped?'))).toEqual(['Services Not Stopped', 'Begin Drain']);
-  expect(state('Begin Drain').Next).toBe('Check Sessions');
-  expect(state('Check Sessions')).toMatchObject({ Next: 'Sessions Gone?', ResultPath: '$.sessions' });
-  expect(state('Sessions Gone?')).toMatchObject({
-    Choices: [
-      { Variable: '$.sessions.output.remaining', NumericEquals: 0, Next: 'No Sessions Left' },
-      // 45 seconds, looked at every 10
-      { Variable: '$.looks.count', NumericGreaterThanEquals: 5, Next: 'Sessions Remain' },
-    ],
-    Default: 'Wait For Sessions',
-  });
-  expect(state('Wait For Sessions').Next).toBe('Count Drain Look');
-  expect(state('Count Drain Look').Next).toBe('Check Sessions');
-  expect(state('No Sessions Left').Next).toBe('Run Migrations');
-  expect(state('Sessions Remain')).toMatchObject({
-    End: true,
-    Parameters: { verdict: 'sessions-remain', services: 'start' },
-  });
-  expect(machine('drain-only', 'maintenance-window').States['Begin Window']?.Next).toBe('Begin Drain');
 });
 
 test('a critical index that failed leaves services stopped, or starts them where the environment says so', () => {

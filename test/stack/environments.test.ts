@@ -13,8 +13,6 @@ function prodWith(path: string, value: unknown): Record<string, unknown> {
   return { prod: environment };
 }
 
-const UUID = '11111111-2222-4333-8444-555555555555';
-
 function refusalOf(raw: unknown): string {
   try {
     parseEnvironments(raw);
@@ -38,24 +36,6 @@ test('the example environments are accepted, with their defaults', () => {
     when: 'before-start',
   });
   expect(prod).toMatchObject({ onMigrationFailure: 'start', onCriticalFailure: 'leave-stopped' });
-});
-
-test('two rules of one name are two services where their buses are', () => {
-  const services = [
-    { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly' },
-    { kind: 'event-rule' as const, name: 'shop', rule: 'nightly', eventBus: 'shop' },
-  ];
-  const { prod } = parseEnvironments({ prod: { ...prodInput(), services } });
-
-  expect(prod?.services).toEqual([{ ...services[0], eventBus: 'default' }, services[1]]);
-});
-
-test('a service without a kind is an ECS service, and sessions are waited for a minute', () => {
-  const { prod } = parseEnvironments({ prod: { ...prodInput(), drain: { roles: ['app'] } } });
-
-  expect(prod?.services.map((service) => service.kind)).toEqual(['ecs', 'ecs']);
-  expect(prod?.drain).toEqual({ roles: ['app'], applicationNames: [], seconds: 60 });
-  expect(prod).not.toHaveProperty('windowMinutes');
 });
 
 describe('a wrong value is refused with its path', () => {
@@ -130,42 +110,20 @@ describe('a wrong value is refused with its path', () => {
       'environments.prod.services.1: the service "api" of the cluster "prod" is listed before, list it once',
     ],
     [
-<<<<<<< HEAD
-      'a kind of service that there is not',
-      'services.1.kind',
-      'lambda',
-=======
       'a service of an unknown kind',
       'services.1',
       { name: 'job', kind: 'batch-job', queue: 'q' },
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       'environments.prod.services.1.kind: must be one of ecs, event-rule, event-source-mapping',
     ],
     [
       'a field of another kind',
       'services.1',
-<<<<<<< HEAD
-      { kind: 'event-rule', name: 'nightly', rule: 'nightly', scaling: true },
-      'environments.prod.services.1: unknown field scaling',
-=======
       { name: 'job', kind: 'event-rule', rule: 'nightly', cluster: 'prod' },
       'environments.prod.services.1: unknown field cluster',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
     ],
     [
       'a rule without its name',
       'services.1',
-<<<<<<< HEAD
-      { kind: 'event-rule', name: 'nightly' },
-      'environments.prod.services.1.rule: ',
-    ],
-    [
-      'one rule under two names, its bus once left out',
-      'services',
-      [
-        { kind: 'event-rule', name: 'nightly', rule: 'nightly' },
-        { kind: 'event-rule', name: 'every-night', rule: 'nightly', eventBus: 'default' },
-=======
       { name: 'job', kind: 'event-rule' },
       'environments.prod.services.1.rule: ',
     ],
@@ -181,38 +139,12 @@ describe('a wrong value is refused with its path', () => {
       [
         { name: 'a', kind: 'event-rule', rule: 'nightly' },
         { name: 'b', kind: 'event-rule', rule: 'nightly', eventBus: 'default' },
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       ],
       'environments.prod.services.1: the rule "nightly" of the bus "default" is listed before, list it once',
     ],
     [
       'one mapping under two names',
       'services',
-<<<<<<< HEAD
-      [
-        { kind: 'event-source-mapping', name: 'queue', uuid: UUID },
-        { kind: 'event-source-mapping', name: 'stream', uuid: UUID },
-      ],
-      `environments.prod.services.1: the mapping "${UUID}" is listed before, list it once`,
-    ],
-    [
-      'a mapping by the name of its queue',
-      'services.1',
-      { kind: 'event-source-mapping', name: 'queue', uuid: 'orders-queue' },
-      'environments.prod.services.1.uuid: ',
-    ],
-    [
-      'services of different kinds with one name',
-      'services.1',
-      { kind: 'event-rule', name: 'api', rule: 'nightly' },
-      'environments.prod.services.1.name: "api" is the name of another service too',
-    ],
-    ['a window without length', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
-    ['a window longer than a week', 'windowMinutes', 10_001, 'environments.prod.windowMinutes: '],
-    ['a window in words', 'windowMinutes', '30', 'environments.prod.windowMinutes: '],
-    [
-      'sessions to wait for that nobody can tell from others',
-=======
       ['a', 'b'].map((name) => ({
         ...{ name, kind: 'event-source-mapping', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
       })),
@@ -222,22 +154,11 @@ describe('a wrong value is refused with its path', () => {
     ['a window in words', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
     [
       'sessions to wait for without a word on whose',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       'drain',
       { seconds: 30 },
       'environments.prod.drain: name a role or a pattern of application_name',
     ],
     [
-<<<<<<< HEAD
-      'an empty list of roles and one of patterns',
-      'drain',
-      { roles: [], applicationNames: [] },
-      'environments.prod.drain: name a role or a pattern of application_name',
-    ],
-    ['a role without a name', 'drain', { roles: [''] }, 'environments.prod.drain.roles.0: '],
-    [
-      'a wait for sessions that is too long',
-=======
       'an unknown field of drain',
       'drain',
       { roles: ['app'], minutes: 1 },
@@ -245,18 +166,11 @@ describe('a wrong value is refused with its path', () => {
     ],
     [
       'a wait for sessions without end',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       'drain',
       { roles: ['app'], seconds: 3_601 },
       'environments.prod.drain.seconds: ',
     ],
     [
-<<<<<<< HEAD
-      'an unknown field of drain',
-      'drain',
-      { roles: ['app'], users: [] },
-      'environments.prod.drain: unknown field users',
-=======
       'blockers that are ended without a word on when',
       'builds.terminateBlockers',
       {},
@@ -268,7 +182,6 @@ describe('a wrong value is refused with its path', () => {
       'builds.waitSeconds',
       181,
       'environments.prod.builds.waitSeconds: ',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
     ],
     ['an address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
     ['a deadline', 'stopMinutes', 0, 'environments.prod.stopMinutes: '],

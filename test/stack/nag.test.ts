@@ -11,21 +11,13 @@ const ACCEPTED: Record<string, string> = {
   [`${ROLE_POLICIES}/AWSLambdaVPCAccessExecutionRole]`]:
     'Network interfaces are made by Lambda under ids that nobody knows before.',
   'AwsSolutions-IAM5[Resource::*]':
-<<<<<<< HEAD
-    'X-Ray, the delivery of logs and DescribeScalableTargets know no resources.',
-=======
     'X-Ray, the delivery of logs and application-autoscaling:DescribeScalableTargets know no resources.',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
   'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:application-autoscaling:eu-west-1:222222222222:scalable-target/*]':
     'The ARN of a scalable target ends in an id that only its registration tells.',
   'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:eu-west-1:222222222222:execution:MACHINE*]':
     'Executions of the own child machines, whose names are made as they start.',
   'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:eu-west-1:222222222222:execution:pg-deploy-step-prod-deploy:*]':
-<<<<<<< HEAD
-    'Executions of the own deploy machine, which a recovery looks at: their names are made as they start.',
-=======
     'Executions of the own machine deploy, of which the recovery asks whether they still run: their names are made as they start.',
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
 };
 
 test('AwsSolutions finds what is accepted with a reason, and nothing else', async () => {

@@ -63,19 +63,11 @@ const onParameters = (...actions: string[]) =>
     ),
   );
 
-<<<<<<< HEAD
-const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
-
-/** Says that services are stopped on purpose. */
-const MARKER = arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped');
-
-=======
 const onMarker = (...actions: string[]) =>
   actions.map((action) => `${action} on ${arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped')}`);
 
 const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
 
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
 /** A scalable target's ARN ends in an id that only its registration tells. */
 const SCALING = `application-autoscaling:RegisterScalableTarget on ${arn('application-autoscaling', 'scalable-target/*')}`;
 
@@ -99,11 +91,7 @@ test.each([
       ...runChild('build-indexes'),
       ...CHILD_EVENTS,
       ALERTS,
-<<<<<<< HEAD
-      `ssm:PutParameter on ${MARKER}`,
-=======
       ...onMarker('ssm:PutParameter'),
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
     ],
   ],
   [
@@ -115,11 +103,7 @@ test.each([
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
       SCALING,
-<<<<<<< HEAD
-      // It knows no resources.
-=======
       // Looks only, and IAM knows no resources of it.
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       'application-autoscaling:DescribeScalableTargets on *',
     ],
   ],
@@ -129,16 +113,8 @@ test.each([
     [
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:DeleteParameter'),
-<<<<<<< HEAD
-      `ssm:GetParameter on ${MARKER}`,
-      `ssm:DeleteParameter on ${MARKER}`,
-      // Only whether the deploy that stopped a service still runs.
-      `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
-      ALERTS,
-=======
       ...onMarker('ssm:GetParameter', 'ssm:DeleteParameter'),
       `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       SCALING,
       ALERTS,
     ],
@@ -149,13 +125,6 @@ test.each([
   expect(permissionsOf(template, role)).toEqual([...expected, ...LOGS_AND_TRACES].sort());
 });
 
-<<<<<<< HEAD
-test('a function may read the secret that is configured, decrypt it, and send traces; the preflight also lists deploys', () => {
-  const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
-  const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
-
-  const listsDeploys = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
-=======
 test.each([
   [
     'maintenance-window',
@@ -229,18 +198,13 @@ test('a function may read the secret that is configured, decrypt it, and send tr
 
   const LIST_DEPLOYS = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
 
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
   for (const task of TASKS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${task}`);
     expect(permissionsOf(template, role)).toEqual([
       `kms:Decrypt on ${key}`,
       `secretsmanager:DescribeSecret on ${secret}`,
       `secretsmanager:GetSecretValue on ${secret}`,
-<<<<<<< HEAD
-      ...(task === 'preflight' ? [listsDeploys] : []),
-=======
       ...(task === 'preflight' ? [LIST_DEPLOYS] : []),
->>>>>>> f76ca45b9e28f9c1d49f6250b071518773995acf
       'xray:PutTelemetryRecords on *',
       'xray:PutTraceSegments on *',
     ]);
