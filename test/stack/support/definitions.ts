@@ -86,20 +86,25 @@ export function nextOf(state: State): string[] {
   ];
 }
 
-/** The states, those inside Maps too, that an execution can come to without ever entering the one called `without`. */
+/**
+ * The states, those inside Maps too, that an execution can come to without ever entering the one called `without`, whatever
+ * its data. @throws Error where there is no such state, since leaving it out would prove nothing.
+ */
 export function reachableWithout(
   definition: Pick<Definition, 'StartAt' | 'States'>,
   without: string,
 ): Record<string, State> {
+  const all = statesOf(definition);
+  if (all[without] === undefined) throw new Error(`No state "${without}" to leave out.`);
   const reached: Record<string, State> = {};
   const open = [definition.StartAt];
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
-    const state = definition.States[name];
+    const state = all[name];
     if (state === undefined || name === without || name in reached) continue;
     reached[name] = state;
-    open.push(...nextOf(state));
+    open.push(...nextOf(state), ...(state.ItemProcessor ? [state.ItemProcessor.StartAt] : []));
   }
-  return statesOf({ States: reached });
+  return reached;
 }
 
 /** Names of the tasks that change something: all that do not merely look. */
