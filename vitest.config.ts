@@ -9,6 +9,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     maxWorkers: 2,
     // .ci/run counts the tests from this file.
-    reporters: process.env.TEST_RESULTS ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]] : ['default'],
+    reporters: process.env.TEST_RESULTS
+      ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]
+      : ['default'],
   },
 });
