@@ -87,15 +87,16 @@ export function nextOf(state: State): string[] {
 }
 
 /**
- * The states, those inside Maps too, that an execution can come to without ever entering the one called `without`, whatever
- * its data. @throws Error where there is no such state, since leaving it out would prove nothing.
+ * The states, those inside Maps too, that an execution can come to without ever entering the one called `without`, if one is,
+ * whatever its data. @throws Error where there is no such state, since leaving it out would prove nothing.
  */
 export function reachableWithout(
   definition: Pick<Definition, 'StartAt' | 'States'>,
-  without: string,
+  without?: string,
 ): Record<string, State> {
   const all = statesOf(definition);
-  if (all[without] === undefined) throw new Error(`No state "${without}" to leave out.`);
+  if (without !== undefined && all[without] === undefined)
+    throw new Error(`No state "${without}" to leave out.`);
   const reached: Record<string, State> = {};
   const open = [definition.StartAt];
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
