@@ -78,13 +78,14 @@ export class Story {
   /** Enters the phase Build Indexes with a plan of lanes. */
   plan(
     lanes: { table: string; indexes: string[] }[],
-    fields: { failed?: object; request?: object } = {},
+    fields: { failed?: object; present?: number } = {},
   ): void {
     this.tell('maintenanceWindow', 'StateEntered', 'Build Indexes');
-    this.tell('buildIndexes', 'StateEntered', 'Plan', { input: fields.request ?? {} });
+    this.tell('buildIndexes', 'StateEntered', 'Plan', { input: {} });
     const output = {
       decision: lanes.length === 0 ? 'done' : 'build',
       lanes,
+      present: fields.present ?? 0,
       failed: { critical: 0, nonCritical: 0, ...fields.failed },
     };
     this.tell('buildIndexes', 'StateExited', 'Plan', { output });

@@ -7,10 +7,13 @@ function building(): Story {
   const story = new Story(registry);
   story.start();
   story.decide('deploy');
-  story.plan([
-    { table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] },
-    { table: 'users', indexes: ['idx_users_key'] },
-  ]);
+  story.plan(
+    [
+      { table: 'deals', indexes: ['idx_deals_a', 'idx_deals_b'] },
+      { table: 'users', indexes: ['idx_users_key'] },
+    ],
+    { present: 1 },
+  );
   return story;
 }
 
@@ -24,21 +27,9 @@ describe('the builds', () => {
     ]);
   });
 
-  test('what was given up is not counted as already there', () => {
-    const story = new Story(registry);
-    story.plan([{ table: 'deals', indexes: ['idx_deals_a'] }], { failed: { nonCritical: 1 } });
-    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 2 already there');
-  });
-
-  test('only critical ones count where only they are asked for', () => {
-    const story = new Story(registry);
-    story.plan([{ table: 'users', indexes: ['idx_users_key'] }], { request: { scope: 'critical' } });
-    expect(story.texts.at(-1)).toBe('1 index to build in 1 lane, 0 already there');
-  });
-
   test('a plan with nothing to build says so', () => {
     const story = new Story(registry);
-    story.plan([]);
+    story.plan([], { present: 4 });
     expect(story.texts.at(-1)).toBe('Nothing to build, 4 already there');
   });
 
@@ -48,7 +39,7 @@ describe('the builds', () => {
       { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
       { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
     ]);
-    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 3 already there');
+    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 0 already there');
     story.begin('idx_deals_a @ deals_2');
     expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
     const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
@@ -124,6 +115,14 @@ describe('the builds', () => {
     expect(story.run.builds.build.count('failed')).toBe(1);
   });
 
+  test('an index that the window has no time for is left for after the start', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.answer('idx_deals_a', 'missing', 'Check Index', 'left');
+    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a left for after the start');
+    expect(story.run.builds.build.count('left')).toBe(1);
+  });
+
   test('a build whose session ended too soon is told of and begins again', () => {
     const story = building();
     story.begin('idx_deals_a');
@@ -181,16 +180,18 @@ describe('the phases', () => {
     story.start();
     story.decide('deploy');
     story.tell('maintenanceWindow', 'StateEntered', 'Stop Services');
-    const remembered = { desiredCount: 2 };
-    story.service('maintenanceWindow', 'StateExited', 'Note Count', 'api', { remembered });
+    const remembered = { current: { desiredCount: 2, scaling: null } };
+    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', { remembered });
     story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
     story.now = 1.5;
     story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'api', {});
     story.tell('maintenanceWindow', 'StateExited', 'Stop Services');
     story.tell('deploy', 'StateEntered', 'Start Services');
-    story.service('startServices', 'StateExited', 'Recall Count', 'api', { memory: { value: remembered } });
+    story.service('startServices', 'StateExited', 'Recall Service', 'api', { memory: { value: remembered } });
     story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
-    story.service('startServices', 'StateExited', 'Look Whether Steady', 'api', { counts: { running: 1 } });
+    story.service('startServices', 'StateExited', 'Look At Starting Tasks', 'api', {
+      counts: { running: 1 },
+    });
     story.now = 3;
     story.service('startServices', 'StateExited', 'Note Steady', 'api', {});
     expect(story.texts).toEqual([
@@ -208,17 +209,124 @@ describe('the phases', () => {
   test('services that do not stop or do not become steady are told of as failures', () => {
     const story = new Story(registry);
     const counts = { counts: { running: 1 } };
-    story.service('maintenanceWindow', 'StateExited', 'Look Whether Stopped', 'api', counts);
+    story.service('maintenanceWindow', 'StateExited', 'Look At Stopping Tasks', 'api', counts);
     story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'api', {});
-    story.service('maintenanceWindow', 'StateExited', 'Service Not Found', 'web', {});
+    story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'rule', {});
     story.service('startServices', 'StateExited', 'Note Not Steady', 'api', {
-      memory: { value: { desiredCount: 2 } },
+      memory: { value: { current: { desiredCount: 2 } } },
     });
+    story.service('startServices', 'StateExited', 'Note Not Steady', 'rule', {});
     expect(story.lines).toEqual([
       { kind: 'failure', text: 'api did not stop in time: 1 task still run' },
-      { kind: 'failure', text: 'web was not found in ECS' },
+      { kind: 'failure', text: 'rule did not stop in time' },
+      { kind: 'heading', text: 'Start services' },
       { kind: 'failure', text: 'api did not become steady in time: 1 of 2 tasks run' },
+      { kind: 'failure', text: 'rule did not become steady in time' },
     ]);
+  });
+
+  test('rules and mappings are told of without tasks', () => {
+    const story = new Story(registry);
+    story.service('maintenanceWindow', 'StateEntered', 'Disable Rule', 'nightly');
+    story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'nightly', {});
+    story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
+    story.now = 2;
+    story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
+    // It was disabled before, so nothing enables it.
+    story.service('startServices', 'StateExited', 'Note Steady', 'queue', {});
+    expect(story.texts).toEqual([
+      'nightly stops',
+      'nightly stopped after 0 ms',
+      'Start services',
+      'nightly starts',
+      'nightly is steady after 2.0 s',
+      'queue stays as it was before',
+    ]);
+  });
+
+  test('a service that cannot be stopped is told of with the reason', () => {
+    const story = new Story(registry);
+    story.tell('maintenanceWindow', 'StateEntered', 'Check Services');
+    const refused = { name: 'web', usable: false, reason: 'there is no such ECS service' };
+    story.service('maintenanceWindow', 'StateExited', 'Service Refused', 'web', refused);
+    story.tell('maintenanceWindow', 'StateExited', 'Check Services');
+    story.tell('maintenanceWindow', 'StateEntered', 'Services Refused');
+    expect(story.texts).toEqual(['Stop services', 'web cannot be stopped: there is no such ECS service']);
+    expect(story.run.phases.find('stop')?.state).toBe('failed');
+  });
+
+  test('a service that an earlier deploy left stopped is told of with the earlier count', () => {
+    const story = new Story(registry);
+    const remembered = (desiredCount: number) => ({ remembered: { current: { desiredCount } } });
+    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', remembered(0));
+    story.service('maintenanceWindow', 'StateExited', 'Adopt Earlier Memory', 'api', remembered(3));
+    story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
+    expect(story.texts).toEqual([
+      'api is to start as an earlier deploy remembered it',
+      'api stops (3 tasks)',
+    ]);
+  });
+
+  test('sessions that are waited for are named, once for each change', () => {
+    const story = new Story(registry);
+    const look = (remaining: number, sessions: string) =>
+      story.tell('maintenanceWindow', 'StateExited', 'Check Sessions', {
+        output: { sessions: { output: { remaining, sessions } } },
+      });
+    story.tell('maintenanceWindow', 'StateEntered', 'Begin Drain');
+    story.tell('maintenanceWindow', 'StateEntered', 'Check Sessions');
+    look(2, 'pid 7 (api), pid 8 (api)');
+    look(2, 'pid 7 (api), pid 8 (api)');
+    look(1, 'pid 8 (api)');
+    look(0, '');
+    story.tell('maintenanceWindow', 'StateExited', 'No Sessions Left');
+    expect(story.texts).toEqual([
+      'Wait for sessions',
+      'Waiting for 2 sessions of the application: pid 7 (api), pid 8 (api)',
+      'Waiting for 1 session of the application: pid 8 (api)',
+      'No session of the application is left',
+    ]);
+    expect(story.run.phases.find('drain')).toMatchObject({ state: 'done', result: 'none left' });
+  });
+
+  test('sessions that stay are told of as the failure', () => {
+    const story = new Story(registry);
+    story.tell('maintenanceWindow', 'StateEntered', 'Begin Drain');
+    const output = { verdict: 'sessions-remain', sessions: 'pid 8 (notebook)' };
+    story.tell('maintenanceWindow', 'StateExited', 'Sessions Remain', { output });
+    expect(story.lines.at(-1)).toEqual({
+      kind: 'failure',
+      text: 'Sessions of the application remain: pid 8 (notebook)',
+    });
+    expect(story.run.phases.find('drain')?.state).toBe('failed');
+  });
+
+  test('with nothing to do, services are told of only if one was left stopped', () => {
+    const quiet = new Story(registry);
+    const left = new Story(registry);
+    for (const story of [quiet, left]) {
+      story.start();
+      story.decide('nothing');
+      story.tell('deploy', 'StateEntered', 'Start Services');
+    }
+    quiet.service('startServices', 'StateExited', 'Nothing Remembered', 'api', {});
+    left.service('startServices', 'StateEntered', 'Start Tasks', 'api');
+    for (const story of [quiet, left]) story.tell('deploy', 'StateExited', 'Start Services');
+    expect(quiet.texts.at(-1)).toBe('Decision: nothing to do, the services go on');
+    expect(quiet.run.phases.find('start')).toBeUndefined();
+    expect(left.texts.slice(-2)).toEqual(['Start services', 'api starts']);
+    expect(left.run.phases.find('start')?.state).toBe('done');
+  });
+
+  test('a refused deploy tells of no totals', () => {
+    const story = new Story(registry);
+    story.start();
+    story.decide('refused', 'Another deploy runs.');
+    story.tell('deploy', 'StateEntered', 'Report');
+    const totals = { created: 0, skipped: 0, failed: 0, remaining: 0 };
+    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals } } });
+    expect(story.texts.at(-1)).toBe('Report');
+    expect(story.run.phases.find('report')).toMatchObject({ state: 'done', result: '' });
   });
 
   test('every applied migration is told of', () => {
@@ -312,7 +420,7 @@ describe('the phases', () => {
   test('asking for what is not remembered is no trouble', () => {
     const story = new Story(registry);
     const error = 'Ssm.ParameterNotFoundException';
-    story.tell('startServices', 'StateFailed', 'Recall Count', {
+    story.tell('startServices', 'StateFailed', 'Recall Service', {
       error,
       within: [{ state: 'Start Services', index: 0 }],
     });

@@ -1,8 +1,7 @@
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
-import { indexId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
-import { type BuildsProgress, clearLive, entryOf, type IndexProgress } from './builds.ts';
+import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { errorOf, listAt, numberAt, textAt } from './payload.ts';
@@ -10,9 +9,6 @@ import { humanDuration } from './units.ts';
 
 /** States of build-indexes that work on one index. */
 const INDEX_STATES = ['Build Index', 'Check Index', 'Settle Index'];
-
-/** A plan hands out so many builds at most (see plan-builds); a full one says nothing of the other indexes. */
-const FULL_PLAN = 500;
 
 const OUTCOMES: Partial<Record<IndexStatus, string>> = {
   present: 'already exists',
@@ -32,16 +28,9 @@ export function applyBuildMachine(run: RunProgress, event: EngineEvent): Progres
     const { lane, index } = builds.ensure(id, undefined, run.registry);
     return applyIndexEvent(event, builds, lane.table, index);
   }
-  if (event.state === 'Plan' && event.type === 'StateEntered') {
-    const asked = listAt(event.input, 'indexes');
-    const critical = textAt(event.input, 'scope') === 'critical';
-    builds.wanted = run.registry.filter(
-      (index) => (asked.length === 0 || asked.includes(indexId(index))) && (!critical || index.critical),
-    ).length;
-  }
   if (event.state === 'Plan' && event.type === 'StateExited') {
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
-    return nothing ? [line('step', `Nothing to build, ${builds.wanted} already there`)] : [];
+    return nothing ? [line('step', `Nothing to build${alreadyThere(event.output)}`)] : [];
   }
   if (event.state === 'Build Lanes' && event.type === 'StateEntered' && event.within.length === 0) {
     return planned(run, builds, event);
@@ -54,11 +43,13 @@ function planned(run: RunProgress, builds: BuildsProgress, event: EngineEvent): 
   const first = builds.total === 0;
   const count = builds.plan(lanes, run.registry);
   const text = `${first ? '' : 'Another '}${counted(count, 'index')} to build in ${counted(lanes.length, 'lane')}`;
-  if (!first || count >= FULL_PLAN) return [line('step', text)];
-  const failed = numberAt(event.input, 'failed', 'critical') ?? 0;
-  const asked = new Set(lanes.flatMap((lane) => lane.indexes.map((item) => entryOf(item, run.registry))));
-  const there = builds.wanted - asked.size - failed - (numberAt(event.input, 'failed', 'nonCritical') ?? 0);
-  return [line('step', there < 0 ? text : `${text}, ${there} already there`)];
+  return [line('step', first ? `${text}${alreadyThere(event.input)}` : text)];
+}
+
+/** What a plan says of the indexes that need nothing. */
+function alreadyThere(plan: unknown): string {
+  const present = numberAt(plan, 'present');
+  return present === null ? '' : `, ${present} already there`;
 }
 
 /** An event of the states that work on one index. */
@@ -132,6 +123,10 @@ function exited(
         `${builds.label(index)} attempt ${index.attempt} failed: BuildInterrupted: ${index.error.message}`,
       ),
     ];
+  }
+  if (state === 'left') {
+    builds.leave(index, now);
+    return [line('step', `${builds.label(index)} left for after the start`)];
   }
   if (state !== 'done') return [];
   const status = textAt(event.output, 'build', 'output', 'status') as IndexStatus;

@@ -27,6 +27,15 @@ const DECISIONS: Record<PreflightResult['decision'], { result: string; text: str
 export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const key = PHASE_OF[event.state ?? ''];
   if (key === undefined) return [];
+  // With nothing to do there is mostly nothing to start either: the phase begins with the first service that does.
+  if (
+    key === 'start' &&
+    run.decision === 'nothing' &&
+    !run.phases.find(key) &&
+    event.type !== 'StateCaught'
+  ) {
+    return [];
+  }
   if (event.type === 'StateEntered') return run.enter(key, event);
   if (event.type === 'StateCaught') run.end(key, event, 'failed');
   // A state that was caught is exited as well, with the error in its output.
@@ -35,8 +44,13 @@ export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[
     case 'preflight':
       return decided(run, event);
     case 'report':
+      // A deploy that was refused has looked at no index.
+      if (run.decision === 'refused') {
+        run.end(key, event);
+        return [];
+      }
       run.end(key, event, 'done', totals(event.output));
-      return [line('step', `${totals(event.output)}`)];
+      return [line('step', totals(event.output))];
     case 'alert':
       run.end(key, event, 'done', 'sent');
       return [line('warning', `Alert sent: ${textAt(event.output, 'alert', 'subject')}`)];
@@ -50,6 +64,7 @@ function decided(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const decision = textAt(event.output, 'decision') as PreflightResult['decision'];
   const { result, text } = DECISIONS[decision] ?? { result: decision, text: decision };
   run.end('preflight', event, decision === 'refused' ? 'failed' : 'done', result);
+  run.decision = decision;
   run.phases.expect(decision);
   if (decision !== 'refused') return [line('step', `Decision: ${text}`)];
   return [line('failure', `Decision: ${text}. ${textAt(event.output, 'refusal')}`)];

@@ -2,18 +2,22 @@ import type { RunMigrationsResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at } from './payload.ts';
+import { at, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `maintenance-window` that are phases of their own. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Check Services': 'stop',
   'Stop Services': 'stop',
+  'Begin Drain': 'drain',
+  'Check Sessions': 'drain',
   'Run Migrations': 'migrate',
   'Build Indexes': 'build',
 };
 
 /** Verdicts that tell of a phase that was exited well and failed all the same. */
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Services Refused': 'stop',
   'Services Not Stopped': 'stop',
   'Critical Index Failed': 'build',
 };
@@ -23,6 +27,14 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
   const state = event.state ?? '';
   const failed = FAILURE_OF[state];
   if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
+  if (state === 'No Sessions Left' && event.type === 'StateExited') {
+    run.end('drain', event, 'done', 'none left');
+    return [line('done', 'No session of the application is left')];
+  }
+  if (state === 'Sessions Remain' && event.type === 'StateExited') {
+    run.end('drain', event, 'failed');
+    return [line('failure', `Sessions of the application remain: ${textAt(event.output, 'sessions')}`)];
+  }
   const key = PHASE_OF[state];
   if (key === undefined) return [];
   if (event.type === 'StateEntered') return run.enter(key, event);
@@ -31,9 +43,22 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
     return key === 'migrate' ? [line('failure', 'The migrations failed, nothing of them was applied')] : [];
   }
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
+  if (key === 'drain') return drained(run, event);
+  // Checking them is the first half of the phase.
+  if (state === 'Check Services') return [];
   if (key === 'migrate') return migrated(run, event);
   run.end(key, event);
   return [];
+}
+
+/** Tells of the sessions that are waited for, when they are others than at the last look. */
+function drained(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  const sessions = textAt(event.output, 'sessions', 'output', 'sessions');
+  const phase = run.phases.find('drain');
+  const remaining = numberAt(event.output, 'sessions', 'output', 'remaining') ?? 0;
+  if (phase === undefined || remaining === 0 || phase.result === sessions) return [];
+  phase.result = sessions;
+  return [line('step', `Waiting for ${counted(remaining, 'session')} of the application: ${sessions}`)];
 }
 
 function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
