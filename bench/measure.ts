@@ -38,7 +38,7 @@ export async function measureBuilds(
   meanwhile: () => Promise<void> = async () => {},
 ): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-bench-'));
-  const workflow = new LocalWorkflow({
+  const workflow = await LocalWorkflow.open({
     databaseUrl: url,
     projectRoot: folder,
     registry: await compileRegistry(indexes, 'the bench'),

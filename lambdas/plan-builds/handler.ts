@@ -17,5 +17,4 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     log,
     buildsARound: environment.BUILDS_A_ROUND,
     windowMinutes: environment.WINDOW_MINUTES,
-    now: Date.now,
   });

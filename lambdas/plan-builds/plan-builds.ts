@@ -16,10 +16,8 @@ export interface PlanBuildsIo {
   log: Log;
   /** Builds handed out at most. */
   buildsARound: number;
-  /** How long non-critical builds may keep services stopped, in minutes. Undefined: as long as they take. */
-  windowMinutes: number | undefined;
-  /** Milliseconds since 1970. */
-  now: () => number;
+  /** How long non-critical builds may keep services stopped, in minutes. @default as long as they take */
+  windowMinutes?: number | undefined;
 }
 
 /**
@@ -30,7 +28,7 @@ export interface PlanBuildsIo {
 export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Promise<PlanBuildsResult> {
   const { deploy = event.execution, indexes = [], scope = 'all', windowStartedAt } = event.request;
   const until = endOfWindow(windowStartedAt, io.windowMinutes);
-  const isUsedUp = until !== null && io.now() >= Date.parse(until);
+  const isUsedUp = until !== null && Date.now() >= Date.parse(until);
   const asked = indexes.length > 0 ? indexes.map((name) => findIndex(io.registry, name)) : io.registry;
   const wanted = asked.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {

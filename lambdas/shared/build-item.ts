@@ -7,6 +7,18 @@ import { type CompiledIndex, type CompiledRegistry, findIndex, indexId, tableId 
 
 const AT = ' @ ';
 
+/**
+ * Another index whose items could be taken for this one's: of the same id (`a.b` in public and `b` in a), or of an id that
+ * this one's begins with, as a part of it would. The registry refuses such a pair, so that every item is one index's.
+ */
+export function mistakenFor<Index extends { schema: string; name: string }>(
+  index: Index,
+  others: readonly Index[],
+): Index | undefined {
+  const id = `${indexId(index)}${AT}`;
+  return others.find((other) => other !== index && id.startsWith(`${indexId(other)}${AT}`));
+}
+
 /** The item for one partition of an index's table. */
 export function partitionItem(index: CompiledIndex, partition: { schema: string; table: string }): string {
   return `${indexId(index)}${AT}${tableId(partition)}`;
@@ -20,11 +32,9 @@ export function parseItem(
   registry: CompiledRegistry,
   item: string,
 ): { index: CompiledIndex; partition: string | null } {
-  // Names may hold anything, so the longest id that there is counts.
   const whole = registry.find((index) => indexId(index) === item);
   if (whole !== undefined) return { index: whole, partition: null };
-  const owners = registry.filter((index) => item.startsWith(`${indexId(index)}${AT}`));
-  const owner = owners.toSorted((a, b) => indexId(b).length - indexId(a).length)[0];
+  const owner = registry.find((index) => item.startsWith(`${indexId(index)}${AT}`));
   if (owner === undefined) return { index: findIndex(registry, item), partition: null };
   return { index: owner, partition: item.slice(indexId(owner).length + AT.length) };
 }

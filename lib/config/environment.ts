@@ -140,8 +140,8 @@ const buildsSchema = z.strictObject({
 });
 
 /*
- * All services stop in one execution and start in one, and an execution has 25,000 history events. One look at a service
- * costs 11 of them: a call, two choices, a pause and a count.
+ * All services stop in one execution, which then waits for their sessions, and start in one; an execution has 25,000 history
+ * events. One look costs 11 of them: a call, a choice, a pause and a count.
  */
 const EVENTS_A_LOOK = 11;
 const MOST_LOOK_EVENTS = 18_000;
@@ -201,13 +201,16 @@ const environmentFields = z.strictObject({
 });
 
 export const environmentSchema = environmentFields.refine(
-  ({ services, stopMinutes, startMinutes, pollSeconds }) =>
-    services.length * Math.ceil((Math.max(stopMinutes, startMinutes) * 60) / pollSeconds) * EVENTS_A_LOOK <=
-    MOST_LOOK_EVENTS,
+  ({ services, stopMinutes, startMinutes, drain, pollSeconds }) => {
+    const looks = (seconds: number) => Math.ceil(seconds / pollSeconds);
+    const stopping = services.length * looks(stopMinutes * 60) + looks(drain?.seconds ?? 0);
+    const starting = services.length * looks(startMinutes * 60);
+    return Math.max(stopping, starting) * EVENTS_A_LOOK <= MOST_LOOK_EVENTS;
+  },
   {
     path: ['pollSeconds'],
     message:
-      'so many looks at so many services do not fit into one execution: look less often, or shorten stopMinutes and startMinutes',
+      'so many looks at so many services do not fit into one execution: look less often, or shorten stopMinutes, startMinutes and drain.seconds',
   },
 );
 

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { mistakenFor } from '../../lambdas/shared/build-item.ts';
 import {
   type CompiledIndex,
   type CompiledRegistry,
   compiledRegistrySchema,
+  indexId,
 } from '../../lambdas/shared/registry.ts';
 import { compileIndex } from './compile-index.ts';
 import type { IndexEntry } from './define-indexes.ts';
@@ -46,6 +48,7 @@ export async function compileRegistry(entries: unknown, source: string): Promise
   }
   const problems: RegistryProblem[] = [];
   const compiled: CompiledIndex[] = [];
+  const labels: string[] = [];
   const places = new Map<string, string>();
   for (const [position, raw] of entries.entries()) {
     const entry = label(position, raw);
@@ -53,6 +56,7 @@ export async function compileRegistry(entries: unknown, source: string): Promise
     problems.push(...result.problems.map((problem) => ({ entry, ...problem })));
     if (result.index === null) continue;
     compiled.push(result.index);
+    labels.push(entry);
     const key = JSON.stringify([result.index.schema, result.index.name]);
     const earlier = places.get(key);
     if (earlier !== undefined) {
@@ -61,8 +65,28 @@ export async function compileRegistry(entries: unknown, source: string): Promise
     }
     places.set(key, earlier ?? entry);
   }
+  problems.push(...mistakableProblems(compiled, labels));
   if (problems.length > 0) throw new RegistryError(source, problems);
   return compiledRegistrySchema.parse(compiled);
+}
+
+/** What is executed, written down and reported goes by one text for each index, with its schema and its partitions. */
+function mistakableProblems(
+  compiled: readonly CompiledIndex[],
+  labels: readonly string[],
+): RegistryProblem[] {
+  const byId = Map.groupBy(compiled, indexId);
+  return compiled.flatMap((index, position) => {
+    const id = indexId(index);
+    // Hardly a name has an @ in it, and each of thousands against each other one would take long.
+    const other = mistakenFor(index, id.includes('@') ? compiled : (byId.get(id) ?? []));
+    // The same name in the same schema is told by itself.
+    if (other === undefined || (other.schema === index.schema && other.name === index.name)) return [];
+    const message =
+      `executions and reports call it "${id}", which cannot be told from "${indexId(other)}" ` +
+      `(index "${other.name}" in schema "${other.schema}") or a partition's part of it; rename one`;
+    return [{ entry: labels[position] ?? '', field: 'name', message }];
+  });
 }
 
 type EntryProblem = Omit<RegistryProblem, 'entry'>;

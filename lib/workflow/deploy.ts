@@ -113,15 +113,17 @@ export class Deploy extends Construct {
       );
     return window.next(
       new Choice(this, 'What Of The Services?')
-        .when(verdict('leave-stopped'), this.markLeftStopped(report))
+        .when(verdict('leave-stopped'), this.leftStopped(report))
         .when(verdict('untouched'), report)
         .otherwise(start),
     );
   }
 
   /** Remembers that services are stopped on purpose, so that no recovery starts them. */
-  private markLeftStopped(report: IChainable): IChainable {
+  private leftStopped(report: IChainable): IChainable {
     const { services } = this.props;
+    // A marker without services would be there still when the environment is given some.
+    if (services.items.length === 0) return report;
     const note = new Pass(this, 'Note Left Stopped', {
       parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
       resultPath: '$.remembered',

@@ -119,7 +119,7 @@ describe('the builds', () => {
     const story = building();
     story.begin('idx_deals_a');
     story.answer('idx_deals_a', 'missing', 'Check Index', 'left');
-    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a left for after the start');
+    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a is left for after the start');
     expect(story.run.builds.build.count('left')).toBe(1);
   });
 

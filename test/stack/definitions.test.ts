@@ -6,9 +6,10 @@ import {
   definitionsOf,
   MACHINES,
   type MachineName,
+  reachableWithout,
   statesOf,
 } from './support/definitions.ts';
-import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 
 /** Every setting that changes a definition, one environment each. */
 const ENVIRONMENTS = {
@@ -17,8 +18,20 @@ const ENVIRONMENTS = {
   'start-anyway': { ...prodInput(), onCriticalFailure: 'start' as const },
   'no-migrations': { ...prodInput(), migrations: 'none' },
   'no-services': { ...prodInput(), services: [] },
+  'no-services-drain': { ...prodInput(), services: [], drain: { roles: ['app'] } },
+  'every-kind': everyKindInput(),
+  'only-rules': {
+    ...prodInput(),
+    services: [{ name: 'nightly', kind: 'event-rule' as const, rule: 'nightly' }],
+  },
+  drain: { ...prodInput(), drain: { roles: ['app'] } },
+  'drain-no-migrations': { ...prodInput(), migrations: 'none', drain: { roles: ['app'] } },
+  window: { ...prodInput(), windowMinutes: 30 },
+  'leave-on-migration': { ...prodInput(), onMigrationFailure: 'leave-stopped' as const },
   'one-attempt': { ...prodInput(), builds: { attempts: 1 } },
 };
+
+const kindOf = (service: { kind?: string | undefined }) => service.kind ?? 'ecs';
 
 let synthesised: Synthesised;
 const definitions = new Map<string, Record<MachineName, Definition>>();
@@ -69,6 +82,36 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     expect(machine(environmentName, name).TimeoutSeconds).toBeGreaterThan(0);
   });
 
+  test.each(MACHINES)('%s has no state that is never entered', (name) => {
+    const definition = machine(environmentName, name);
+    const levels = [
+      definition,
+      ...Object.values(statesOf(definition)).flatMap((state) => state.ItemProcessor ?? []),
+    ];
+
+    for (const level of levels) {
+      expect(
+        Object.keys(reachableWithout(level, ''))
+          .filter((state) => state in level.States)
+          .sort(),
+      ).toEqual(Object.keys(level.States).sort());
+    }
+  });
+
+  test.each(MACHINES)('every choice of %s has a way for whatever comes', (name) => {
+    const kinds = [
+      ...new Set((ENVIRONMENTS[environmentName as keyof typeof ENVIRONMENTS].services ?? []).map(kindOf)),
+    ];
+    for (const [choice, state] of Object.entries(statesOf(machine(environmentName, name)))) {
+      if (state.Type !== 'Choice' || state.Default !== undefined) continue;
+      // Only what the configuration lists comes here: a way for each kind of it.
+      expect(choice).toMatch(/^Which Kind /);
+      expect(
+        state.Choices?.map(({ Variable: variable, StringEquals: kind }) => [variable, kind]).sort(),
+      ).toEqual(kinds.map((kind) => ['$.service.kind', kind]).sort());
+    }
+  });
+
   test.each(MACHINES)('%s retries nothing blindly', (name) => {
     const retried = Object.values(statesOf(machine(environmentName, name))).flatMap((state) =>
       (state.Retry ?? []).flatMap((retrier) => retrier.ErrorEquals),
@@ -101,9 +144,8 @@ test('a retry names an error of our own by the name that its class throws', () =
   expect(thrown).toEqual(expect.arrayContaining(ours));
 });
 
-test('builds of non-critical indexes come after the start where the environment says so', () => {
-  const deploy = machine('after-start', 'deploy').States;
-  const window = machine('after-start', 'maintenance-window').States;
+test.each(['after-start', 'window'])('what the window left is built online after the start (%s)', (name) => {
+  const deploy = machine(name, 'deploy').States;
 
   expect(deploy['Start Services']?.Next).toBe('Builds Left?');
   expect(deploy['Builds Left?']).toMatchObject({
@@ -118,6 +160,11 @@ test('builds of non-critical indexes come after the start where the environment 
     ],
     Default: 'Report',
   });
+});
+
+test('builds of non-critical indexes come after the start where the environment says so', () => {
+  const window = machine('after-start', 'maintenance-window').States;
+
   expect(window['Build Indexes']?.Parameters).toMatchObject({ Input: { scope: 'critical' } });
   expect(machine('prod', 'maintenance-window').States['Build Indexes']?.Parameters).toMatchObject({
     Input: { scope: 'all' },
@@ -138,6 +185,9 @@ test('without migrations the window goes from stopped services to the builds', (
 
   expect(states).not.toHaveProperty('Run Migrations');
   expect(states['All Stopped?']?.Default).toBe('No Migrations Configured');
+  expect(machine('drain-no-migrations', 'maintenance-window').States['No Sessions Left']?.Next).toBe(
+    'No Migrations Configured',
+  );
   expect(states['No Migrations Configured']?.Next).toBe('Build Indexes');
 });
 
@@ -150,6 +200,32 @@ test('without services nothing is stopped and nothing is started', () => {
   expect(start.States).toEqual({
     'No Services Configured': { Type: 'Pass', Parameters: { services: [] }, End: true },
   });
+  expect(machine('no-services-drain', 'maintenance-window').States['Begin Window']?.Next).toBe('Begin Drain');
+});
+
+test('a migration that failed starts services, or leaves them stopped where the environment says so', () => {
+  const failed = (environmentName: string) =>
+    machine(environmentName, 'maintenance-window').States['Migration Failed']?.Parameters;
+
+  expect(failed('prod')).toMatchObject({ services: 'start' });
+  expect(failed('leave-on-migration')).toMatchObject({ services: 'leave-stopped' });
+});
+
+test('only the kinds of service that are configured appear', () => {
+  const names = (environmentName: string) =>
+    (['maintenance-window', 'start-services'] as const).flatMap((name) =>
+      Object.keys(statesOf(machine(environmentName, name))),
+    );
+  const of = (environmentName: string, thing: RegExp) =>
+    names(environmentName).filter((name) => thing.test(name));
+  const ecs = /\bTasks\b|Scaling|Daemon|Describe Service/;
+
+  expect(of('prod', /Rule|Mapping/)).toEqual([]);
+  expect(of('prod', ecs)).not.toEqual([]);
+  expect(of('only-rules', /Mapping/)).toEqual([]);
+  expect(of('only-rules', ecs)).toEqual([]);
+  expect(of('only-rules', /Rule/)).not.toEqual([]);
+  for (const thing of [ecs, /Rule/, /Mapping/]) expect(of('every-kind', thing)).not.toEqual([]);
 });
 
 test('an index that has one attempt is not retried', () => {

@@ -107,7 +107,81 @@ describe('a wrong value is refused with its path', () => {
       'one ECS service under two names',
       'services.1.service',
       'api',
-      'environments.prod.services.1.service: "api" of the cluster "prod" is listed before',
+      'environments.prod.services.1: the service "api" of the cluster "prod" is listed before, list it once',
+    ],
+    [
+      'a service of an unknown kind',
+      'services.1',
+      { name: 'job', kind: 'batch-job', queue: 'q' },
+      'environments.prod.services.1.kind: must be one of ecs, event-rule, event-source-mapping',
+    ],
+    [
+      'a field of another kind',
+      'services.1',
+      { name: 'job', kind: 'event-rule', rule: 'nightly', cluster: 'prod' },
+      'environments.prod.services.1: unknown field cluster',
+    ],
+    [
+      'a rule without its name',
+      'services.1',
+      { name: 'job', kind: 'event-rule' },
+      'environments.prod.services.1.rule: ',
+    ],
+    [
+      'a mapping by the name of its function',
+      'services.1',
+      { name: 'queue', kind: 'event-source-mapping', uuid: 'my-function' },
+      'environments.prod.services.1.uuid: ',
+    ],
+    [
+      'one rule under two names',
+      'services',
+      [
+        { name: 'a', kind: 'event-rule', rule: 'nightly' },
+        { name: 'b', kind: 'event-rule', rule: 'nightly', eventBus: 'default' },
+      ],
+      'environments.prod.services.1: the rule "nightly" of the bus "default" is listed before, list it once',
+    ],
+    [
+      'one mapping under two names',
+      'services',
+      ['a', 'b'].map((name) => ({
+        ...{ name, kind: 'event-source-mapping', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
+      })),
+      'environments.prod.services.1: the mapping "0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d" is listed before',
+    ],
+    ['a window of no length', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
+    ['a window in words', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
+    [
+      'sessions to wait for without a word on whose',
+      'drain',
+      { seconds: 30 },
+      'environments.prod.drain: name a role or a pattern of application_name',
+    ],
+    [
+      'an unknown field of drain',
+      'drain',
+      { roles: ['app'], minutes: 1 },
+      'environments.prod.drain: unknown field minutes',
+    ],
+    [
+      'a wait for sessions without end',
+      'drain',
+      { roles: ['app'], seconds: 3_601 },
+      'environments.prod.drain.seconds: ',
+    ],
+    [
+      'blockers that are ended without a word on when',
+      'builds.terminateBlockers',
+      {},
+      'environments.prod.builds.terminateBlockers.idleInTransactionSeconds: ',
+    ],
+    ['a round of no builds', 'builds.perRound', 0, 'environments.prod.builds.perRound: '],
+    [
+      'a wait for a build that outlasts its invocation',
+      'builds.waitSeconds',
+      181,
+      'environments.prod.builds.waitSeconds: ',
     ],
     ['an address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
     ['a deadline', 'stopMinutes', 0, 'environments.prod.stopMinutes: '],
@@ -131,6 +205,37 @@ describe('a wrong value is refused with its path', () => {
     expect(refusal).toContain('environments.prod.stopMinutes: ');
     expect(refusal).toContain('environments.prod.startMinutes: ');
   });
+});
+
+test('looks for sessions count as well for what fits into one execution', () => {
+  const { prod } = prodWith('drain', { roles: ['app'], seconds: 3_600 });
+  const services = [{ name: 'api', cluster: 'prod', service: 'api' }];
+  const few = { ...(prod as object), services, stopMinutes: 1, startMinutes: 1 };
+
+  expect(parseEnvironments({ prod: { ...few, pollSeconds: 3 } }).prod?.drain?.seconds).toBe(3_600);
+  expect(refusalOf({ prod: { ...few, pollSeconds: 1 } })).toContain(
+    'environments.prod.pollSeconds: so many looks at so many services do not fit',
+  );
+});
+
+test('the new fields have their defaults', () => {
+  const { prod } = parseEnvironments({
+    prod: {
+      ...prodInput(),
+      drain: { roles: ['app'] },
+      services: [
+        { name: 'api', cluster: 'prod', service: 'api' },
+        { name: 'nightly', kind: 'event-rule', rule: 'nightly' },
+      ],
+    },
+  });
+
+  expect(prod?.drain).toEqual({ roles: ['app'], applicationNames: [], seconds: 60 });
+  expect(prod?.windowMinutes).toBeUndefined();
+  expect(prod?.services).toEqual([
+    { kind: 'ecs', name: 'api', cluster: 'prod', service: 'api', scaling: false },
+    { kind: 'event-rule', name: 'nightly', rule: 'nightly', eventBus: 'default' },
+  ]);
 });
 
 test('a cdk.json without environments says what to add', () => {

@@ -1,15 +1,21 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TASKS } from '../../lib/functions/bundle.ts';
-import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { permissionsOf, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
 let synthesised: Synthesised;
 let template: Template;
+/** With a service of each kind. */
+let every: Template;
 
 beforeAll(async () => {
-  synthesised = await synthesise({ prod: prodInput() });
+  synthesised = await synthesise({
+    prod: prodInput(),
+    every: { ...everyKindInput(), drain: { roles: ['app'] } },
+  });
   template = synthesised.template('prod');
+  every = synthesised.template('every');
 });
 afterAll(() => synthesised?.dispose());
 
@@ -57,12 +63,17 @@ const onParameters = (...actions: string[]) =>
     ),
   );
 
+const onMarker = (...actions: string[]) =>
+  actions.map((action) => `${action} on ${arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped')}`);
+
+const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
+
 /** A scalable target's ARN ends in an id that only its registration tells. */
 const SCALING = `application-autoscaling:RegisterScalableTarget on ${arn('application-autoscaling', 'scalable-target/*')}`;
 
 /** Logical id of the role of the resource that has this fixed name. */
-function roleOf(type: string, property: 'Role' | 'RoleArn', name: string): string {
-  for (const [, { Properties: properties }] of resourcesOfType(template, type)) {
+function roleOf(type: string, property: 'Role' | 'RoleArn', name: string, of = template): string {
+  for (const [, { Properties: properties }] of resourcesOfType(of, type)) {
     if (properties.FunctionName !== name && properties.StateMachineName !== name) continue;
     return (properties[property] as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'][0];
   }
@@ -79,7 +90,8 @@ test.each([
       ...runChild('start-services'),
       ...runChild('build-indexes'),
       ...CHILD_EVENTS,
-      `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`,
+      ALERTS,
+      ...onMarker('ssm:PutParameter'),
     ],
   ],
   [
@@ -91,6 +103,8 @@ test.each([
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
       SCALING,
+      // Looks only, and IAM knows no resources of it.
+      'application-autoscaling:DescribeScalableTargets on *',
     ],
   ],
   ['build-indexes', ['plan-builds', 'build-index', 'check-index', 'settle-index'].map(invoke)],
@@ -99,7 +113,10 @@ test.each([
     [
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:DeleteParameter'),
+      ...onMarker('ssm:GetParameter', 'ssm:DeleteParameter'),
+      `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
       SCALING,
+      ALERTS,
     ],
   ],
 ])('the machine %s may do this and nothing else', (name, expected) => {
@@ -108,9 +125,78 @@ test.each([
   expect(permissionsOf(template, role)).toEqual([...expected, ...LOGS_AND_TRACES].sort());
 });
 
-test('a function may read the secret that is configured, decrypt it, and send traces', () => {
+test.each([
+  [
+    'maintenance-window',
+    ['events:DescribeRule', 'events:DisableRule'],
+    ['lambda:GetEventSourceMapping', 'lambda:UpdateEventSourceMapping'],
+  ],
+  [
+    'start-services',
+    ['events:DescribeRule', 'events:EnableRule'],
+    ['lambda:GetEventSourceMapping', 'lambda:UpdateEventSourceMapping'],
+  ],
+])(
+  'the machine %s may switch the configured rules and mappings and no others',
+  (name, onRules, onMappings) => {
+    const role = roleOf('AWS::StepFunctions::StateMachine', 'RoleArn', `pg-deploy-step-every-${name}`, every);
+    const rules = ['rule/nightly-import', 'rule/shop/order-placed'].map((rule) => arn('events', rule));
+    const mapping = arn('lambda', 'event-source-mapping:0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d');
+
+    expect(
+      permissionsOf(every, role).filter(
+        (permission) => /^events:|EventSourceMapping/.test(permission) && !CHILD_EVENTS.includes(permission),
+      ),
+    ).toEqual(
+      [
+        ...onRules.flatMap((action) => rules.map((rule) => `${action} on ${rule}`)),
+        ...onMappings.map((action) => `${action} on ${mapping}`),
+      ].sort(),
+    );
+  },
+);
+
+test('an environment without rules, mappings and scaling has no right to any', async () => {
+  const plain = await synthesise({
+    prod: { ...prodInput(), services: [{ name: 'nightly', kind: 'event-rule', rule: 'nightly' }] },
+  });
+  try {
+    const actions = statementsIn(plain.template('prod')).flatMap((statement) => statement.Action);
+    expect(actions).toContain('events:DisableRule');
+    expect(
+      actions.filter((action) => /^ecs:|^application-autoscaling:|EventSourceMapping/.test(action)),
+    ).toEqual([]);
+  } finally {
+    plain.dispose();
+  }
+});
+
+test('the IAM prefixes are those of IAM, not the names that the integrations have', () => {
+  const prefixes = statementsIn(every).flatMap((statement) =>
+    statement.Action.map((action) => action.split(':')[0]),
+  );
+
+  expect([...new Set(prefixes)].sort()).toEqual([
+    'application-autoscaling',
+    'ecs',
+    'events',
+    'kms',
+    'lambda',
+    'logs',
+    'secretsmanager',
+    'sns',
+    'ssm',
+    'states',
+    'sts',
+    'xray',
+  ]);
+});
+
+test('a function may read the secret that is configured, decrypt it, and send traces; preflight may list the deploys', () => {
   const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
   const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
+
+  const LIST_DEPLOYS = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
 
   for (const task of TASKS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${task}`);
@@ -118,6 +204,7 @@ test('a function may read the secret that is configured, decrypt it, and send tr
       `kms:Decrypt on ${key}`,
       `secretsmanager:DescribeSecret on ${secret}`,
       `secretsmanager:GetSecretValue on ${secret}`,
+      ...(task === 'preflight' ? [LIST_DEPLOYS] : []),
       'xray:PutTelemetryRecords on *',
       'xray:PutTraceSegments on *',
     ]);

@@ -1,5 +1,6 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readEnvironment, sessionsEnvironmentSchema } from '../../lambdas/shared/environment.ts';
 import { TASKS } from '../../lib/functions/bundle.ts';
 import { machineNamesOf } from '../../lib/workflow/machine-names.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
@@ -94,6 +95,44 @@ test('sessions that block are ended only where the environment says after how lo
         '90',
       );
     }
+  } finally {
+    app.dispose();
+  }
+});
+
+test('the functions know how long the window is, whose sessions to look for, and which machine deploys', async () => {
+  const app = await synthesise({
+    plain: prodInput(),
+    full: {
+      ...prodInput(),
+      windowMinutes: 12.5,
+      drain: { roles: ['app', 'a,b'], applicationNames: ['api "%"'] },
+      builds: { perRound: 7 },
+    },
+  });
+  try {
+    const variables = (name: string, task: string) => {
+      const found = resourcesOfType(app.template(name), 'AWS::Lambda::Function').find(
+        ([, fn]) => fn.Properties.FunctionName === `pg-deploy-step-${name}-${task}`,
+      );
+      const environment = resolveValue(app.template(name), found?.[1].Properties.Environment);
+      return (environment as { Variables: Record<string, string> }).Variables;
+    };
+    expect(variables('plain', 'plan-builds')).toMatchObject({ BUILDS_A_ROUND: '500' });
+    expect(variables('plain', 'plan-builds')).not.toHaveProperty('WINDOW_MINUTES');
+    expect(variables('full', 'plan-builds')).toMatchObject({ BUILDS_A_ROUND: '7', WINDOW_MINUTES: '12.5' });
+    expect(variables('plain', 'check-sessions')).toMatchObject({
+      DRAIN_ROLES: '[]',
+      DRAIN_APPLICATION_NAMES: '[]',
+    });
+    // What is set is read back as it was, whatever characters are in a name.
+    expect(readEnvironment(sessionsEnvironmentSchema, variables('full', 'check-sessions'))).toMatchObject({
+      DRAIN_ROLES: ['app', 'a,b'],
+      DRAIN_APPLICATION_NAMES: ['api "%"'],
+    });
+    expect(variables('plain', 'preflight').DEPLOY_MACHINE_ARN).toBe(
+      'arn:aws:states:eu-west-1:222222222222:stateMachine:pg-deploy-step-plain-deploy',
+    );
   } finally {
     app.dispose();
   }

@@ -67,12 +67,7 @@ export async function openBuilds(
     drifted: told,
     log: lines,
     plan: async (deploy) =>
-      (
-        await planBuilds(
-          { execution: deploy, request: {} },
-          { ...io, buildsARound: 500, windowMinutes: undefined, now: Date.now },
-        )
-      ).lanes,
+      (await planBuilds({ execution: deploy, request: {} }, { ...io, buildsARound: 500 })).lanes,
     build: (deploy, index) => buildIndex({ deploy, index }, io),
     check: (deploy, index) => checkIndex({ deploy, index }, io),
     settle: (deploy, index, error) => settleIndex({ deploy, index, error: caught(error) }, io),

@@ -31,6 +31,7 @@ export async function openPreflight(
           database: databaseOf({ DATABASE_URL: databaseUrl }),
           migrationsDirectory,
           connectPauses: [],
+          runningDeploys: async () => [],
           log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
         },
       ),

@@ -126,7 +126,7 @@ function exited(
   }
   if (state === 'left') {
     builds.leave(index, now);
-    return [line('step', `${builds.label(index)} left for after the start`)];
+    return [line('step', `${builds.label(index)} is left for after the start`)];
   }
   if (state !== 'done') return [];
   const status = textAt(event.output, 'build', 'output', 'status') as IndexStatus;

@@ -44,13 +44,8 @@ export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[
     case 'preflight':
       return decided(run, event);
     case 'report':
-      // A deploy that was refused has looked at no index.
-      if (run.decision === 'refused') {
-        run.end(key, event);
-        return [];
-      }
       run.end(key, event, 'done', totals(event.output));
-      return [line('step', totals(event.output))];
+      return totals(event.output) === '' ? [] : [line('step', totals(event.output))];
     case 'alert':
       run.end(key, event, 'done', 'sent');
       return [line('warning', `Alert sent: ${textAt(event.output, 'alert', 'subject')}`)];
@@ -70,7 +65,12 @@ function decided(run: RunProgress, event: EngineEvent): ProgressLine[] {
   return [line('failure', `Decision: ${text}. ${textAt(event.output, 'refusal')}`)];
 }
 
+/** The report's totals. Empty: it looked at no index, as for a deploy that was refused. */
 function totals(output: unknown): string {
-  const count = (name: string) => numberAt(at(output, 'report', 'totals'), name) ?? 0;
-  return `${count('created')} created, ${count('skipped')} already there, ${count('failed')} failed, ${count('remaining')} remaining`;
+  const counts = ['created', 'skipped', 'failed', 'remaining'].map(
+    (name) => numberAt(at(output, 'report', 'totals'), name) ?? 0,
+  );
+  if (counts.every((count) => count === 0)) return '';
+  const [created, skipped, failed, remaining] = counts;
+  return `${created} created, ${skipped} already there, ${failed} failed, ${remaining} remaining`;
 }

@@ -23,7 +23,6 @@ import { waitUntil } from './wait-until.ts';
  */
 export class EcsServices implements ServiceKind {
   readonly kind = 'ecs';
-  readonly noun = 'ECS service';
   readonly #services: readonly EcsService[];
   readonly #patience: Patience;
 
@@ -90,16 +89,29 @@ export class EcsServices implements ServiceKind {
       },
       resultPath: '$.current',
     });
+    // The answer may leave out what was never suspended.
+    const noteNone = new Pass(scope, 'Note Scaling Never Suspended', {
+      parameters: {
+        'desiredCount.$': '$.current.desiredCount',
+        scaling: {
+          DynamicScalingInSuspended: false,
+          DynamicScalingOutSuspended: false,
+          ScheduledScalingSuspended: false,
+        },
+      },
+      resultPath: '$.current',
+    });
     const none = refusal(
       scope,
       'Scaling Not Found',
       'it has no Application Auto Scaling, although "scaling" is true: set it to false',
     );
     none.next(refused);
-    note.next(usable);
+    for (const noted of [note, noteNone]) noted.next(usable);
     describe.next(
       new Choice(scope, 'Scaling Found?')
         .when(Condition.isPresent('$.scalable.targets[0].SuspendedState'), note)
+        .when(Condition.isPresent('$.scalable.targets[0]'), noteNone)
         .otherwise(none),
     );
     return describe;

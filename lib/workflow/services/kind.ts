@@ -6,8 +6,6 @@ import type { Service } from '../../config/environment.ts';
 export interface ServiceKind {
   /** As the configuration has it. */
   readonly kind: Service['kind'];
-  /** What it calls a service of its kind, for messages. */
-  readonly noun: string;
   /** Whether there are services of this kind. */
   readonly isUsed: boolean;
   /**

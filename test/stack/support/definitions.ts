@@ -28,6 +28,8 @@ export interface State {
   TimeoutSeconds?: number;
   MaxConcurrency?: number;
   Parameters?: Record<string, unknown>;
+  ItemSelector?: Record<string, unknown>;
+  ResultPath?: string | null;
   QueryLanguage?: string;
   ItemProcessor?: { ProcessorConfig: { Mode: string }; StartAt: string; States: Record<string, State> };
 }
@@ -73,4 +75,38 @@ export function stateOf(definition: Definition, name: string): State {
 /** Where a Choice goes, in the order in which it asks, its default last. */
 export function waysOf(state: State): string[] {
   return [...(state.Choices ?? []).map((choice) => String(choice.Next)), state.Default ?? '(none)'];
+}
+
+/** Every state that a state can go to, its catches included. */
+export function nextOf(state: State): string[] {
+  return [
+    ...(state.Next === undefined ? [] : [state.Next]),
+    ...(state.Type === 'Choice' ? waysOf(state).filter((way) => way !== '(none)') : []),
+    ...(state.Catch ?? []).map((catcher) => catcher.Next),
+  ];
+}
+
+/** The states, those inside Maps too, that an execution can come to without ever entering the one called `without`. */
+export function reachableWithout(
+  definition: Pick<Definition, 'StartAt' | 'States'>,
+  without: string,
+): Record<string, State> {
+  const reached: Record<string, State> = {};
+  const open = [definition.StartAt];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const state = definition.States[name];
+    if (state === undefined || name === without || name in reached) continue;
+    reached[name] = state;
+    open.push(...nextOf(state));
+  }
+  return statesOf({ States: reached });
+}
+
+/** Names of the tasks that change something: all that do not merely look. */
+export function changing(states: Record<string, State>): string[] {
+  const looks = /:aws-sdk:\w+:(describe|get|list)\w+$/;
+  return Object.entries(states)
+    .filter(([, state]) => state.Type === 'Task' && !looks.test(state.Resource ?? ''))
+    .map(([name]) => name)
+    .sort();
 }

@@ -25,6 +25,20 @@ export function prodInput(): EnvironmentInput {
   return prod;
 }
 
+/** `prod` with a service of each kind; where a kind has a choice to make, with two of it. */
+export function everyKindInput(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    services: [
+      { name: 'api', cluster: 'prod', service: 'api', scaling: true },
+      { name: 'worker', kind: 'ecs', cluster: 'prod', service: 'worker' },
+      { name: 'nightly', kind: 'event-rule', rule: 'nightly-import' },
+      { name: 'orders', kind: 'event-rule', rule: 'order-placed', eventBus: 'shop' },
+      { name: 'queue', kind: 'event-source-mapping', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
+    ],
+  };
+}
+
 export interface Synthesised {
   app: App;
   stack(name: string): DeployStepStack;

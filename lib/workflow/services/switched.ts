@@ -1,0 +1,88 @@
+import { Choice, Condition, type IChainable, JsonPath, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { Construct } from 'constructs';
+import type { Service } from '../../config/environment.ts';
+import type { Patience, ServiceKind } from './kind.ts';
+import { refusal } from './refusal.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** What is particular to one kind of service that is switched on and off. */
+export interface Switch {
+  /** What its states are called after: "Rule". */
+  thing: string;
+  /** Its two states, as its API names them. */
+  on: string;
+  off: string;
+  /** The error of an API call for one that does not exist. */
+  missingError: string;
+  /** Why one that does not exist is refused. */
+  missing: string;
+  /** Why one in a third state is refused, and what that state is called here. */
+  third: { id: string; reason: string };
+  /** Asks for its state, into `path`. */
+  describe(scope: Construct, id: string, path: string): CallAwsService;
+  turn(scope: Construct, id: string, on: boolean): CallAwsService;
+}
+
+/** A kind of service that is on or off. `current` holds `state`: one that was off stays off. */
+export abstract class Switched implements ServiceKind {
+  abstract readonly kind: Service['kind'];
+  abstract readonly isUsed: boolean;
+  protected abstract readonly switch: Switch;
+  readonly #patience: Patience;
+
+  constructor(patience: Patience) {
+    this.#patience = patience;
+  }
+
+  check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
+    const { thing, on, off, third, missing, missingError } = this.switch;
+    const describe = this.switch.describe(scope, `Describe ${thing}`, '$.current');
+    const notFound = refusal(scope, `${thing} Not Found`, missing);
+    const neither = refusal(scope, third.id, third.reason);
+    for (const reason of [notFound, neither]) reason.next(refused);
+    describe.addCatch(notFound, { errors: [missingError], resultPath: JsonPath.DISCARD });
+    describe.next(
+      new Choice(scope, `${thing} Usable?`)
+        .when(Condition.stringEquals('$.current.state', on), usable)
+        .when(Condition.stringEquals('$.current.state', off), usable)
+        .otherwise(neither),
+    );
+    return describe;
+  }
+
+  stop(scope: Construct, { stopped, late }: { stopped: IChainable; late: IChainable }): State {
+    const { thing, off } = this.switch;
+    const disable = this.switch.turn(scope, `Disable ${thing}`, false);
+    disable.next(this.#wait(scope, `${thing} Disabled`, off, this.#patience.stopLooks, stopped, late));
+    return disable;
+  }
+
+  start(scope: Construct, { steady, late }: { steady: IChainable; late: IChainable }): State {
+    const { thing, on } = this.switch;
+    const enable = this.switch.turn(scope, `Enable ${thing}`, true);
+    enable.next(this.#wait(scope, `${thing} Enabled`, on, this.#patience.startLooks, steady, late));
+    return new Choice(scope, `Was ${thing} Enabled?`)
+      .when(Condition.stringEquals('$.memory.value.current.state', on), enable)
+      .otherwise(steady);
+  }
+
+  #wait(
+    scope: Construct,
+    goal: string,
+    state: string,
+    looks: number,
+    onReached: IChainable,
+    onLate: IChainable,
+  ): State {
+    return waitUntil(scope, {
+      goal,
+      look: this.switch.describe(scope, `Look Whether ${goal}`, '$.seen'),
+      reached: Condition.stringEquals('$.seen.state', state),
+      looks,
+      pollSeconds: this.#patience.pollSeconds,
+      onReached,
+      onLate,
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { mistakenFor, parseItem, partitionItem } from '../../lambdas/shared/build-item.ts';
+import { type CompiledIndex, indexId, tableId } from '../../lambdas/shared/registry.ts';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+
+/** Names with what items are put together of. */
+const name = fc
+  .array(fc.constantFrom('a', 'b', '.', ' ', '@', ' @ ', '"', 'ü', 'public'), { minLength: 1, maxLength: 5 })
+  .map((parts) => parts.join(''));
+const schema = fc.oneof(fc.constant('public'), name);
+
+function indexOf([inSchema, itsName]: [string, string]): CompiledIndex {
+  return {
+    ...{ schema: inSchema, name: itsName, table: 't', unique: false, definition: 'USING btree (a)' },
+    ...{ partial: false, expression: false, critical: false, description: '', serves: [], onDrift: 'report' },
+  };
+}
+
+test('every item leads back to its index and its partition, whatever their names', () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.tuple(schema, name), {
+        minLength: 1,
+        maxLength: 6,
+        selector: (one) => one.join('\0'),
+      }),
+      fc.record({ schema, table: name }),
+      (names, partition) => {
+        const all = names.map(indexOf);
+        const registry = all.filter((index) => mistakenFor(index, all) === undefined);
+        for (const index of registry) {
+          expect(parseItem(registry, indexId(index))).toEqual({ index, partition: null });
+          expect(parseItem(registry, partitionItem(index, partition))).toEqual({
+            index,
+            partition: tableId(partition),
+          });
+        }
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+test('an item of no index is refused with the names that there are', () => {
+  expect(() => parseItem([indexOf(['public', 'a'])], 'b @ c')).toThrow(
+    'Index "b @ c" is not in the registry. Valid names: a.',
+  );
+});
+
+test.each([
+  ['"a.b" on t', 'b on a.t', 'a.b', 'b'],
+  ['a on t', '"a @ b" on t', 'a', 'a @ b'],
+])(
+  'two indexes that items could not tell apart are refused: %s and %s',
+  async (one, two, oneName, twoName) => {
+    const entry = (named: string, text: string) => ({
+      name: named,
+      description: 'd',
+      sql: `create index concurrently if not exists ${text} (x)`,
+    });
+
+    await expect(compileRegistry([entry(oneName, one), entry(twoName, two)], 'f')).rejects.toThrow(
+      'cannot be told from',
+    );
+  },
+);

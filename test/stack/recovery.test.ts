@@ -1,0 +1,87 @@
+import type { Template } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import { permissionsOf, type Resource, resolveValue, resourcesOfType } from './support/template-values.ts';
+
+let synthesised: Synthesised;
+let template: Template;
+
+beforeAll(async () => {
+  synthesised = await synthesise({ prod: everyKindInput(), none: { ...prodInput(), services: [] } });
+  template = synthesised.template('prod');
+});
+afterAll(() => synthesised?.dispose());
+
+const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
+const START = arn('states', 'stateMachine:pg-deploy-step-prod-start-services');
+
+interface Target {
+  Arn: unknown;
+  Input?: string;
+  InputTransformer?: { InputPathsMap: Record<string, string>; InputTemplate: string };
+  RoleArn: { 'Fn::GetAtt': [string, string] };
+}
+
+function rule(name: string): Resource['Properties'] {
+  const found = resourcesOfType(template, 'AWS::Events::Rule').find(
+    ([, { Properties: properties }]) => properties.Name === `pg-deploy-step-prod-${name}`,
+  );
+  if (found === undefined) throw new Error(`No rule ${name}.`);
+  return found[1].Properties;
+}
+
+function onlyTarget(name: string): Target {
+  const [target, ...more] = rule(name).Targets as Target[];
+  expect(more).toEqual([]);
+  if (target === undefined) throw new Error(`The rule ${name} has no target.`);
+  return target;
+}
+
+test('a deploy that failed, timed out or was aborted is recovered from', () => {
+  expect(rule('recovery').State).toBe('ENABLED');
+  expect(resolveValue(template, rule('recovery').EventPattern)).toEqual({
+    source: ['aws.states'],
+    'detail-type': ['Step Functions Execution Status Change'],
+    detail: {
+      status: ['FAILED', 'TIMED_OUT', 'ABORTED'],
+      stateMachineArn: [arn('states', 'stateMachine:pg-deploy-step-prod-deploy')],
+    },
+  });
+});
+
+test('the recovery is told why it is started, and by which deploy', () => {
+  const target = onlyTarget('recovery');
+
+  expect(resolveValue(template, target.Arn)).toBe(START);
+  const { InputPathsMap: paths, InputTemplate: input } = target.InputTransformer ?? {
+    InputPathsMap: {},
+    InputTemplate: '',
+  };
+  const event = JSON.parse(
+    // EventBridge puts a text in with its quotation marks.
+    input.replace(/<([^>]+)>/g, (_match, name: string) => JSON.stringify(`the value of ${paths[name]}`)),
+  );
+  expect(event).toEqual({
+    reason: 'deploy-ended',
+    deploy: 'the value of $.detail.name',
+    status: 'the value of $.detail.status',
+  });
+});
+
+test('every 10 minutes a reconciler looks for services that nobody started', () => {
+  expect(rule('reconcile')).toMatchObject({ State: 'ENABLED', ScheduleExpression: 'rate(10 minutes)' });
+  expect(resolveValue(template, onlyTarget('reconcile').Arn)).toBe(START);
+  expect(JSON.parse(onlyTarget('reconcile').Input ?? '')).toEqual({ reason: 'reconcile' });
+});
+
+test('both may start this one machine and nothing else', () => {
+  for (const name of ['recovery', 'reconcile']) {
+    const [role] = onlyTarget(name).RoleArn['Fn::GetAtt'];
+    expect(permissionsOf(template, role)).toEqual([`states:StartExecution on ${START}`]);
+  }
+  expect(resourcesOfType(template, 'AWS::Events::Rule')).toHaveLength(2);
+});
+
+test('without services there is nothing to recover', () => {
+  expect(resourcesOfType(synthesised.template('none'), 'AWS::Events::Rule')).toEqual([]);
+});

@@ -1,0 +1,194 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { statesOf, waysOf } from './support/definitions.ts';
+import { type Machines, synthesiseMachines } from './support/machines.ts';
+import { everyKindInput } from './support/synthesise.ts';
+
+let machines: Machines;
+
+beforeAll(async () => {
+  machines = await synthesiseMachines({ every: everyKindInput() });
+});
+
+const task = (name: string) => machines.state('every', 'maintenance-window', name);
+
+test('services stop in these states and no others', () => {
+  const map = { States: task('Stop Services').ItemProcessor?.States ?? {} };
+
+  expect(Object.keys(statesOf(map)).sort()).toEqual([
+    'Adopt Earlier Memory',
+    'Count Look: Mapping Disabled',
+    'Count Look: Rule Disabled',
+    'Count Look: Tasks Stopped',
+    'Disable Mapping',
+    'Disable Rule',
+    'Keep Earlier Memory',
+    'Look At Stopping Tasks',
+    'Look Whether Mapping Disabled',
+    'Look Whether Rule Disabled',
+    'Mapping Disabled?',
+    'Note What Runs',
+    'Pause: Mapping Disabled',
+    'Pause: Rule Disabled',
+    'Pause: Tasks Stopped',
+    'Recall Earlier Memory',
+    'Remember Service',
+    'Rule Disabled?',
+    'Scaling To Suspend?',
+    'Service Not Stopped',
+    'Service Stopped',
+    'Stop Tasks',
+    'Suspend Scaling',
+    'Tasks Stopped?',
+    'Wait Until Mapping Disabled',
+    'Wait Until Rule Disabled',
+    'Wait Until Tasks Stopped',
+    'Which Kind To Stop?',
+  ]);
+  // All at once.
+  expect(task('Stop Services').MaxConcurrency ?? 0).toBe(0);
+});
+
+describe('what a service is to be started with again', () => {
+  test('is remembered before anything is stopped, with the deploy that it belongs to', () => {
+    expect(task('Stop Services').ItemProcessor?.StartAt).toBe('Note What Runs');
+    expect(task('Note What Runs')).toMatchObject({
+      Parameters: {
+        'current.$': '$.current',
+        'stoppedAt.$': '$$.State.EnteredTime',
+        'deploy.$': '$.deploy',
+        'execution.$': '$.execution',
+      },
+      ResultPath: '$.remembered',
+      Next: 'Remember Service',
+    });
+    const remember = task('Remember Service');
+    expect(remember.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
+    expect(remember.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
+    expect(remember.Next).toBe('Which Kind To Stop?');
+    expect(remember.Catch).toEqual([
+      {
+        ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
+        Next: 'Recall Earlier Memory',
+        ResultPath: null,
+      },
+    ]);
+  });
+
+  test('is what an earlier run remembered, if it died before it could start the service again', () => {
+    expect(task('Recall Earlier Memory').Next).toBe('Adopt Earlier Memory');
+    expect(task('Adopt Earlier Memory')).toMatchObject({
+      Parameters: {
+        'current.$': '$.memory.value.current',
+        'stoppedAt.$': '$.memory.value.stoppedAt',
+        // It belongs to this deploy now, so that no recovery takes it for abandoned.
+        'deploy.$': '$.deploy',
+        'execution.$': '$.execution',
+      },
+      ResultPath: '$.remembered',
+      Next: 'Keep Earlier Memory',
+    });
+    expect(task('Keep Earlier Memory').Parameters).toMatchObject({
+      'Name.$': '$.service.parameter',
+      Overwrite: true,
+    });
+    expect(task('Keep Earlier Memory').Next).toBe('Which Kind To Stop?');
+  });
+});
+
+test('each kind is stopped in its way', () => {
+  expect(task('Which Kind To Stop?').Choices).toEqual([
+    { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Scaling To Suspend?' },
+    { Variable: '$.service.kind', StringEquals: 'event-rule', Next: 'Disable Rule' },
+    { Variable: '$.service.kind', StringEquals: 'event-source-mapping', Next: 'Disable Mapping' },
+  ]);
+});
+
+describe('an ECS service', () => {
+  test('has all its scaling suspended before its count goes to 0', () => {
+    expect(waysOf(task('Scaling To Suspend?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+    const suspend = task('Suspend Scaling');
+    expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
+    expect(suspend.Parameters).toMatchObject({
+      SuspendedState: {
+        DynamicScalingInSuspended: true,
+        DynamicScalingOutSuspended: true,
+        ScheduledScalingSuspended: true,
+      },
+    });
+    expect(suspend.Parameters).not.toHaveProperty('MinCapacity');
+    expect(suspend.Next).toBe('Stop Tasks');
+    expect(task('Stop Tasks').Resource).toBe('arn:aws:states:::aws-sdk:ecs:updateService');
+    expect(task('Stop Tasks').Parameters).toMatchObject({ DesiredCount: 0 });
+  });
+
+  test('has stopped when it has no running and no pending task', () => {
+    expect(task('Tasks Stopped?')).toMatchObject({
+      Choices: [
+        {
+          And: [
+            { Variable: '$.counts.running', NumericEquals: 0 },
+            { Variable: '$.counts.pending', NumericEquals: 0 },
+          ],
+          Next: 'Service Stopped',
+        },
+        // 10 minutes, looked at every 10 seconds
+        { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
+      ],
+      Default: 'Pause: Tasks Stopped',
+    });
+  });
+});
+
+describe.each([
+  ['Rule', 'eventbridge:disableRule', 'eventbridge:describeRule', 'DISABLED', 'ENABLED', 'EventBridge'],
+  [
+    'Mapping',
+    'lambda:updateEventSourceMapping',
+    'lambda:getEventSourceMapping',
+    'Disabled',
+    'Enabled',
+    'Lambda',
+  ],
+])('a service of the kind %s', (thing, disable, describeIt, off, on, api) => {
+  const third = thing === 'Rule' ? 'Rule Cannot Be Restored' : 'Mapping Is Changing';
+
+  test('is refused where it does not exist, or is in a state that could not be brought back', () => {
+    expect(task(`Describe ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
+    expect(task(`Describe ${thing}`).Catch).toEqual([
+      { ErrorEquals: [`${api}.ResourceNotFoundException`], Next: `${thing} Not Found`, ResultPath: null },
+    ]);
+    expect(task(`${thing} Usable?`)).toMatchObject({
+      Choices: [on, off].map((state) => ({
+        Variable: '$.current.state',
+        StringEquals: state,
+        Next: 'Service Can Be Stopped',
+      })),
+      Default: third,
+    });
+    for (const name of [`${thing} Not Found`, third]) expect(task(name).Next).toBe('Service Refused');
+  });
+
+  test('is disabled, and has stopped when it says so itself', () => {
+    expect(task(`Disable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${disable}`);
+    expect(task(`Disable ${thing}`).Next).toBe(`Wait Until ${thing} Disabled`);
+    expect(task(`Look Whether ${thing} Disabled`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
+    expect(task(`${thing} Disabled?`)).toMatchObject({
+      Choices: [
+        { Variable: '$.seen.state', StringEquals: off, Next: 'Service Stopped' },
+        { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
+      ],
+      Default: `Pause: ${thing} Disabled`,
+    });
+  });
+});
+
+test('a mapping is switched by its own flag: a concurrency of 0 would send good messages to the dead-letter queue', () => {
+  expect(task('Disable Mapping').Parameters).toEqual({ 'Uuid.$': '$.service.uuid', Enabled: false });
+});
+
+test.each(['Service Stopped', 'Service Not Stopped'])('%s tells since when', (name) => {
+  expect(task(name)).toMatchObject({
+    Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.remembered.stoppedAt' },
+    End: true,
+  });
+});
