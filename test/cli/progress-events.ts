@@ -78,10 +78,10 @@ export class Story {
   /** Enters the phase Build Indexes with a plan of lanes. */
   plan(
     lanes: { table: string; indexes: string[] }[],
-    fields: { failed?: object; request?: object; present?: number } = {},
+    fields: { failed?: object; present?: number } = {},
   ): void {
     this.tell('maintenanceWindow', 'StateEntered', 'Build Indexes');
-    this.tell('buildIndexes', 'StateEntered', 'Plan', { input: fields.request ?? {} });
+    this.tell('buildIndexes', 'StateEntered', 'Plan', { input: {} });
     const output = {
       decision: lanes.length === 0 ? 'done' : 'build',
       lanes,

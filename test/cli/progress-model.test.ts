@@ -35,28 +35,16 @@ describe('the builds', () => {
 
   test('the parts of a partitioned table’s index are lanes of their own', () => {
     const story = new Story(registry);
-    story.plan(
-      [
-        { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
-        { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
-      ],
-      { present: 3 },
-    );
-    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 3 already there');
+    story.plan([
+      { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
+      { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
+    ]);
+    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 0 already there');
     story.begin('idx_deals_a @ deals_2');
     expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
     const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
     story.run.updateBuilds([{ ...row, phase: 'initializing', fraction: null }], second(1));
     expect(story.run.builds.build.building('deals_2')?.phase).toBe('initializing');
-  });
-
-  test('an index that the window has no time left for is told of as left', () => {
-    const story = building();
-    story.begin('idx_deals_a');
-    story.index('StateExited', 'idx_deals_a', {
-      output: { build: { output: { state: 'left', status: 'building', waitSeconds: 2 } } },
-    });
-    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a is left for after the start');
   });
 
   test('a later round adds to the total', () => {
@@ -127,6 +115,14 @@ describe('the builds', () => {
     expect(story.run.builds.build.count('failed')).toBe(1);
   });
 
+  test('an index that the window has no time for is left for after the start', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    story.answer('idx_deals_a', 'missing', 'Check Index', 'left');
+    expect(story.texts.at(-1)).toBe('[1/3] idx_deals_a is left for after the start');
+    expect(story.run.builds.build.count('left')).toBe(1);
+  });
+
   test('a build whose session ended too soon is told of and begins again', () => {
     const story = building();
     story.begin('idx_deals_a');
@@ -184,7 +180,7 @@ describe('the phases', () => {
     story.start();
     story.decide('deploy');
     story.tell('maintenanceWindow', 'StateEntered', 'Stop Services');
-    const remembered = { current: { desiredCount: 2 } };
+    const remembered = { current: { desiredCount: 2, scaling: null } };
     story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', { remembered });
     story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
     story.now = 1.5;
@@ -215,34 +211,122 @@ describe('the phases', () => {
     const counts = { counts: { running: 1 } };
     story.service('maintenanceWindow', 'StateExited', 'Look At Stopping Tasks', 'api', counts);
     story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'api', {});
-    story.service('maintenanceWindow', 'StateExited', 'Service Refused', 'web', { reason: 'it is a daemon' });
+    story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'rule', {});
     story.service('startServices', 'StateExited', 'Note Not Steady', 'api', {
       memory: { value: { current: { desiredCount: 2 } } },
     });
+    story.service('startServices', 'StateExited', 'Note Not Steady', 'rule', {});
     expect(story.lines).toEqual([
       { kind: 'failure', text: 'api did not stop in time: 1 task still run' },
-      { kind: 'failure', text: 'web cannot be stopped: it is a daemon' },
+      { kind: 'failure', text: 'rule did not stop in time' },
+      { kind: 'heading', text: 'Start services' },
       { kind: 'failure', text: 'api did not become steady in time: 1 of 2 tasks run' },
+      { kind: 'failure', text: 'rule did not become steady in time' },
     ]);
   });
 
-  test('a rule is told of without a count, and sessions that are waited for by name', () => {
+  test('rules and mappings are told of without tasks', () => {
     const story = new Story(registry);
     story.service('maintenanceWindow', 'StateEntered', 'Disable Rule', 'nightly');
     story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'nightly', {});
-    story.tell('maintenanceWindow', 'StateExited', 'Check Sessions', {
-      output: { sessions: { output: { remaining: 1, sessions: 'pid 7 (cron)' } } },
-    });
     story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
+    story.now = 2;
     story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
-    story.service('startServices', 'StateExited', 'Nothing Remembered', 'other', {});
+    // It was disabled before, so nothing enables it.
+    story.service('startServices', 'StateExited', 'Note Steady', 'queue', {});
     expect(story.texts).toEqual([
       'nightly stops',
       'nightly stopped after 0 ms',
-      'Waiting for sessions of the application: pid 7 (cron)',
+      'Start services',
       'nightly starts',
-      'nightly is on after 0 ms',
+      'nightly is steady after 2.0 s',
+      'queue stays as it was before',
     ]);
+  });
+
+  test('a service that cannot be stopped is told of with the reason', () => {
+    const story = new Story(registry);
+    story.tell('maintenanceWindow', 'StateEntered', 'Check Services');
+    const refused = { name: 'web', usable: false, reason: 'there is no such ECS service' };
+    story.service('maintenanceWindow', 'StateExited', 'Service Refused', 'web', refused);
+    story.tell('maintenanceWindow', 'StateExited', 'Check Services');
+    story.tell('maintenanceWindow', 'StateEntered', 'Services Refused');
+    expect(story.texts).toEqual(['Stop services', 'web cannot be stopped: there is no such ECS service']);
+    expect(story.run.phases.find('stop')?.state).toBe('failed');
+  });
+
+  test('a service that an earlier deploy left stopped is told of with the earlier count', () => {
+    const story = new Story(registry);
+    const remembered = (desiredCount: number) => ({ remembered: { current: { desiredCount } } });
+    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', remembered(0));
+    story.service('maintenanceWindow', 'StateExited', 'Adopt Earlier Memory', 'api', remembered(3));
+    story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
+    expect(story.texts).toEqual([
+      'api is to start as an earlier deploy remembered it',
+      'api stops (3 tasks)',
+    ]);
+  });
+
+  test('sessions that are waited for are named, once for each change', () => {
+    const story = new Story(registry);
+    const look = (remaining: number, sessions: string) =>
+      story.tell('maintenanceWindow', 'StateExited', 'Check Sessions', {
+        output: { sessions: { output: { remaining, sessions } } },
+      });
+    story.tell('maintenanceWindow', 'StateEntered', 'Begin Drain');
+    story.tell('maintenanceWindow', 'StateEntered', 'Check Sessions');
+    look(2, 'pid 7 (api), pid 8 (api)');
+    look(2, 'pid 7 (api), pid 8 (api)');
+    look(1, 'pid 8 (api)');
+    look(0, '');
+    story.tell('maintenanceWindow', 'StateExited', 'No Sessions Left');
+    expect(story.texts).toEqual([
+      'Wait for sessions',
+      'Waiting for 2 sessions of the application: pid 7 (api), pid 8 (api)',
+      'Waiting for 1 session of the application: pid 8 (api)',
+      'No session of the application is left',
+    ]);
+    expect(story.run.phases.find('drain')).toMatchObject({ state: 'done', result: 'none left' });
+  });
+
+  test('sessions that stay are told of as the failure', () => {
+    const story = new Story(registry);
+    story.tell('maintenanceWindow', 'StateEntered', 'Begin Drain');
+    const output = { verdict: 'sessions-remain', sessions: 'pid 8 (notebook)' };
+    story.tell('maintenanceWindow', 'StateExited', 'Sessions Remain', { output });
+    expect(story.lines.at(-1)).toEqual({
+      kind: 'failure',
+      text: 'Sessions of the application remain: pid 8 (notebook)',
+    });
+    expect(story.run.phases.find('drain')?.state).toBe('failed');
+  });
+
+  test('with nothing to do, services are told of only if one was left stopped', () => {
+    const quiet = new Story(registry);
+    const left = new Story(registry);
+    for (const story of [quiet, left]) {
+      story.start();
+      story.decide('nothing');
+      story.tell('deploy', 'StateEntered', 'Start Services');
+    }
+    quiet.service('startServices', 'StateExited', 'Nothing Remembered', 'api', {});
+    left.service('startServices', 'StateEntered', 'Start Tasks', 'api');
+    for (const story of [quiet, left]) story.tell('deploy', 'StateExited', 'Start Services');
+    expect(quiet.texts.at(-1)).toBe('Decision: nothing to do, the services go on');
+    expect(quiet.run.phases.find('start')).toBeUndefined();
+    expect(left.texts.slice(-2)).toEqual(['Start services', 'api starts']);
+    expect(left.run.phases.find('start')?.state).toBe('done');
+  });
+
+  test('a refused deploy tells of no totals', () => {
+    const story = new Story(registry);
+    story.start();
+    story.decide('refused', 'Another deploy runs.');
+    story.tell('deploy', 'StateEntered', 'Report');
+    const totals = { created: 0, skipped: 0, failed: 0, remaining: 0 };
+    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals } } });
+    expect(story.texts.at(-1)).toBe('Report');
+    expect(story.run.phases.find('report')).toMatchObject({ state: 'done', result: '' });
   });
 
   test('every applied migration is told of', () => {
@@ -310,7 +394,7 @@ describe('the phases', () => {
     story.start();
     story.tell('deploy', 'StateEntered', 'Report');
     const totals = { created: 3, skipped: 1, failed: 1, remaining: 0 };
-    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals, indexes: [{}] } } });
+    story.tell('deploy', 'StateExited', 'Report', { output: { report: { totals } } });
     story.tell('deploy', 'StateEntered', 'Alert');
     story.tell('deploy', 'StateExited', 'Alert', { output: { alert: { subject: 'deploy FAILED' } } });
     story.tell('deploy', 'ExecutionFailed', null, { error: 'DeployFailed' });

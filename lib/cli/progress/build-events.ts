@@ -30,9 +30,7 @@ export function applyBuildMachine(run: RunProgress, event: EngineEvent): Progres
   }
   if (event.state === 'Plan' && event.type === 'StateExited') {
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
-    return nothing
-      ? [line('step', `Nothing to build, ${numberAt(event.output, 'present') ?? 0} already there`)]
-      : [];
+    return nothing ? [line('step', `Nothing to build${alreadyThere(event.output)}`)] : [];
   }
   if (event.state === 'Build Lanes' && event.type === 'StateEntered' && event.within.length === 0) {
     return planned(run, builds, event);
@@ -45,8 +43,13 @@ function planned(run: RunProgress, builds: BuildsProgress, event: EngineEvent): 
   const first = builds.total === 0;
   const count = builds.plan(lanes, run.registry);
   const text = `${first ? '' : 'Another '}${counted(count, 'index')} to build in ${counted(lanes.length, 'lane')}`;
-  if (!first) return [line('step', text)];
-  return [line('step', `${text}, ${numberAt(event.input, 'present') ?? 0} already there`)];
+  return [line('step', first ? `${text}${alreadyThere(event.input)}` : text)];
+}
+
+/** What a plan says of the indexes that need nothing. */
+function alreadyThere(plan: unknown): string {
+  const present = numberAt(plan, 'present');
+  return present === null ? '' : `, ${present} already there`;
 }
 
 /** An event of the states that work on one index. */
@@ -122,7 +125,7 @@ function exited(
     ];
   }
   if (state === 'left') {
-    clearLive(index);
+    builds.leave(index, now);
     return [line('step', `${builds.label(index)} is left for after the start`)];
   }
   if (state !== 'done') return [];

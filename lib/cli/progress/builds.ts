@@ -14,8 +14,8 @@ export interface IndexProgress {
   readonly description: string;
   /** Its place in the order of the starts, from 1. Null: it has not started. */
   number: number | null;
-  /** `settling`: its last attempt failed and the leftovers are removed. */
-  state: 'waiting' | 'building' | 'retrying' | 'settling' | 'done' | 'failed';
+  /** `settling`: its last attempt failed and the leftovers are removed. `left`: the window is used up. */
+  state: 'waiting' | 'building' | 'retrying' | 'settling' | 'left' | 'done' | 'failed';
   /** From 1; 0: none yet. */
   attempt: number;
   /** Milliseconds since 1970. */
@@ -120,6 +120,13 @@ export class BuildsProgress {
     index.attempt += 1;
     clearLive(index);
     return first;
+  }
+
+  /** Leaves an index for after the start; a build that runs goes on unseen. */
+  leave(index: IndexProgress, now: number): void {
+    index.state = 'left';
+    index.endedAt = now;
+    clearLive(index);
   }
 
   end(index: IndexProgress, status: IndexStatus, now: number): void {

@@ -2,7 +2,7 @@ import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at, listAt, numberAt, textAt } from './payload.ts';
+import { at, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `deploy` that are phases of their own. */
@@ -27,6 +27,15 @@ const DECISIONS: Record<PreflightResult['decision'], { result: string; text: str
 export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const key = PHASE_OF[event.state ?? ''];
   if (key === undefined) return [];
+  // With nothing to do there is mostly nothing to start either: the phase begins with the first service that does.
+  if (
+    key === 'start' &&
+    run.decision === 'nothing' &&
+    !run.phases.find(key) &&
+    event.type !== 'StateCaught'
+  ) {
+    return [];
+  }
   if (event.type === 'StateEntered') return run.enter(key, event);
   if (event.type === 'StateCaught') run.end(key, event, 'failed');
   // A state that was caught is exited as well, with the error in its output.
@@ -35,13 +44,8 @@ export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[
     case 'preflight':
       return decided(run, event);
     case 'report':
-      // A refused deploy looked at no index.
-      if (listAt(event.output, 'report', 'indexes').length === 0) {
-        run.end(key, event);
-        return [];
-      }
       run.end(key, event, 'done', totals(event.output));
-      return [line('step', `${totals(event.output)}`)];
+      return totals(event.output) === '' ? [] : [line('step', totals(event.output))];
     case 'alert':
       run.end(key, event, 'done', 'sent');
       return [line('warning', `Alert sent: ${textAt(event.output, 'alert', 'subject')}`)];
@@ -55,12 +59,18 @@ function decided(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const decision = textAt(event.output, 'decision') as PreflightResult['decision'];
   const { result, text } = DECISIONS[decision] ?? { result: decision, text: decision };
   run.end('preflight', event, decision === 'refused' ? 'failed' : 'done', result);
+  run.decision = decision;
   run.phases.expect(decision);
   if (decision !== 'refused') return [line('step', `Decision: ${text}`)];
   return [line('failure', `Decision: ${text}. ${textAt(event.output, 'refusal')}`)];
 }
 
+/** The report's totals. Empty: it looked at no index, as for a deploy that was refused. */
 function totals(output: unknown): string {
-  const count = (name: string) => numberAt(at(output, 'report', 'totals'), name) ?? 0;
-  return `${count('created')} created, ${count('skipped')} already there, ${count('failed')} failed, ${count('remaining')} remaining`;
+  const counts = ['created', 'skipped', 'failed', 'remaining'].map(
+    (name) => numberAt(at(output, 'report', 'totals'), name) ?? 0,
+  );
+  if (counts.every((count) => count === 0)) return '';
+  const [created, skipped, failed, remaining] = counts;
+  return `${created} created, ${skipped} already there, ${failed} failed, ${remaining} remaining`;
 }

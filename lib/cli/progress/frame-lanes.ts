@@ -12,12 +12,13 @@ interface Canvas {
   readonly draw: (left: readonly Piece[], right?: string) => string;
 }
 
-const MARKS = { waiting: '·', retrying: '↻', settling: '✖', done: '✔', failed: '✖' };
+const MARKS = { waiting: '·', retrying: '↻', settling: '✖', left: '–', done: '✔', failed: '✖' };
 const STYLES: Record<IndexProgress['state'], Style> = {
   waiting: 'dim',
   building: 'cyan',
   retrying: 'yellow',
   settling: 'red',
+  left: 'dim',
   done: 'green',
   failed: 'red',
 };
@@ -31,7 +32,11 @@ const ERROR_LINES = 3;
 export function laneSummary(builds: BuildsProgress): string {
   if (builds.total === 0) return '';
   const failed = builds.count('failed');
-  return `${builds.count('done')} of ${builds.total} done${failed > 0 ? `, ${failed} failed` : ''}`;
+  const left = builds.count('left');
+  return (
+    `${builds.count('done')} of ${builds.total} done${failed > 0 ? `, ${failed} failed` : ''}` +
+    `${left > 0 ? `, ${left} left for after the start` : ''}`
+  );
 }
 
 /** The lanes at work, each with its table, its indexes and the one that is built; the others are counted. */
@@ -111,7 +116,7 @@ function phaseOf(index: IndexProgress): string {
 }
 
 function isOpen(index: IndexProgress): boolean {
-  return index.state !== 'done' && index.state !== 'failed';
+  return index.state !== 'done' && index.state !== 'failed' && index.state !== 'left';
 }
 
 /** At work: it has begun and has something left, or is between two of its indexes. */

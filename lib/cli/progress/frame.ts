@@ -83,14 +83,16 @@ function serviceText(service: RunProgress['services']['all'][number], phase: Pha
     return `${service.name} stopped`;
   }
   switch (service.state) {
-    case 'stopping':
-      return `${service.name} stops, ${service.running ?? service.count ?? '?'} left`;
+    case 'stopping': {
+      const left = service.running ?? service.count;
+      return `${service.name} stops${left === null ? '' : `, ${left} left`}`;
+    }
     case 'stopped':
       return `${service.name} stopped`;
     case 'starting':
-      return `${service.name} starts, ${service.running ?? 0} of${count}`;
+      return `${service.name} starts${count === '' ? '' : `, ${service.running ?? 0} of${count}`}`;
     case 'steady':
-      return `${service.name} steady at${count}`;
+      return `${service.name} steady${count === '' ? '' : ` at${count}`}`;
     default:
       return `${service.name} ${service.state.replaceAll('-', ' ')}`;
   }

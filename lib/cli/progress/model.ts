@@ -1,3 +1,4 @@
+import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
@@ -34,6 +35,8 @@ export class RunProgress {
   endedAt: number | null = null;
   /** How the outermost execution ended. Null: it has not. */
   outcome: (typeof OUTCOMES)[Ending] | null = null;
+  /** What the preflight decided. Null: it has not. */
+  decision: PreflightResult['decision'] | null = null;
   readonly phases = new Phases();
   readonly services = new ServicesProgress();
   /** The builds of the phases `build` and `online`. */
@@ -74,7 +77,7 @@ export class RunProgress {
           ? applyBuildMachine(this, event)
           : [...applyBuildMachine(this, event), ...trouble(event)];
       case this.#machines.startServices:
-        return event.within.length > 0 ? [...this.services.applyStart(event), ...trouble(event)] : [];
+        return event.within.length > 0 ? this.#started(event) : [];
       default:
         return [];
     }
@@ -95,6 +98,11 @@ export class RunProgress {
 
   end(key: PhaseKey, event: EngineEvent, state: 'done' | 'failed' = 'done', result?: string): void {
     this.phases.end(key, Date.parse(event.at), state, result);
+  }
+
+  #started(event: EngineEvent): ProgressLine[] {
+    const lines = [...this.services.applyStart(event), ...trouble(event)];
+    return lines.length === 0 ? [] : [...this.enter('start', event), ...lines];
   }
 
   #execution(event: EngineEvent): ProgressLine[] {

@@ -3,6 +3,7 @@ import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 export const PHASES = {
   preflight: 'Preflight',
   stop: 'Stop services',
+  drain: 'Wait for sessions',
   migrate: 'Run migrations',
   build: 'Build indexes',
   start: 'Start services',
@@ -23,7 +24,7 @@ export interface Phase {
   result: string;
 }
 
-/** What a decision of the preflight leads through; `online`, `alert` and whatever else is entered come as they come. */
+/** What a decision of the preflight leads through; `drain`, `online`, `alert` and whatever else is entered come as they come. */
 const WAYS: Record<PreflightResult['decision'], readonly PhaseKey[]> = {
   deploy: ['stop', 'migrate', 'build', 'start', 'report'],
   indexes: ['online', 'report'],

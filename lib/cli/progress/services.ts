@@ -7,25 +7,27 @@ export interface ServiceProgress {
   readonly name: string;
   state:
     | 'running'
+    | 'refused'
     | 'stopping'
     | 'stopped'
     | 'not-stopped'
-    | 'refused'
     | 'starting'
     | 'steady'
-    | 'not-steady';
-  /** The count that it had before and is to have again. Null: not known. */
+    | 'not-steady'
+    | 'left-to-its-deploy';
+  /** The count that it had before and is to have again. Null: not known, or nothing that has tasks. */
   count: number | null;
   running: number | null;
   /** When the present state's work began, in milliseconds since 1970. */
   since: number;
 }
 
-/** The states in which each kind of service is told to stop, and to start. */
+/** States that stop a service, by its kind: ecs, event-rule, event-source-mapping. */
 const STOPS = ['Stop Tasks', 'Disable Rule', 'Disable Mapping'];
+/** States that start one. */
 const STARTS = ['Start Tasks', 'Enable Rule', 'Enable Mapping'];
 
-/** What becomes of the services, from the events of the Map that stops them and the Map that starts them. */
+/** What becomes of the services, from the events of the Maps that check, stop and start them. */
 export class ServicesProgress {
   readonly #services = new Map<string, ServiceProgress>();
 
@@ -47,6 +49,11 @@ export class ServicesProgress {
     service.count = numberAt(event.output, 'remembered', 'current', 'desiredCount') ?? service.count;
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
+      case 'Service Refused':
+        service.state = 'refused';
+        return [line('failure', `${service.name} cannot be stopped: ${textAt(event.output, 'reason')}`)];
+      case 'Adopt Earlier Memory':
+        return [line('step', `${service.name} is to start as an earlier deploy remembered it`)];
       case 'Service Stopped':
         service.state = 'stopped';
         return [
@@ -57,19 +64,16 @@ export class ServicesProgress {
         ];
       case 'Service Not Stopped':
         service.state = 'not-stopped';
-        return [line('failure', `${service.name} did not stop in time: ${stillRunning(service)}`)];
-      case 'Service Refused':
-        service.state = 'refused';
-        return [line('failure', `${service.name} cannot be stopped: ${textAt(event.output, 'reason')}`)];
+        return [line('failure', `${service.name} did not stop in time${stillRunning(service)}`)];
       default:
         return [];
     }
   }
 
-  /** An event of start-services inside its Map "Start Services". */
+  /** An event of start-services inside its Map "Start Services". What was not remembered is not told of. */
   applyStart(event: EngineEvent): ProgressLine[] {
     const now = Date.parse(event.at);
-    const service = this.#of(event, 'stopped');
+    const service = this.#of(event, event.state === 'Nothing Remembered' ? 'running' : 'stopped');
     if (service === undefined) return [];
     if (event.type === 'StateEntered' && STARTS.includes(event.state ?? '')) {
       service.state = 'starting';
@@ -81,28 +85,30 @@ export class ServicesProgress {
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
       case 'Note Steady':
-        service.state = 'steady';
-        return [
-          line(
-            'done',
-            `${service.name} is ${service.count === null ? 'on' : `steady at ${counted(service.count, 'task')}`} after ${humanDuration(now - service.since)}`,
-          ),
-        ];
+        return [this.#steady(service, now)];
       case 'Note Not Steady':
         service.state = 'not-steady';
-        return [
-          line(
-            'failure',
-            `${service.name} did not become steady in time${service.count === null ? '' : `: ${service.running ?? 0} of ${counted(service.count, 'task')} run`}`,
-          ),
-        ];
+        return [line('failure', `${service.name} did not become steady in time${ofRunning(service)}`)];
       case 'Nothing Remembered':
-        // It was not stopped: nothing to tell of.
         service.state = 'running';
         return [];
+      case 'Left To Its Deploy':
+        service.state = 'left-to-its-deploy';
+        return [line('step', `${service.name} is left to the deploy that stopped it, which still runs`)];
       default:
         return [];
     }
+  }
+
+  #steady(service: ServiceProgress, now: number): ProgressLine {
+    // A rule or a mapping that was disabled before the deploy has nothing to be started.
+    if (service.state !== 'starting') {
+      service.state = 'steady';
+      return line('done', `${service.name} stays as it was before`);
+    }
+    service.state = 'steady';
+    const at = service.count === null ? '' : ` at ${counted(service.count, 'task')}`;
+    return line('done', `${service.name} is steady${at} after ${humanDuration(now - service.since)}`);
   }
 
   #of(event: EngineEvent, state: ServiceProgress['state']): ServiceProgress | undefined {
@@ -116,10 +122,14 @@ export class ServicesProgress {
   }
 }
 
-function ofCount(service: ServiceProgress): string {
-  return service.count === null ? '' : ` (${counted(service.count, 'task')})`;
+function ofCount({ count }: ServiceProgress): string {
+  return count === null ? '' : ` (${counted(count, 'task')})`;
 }
 
-function stillRunning(service: ServiceProgress): string {
-  return service.running === null ? 'tasks still run' : `${counted(service.running, 'task')} still run`;
+function stillRunning({ running }: ServiceProgress): string {
+  return running === null ? '' : `: ${counted(running, 'task')} still run`;
+}
+
+function ofRunning({ count, running }: ServiceProgress): string {
+  return count === null ? '' : `: ${running ?? 0} of ${counted(count, 'task')} run`;
 }

@@ -2,12 +2,15 @@ import type { RunMigrationsResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at, textAt } from './payload.ts';
+import { at, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `maintenance-window` that are phases of their own. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
+  'Check Services': 'stop',
   'Stop Services': 'stop',
+  'Begin Drain': 'drain',
+  'Check Sessions': 'drain',
   'Run Migrations': 'migrate',
   'Build Indexes': 'build',
 };
@@ -16,16 +19,22 @@ const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
   'Services Refused': 'stop',
   'Services Not Stopped': 'stop',
-  'Sessions Remain': 'stop',
   'Critical Index Failed': 'build',
 };
 
 /** An event of the states of `maintenance-window`, those inside the Map of its services left out. */
 export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const state = event.state ?? '';
-  if (state === 'Check Sessions' && event.type === 'StateExited') return remaining(event);
   const failed = FAILURE_OF[state];
   if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
+  if (state === 'No Sessions Left' && event.type === 'StateExited') {
+    run.end('drain', event, 'done', 'none left');
+    return [line('done', 'No session of the application is left')];
+  }
+  if (state === 'Sessions Remain' && event.type === 'StateExited') {
+    run.end('drain', event, 'failed');
+    return [line('failure', `Sessions of the application remain: ${textAt(event.output, 'sessions')}`)];
+  }
   const key = PHASE_OF[state];
   if (key === undefined) return [];
   if (event.type === 'StateEntered') return run.enter(key, event);
@@ -34,15 +43,22 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
     return key === 'migrate' ? [line('failure', 'The migrations failed, nothing of them was applied')] : [];
   }
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
+  if (key === 'drain') return drained(run, event);
+  // Checking them is the first half of the phase.
+  if (state === 'Check Services') return [];
   if (key === 'migrate') return migrated(run, event);
   run.end(key, event);
   return [];
 }
 
-/** The sessions that the window waits for, each time they are looked at. */
-function remaining(event: EngineEvent): ProgressLine[] {
+/** Tells of the sessions that are waited for, when they are others than at the last look. */
+function drained(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const sessions = textAt(event.output, 'sessions', 'output', 'sessions');
-  return sessions === '' ? [] : [line('step', `Waiting for sessions of the application: ${sessions}`)];
+  const phase = run.phases.find('drain');
+  const remaining = numberAt(event.output, 'sessions', 'output', 'remaining') ?? 0;
+  if (phase === undefined || remaining === 0 || phase.result === sessions) return [];
+  phase.result = sessions;
+  return [line('step', `Waiting for ${counted(remaining, 'session')} of the application: ${sessions}`)];
 }
 
 function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
