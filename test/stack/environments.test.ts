@@ -150,6 +150,20 @@ describe('a wrong value is refused with its path', () => {
       })),
       'environments.prod.services.1: the mapping "0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d" is listed before',
     ],
+    [
+      'services of different kinds with one name',
+      'services.1',
+      { kind: 'event-rule', name: 'api', rule: 'nightly' },
+      'environments.prod.services.1.name: "api" is the name of another service too',
+    ],
+    ['a window longer than a week', 'windowMinutes', 10_001, 'environments.prod.windowMinutes: '],
+    [
+      'an empty list of roles and one of patterns',
+      'drain',
+      { roles: [], applicationNames: [] },
+      'environments.prod.drain: name a role or a pattern of application_name',
+    ],
+    ['a role without a name', 'drain', { roles: [''] }, 'environments.prod.drain.roles.0: '],
     ['a window of no length', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
     ['a window in words', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
     [
@@ -216,6 +230,16 @@ test('looks for sessions count as well for what fits into one execution', () => 
   expect(refusalOf({ prod: { ...few, pollSeconds: 1 } })).toContain(
     'environments.prod.pollSeconds: so many looks at so many services do not fit',
   );
+});
+
+test('two rules of one name are two services where their buses are', () => {
+  const services = [
+    { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly' },
+    { kind: 'event-rule' as const, name: 'shop', rule: 'nightly', eventBus: 'shop' },
+  ];
+  const { prod } = parseEnvironments({ prod: { ...prodInput(), services } });
+
+  expect(prod?.services).toEqual([{ ...services[0], eventBus: 'default' }, services[1]]);
 });
 
 test('the new fields have their defaults', () => {
