@@ -121,6 +121,27 @@ describe('the picture', () => {
     expect(draw(story).some((line) => line.includes('idx_'))).toBe(false);
   });
 
+  test('counts the indexes that the window has no time for', () => {
+    const story = busy();
+    story.answer('idx_a_y', 'building', 'Check Index', 'left');
+    story.tell('maintenanceWindow', 'StateExited', 'Build Indexes');
+    expect(draw(story).join('\n')).toContain('2 of 7 done, 1 left for after the start');
+  });
+
+  test('shows tasks of the services that have any, and no tasks of rules', () => {
+    const story = new Story(registryOf('a.x'));
+    const output = { memory: { value: { current: { desiredCount: 2 } } }, counts: { running: 1 } };
+    story.start();
+    story.tell('deploy', 'StateEntered', 'Start Services');
+    story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
+    story.service('startServices', 'StateExited', 'Look At Starting Tasks', 'api', output);
+    story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
+    expect(draw(story).join('\n')).toContain('api starts, 1 of 2 tasks, nightly starts');
+    story.service('startServices', 'StateExited', 'Note Steady', 'api', output);
+    story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
+    expect(draw(story).join('\n')).toContain('api steady at 2 tasks, nightly steady');
+  });
+
   test('names the outcome and stops the clock at the end', () => {
     const story = busy();
     story.now = 3;
