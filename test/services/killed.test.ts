@@ -114,11 +114,12 @@ function changed(what: object | undefined, fields: Record<string, unknown>): Run
 }
 
 /**
- * No scenario comes to these: the report's function would have to break every one of its attempts, and the other two are
- * where a recovery ends because it has nothing to do.
+ * No scenario comes to these: the report's function would have to break every one of its attempts; the local scaling always
+ * tells its suspended state; and the other two are where a recovery ends because it has nothing to do.
  */
 const NOT_REACHED = [
   'deploy: Report Lost',
+  'maintenance-window: Note Scaling Never Suspended',
   'start-services: Left To Its Deploy',
   'start-services: Stopped On Purpose',
 ];
@@ -305,7 +306,7 @@ test('the recovery itself may be killed in each of its states, and the next one 
   }
 }, 900_000);
 
-test('every state of the definitions was reached, but for those that do nothing or need a broken report', () => {
+test('every state of the definitions was reached, but for those that no scenario comes to', () => {
   const missed = workflow.workflow.stateNames().filter((state) => !covered.has(state));
   console.log(
     `Killed in ${kills} states; the services came back in ${cameBack}: ${Math.round((100 * cameBack) / kills)} %.`,
