@@ -95,7 +95,8 @@ describe('a critical index that fails', () => {
     )?.[1];
     expect(command).toMatch(/ run --database-url '.*' --services demo --mode start-services$/);
     expect(place.processes()).toEqual([]);
-    expect(remembered()).toEqual(['api', 'worker']);
+    // The counts, and the marker that keeps any recovery away.
+    expect(remembered()).toEqual(['api', 'left-stopped', 'worker']);
 
     const { password } = new URL(database.url);
     const { status, stdout } = spawnSync(`${command?.replace('***', password)} --json`, {
@@ -117,7 +118,7 @@ describe('a critical index that fails', () => {
   });
 });
 
-/** Services whose counts the state files of this place remember. */
+/** What the state files of this place remember: services, and that they are stopped on purpose. */
 function remembered(): string[] {
   const folder = '.pg-deploy-step';
   if (!place.files().includes(folder)) return [];
