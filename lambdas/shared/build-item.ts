@@ -24,17 +24,25 @@ export function partitionItem(index: CompiledIndex, partition: { schema: string;
   return `${indexId(index)}${AT}${tableId(partition)}`;
 }
 
-/**
- * The entry that an item belongs to, and its partition (its `tableId`).
- * @throws BadInput where no entry fits
- */
-export function parseItem(
-  registry: CompiledRegistry,
-  item: string,
-): { index: CompiledIndex; partition: string | null } {
+/** An entry, and the partition of its table (its `tableId`) that an item is about. */
+export interface ItemOwner {
+  index: CompiledIndex;
+  partition: string | null;
+}
+
+/** The entry that an item belongs to. Undefined: none fits. */
+export function findOwner(registry: CompiledRegistry, item: string): ItemOwner | undefined {
   const whole = registry.find((index) => indexId(index) === item);
   if (whole !== undefined) return { index: whole, partition: null };
   const owner = registry.find((index) => item.startsWith(`${indexId(index)}${AT}`));
-  if (owner === undefined) return { index: findIndex(registry, item), partition: null };
+  if (owner === undefined) return undefined;
   return { index: owner, partition: item.slice(indexId(owner).length + AT.length) };
+}
+
+/**
+ * The entry that an item belongs to.
+ * @throws BadInput where no entry fits
+ */
+export function parseItem(registry: CompiledRegistry, item: string): ItemOwner {
+  return findOwner(registry, item) ?? { index: findIndex(registry, item), partition: null };
 }

@@ -1,10 +1,6 @@
+import { findOwner } from '../../../lambdas/shared/build-item.ts';
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
-import {
-  type CompiledIndex,
-  type CompiledRegistry,
-  indexId,
-  tableId,
-} from '../../../lambdas/shared/registry.ts';
+import { type CompiledRegistry, tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report.ts';
 
 export interface IndexProgress {
@@ -81,7 +77,7 @@ export class BuildsProgress {
   ): { lane: LaneProgress; index: IndexProgress } {
     const known = this.#indexes.get(id);
     if (known !== undefined) return known;
-    const entry = entryOf(id, registry);
+    const entry = findOwner(registry, id)?.index;
     const laneTable = table ?? (entry === undefined ? 'unknown' : tableId(entry));
     const lane = this.#lanes.get(laneTable) ?? { table: laneTable, indexes: [] };
     this.#lanes.set(laneTable, lane);
@@ -135,14 +131,6 @@ export class BuildsProgress {
     index.endedAt = now;
     clearLive(index);
   }
-}
-
-/** The registry's entry of a lane's item, which is the id of an index, or `INDEX @ PARTITION` for a part of one. */
-export function entryOf(item: string, registry: CompiledRegistry): CompiledIndex | undefined {
-  return (
-    registry.find((index) => indexId(index) === item) ??
-    registry.find((index) => item.startsWith(`${indexId(index)} @ `))
-  );
 }
 
 /** What was read of a running build is of no use once it does not run. */
