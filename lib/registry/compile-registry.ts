@@ -17,12 +17,14 @@ const entrySchema = z.strictObject({
   description: z.string().trim().min(1),
   serves: z.array(z.string().min(1)).default([]),
   onDrift: z.enum(['report', 'rebuild']).default('report'),
+  accept: z.record(z.string(), z.string().trim().min(1)).default({}),
 }) satisfies z.ZodType<unknown, IndexEntryInput>;
 
-type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift'> & {
+type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'accept'> & {
   serves?: string[] | undefined;
   critical?: boolean | undefined;
   onDrift?: IndexEntry['onDrift'] | undefined;
+  accept?: Record<string, string> | undefined;
 };
 
 const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
@@ -32,6 +34,7 @@ const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
   description: 'it must say in a sentence what the index is for',
   serves: 'it must be a list of files below database/queries, without .sql',
   onDrift: 'it must be "report" or "rebuild"',
+  accept: 'it must give a reason for each rule, as text that is not empty: { RULE: reason }',
 };
 
 /**

@@ -112,7 +112,7 @@ describe('the shape of a registry is refused', () => {
     const { message } = await refusal([{ ...entry(`${START} t (a)`), crticial: true }]);
     expect(message).toBe(
       'The index registry is wrong. my/indexes.ts: entry 1 "idx_a": crticial: unknown field; ' +
-        'valid fields: name, sql, critical, description, serves, onDrift',
+        'valid fields: name, sql, critical, description, serves, onDrift, accept',
     );
   });
 
