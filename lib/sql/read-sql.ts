@@ -1,6 +1,7 @@
 import { hasSqlDetails, loadModule, type Node, parseSync } from 'libpg-query';
 import { type Place, placesIn } from './places.ts';
 import { type SqlPiece, splitSql } from './split-sql.ts';
+import { CONTROL_CHARACTERS } from './tokens.ts';
 
 await loadModule();
 
@@ -26,10 +27,6 @@ export interface SqlText {
   /** Line and column of an offset (UTF-16 units) in the text. */
   readonly placeOf: (offset: number) => Place;
 }
-
-// The parser takes the text as a C string.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufeff]/g;
 
 /**
  * Reads a file of SQL: each statement by itself, so that one that cannot be read hides none of the others. Commands of
