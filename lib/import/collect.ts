@@ -23,7 +23,7 @@ export function collect(sources: readonly SqlSource[]): Collected {
     let tablespace = '';
     for (const statement of readSql(text).statements) {
       tablespace = tablespaceAfter(statement, tablespace);
-      const { taken, problems } = judge(schema, statement);
+      const { taken, problems } = judge(schema, statement, text.slice(statement.start, statement.end));
       const line = (place: { line: number }) => (hasLines ? place.line : null);
       notTaken.push(...problems.map(({ what, reason, at }) => ({ file, line: line(at), what, reason })));
       if (taken) applyStatement(schema, file, inTablespace(statement, tablespace));
@@ -38,12 +38,16 @@ interface Problem {
   readonly at: { line: number };
 }
 
-/** Whether the statement counts, and what it makes that no entry can say. */
-function judge(schema: Schema, statement: SqlStatement): { taken: boolean; problems: readonly Problem[] } {
+/** Whether the statement counts, and what it makes that no entry can say; `written`: its text, placeholders and all. */
+function judge(
+  schema: Schema,
+  statement: SqlStatement,
+  written: string,
+): { taken: boolean; problems: readonly Problem[] } {
   const { node, error, placeholders } = statement;
   if (error !== undefined) {
     const problem = {
-      what: `statement "${beginning(statement.sql)}"`,
+      what: `statement "${beginning(written)}"`,
       reason: `it cannot be read: ${error.message}`,
     };
     return { taken: false, problems: [{ ...problem, at: error }] };
@@ -60,7 +64,7 @@ function judge(schema: Schema, statement: SqlStatement): { taken: boolean; probl
     const reason = `which index it drops depends on ${placeholders.join(', ')}; see whether an entry is too many`;
     return {
       taken: false,
-      problems: [{ what: `statement "${beginning(statement.sql)}"`, reason, at: statement }],
+      problems: [{ what: `statement "${beginning(written)}"`, reason, at: statement }],
     };
   }
   const reason =
@@ -69,7 +73,7 @@ function judge(schema: Schema, statement: SqlStatement): { taken: boolean; probl
       : nameTaken(schema, index);
   if (reason === null) return { taken: true, problems: [] };
   const name = index.idxname ?? 'without a name';
-  const what = `index ${placeholders.length > 0 ? `on "${beginning(statement.sql)}"` : name}`;
+  const what = `index ${placeholders.length > 0 ? `on "${beginning(written)}"` : name}`;
   return { taken: false, problems: [{ what, reason, at: statement }] };
 }
 
