@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { FORMATS, type Format } from '../lint/format.ts';
 import { fileOrFolder } from './flag-values.ts';
@@ -34,6 +35,11 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
       new Option('--format <format>', 'for people or for pipelines').choices(FORMATS).default('text'),
     )
     .action(async ({ fix, strict, format, ...flags }: Flags, command: Command) => {
+      if (flags.indexes === undefined && flags.migrations === undefined && !existsSync('cdk.json')) {
+        command.error(
+          `error: there is no cdk.json in ${process.cwd()} that says what to lint; name it with --indexes <file> and --migrations <path>.`,
+        );
+      }
       if (fix && flags.migrations !== undefined && flags.indexes === undefined) {
         command.error(
           "error: option '--fix': name the registry that the indexes move into with --indexes <file>.",

@@ -31,7 +31,7 @@ export interface LintFlags {
 
 /**
  * What to lint: what the flags name; without any, what cdk.json in the working directory configures.
- * @throws ConfigurationError for what is wrong in cdk.json, or where nothing says what to lint.
+ * @throws ConfigurationError for what is wrong in cdk.json.
  */
 export function lintSettings(flags: LintFlags): LintSettings {
   const context = readContext();
@@ -52,12 +52,7 @@ function configured(
   context: Record<string, unknown> | undefined,
   migrations: readonly string[] | undefined,
 ): Linted[] {
-  if (context === undefined) {
-    throw new ConfigurationError(
-      `There is no cdk.json in ${process.cwd()} that says what to lint: name it with --indexes FILE and --migrations DIR.`,
-    );
-  }
-  const linted = Object.entries(parseEnvironments(context.environments)).map(([name, environment]) => {
+  const linted = Object.entries(parseEnvironments(context?.environments)).map(([name, environment]) => {
     const path = `environments.${name}`;
     const own = environment.migrations === 'none' ? [] : [environment.migrations];
     return {

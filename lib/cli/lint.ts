@@ -1,16 +1,16 @@
-import { resolve } from 'node:path';
-import { loadRegistry } from '../registry/load-registry.ts';
-import { RegistryError } from '../registry/registry-error.ts';
 import { withoutAllowed } from '../lint/allow.ts';
-import type { Finding } from '../lint/finding.ts';
 import { moveIntoRegistry } from '../lint/fix.ts';
 import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lint/format.ts';
 import { toText } from '../lint/format-text.ts';
 import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.ts';
+import type { Move } from '../lint/migrations/migration-linter.ts';
 import { Registered } from '../lint/registered.ts';
-import { RULES } from '../lint/rules.ts';
+import { lintRegistry } from '../lint/registry/lint-registry.ts';
+import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
+import { loadRegistry } from '../registry/load-registry.ts';
+import { RegistryError } from '../registry/registry-error.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
-import { lintProgress } from './lint-progress.ts';
+import { type LintProgress, lintProgress } from './lint-progress.ts';
 import { type Linted, type LintFlags, type LintSettings, lintSettings } from './lint-settings.ts';
 import { paint, takesColour } from './progress/text.ts';
 
@@ -26,25 +26,75 @@ export interface LintRun {
 /**
  * Lints, and prints what it found on standard output.
  * @returns the exit code
- * @throws ConfigurationError, RegistryError where nothing can be linted.
+ * @throws ConfigurationError where nothing says what to lint; RegistryError where `fix` has no registry to write into.
  */
 export async function lint({ flags, fix, strict, format }: LintRun): Promise<number> {
   const settings = lintSettings(flags);
   const progress = lintProgress(process.stderr);
-  let result: LintResult = { findings: [], files: 0, moved: [] };
+  const results: LintResult[] = [];
   try {
-    for (const linted of settings.linted) {
-      const more = await lintOne(linted, settings, fix, progress.onProgress);
-      result = {
-        findings: [...result.findings, ...more.findings],
-        files: result.files + more.files,
-        moved: [...result.moved, ...more.moved],
-      };
-    }
+    for (const linted of settings.linted) results.push(await lintOne(linted, settings, fix, progress));
   } finally {
     progress.close();
   }
+  const result = {
+    findings: results.flatMap((one) => one.findings),
+    files: results.reduce((sum, one) => sum + one.files, 0),
+    moved: results.flatMap((one) => one.moved),
+  };
   print(result, format);
   const { errors, warnings } = countsOf(result.findings);
   return errors > 0 || (strict && warnings > 0) ? FAILED : SUCCEEDED;
+}
+
+async function lintOne(
+  { registry, migrations: paths }: Linted,
+  settings: LintSettings,
+  fix: boolean,
+  { onProgress }: LintProgress,
+): Promise<LintResult> {
+  const { startAfter, tenantColumn } = settings;
+  const read = async () => {
+    const registered = await readRegistered(registry, fix);
+    return { registered, ...lintMigrations({ paths, startAfter, registered, onProgress }) };
+  };
+  let linted = await read();
+  const moved = fix && registry !== null ? moveIntoRegistry(linted.moves, registry, linted.registered) : [];
+  if (moved.length > 0) linted = await read();
+  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn });
+  return {
+    findings: withoutAllowed(
+      [...ofRegistry, ...linted.findings],
+      linted.allowances,
+      RULES_ALLOWED_IN_COMMENTS,
+    ),
+    files: linted.files + (registry === null ? 0 : 1),
+    moved,
+  };
+}
+
+/** What a comment allows stays where it is. */
+function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
+  const refused = new Set(withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS));
+  return moves.filter(({ finding }) => refused.has(finding));
+}
+
+/** A registry that cannot be used lists nothing, and is told of by its own linter; what is moved needs one that can. */
+async function readRegistered(registry: string | null, fix: boolean): Promise<Registered> {
+  try {
+    return new Registered(registry === null ? [] : await loadRegistry(registry));
+  } catch (error) {
+    if (fix || !(error instanceof RegistryError)) throw error;
+    return new Registered([]);
+  }
+}
+
+function print(result: LintResult, format: Format): void {
+  const colour = takesColour(process.stdout);
+  const text = {
+    text: () => toText(result, { paint: (piece, style) => paint(piece, style, colour) }),
+    json: () => toJson(result),
+    github: () => toGithub(result),
+  }[format]();
+  if (text !== '') process.stdout.write(`${text}\n`);
 }

@@ -2,16 +2,15 @@ import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import type { StatementNode } from '../../sql/read-sql.ts';
 import type { IndexVerb } from './embedded.ts';
+import type { MigrationRuleName } from './rules.ts';
 
 /** What is wrong with a statement about indexes, without its place. */
 export interface IndexProblem {
-  readonly rule: MigrationRule;
+  readonly rule: MigrationRuleName;
   readonly message: string;
   /** What takes its place in the registry. Undefined: nothing can be told to. */
   readonly created?: CreatedIndex | undefined;
 }
-
-export type MigrationRule = 'create-index' | 'create-index-on-new-table' | 'drop-index' | 'reindex';
 
 /** How an entry stands in the registry: there, there under its name with another definition, or not at all. */
 export type Standing = 'same' | 'other' | null;
