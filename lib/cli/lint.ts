@@ -59,7 +59,8 @@ async function lintOne(
     return { registered, ...lintMigrations({ paths, startAfter, registered, onProgress }) };
   };
   let linted = await read();
-  const moved = fix && registry !== null ? moveIntoRegistry(linted.moves, registry, linted.registered) : [];
+  const moved =
+    fix && registry !== null ? moveIntoRegistry(movable(linted), registry, linted.registered) : [];
   if (moved.length > 0) linted = await read();
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn });
   return {
