@@ -6,6 +6,7 @@ import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.t
 import type { Move } from '../lint/migrations/migration-linter.ts';
 import { Registered } from '../lint/registered.ts';
 import { lintRegistry } from '../lint/registry/lint-registry.ts';
+import { readSchema, registrySchema } from '../lint/registry-schema.ts';
 import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
 import { RegistryError } from '../registry/registry-error.ts';
@@ -41,6 +42,7 @@ export async function lint({ flags, fix, strict, format }: LintRun): Promise<num
     findings: results.flatMap((one) => one.findings),
     files: results.reduce((sum, one) => sum + one.files, 0),
     moved: results.flatMap((one) => one.moved),
+    kept: results.flatMap((one) => one.kept),
   };
   print(result, format);
   const { errors, warnings } = countsOf(result.findings);
@@ -59,18 +61,20 @@ async function lintOne(
     return { registered, ...lintMigrations({ paths, startAfter, registered, onProgress }) };
   };
   let linted = await read();
-  const moved =
-    fix && registry !== null ? moveIntoRegistry(movable(linted), registry, linted.registered) : [];
-  if (moved.length > 0) linted = await read();
-  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn });
+  let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
+  if (fix && registry !== null) {
+    fixed = moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
+    if (fixed.moved.length > 0) linted = await read();
+  }
+  const given = settings.schema === null ? null : readSchema(settings.schema);
+  const schema = registrySchema(given?.schema ?? linted.schema);
+  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
+  const findings = [...ofRegistry, ...linted.findings];
+  const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
   return {
-    findings: withoutAllowed(
-      [...ofRegistry, ...linted.findings],
-      linted.allowances,
-      RULES_ALLOWED_IN_COMMENTS,
-    ),
-    files: linted.files + (registry === null ? 0 : 1),
-    moved,
+    ...fixed,
+    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS),
+    files: linted.files + (given?.files ?? 0) + (registry === null ? 0 : 1),
   };
 }
 

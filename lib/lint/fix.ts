@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, relative } from 'node:path';
 import { appendEntries, newRegistryFile } from '../registry/append-entries.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
-import type { LintResult } from './format.ts';
+import type { LintResult, MovedIndex } from './format.ts';
 import type { Move } from './migrations/migration-linter.ts';
 import type { Registered } from './registered.ts';
 
@@ -38,12 +38,19 @@ export function moveIntoRegistry(
   moves: readonly Move[],
   registry: string,
   registered: Registered,
-): LintResult['moved'] {
+  whyNotMovable: (move: Move) => string | null,
+): Pick<LintResult, 'moved' | 'kept'> {
   const going: Move[] = [];
   const entries: IndexEntry[] = [];
+  const kept: LintResult['kept'][number][] = [];
   for (const move of moves) {
     const standing = registered.standingOf(move.entry);
-    if (standing === 'other') continue;
+    const reason =
+      standing === 'other' ? 'the registry lists it with another definition' : whyNotMovable(move);
+    if (reason !== null) {
+      kept.push({ ...whereFrom(move), reason });
+      continue;
+    }
     going.push(move);
     if (standing === 'same') continue;
     entries.push(move.entry);
@@ -53,7 +60,11 @@ export function moveIntoRegistry(
   for (const [file, members] of Map.groupBy(going, ({ finding }) => finding.file)) {
     writeFileSync(file, withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)));
   }
-  return going.map(({ entry, finding: { file, line } }) => ({ name: entry.name, file, line }));
+  return { moved: going.map(whereFrom), kept };
+}
+
+function whereFrom({ entry, finding: { file, line } }: Move): MovedIndex {
+  return { name: entry.name, file, line };
 }
 
 function writeEntries(registry: string, entries: readonly IndexEntry[]): void {

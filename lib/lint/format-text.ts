@@ -9,7 +9,10 @@ export interface TextOptions {
 export function toText(result: LintResult, options: TextOptions): string {
   const lines = result.findings.flatMap((finding) => findingLines(finding, options));
   const moved = result.moved.map(({ name, file, line }) => `Moved ${name} from ${file}, line ${line}.`);
-  return [...lines, ...moved, totals(result)].join('\n');
+  const kept = result.kept.map(
+    ({ name, file, line, reason }) => `Did not move ${name} from ${file}, line ${line}: ${reason}.`,
+  );
+  return [...lines, ...moved, ...kept, totals(result)].join('\n');
 }
 
 function findingLines(

@@ -9,13 +9,21 @@ export interface LintResult {
   /** Files that were read, the registry's included. */
   readonly files: number;
   /** What `--fix` moved, and from where. */
-  readonly moved: readonly { readonly name: string; readonly file: string; readonly line: number }[];
+  readonly moved: readonly MovedIndex[];
+  /** What `--fix` left where it is, and why. */
+  readonly kept: readonly (MovedIndex & { readonly reason: string })[];
 }
 
-/** For pipelines: `{ files, errors, warnings, findings, moved }`. */
+export interface MovedIndex {
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** For pipelines: `{ files, errors, warnings, findings, moved, kept }`. */
 export function toJson(result: LintResult): string {
-  const { files, findings, moved } = result;
-  return JSON.stringify({ files, ...countsOf(findings), findings, moved }, null, 2);
+  const { files, findings, moved, kept } = result;
+  return JSON.stringify({ files, ...countsOf(findings), findings, moved, kept }, null, 2);
 }
 
 /** GitHub's workflow commands, which show each finding at its line of a pull request. */

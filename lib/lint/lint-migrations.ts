@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, extname, relative } from 'node:path';
 import { migrationFiles } from '../sql/migration-files.ts';
+import type { Schema } from '../sql/schema/schema.ts';
 import type { Allowance } from './allow.ts';
 import type { Finding } from './finding.ts';
 import { MigrationLinter, type Move } from './migrations/migration-linter.ts';
@@ -19,8 +20,12 @@ export interface MigrationsToLint {
 export interface LintedMigrations {
   readonly findings: readonly Finding[];
   readonly allowances: readonly Allowance[];
-  /** What can be moved into the registry, in order. */
+  /** What could be moved into the registry, in order. */
   readonly moves: readonly Move[];
+  /** Why one of them cannot; null: it can. */
+  readonly whyNotMovable: (move: Move) => string | null;
+  /** What the migrations make. */
+  readonly schema: Schema;
   readonly files: number;
 }
 
@@ -42,6 +47,8 @@ export function lintMigrations(options: MigrationsToLint): LintedMigrations {
     findings: linted.flatMap((one) => one.findings),
     allowances: linted.flatMap((one) => one.allowances),
     moves: linted.flatMap((one) => one.moves),
+    whyNotMovable: (move) => linter.whyNotMovable(move),
+    schema: linter.schema,
     files: files.length,
   };
 }

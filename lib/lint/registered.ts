@@ -1,8 +1,9 @@
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
-import { canonicalIndex } from '../registry/canonical-index.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
+import { readSql } from '../sql/read-sql.ts';
 import { quoteWhereNeeded } from '../sql/tokens.ts';
 import type { Standing } from './migrations/index-problems.ts';
+import { shapeOfStatement } from './registry/index-shape.ts';
 
 /** The indexes that a registry lists, and those that are about to be moved into it. */
 export class Registered {
@@ -24,10 +25,15 @@ export class Registered {
   standingOf({ name, sql }: Pick<IndexEntry, 'name' | 'sql'>): Standing {
     const there = this.definitions.get(name);
     if (there === undefined) return null;
-    return there === canonicalIndex(sql) ? 'same' : 'other';
+    return there === identityOf(sql) ? 'same' : 'other';
   }
 
   add({ name, sql }: Pick<IndexEntry, 'name' | 'sql'>): void {
-    this.definitions.set(name, canonicalIndex(sql));
+    this.definitions.set(name, identityOf(sql));
   }
+}
+
+/** Equal for statements that define the same index, under whatever names. */
+function identityOf(sql: string): string {
+  return shapeOfStatement(readSql(sql).statements[0]?.node?.IndexStmt ?? {}).identity;
 }

@@ -26,8 +26,16 @@ async function fix(migrations: readonly [string, string][], registry: string, te
   if (text !== undefined) writeFileSync(inFolder(registry), text);
   const registered = new Registered(text === undefined ? [] : await loadRegistry(inFolder(registry)));
   const paths = migrations.map(([name]) => inFolder(name));
-  const { moves } = lintMigrations({ paths, startAfter: null, registered, onProgress: () => {} });
-  return moveIntoRegistry(moves, inFolder(registry), registered).map(({ name, line }) => `${line} ${name}`);
+  const { moves, whyNotMovable } = lintMigrations({
+    ...{ paths, registered },
+    startAfter: null,
+    onProgress: () => {},
+  });
+  const { moved, kept } = moveIntoRegistry(moves, inFolder(registry), registered, whyNotMovable);
+  return {
+    moved: moved.map(({ name, line }) => `${line} ${name}`),
+    kept: kept.map(({ name, reason }) => `${name}: ${reason}`),
+  };
 }
 
 function fixed(text: string): string {
@@ -79,7 +87,7 @@ test('what was moved is not found again, nor is the comment that it left', () =>
 });
 
 test('the entries go to the end of the registry, which compiles', async () => {
-  const moved = await fix(
+  const { moved } = await fix(
     [
       ['0001.sql', '-- Deals by time\ncreate index on deals (tenant_id, created_at desc);\n'],
       ['0002.sql', 'select 1;\ncreate unique index "Key" on "Users" (lower("Email"));\n'],
@@ -105,7 +113,7 @@ test('what the registry lists already is only taken out; what it lists otherwise
     { name: 'same', sql: 'create index concurrently if not exists same on t (a)', description: 'd' },
     { name: 'other', sql: 'create index concurrently if not exists other on t (a)', description: 'd' },
   ]);
-  const moved = await fix(
+  const { moved } = await fix(
     [['0001.sql', 'create index same on public.t using btree (a);\ncreate index other on t (b);\n']],
     'indexes.json',
     registry,
@@ -119,7 +127,7 @@ test('what the registry lists already is only taken out; what it lists otherwise
 });
 
 test('an index that two migrations create alike is one entry', async () => {
-  const moved = await fix(
+  const { moved } = await fix(
     [
       ['0001.sql', 'create index i on t (a);\n'],
       ['0002.sql', 'create index if not exists i on t (a);\n'],
@@ -130,4 +138,44 @@ test('an index that two migrations create alike is one entry', async () => {
 
   expect(moved).toEqual(['1 i', '1 i']);
   expect(await loadRegistry(inFolder('indexes.json'))).toHaveLength(1);
+});
+
+test('what a later migration names, drops or renames stays where it is, with the reason', async () => {
+  const { moved, kept } = await fix(
+    [
+      [
+        '0001.sql',
+        [
+          'create index dropped on t (a);',
+          'create index renamed on t (b);',
+          'create index backing on t (c);',
+          'create index of_column on t (d);',
+          'create index of_table on u (a);',
+          'create index of_gone on w (a);',
+          'create index free on v (a);',
+        ].join('\n'),
+      ],
+      [
+        '0002.sql',
+        `drop index if exists dropped;
+alter index renamed rename to other;
+alter table t add constraint backing_key unique using index backing;
+alter table t rename column d to e;
+alter table u rename to x;
+drop table w;`,
+      ],
+    ],
+    'indexes.json',
+    '[]',
+  );
+
+  expect(moved).toEqual(['7 free']);
+  expect(kept).toEqual([
+    expect.stringMatching(/^dropped: .*0002\.sql, line 1 names it/),
+    expect.stringMatching(/^renamed: .*0002\.sql, line 2 names it/),
+    expect.stringMatching(/^backing: .*0002\.sql, line 3 names it/),
+    expect.stringMatching(/^of_column: its table or a column of it is renamed later/),
+    expect.stringMatching(/^of_table: its table or a column of it is renamed later/),
+    expect.stringMatching(/^of_gone: .*0002\.sql, line 6 takes it away with DROP TABLE w/),
+  ]);
 });

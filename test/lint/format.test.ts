@@ -17,6 +17,7 @@ const RESULT: LintResult = {
   findings: [ERROR, WARNING],
   files: 7,
   moved: [{ name: 'j', file: 'database/migrations/0007.sql', line: 2 }],
+  kept: [{ name: 'k', file: 'database/migrations/0007.sql', line: 3, reason: 'it is dropped later' }],
 };
 
 test('for people there is a line for each, the entry to paste, what was moved, and the totals', () => {
@@ -28,6 +29,7 @@ test('for people there is a line for each, the entry to paste, what was moved, a
       '    },',
       'database/migrations/0008,a:b.sql:3:5: warning unreadable: 100 % wrong',
       'Moved j from database/migrations/0007.sql, line 2.',
+      'Did not move k from database/migrations/0007.sql, line 3: it is dropped later.',
       '1 error, 1 warning, 1 moved in 7 files.',
     ].join('\n'),
   );
@@ -49,5 +51,6 @@ test('for pipelines there is JSON with the counts', () => {
     warnings: 1,
     findings: [ERROR, warning],
     moved: RESULT.moved,
+    kept: RESULT.kept,
   });
 });

@@ -7,6 +7,9 @@ import { codeBodyOf } from '../../sql/code-body.ts';
 import { indexName } from '../../sql/index-name.ts';
 import type { Place } from '../../sql/places.ts';
 import { readSql, type SqlStatement, type SqlText, type StatementNode } from '../../sql/read-sql.ts';
+import { applyStatement } from '../../sql/schema/apply-statement.ts';
+import { nameOf } from '../../sql/schema/names.ts';
+import { Schema } from '../../sql/schema/schema.ts';
 import { spokenComment } from '../../sql/spoken-comment.ts';
 import { upPart } from '../../sql/up-part.ts';
 import { type Allowance, allowancesIn } from '../allow.ts';
@@ -15,6 +18,7 @@ import type { Registered } from '../registered.ts';
 import { type EmbeddedStatement, embeddedStatements } from './embedded.ts';
 import { FunctionBodies } from './function-bodies.ts';
 import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
+import { Mentions, whyNotMovable } from './movable.ts';
 import { NewTables } from './new-tables.ts';
 
 /** A CREATE INDEX statement that can be moved into the registry. */
@@ -33,9 +37,10 @@ export interface LintedMigration {
 /** Lints migrations in the order in which they are applied: a file may call what an earlier one defined. */
 export class MigrationLinter {
   private readonly registered: Registered;
+  /** What the migrations so far make. */
+  readonly schema = new Schema();
   private readonly functions = new FunctionBodies();
-  /** Names that indexes of the migrations have, with their schemas. */
-  private readonly taken = new Set<string>();
+  private readonly mentions = new Mentions();
 
   constructor(registered: Registered) {
     this.registered = registered;
@@ -44,9 +49,19 @@ export class MigrationLinter {
   /** @param file as the reader knows it */
   lint(file: string, text: string): LintedMigration {
     const sql = readSql(upPart(text));
-    const linted = new FileLinter(file, sql, this.registered, this.functions, this.taken);
-    for (const statement of sql.statements) linted.visit(statement);
+    const linted = new FileLinter(file, sql, this.registered, this.functions, this.schema);
+    for (const statement of sql.statements) {
+      this.mentions.note(file, statement);
+      linted.visit(statement);
+      applyStatement(this.schema, file, statement);
+      for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.mentions.watch(move);
+    }
     return { findings: linted.findings, allowances: allowancesIn(file, sql), moves: linted.moves };
+  }
+
+  /** Why an index cannot be moved, as of all the files so far. Null: it can. */
+  whyNotMovable(move: Move): string | null {
+    return whyNotMovable(move, this.mentions, this.schema);
   }
 }
 
@@ -58,20 +73,14 @@ class FileLinter {
   private readonly sql: SqlText;
   private readonly registered: Registered;
   private readonly functions: FunctionBodies;
-  private readonly taken: Set<string>;
+  private readonly schema: Schema;
 
-  constructor(
-    file: string,
-    sql: SqlText,
-    registered: Registered,
-    functions: FunctionBodies,
-    taken: Set<string>,
-  ) {
+  constructor(file: string, sql: SqlText, registered: Registered, functions: FunctionBodies, schema: Schema) {
     this.file = file;
     this.sql = sql;
     this.registered = registered;
     this.functions = functions;
-    this.taken = taken;
+    this.schema = schema;
   }
 
   visit(statement: SqlStatement): void {
@@ -141,9 +150,8 @@ class FileLinter {
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const schema = index.relation?.schemaname ?? 'public';
-    const name = indexName(index, (candidate) => this.taken.has(`${schema}.${candidate}`));
-    this.taken.add(`${schema}.${name}`);
+    const { schema } = nameOf(this.schema, index.relation);
+    const name = indexName(index, (candidate) => this.schema.isTaken({ schema, name: candidate }));
     const description =
       spokenComment(statement.comments) ??
       `Moved from ${basename(this.file)}, line ${line}: say in a sentence what it serves`;
