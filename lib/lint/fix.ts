@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, relative } from 'node:path';
 import { appendEntries, newRegistryFile } from '../registry/append-entries.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
+import { inOneLine } from '../registry/entry-of-statement.ts';
 import type { LintResult, MovedIndex } from './format.ts';
 import type { Move } from './migrations/migration-linter.ts';
 import type { Registered } from './registered.ts';
@@ -70,8 +71,9 @@ function whereFrom({ entry, finding: { file, line } }: Move): MovedIndex {
 function writeEntries(registry: string, entries: readonly IndexEntry[]): void {
   if (entries.length === 0) return;
   const kind = extname(registry) === '.json' ? 'json' : 'ts';
+  const written = kind === 'json' ? entries.map(inOneLine) : entries;
   const text = existsSync(registry)
-    ? appendEntries(readFileSync(registry, 'utf8'), kind, entries)
-    : newRegistryFile(entries, kind);
+    ? appendEntries(readFileSync(registry, 'utf8'), kind, written)
+    : newRegistryFile(written, kind);
   writeFileSync(registry, text);
 }
