@@ -5,6 +5,7 @@ import { pendingMigrations } from '../postgres/migrations.ts';
 import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
 import type { Log } from '../shared/logger.ts';
+import { knowsPending, type MigrationRunnerName } from '../shared/migrations.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
@@ -15,7 +16,8 @@ import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
 export interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
-  /** Folder with the SQL files. Null: this environment runs no migrations. */
+  migrationRunner: MigrationRunnerName;
+  /** Folder with the SQL files. Null: this environment has none. */
   migrationsDirectory: string | null;
   /** Pauses before another try to connect, in milliseconds: services still run, so there is time. */
   connectPauses: readonly number[];
@@ -74,14 +76,19 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
     if (input.mode === 'plan') return 'plan';
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const missing = await lackingIndexes(client, askedFor(input, io.registry));
-    const migrationsPending =
-      input.mode === 'deploy' &&
-      io.migrationsDirectory !== null &&
-      (await pendingMigrations(client, io.migrationsDirectory)).length > 0;
+    const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     if (missing.length > 0) await checkRights(client, missing);
     if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
     return missing.length > 0 || migrationsPending || input.force ? 'deploy' : 'nothing';
   });
+}
+
+/** What a task or a function would apply, only it knows: not to run it would leave a release without its migrations. */
+async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
+  if (!knowsPending(io.migrationRunner)) return true;
+  return (
+    io.migrationsDirectory !== null && (await pendingMigrations(client, io.migrationsDirectory)).length > 0
+  );
 }
 
 function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {

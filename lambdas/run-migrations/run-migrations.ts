@@ -91,7 +91,13 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       status: 'failed',
       applied: [],
       pending,
-      failure: { file: current.file, sqlstate: sqlstateOf(error) ?? null, message },
+      failure: {
+        file: current.file,
+        line: null,
+        statement: null,
+        sqlstate: sqlstateOf(error) ?? null,
+        message,
+      },
     };
   }
 }

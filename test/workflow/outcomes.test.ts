@@ -231,7 +231,11 @@ describe('a migration that fails', () => {
     expect(cause).toContain(
       'Migration 0002_wrong failed, nothing of it was applied: relation "nowhere" does not exist',
     );
-    expect(report.migrations).toEqual({ applied: [], pending: ['0001_fine', '0002_wrong'] });
+    expect(report.migrations).toMatchObject({
+      outcome: 'failed',
+      applied: [],
+      pending: ['0001_fine', '0002_wrong'],
+    });
     expect(await validIndexes()).toEqual([]);
     const columns = await database.query(
       "select 1 from information_schema.columns where column_name in ('total', 'note')",
