@@ -64,6 +64,7 @@ export default defineIndexes([
       on call_log (lead_id, created_at desc) where lead_id is not null`,
     description: 'The calls of a lead by time; calls from unknown numbers are left out',
     serves: ['calls_of_lead'],
+    accept: { 'tenant-column-first': 'A lead belongs to one tenant: its id picks the calls alone' },
   },
 
   // Tenant isolation: every query filters by tenant
@@ -73,6 +74,7 @@ export default defineIndexes([
       on messages (ticket_id, tenant_id)`,
     description: "A ticket's conversation",
     serves: ['messages_of_ticket'],
+    accept: { 'tenant-column-first': 'A ticket belongs to one tenant: its id picks the messages alone' },
   },
   {
     name: 'idx_messages_tenant_id',
@@ -91,6 +93,7 @@ export default defineIndexes([
     sql: 'create index concurrently if not exists idx_tickets_tenant_id on tickets (tenant_id)',
     description: "A tenant's tickets",
     serves: ['tickets_of_tenant'],
+    accept: { 'redundant-index': 'Every table of tenants has one, whatever composites come and go' },
   },
   {
     name: 'idx_customers_tenant_status',
@@ -103,6 +106,7 @@ export default defineIndexes([
     sql: 'create index concurrently if not exists idx_customers_tenant_id on customers (tenant_id)',
     description: "A tenant's customers",
     serves: ['customers_of_tenant'],
+    accept: { 'redundant-index': 'Every table of tenants has one, whatever composites come and go' },
   },
   {
     name: 'customers_project_id_status_idx',
@@ -110,6 +114,7 @@ export default defineIndexes([
       on customers (project_id, status)`,
     description: 'CRM and billing: the customers of a project, all of them or by status',
     serves: ['customers_by_project_status', 'customers_of_project'],
+    accept: { 'tenant-column-first': 'A project belongs to one tenant: its id picks the customers alone' },
   },
   {
     name: 'idx_users_tenant_id',

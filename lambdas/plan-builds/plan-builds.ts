@@ -33,8 +33,15 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
   const wanted = asked.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {
     try {
-      const lacking = (await examine(client, wanted)).filter(needsWork).map((examined) => examined.index);
       const attempts = await attemptsOf(client, deploy);
+      // What the window let go of may be valid by now, and yet nobody has finished it and written that down.
+      const letGo = new Set(attempts.filter((one) => one.status === 'building').map((one) => one.item));
+      const lacking = (await examine(client, wanted))
+        .filter(
+          (examined) =>
+            needsWork(examined) || (examined.state === 'present' && letGo.has(indexId(examined.index))),
+        )
+        .map((examined) => examined.index);
       const givenUp = new Set(attempts.filter((one) => one.status === 'failed').map((one) => one.item));
       // An attempt that failed on its way to the look was none.
       const tried = new Set(attempts.filter((one) => one.sqlstate === null).map((one) => one.item));

@@ -32,6 +32,12 @@ export interface IndexEntry {
    * @default 'report'
    */
   readonly onDrift?: 'report' | 'rebuild';
+  /**
+   * Warnings of `lint` that are meant so: the rule's name, and the reason in a sentence. Errors cannot be accepted, and
+   * an accepted warning that is gone is told, so that no reason outlives its cause.
+   * @default {}
+   */
+  readonly accept?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -1,14 +1,23 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import type { Place } from '../sql/places.ts';
 import { compileRegistry } from './compile-registry.ts';
+import { locateEntries, NO_PLACES, type RegistryPlaces } from './entry-places.ts';
+import type { RegistryKind } from './entry-text.ts';
 import { jsonErrorPosition } from './json-error-position.ts';
 import { RegistryError } from './registry-error.ts';
 
 const MODULES = ['.ts', '.js', '.mjs'];
+
+/** What a registry's file holds: anything, and where its entries stand. */
+export interface RegistryFile {
+  readonly entries: unknown;
+  readonly places: RegistryPlaces;
+}
 
 /**
  * Reads and compiles a registry.
@@ -17,17 +26,35 @@ const MODULES = ['.ts', '.js', '.mjs'];
  * @throws RegistryError when the file is not there, cannot be read, or holds a registry that cannot be used.
  */
 export async function loadRegistry(file: string): Promise<CompiledRegistry> {
+  const { entries, places } = await readRegistryFile(file);
+  return await compileRegistry(entries, file, places);
+}
+
+/**
+ * Reads a registry's file, without a look at its entries.
+ * @throws RegistryError when the file is not there, or cannot be read, parsed or imported.
+ */
+export async function readRegistryFile(file: string): Promise<RegistryFile> {
+  const kind = registryKind(file);
+  const text = (await readText(file)).replace(/^\ufeff/, '');
+  const entries = kind === 'json' ? parseJson(file, text) : await importDefault(file, text);
+  const places = Array.isArray(entries) ? locateEntries(text, kind, entries) : NO_PLACES;
+  return { entries, places };
+}
+
+/**
+ * How a registry is written, by its file's extension.
+ * @throws RegistryError for any other extension.
+ */
+export function registryKind(file: string): RegistryKind {
   const extension = extname(file);
-  if (extension !== '.json' && !MODULES.includes(extension)) {
-    throw failure(
-      file,
-      `a registry is a file with the extension ${MODULES.join(', ')} or .json, not ` +
-        (extension === '' ? 'one without any' : extension),
-    );
-  }
-  const text = await readText(file);
-  const entries = extension === '.json' ? parseJson(file, text) : await importDefault(file, text);
-  return await compileRegistry(entries, file);
+  if (extension === '.json') return 'json';
+  if (MODULES.includes(extension)) return 'ts';
+  throw failure(
+    file,
+    `a registry is a file with the extension ${MODULES.join(', ')} or .json, not ` +
+      (extension === '' ? 'one without any' : extension),
+  );
 }
 
 async function readText(file: string): Promise<string> {
@@ -44,13 +71,10 @@ async function readText(file: string): Promise<string> {
 }
 
 function parseJson(file: string, text: string): unknown {
-  const json = text.replace(/^\ufeff/, '');
   try {
-    return JSON.parse(json);
+    return JSON.parse(text);
   } catch (error) {
-    const place = jsonErrorPosition(json);
-    const where = place === null ? '' : ` at line ${place.line}, column ${place.column}`;
-    throw failure(file, `it is not valid JSON${where}: ${messageOf(error)}`, error);
+    throw failure(file, `it is not valid JSON: ${messageOf(error)}`, error, jsonErrorPosition(text));
   }
 }
 
@@ -62,7 +86,7 @@ async function importDefault(file: string, text: string): Promise<unknown> {
   try {
     module = await import(url.href);
   } catch (error) {
-    throw failure(file, `it cannot be imported: ${messageOf(error)}`, error);
+    throw failure(file, `it cannot be imported: ${messageOf(error)}`, error, placeInStack(error, url));
   }
   if (!('default' in module)) {
     throw failure(file, 'it has no default export; write export default defineIndexes([…])');
@@ -70,6 +94,22 @@ async function importDefault(file: string, text: string): Promise<unknown> {
   return module.default;
 }
 
-function failure(file: string, message: string, cause?: unknown): RegistryError {
-  return new RegistryError(file, [{ entry: '', field: '', message }], cause);
+/** Where a module's own code threw, or its types cannot be stripped, which moves nothing; else null. */
+function placeInStack(error: unknown, url: URL): Place | null {
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  for (const path of [url.pathname, fileURLToPath(url)]) {
+    const at = stack.indexOf(path);
+    const behind = at === -1 ? '' : stack.slice(at + path.length);
+    const [, line, column = 1] = /^(?:\?[^:\s]*)?:(\d+)(?::(\d+))?/.exec(behind) ?? [];
+    if (line !== undefined) return { line: Number(line), column: Number(column) };
+  }
+  return null;
+}
+
+function failure(file: string, message: string, cause?: unknown, place?: Place | null): RegistryError {
+  const { line, column } = place ?? { line: 1, column: 1 };
+  return new RegistryError(
+    [{ rule: 'registry-file', file, line, column, entry: '', field: '', message }],
+    cause,
+  );
 }

@@ -1,4 +1,5 @@
 import { hasSqlDetails, type IndexStmt, parse, type ScanToken, scan } from 'libpg-query';
+import { offsetOfLocation } from '../sql/read-sql.ts';
 
 /** A CREATE INDEX statement: what PostgreSQL's parser made of it, and its words without comments and semicolons. */
 export interface IndexStatement {
@@ -11,54 +12,62 @@ export interface IndexStatement {
 /** Why a text is not one CREATE INDEX statement. */
 export interface NotAnIndex {
   readonly refusal: string;
+  /** Where, in UTF-16 units. */
+  readonly offset: number;
 }
 
 // The parser takes the text as a C string and hands tokens back as JSON that leaves these as they are.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f]/;
+const UNREADABLE = new RegExp(`${CONTROL_CHARACTER.source}|\\p{Cs}`, 'u');
 
 /** Reads a text that must be exactly one CREATE INDEX statement. */
 export async function parseIndexStatement(sql: string): Promise<IndexStatement | NotAnIndex> {
-  if (sql.trim() === '') return { refusal: 'it is empty; write one CREATE INDEX statement' };
+  if (sql.trim() === '') return { refusal: 'it is empty; write one CREATE INDEX statement', offset: 0 };
   if (!sql.isWellFormed() || CONTROL_CHARACTER.test(sql)) {
-    return { refusal: 'it holds a control character or half a character; remove it' };
+    const offset = Math.max(0, sql.search(UNREADABLE));
+    return { refusal: 'it holds a control character or half a character; remove it', offset };
   }
   let statements: Awaited<ReturnType<typeof parse>>['stmts'];
   try {
     statements = (await parse(sql)).stmts ?? [];
   } catch (error) {
-    return { refusal: describeSyntaxError(sql, error) };
+    return describeSyntaxError(sql, error);
   }
+  const { tokens } = await scan(sql);
+  const words = tokens.filter((token) => !isComment(token) && token.text !== ';');
+  const wordFrom = (location: number) => words.find((token) => token.start >= location)?.start ?? 0;
   if (statements.length !== 1) {
     return {
+      offset: offsetOfLocation(sql, wordFrom(statements[1]?.stmt_location ?? 0)),
       refusal: `it holds ${statements.length} statements; write exactly one CREATE INDEX statement per entry`,
     };
   }
   const node: Partial<Record<string, unknown>> = statements[0]?.stmt ?? {};
   if (!('IndexStmt' in node)) {
     return {
+      offset: offsetOfLocation(sql, wordFrom(0)),
       refusal:
         `it is not a CREATE INDEX statement (${Object.keys(node)[0] ?? 'nothing'}); ` +
         'everything else belongs into a migration',
     };
   }
-  const { tokens } = await scan(sql);
-  return {
-    statement: node.IndexStmt as IndexStmt,
-    tokens: tokens.filter((token) => !isComment(token) && token.text !== ';'),
-    bytes: Buffer.from(sql),
-  };
+  return { statement: node.IndexStmt as IndexStmt, tokens: words, bytes: Buffer.from(sql) };
 }
 
 function isComment(token: ScanToken): boolean {
   return token.tokenName === 'SQL_COMMENT' || token.tokenName === 'C_COMMENT';
 }
 
-function describeSyntaxError(sql: string, error: unknown): string {
+function describeSyntaxError(sql: string, error: unknown): NotAnIndex {
   const message = error instanceof Error ? error.message : String(error);
-  if (!hasSqlDetails(error) || error.sqlDetails === undefined) return message;
+  if (!hasSqlDetails(error) || error.sqlDetails === undefined) return { refusal: message, offset: 0 };
   // The parser counts whole characters from 0, JavaScript's strings count UTF-16 units.
-  const before = Array.from(sql).slice(0, error.sqlDetails.cursorPosition).join('').split('\n');
-  const column = Array.from(before.at(-1) ?? '').length + 1;
-  return `${message} (line ${before.length}, column ${column} of the statement)`;
+  const before = Array.from(sql).slice(0, error.sqlDetails.cursorPosition).join('');
+  const lines = before.split('\n');
+  const column = Array.from(lines.at(-1) ?? '').length + 1;
+  return {
+    refusal: `${message} (line ${lines.length}, column ${column} of the statement)`,
+    offset: before.length,
+  };
 }

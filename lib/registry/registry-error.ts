@@ -1,5 +1,14 @@
-/** One thing that is wrong in a registry. */
+import type { RegistryRuleName } from './rules.ts';
+
+/** One thing that is wrong in a registry, and where. */
 export interface RegistryProblem {
+  readonly rule: RegistryRuleName;
+  /** The registry's file, as the reader knows it. */
+  readonly file: string;
+  /** Counted from 1. */
+  readonly line: number;
+  /** In characters, counted from 1. */
+  readonly column: number;
   /** The entry, by name where it has one: `entry 3 "idx_deals_tenant"`. Empty: the file as a whole. */
   readonly entry: string;
   /** The field that is wrong. Empty: the entry or the file as a whole. */
@@ -13,16 +22,20 @@ export class RegistryError extends Error {
   override readonly name = 'RegistryError';
   readonly problems: readonly RegistryProblem[];
 
-  /** @param source the registry's file, as the reader knows it. */
-  constructor(source: string, problems: readonly RegistryProblem[], cause?: unknown) {
-    super(describe(source, problems), { cause });
+  constructor(problems: readonly RegistryProblem[], cause?: unknown) {
+    super(describe(problems), { cause });
     this.problems = problems;
   }
 }
 
-function describe(source: string, problems: readonly RegistryProblem[]): string {
-  const lines = problems.map(({ entry, field, message }) =>
-    [source, entry, field, message].filter((part) => part !== '').join(': '),
+/** A problem in words, without its place: the same from `lint`, `cdk synth` and `run`. */
+export function problemText({ entry, field, message }: RegistryProblem): string {
+  return [entry, field, message].filter((part) => part !== '').join(': ');
+}
+
+function describe(problems: readonly RegistryProblem[]): string {
+  const lines = problems.map(
+    (problem) => `${problem.file}:${problem.line}:${problem.column}: ${problemText(problem)}`,
   );
   if (lines.length === 1) return `The index registry is wrong. ${lines[0]}`;
   return [`The index registry has ${lines.length} problems:`, ...lines.map((line) => `  - ${line}`)].join(

@@ -38,19 +38,23 @@ function run(...args: string[]) {
 }
 
 test.each<[string, string, string]>([
-  ['JSON that is none', `[{\n  "name": "idx_orders_status",,\n}]`, 'is not valid JSON at line 2, column 31'],
+  ['JSON that is none', `[{\n  "name": "idx_orders_status",,\n}]`, 'wrong.json:2:31: it is not valid JSON'],
   ['no list', '{"indexes": []}', 'wrong.json'],
   [
     'an entry without CONCURRENTLY',
     JSON.stringify([{ ...GOOD, sql: GOOD.sql.replace('CONCURRENTLY ', '') }]),
-    'CONCURRENTLY',
+    'wrong.json:1:44: entry 1 "idx_orders_status": sql: CONCURRENTLY is missing',
   ],
   [
     'an entry without IF NOT EXISTS',
     JSON.stringify([{ ...GOOD, sql: GOOD.sql.replace('IF NOT EXISTS ', '') }]),
     'IF NOT EXISTS',
   ],
-  ['two entries of one name', JSON.stringify([GOOD, GOOD]), '"idx_orders_status"'],
+  [
+    'two entries of one name',
+    JSON.stringify([GOOD, GOOD], null, 2),
+    'wrong.json:8:5: entry 2 "idx_orders_status": name: entry 1 "idx_orders_status" has this name',
+  ],
 ])('a registry with %s exits with 1 and says what is wrong', async (_what, text, message) => {
   writeFileSync(place.file('wrong.json'), text);
 

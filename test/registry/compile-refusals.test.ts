@@ -34,7 +34,15 @@ describe('a statement is refused', () => {
   ])('%s', async (_case, sql, message) => {
     const { problems } = await refusal([entry(sql)]);
     expect(problems).toEqual([
-      { entry: 'entry 1 "idx_a"', field: 'sql', message: expect.stringMatching(message) },
+      {
+        rule: message.source.startsWith('has no name') ? 'index-name' : 'statement',
+        file: 'my/indexes.ts',
+        line: 1,
+        column: 1,
+        entry: 'entry 1 "idx_a"',
+        field: 'sql',
+        message: expect.stringMatching(message),
+      },
     ]);
   });
 
@@ -52,8 +60,9 @@ describe('a statement is refused', () => {
 describe('a name is refused', () => {
   test('when the statement creates another one', async () => {
     const { problems } = await refusal([entry(`${START} t (a)`, 'idx_b')]);
-    expect(problems).toEqual([
+    expect(problems).toMatchObject([
       {
+        rule: 'index-name',
         entry: 'entry 1 "idx_b"',
         field: 'name',
         message: expect.stringContaining('it is "idx_b", but the statement creates "idx_a"'),
@@ -85,8 +94,9 @@ describe('a name is refused', () => {
 
   test('when an entry before has it in the same schema, which public is by default', async () => {
     const { problems } = await refusal([entry(`${START} t (a)`), entry(`${START} public.u (b)`)]);
-    expect(problems).toEqual([
+    expect(problems).toMatchObject([
       {
+        rule: 'duplicate-name',
         entry: 'entry 2 "idx_a"',
         field: 'name',
         message: expect.stringContaining('entry 1 "idx_a" has this name in schema "public" too'),
@@ -105,14 +115,16 @@ describe('the shape of a registry is refused', () => {
   test.each([[{ indexes: [] }], [null], ['sql'], [undefined]])('when it is no list: %j', async (entries) => {
     const { message, problems } = await refusal(entries);
     expect(problems).toHaveLength(1);
-    expect(message).toMatch(/^The index registry is wrong\. my\/indexes\.ts: it must hold a list of entries/);
+    expect(message).toMatch(
+      /^The index registry is wrong\. my\/indexes\.ts:1:1: it must hold a list of entries/,
+    );
   });
 
   test('when an entry has an unknown field, with the valid ones', async () => {
     const { message } = await refusal([{ ...entry(`${START} t (a)`), crticial: true }]);
     expect(message).toBe(
-      'The index registry is wrong. my/indexes.ts: entry 1 "idx_a": crticial: unknown field; ' +
-        'valid fields: name, sql, critical, description, serves, onDrift',
+      'The index registry is wrong. my/indexes.ts:1:1: entry 1 "idx_a": crticial: unknown field; ' +
+        'valid fields: name, sql, critical, description, serves, onDrift, accept',
     );
   });
 
@@ -130,6 +142,27 @@ describe('the shape of a registry is refused', () => {
     expect(problems.find((problem) => problem.field === 'onDrift')?.message).toBe(
       'it must be "report" or "rebuild"',
     );
+  });
+
+  test('when it accepts what cannot be accepted, or gives no reason', async () => {
+    const accept = { 'redundant-indexes': 'x', 'index-name': 'x', 'foreign-key-without-index': 'x' };
+    const { problems } = await refusal([{ ...entry(`${START} t (a)`), accept }]);
+    const valid = 'an entry can accept duplicate-index, redundant-index, tenant-column-first';
+    expect(problems.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+      `accept.redundant-indexes: unknown rule; ${valid}`,
+      `accept.index-name: this rule cannot be accepted; ${valid}`,
+      'accept.foreign-key-without-index: it is about a constraint, and is accepted there: ' +
+        `-- pg-deploy-step: allow foreign-key-without-index reason; ${valid}`,
+    ]);
+
+    const blank = await refusal([{ ...entry(`${START} t (a)`), accept: { 'redundant-index': ' ' } }]);
+    expect(blank.problems).toMatchObject([
+      {
+        rule: 'entry-form',
+        field: 'accept.redundant-index',
+        message: expect.stringContaining('must give a reason'),
+      },
+    ]);
   });
 
   test('when an entry is no object or has no name, which is told by its position', async () => {
@@ -154,5 +187,7 @@ test('all problems of all entries are told at once', async () => {
     'entry 2 "idx_b" sql',
   ]);
   expect(message.split('\n')).toHaveLength(6);
-  expect(message).toContain('\n  - my/indexes.ts: entry 2 "idx_b": sql: it is not a CREATE INDEX statement');
+  expect(message).toContain(
+    '\n  - my/indexes.ts:1:1: entry 2 "idx_b": sql: it is not a CREATE INDEX statement',
+  );
 });

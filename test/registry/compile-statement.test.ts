@@ -40,6 +40,13 @@ describe('the compiled form of a statement', () => {
     expect(registry[0]).toMatchObject({ critical: true, serves: ['dashboard'], onDrift: 'rebuild' });
   });
 
+  test('leaves out what an entry accepts, which is for its authors', async () => {
+    const sql = `${START} t (a)`;
+    const entry = { name: 'idx_a', sql, description: 'x', accept: { 'redundant-index': 'small' } };
+    const [index] = await compileRegistry([entry], 'indexes.ts');
+    expect(index).not.toHaveProperty('accept');
+  });
+
   test('names btree where the statement has no USING', async () => {
     expect(await compiled(`${START} t (a)`)).toMatchObject({ definition: 'USING btree (a)' });
   });

@@ -70,7 +70,7 @@ test('another extension is refused with the valid ones', async () => {
 
 test('malformed JSON is refused with line and column', async () => {
   const file = await written('bad.json', '[\n  { "name": "idx_a", }\n]');
-  expect(await refusalOf(file)).toContain('it is not valid JSON at line 2, column 22');
+  expect(await refusalOf(file)).toContain(`${file}:2:22: it is not valid JSON`);
 });
 
 test('a module that cannot be imported is refused with the reason', async () => {
@@ -80,6 +80,11 @@ test('a module that cannot be imported is refused with the reason', async () => 
   expect(await refusalOf(await written('syntax.ts', 'export default ['))).toContain('it cannot be imported');
 });
 
+test('a module that throws is refused with the line that threw', async () => {
+  const file = await written('line.ts', '// no such luck\n  throw new Error("no such luck");');
+  expect(await refusalOf(file)).toContain(`${file}:2:9: it cannot be imported`);
+});
+
 test('a module without a default export is refused', async () => {
   const file = await written('named.ts', `export const indexes = ${listOf('idx_a')};`);
   expect(await refusalOf(file)).toContain('it has no default export; write export default defineIndexes');
@@ -87,7 +92,7 @@ test('a module without a default export is refused', async () => {
 
 test('an entry that is wrong is told with the file', async () => {
   const file = await written('wrong.json', '[{"name": "idx_a"}]');
-  expect(await refusalOf(file)).toContain(`${file}: entry 1 "idx_a": sql: it must be one CREATE INDEX`);
+  expect(await refusalOf(file)).toContain(`${file}:1:2: entry 1 "idx_a": sql: it must be one CREATE INDEX`);
 });
 
 test('a place of error is found for exactly the texts that JSON.parse refuses', () => {

@@ -4,7 +4,9 @@ import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { expectClean } from '../support/aftermath.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { openBuilds } from '../support/builds.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { endsOf } from '../support/executions.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
@@ -136,5 +138,29 @@ test('of 600 missing indexes a plan hands out 500, small enough for a state, and
   expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThan(256 * 1024);
   expect(rest).toHaveLength(100);
   expect(rest.filter((name) => handedOut.has(name))).toEqual([]);
+  await database.drop();
+});
+
+test('a build that was let go of and became valid before the next plan is finished, and counted as built', async () => {
+  database = await createDatabase();
+  await database.query(`${createTables} insert into one select n, n from generate_series(1, 100) as n`);
+  const builds = await openBuilds(database.url, entries(1), { waitSeconds: 0.1 });
+  const reader = await connect(database.url);
+  await reader.query('begin isolation level repeatable read');
+  await reader.query('select from two');
+  const { state } = await builds.build('deploy-1', 'idx_one_0');
+  await reader.query('rollback');
+  await reader.end();
+  await eventually(validIndexes).toBe(1);
+
+  const report = await builds.deploy('deploy-1');
+
+  expect(state).toBe('building');
+  expect(builds.rounds).toEqual([[expect.objectContaining({ indexes: ['idx_one_0'] })]]);
+  expect(report).toMatchObject({
+    idx_one_0: { status: 'built', attempts: 1, durationMs: expect.any(Number) },
+  });
+  const analyzed = "select from pg_statistic where starelid = 'idx_one_0'::regclass";
+  expect((await database.query(analyzed)).length).toBeGreaterThan(0);
   await database.drop();
 });

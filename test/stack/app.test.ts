@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runApp } from './support/run-app.ts';
@@ -43,5 +45,43 @@ test('the app refuses a folder of migrations that is not there, with its path', 
     expect(run.stderr).toContain(join(PROJECT_ROOT, 'database/migratons'));
   } finally {
     run.dispose();
+  }
+});
+
+test('the app refuses a wrong registry with every problem at its place', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'registry-'));
+  const file = join(folder, 'indexes.ts');
+  writeFileSync(
+    file,
+    `export default [
+  {
+    name: 'idx_deals_status',
+    sql: \`create index if not exists idx_deals_status
+      on only deals (status)\`,
+    descripton: "A tenant's deals by status",
+  },
+] as const;
+`,
+  );
+  const context = readContext();
+  const run = await runApp(APP, { environments: { dev: { ...context.environments.dev, indexes: file } } });
+  try {
+    expect(run.exitCode).toBe(1);
+    const entry = 'entry 1 "idx_deals_status"';
+    expect(run.stderr).toContain(
+      [
+        'RegistryError: The index registry has 4 problems:',
+        `  - ${file}:2:3: ${entry}: description: it must say in a sentence what the index is for`,
+        `  - ${file}:6:5: ${entry}: descripton: unknown field; ` +
+          'valid fields: name, sql, critical, description, serves, onDrift, accept',
+        `  - ${file}:4:18: ${entry}: sql: CONCURRENTLY is missing, ` +
+          'and without it the build locks writers out of the table; write create index concurrently',
+        `  - ${file}:5:10: ${entry}: sql: ON ONLY leaves out the partitions, ` +
+          'and the index would stay invalid; name the table without ONLY, the builder sees to its partitions',
+      ].join('\n'),
+    );
+  } finally {
+    run.dispose();
+    rmSync(folder, { recursive: true });
   }
 });

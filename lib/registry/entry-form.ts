@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import type { IndexEntry } from './define-indexes.ts';
+import { acceptRefusal, type RegistryRuleName } from './rules.ts';
+
+const entrySchema = z.strictObject({
+  name: z.string().min(1),
+  sql: z.string(),
+  critical: z.boolean().default(false),
+  description: z.string().trim().min(1),
+  serves: z.array(z.string().min(1)).default([]),
+  onDrift: z.enum(['report', 'rebuild']).default('report'),
+  accept: z.record(z.string(), z.string().trim().min(1)).default({}),
+}) satisfies z.ZodType<unknown, IndexEntryInput>;
+
+type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'accept'> & {
+  serves?: string[] | undefined;
+  critical?: boolean | undefined;
+  onDrift?: IndexEntry['onDrift'] | undefined;
+  accept?: Record<string, string> | undefined;
+};
+
+const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
+  name: 'it must be the name of the index, as text that is not empty',
+  sql: 'it must be one CREATE INDEX statement, as text',
+  critical: 'it must be true or false',
+  description: 'it must say in a sentence what the index is for',
+  serves: 'it must be a list of files below database/queries, without .sql',
+  onDrift: 'it must be "report" or "rebuild"',
+  accept: 'it must give a reason for each rule, as text that is not empty: { RULE: reason }',
+};
+
+type ReadEntry = z.infer<typeof entrySchema>;
+
+/** A field that has not the form of an entry's. */
+export interface FormProblem {
+  readonly rule: RegistryRuleName;
+  /** With what is in it behind dots: `serves.1`. Empty: the entry as a whole. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What an entry says, its defaults filled in; null where it has a problem. */
+export function readEntry(raw: unknown): { entry: ReadEntry | null; problems: FormProblem[] } {
+  const shape = entrySchema.safeParse(raw);
+  if (!shape.success) return { entry: null, problems: shape.error.issues.flatMap(describeIssue) };
+  const problems = Object.keys(shape.data.accept).flatMap((rule): FormProblem[] => {
+    const message = acceptRefusal(rule);
+    return message === null ? [] : [{ rule: 'entry-form', field: `accept.${rule}`, message }];
+  });
+  return { entry: problems.length === 0 ? shape.data : null, problems };
+}
+
+function describeIssue(issue: z.core.$ZodIssue): FormProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((field) => ({
+      rule: 'entry-form',
+      field,
+      message: `unknown field; valid fields: ${Object.keys(FIELDS).join(', ')}`,
+    }));
+  }
+  const field = issue.path[0];
+  if (field === undefined)
+    return [{ rule: 'entry-form', field: '', message: 'it must be an object { name, sql, description }' }];
+  return [{ rule: 'entry-form', field: issue.path.join('.'), message: FIELDS[field as keyof IndexEntry] }];
+}

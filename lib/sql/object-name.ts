@@ -1,0 +1,55 @@
+/** Longest identifier that PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1). */
+export const MAX_NAME_BYTES = 63;
+
+/** The first bytes of a name, without half a character at the end. */
+export function clipBytes(name: string, bytes: number): string {
+  if (Buffer.byteLength(name) <= bytes) return name;
+  let clipped = '';
+  let used = 0;
+  for (const character of name) {
+    used += Buffer.byteLength(character);
+    if (used > bytes) break;
+    clipped += character;
+  }
+  return clipped;
+}
+
+/**
+ * `NAME1_NAME2_LABEL` within 63 bytes, as the server's makeObjectName gives it: the longer of the two names is cut first,
+ * the label never.
+ * @param name2 null: `NAME1_LABEL`
+ */
+export function makeObjectName(name1: string, name2: string | null, label: string): string {
+  const overhead = Buffer.byteLength(label) + (name2 === null ? 1 : 2);
+  let bytes1 = Buffer.byteLength(name1);
+  let bytes2 = Buffer.byteLength(name2 ?? '');
+  while (bytes1 + bytes2 > MAX_NAME_BYTES - overhead) {
+    if (bytes1 > bytes2) bytes1 -= 1;
+    else bytes2 -= 1;
+  }
+  const middle = name2 === null ? '' : `_${clipBytes(name2, bytes2)}`;
+  return `${clipBytes(name1, bytes1)}${middle}_${label}`;
+}
+
+/** The first of `…_LABEL`, `…_LABEL1`, `…_LABEL2` that nothing has, as the server's ChooseRelationName looks for it. */
+export function chooseName(
+  name1: string,
+  name2: string | null,
+  label: string,
+  isTaken: (name: string) => boolean,
+): string {
+  for (let pass = 0; ; pass += 1) {
+    const name = makeObjectName(name1, name2, pass === 0 ? label : `${label}${pass}`);
+    if (!isTaken(name)) return name;
+  }
+}
+
+/** What names of indexes, constraints and the like have of their columns: joined, ended once it is too long anyway. */
+export function joinColumnNames(columns: readonly string[]): string {
+  let joined = '';
+  for (const column of columns) {
+    joined = joined === '' ? column : `${joined}_${column}`;
+    if (Buffer.byteLength(joined) > MAX_NAME_BYTES) break;
+  }
+  return joined;
+}

@@ -1,0 +1,22 @@
+/** A place in a text, both counted from 1; the column in characters. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Tells the line and column of offsets (UTF-16 units from 0) in a text. */
+export function placesIn(text: string): (offset: number) => Place {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    const before = text.slice(starts[low] ?? 0, offset);
+    return { line: low + 1, column: Array.from(before).length + 1 };
+  };
+}

@@ -1,0 +1,145 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadRegistry } from '../../lib/registry/load-registry.ts';
+import { RegistryError } from '../../lib/registry/registry-error.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'places-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The problems of a registry, as `LINE:COLUMN RULE FIELD` in the order of the file. */
+async function problemsIn(text: string, name = 'indexes.ts'): Promise<string[]> {
+  const file = join(folder, name);
+  await writeFile(file, text);
+  const error: unknown = await loadRegistry(file).catch((thrown: unknown) => thrown);
+  if (!(error instanceof RegistryError)) throw new Error(`Not refused: ${String(error)}`);
+  return error.problems.map(({ line, column, rule, field }) => `${line}:${column} ${rule} ${field}`);
+}
+
+describe('a problem is told at its place', () => {
+  test('in a statement, at the word that is wrong', async () => {
+    const text = `import type { IndexEntry } from 'x';
+const typed: readonly IndexEntry[] = [
+  {
+    name: 'idx_é',
+    sql: \`-- 'é' 😀
+      create index concurrently if not exists idx_é
+        on only db.public.t (a)\`,
+    description: 'x',
+  },
+  { name: 'b', sql: 'create  unique index if not exists b on pg_temp.t (a)', description: 'x' },
+  { name: 'c', sql: "select '\\"'; select", description: 'x' },
+  { name: 'd', sql: 'create index concurrently on t (a)', description: 'x' },
+  { name: 'e', sql: 'create index concurrently e on t\\n (a b c)', description: '/' }, // sql: '
+];
+export default typed satisfies readonly IndexEntry[];
+`;
+    expect(await problemsIn(text)).toEqual([
+      '7:12 statement sql',
+      '7:17 statement sql',
+      '10:37 statement sql',
+      '10:62 statement sql',
+      '11:35 statement sql',
+      '12:48 index-name sql',
+      '13:62 statement sql',
+    ]);
+  });
+
+  test('in a field, at its key, or at the key in it', async () => {
+    const text = `export default [
+  {
+    name: 'b',
+    'sql': 'create index concurrently if not exists a on t (a)',
+    description: '', serves: [1],
+    accept: {
+      'redundant-indexes': 'x',
+    },
+    crticial: true,
+  },
+  {},
+  7,
+  {
+    name: 'x',
+    sql: 'create index concurrently if not exists x on t (a)',
+    description: 'x',
+  },
+  {
+    sql: 'create index concurrently if not exists x on u (a)',
+    description: 'x', accept: { 'index-name': 'x' },
+    name: 'x',
+  },
+];`;
+    expect(await problemsIn(text)).toEqual([
+      '5:5 entry-form description',
+      '5:22 entry-form serves.0',
+      '9:5 entry-form crticial',
+      '3:5 index-name name',
+      '11:3 entry-form name',
+      '11:3 entry-form sql',
+      '11:3 entry-form description',
+      '12:3 entry-form ',
+      '20:33 entry-form accept.index-name',
+    ]);
+  });
+
+  test('in JSON, with escapes in the statement', async () => {
+    const text = `[
+  {
+    "name": "a",
+    "sql": "create index concurrently if not exists \\"a\\"\\n on pg_temp.t (\\u00e9)",
+    "description": "x",
+    "critical": 1
+  }
+]`;
+    expect(await problemsIn(text, 'indexes.json')).toEqual(['6:5 entry-form critical', '4:64 statement sql']);
+  });
+
+  test('of the list, where the file holds none', async () => {
+    expect(await problemsIn('{}', 'none.json')).toEqual(['1:1 registry-file ']);
+  });
+});
+
+describe('an entry that is made by code is told', () => {
+  test('at its object, where one is named so', async () => {
+    const text = `const sign = { name: 'a', sql: 'select 1', description: 'x' };
+const others = [
+  { name: 'b', sql: 'select ' + '1', description: 'x' },
+  { name: 'b', sql: \`select \${1}\`, description: 'x' },
+];
+export default [sign, ...others].filter(() => true);
+`;
+    expect(await problemsIn(text, 'named.ts')).toEqual([
+      '1:33 statement sql',
+      '3:16 statement sql',
+      '4:16 statement sql',
+    ]);
+  });
+
+  test('at its place in the list, or at the list', async () => {
+    const text = `const entry = (name: string) => ({ name, sql: 'select 1', description: 'x' });
+export default [
+  { name: 'a', sql: 'select 1', description: 'x' },
+  entry('b'),
+  ...['c', 'd'].map(entry),
+  { name: 'e', sql: 'select 1', description: 'x' },
+];
+`;
+    expect(await problemsIn(text, 'made.ts')).toEqual([
+      '3:22 statement sql',
+      '4:3 statement sql',
+      '2:16 statement sql',
+      '2:16 statement sql',
+      '6:22 statement sql',
+    ]);
+  });
+
+  test('at the beginning of the file, where all of it is', async () => {
+    const text =
+      "\nconst names = ['a'];\nexport default names.map((name) => ({ name, sql: '', description: 'x' }));";
+    expect(await problemsIn(text, 'all.ts')).toEqual(['1:1 statement sql']);
+  });
+});
