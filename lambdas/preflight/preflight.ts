@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { examine, needsWork } from '../postgres/examine.ts';
-import { pendingMigrations } from '../postgres/migrations.ts';
+import { appliedMigrations, historyProblem, migrationFiles, pendingOf } from '../postgres/migrations.ts';
 import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
 import type { Log } from '../shared/logger.ts';
@@ -12,6 +12,7 @@ import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
+import { Refused } from './refused.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;
@@ -83,12 +84,18 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
   });
 }
 
-/** What a task or a function would apply, only it knows: not to run it would leave a release without its migrations. */
+/**
+ * What a task or a function would apply, only it knows: not to run it would leave a release without its migrations.
+ * @throws Refused for files that do not go with what was applied
+ */
 async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   if (!knowsPending(io.migrationRunner)) return true;
-  return (
-    io.migrationsDirectory !== null && (await pendingMigrations(client, io.migrationsDirectory)).length > 0
-  );
+  if (io.migrationsDirectory === null) return false;
+  const files = await migrationFiles(io.migrationsDirectory);
+  const applied = await appliedMigrations(client);
+  const problem = historyProblem(applied, files);
+  if (problem !== null) throw new Refused(problem);
+  return pendingOf(applied, files).length > 0;
 }
 
 function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {
