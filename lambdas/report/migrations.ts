@@ -106,6 +106,7 @@ function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
   const task = readTaskFailure(caught, container);
   const named = `task definition ${task?.definition ?? runner.taskDefinition}, cluster ${cluster}`;
   const log = logOf(runner, task?.id ?? null);
+  const itsLog = log === null ? '' : ` Its log: ${log}.`;
   const more = (logged: string) => [
     `${logged} What the task applied before it failed stays applied, as far as its tool does not take it back.`,
     `Mend what the log names, then ${START_AGAIN}.`,
@@ -118,14 +119,14 @@ function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
     const reasons = task.reasons === '' ? '' : `: ${task.reasons.replace(/\.$/, '')}`;
     return {
       ...{ ...NOWHERE, log },
-      message: `The migration failed: the container ${container} of the task ${task.id ?? 'unknown'} (${named}) ${ended}${reasons}. Its log: ${log}.`,
+      message: `The migration failed: the container ${container} of the task ${task.id ?? 'unknown'} (${named}) ${ended}${reasons}.${itsLog}`,
       next: more(readLog(runner, task.id)),
     };
   }
   if (isTimeout(caught)) {
     return {
       ...{ ...NOWHERE, log },
-      message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so its task was told to stop (container ${container}, ${named}). Its log: ${log}.`,
+      message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so its task was told to stop (container ${container}, ${named}).${itsLog}`,
       next: [
         `See that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner)}.`,
         ...more(readLog(runner, null)),
@@ -139,17 +140,16 @@ function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
   };
 }
 
-/** The address of the container's log, as awslogs makes it. */
-function logOf({ container, logs }: EcsTaskRunner, id: string | null): string {
-  if (logs === null) {
-    return "where the task definition's logConfiguration sends it (with migrations.logs its address stands here)";
-  }
+/** The address of the container's log, as awslogs makes it. Null: the configuration does not tell. */
+function logOf({ container, logs }: EcsTaskRunner, id: string | null): string | null {
+  if (logs === null) return null;
   return `CloudWatch log group ${logs.group}, stream ${logs.streamPrefix}/${container}/${id ?? 'TASK-ID'}`;
 }
 
 function readLog(runner: EcsTaskRunner, id: string | null): string {
   const { container, logs } = runner;
-  if (logs === null) return 'Read the log of the task.';
+  if (logs === null)
+    return 'Read the log of the task (with migrations.logs configured, its address stands here).';
   const stream = id === null ? '' : ` --log-stream-names ${logs.streamPrefix}/${container}/${id}`;
   return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
 }
