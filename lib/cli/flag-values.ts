@@ -27,6 +27,12 @@ export function fileToRead(text: string): string {
   return file;
 }
 
+/** A file or a folder that is there, as it was given. */
+export function fileOrFolder(text: string): string {
+  if (!existsSync(text)) throw new InvalidArgumentError(`There is no file or folder ${resolve(text)}.`);
+  return text;
+}
+
 /** A file to be written once all is done, so what can be told of it is told before. @returns its absolute path */
 export function fileToWrite(text: string): string {
   const file = resolve(text);

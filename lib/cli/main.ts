@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './exit-codes.ts';
+import { lintCommand } from './lint-command.ts';
 import { runCommand } from './run-command.ts';
 
 /**
@@ -16,13 +17,12 @@ export async function main(args: readonly string[]): Promise<number> {
     .description('Stops services, runs migrations, builds indexes concurrently, starts services again.')
     .showHelpAfterError()
     .exitOverride();
-  program.addCommand(
-    runCommand((code) => {
-      exitCode = code;
-    })
-      .showHelpAfterError()
-      .exitOverride(),
-  );
+  const onExitCode = (code: number) => {
+    exitCode = code;
+  };
+  for (const command of [runCommand(onExitCode), lintCommand(onExitCode)]) {
+    program.addCommand(command.showHelpAfterError().exitOverride());
+  }
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
