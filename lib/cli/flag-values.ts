@@ -51,6 +51,12 @@ export function migrationsFolder(text: string): string {
   );
 }
 
+/** A command for the shell. */
+export function shellCommand(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('Name the command that migrates, such as "alembic upgrade head".');
+}
+
 /** A whole number within limits. */
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -54,7 +54,7 @@ function configured(
 ): Linted[] {
   const linted = Object.entries(parseEnvironments(context?.environments)).map(([name, environment]) => {
     const path = `environments.${name}`;
-    const own = environment.migrations === 'none' ? [] : [environment.migrations];
+    const own = environment.migrations.runner === 'sql' ? [environment.migrations.directory] : [];
     return {
       registry: environment.indexes,
       migrations: (migrations ?? own).map((folder) =>
