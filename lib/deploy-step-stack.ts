@@ -35,7 +35,10 @@ export class DeployStepStack extends Stack {
     const bundles = bundleFunctions({
       outdir: join(Stage.of(this)?.outdir ?? 'cdk.out', `bundles.${environmentName}`),
       registry,
-      migrations: environment.migrations === 'none' ? null : resolve(projectRoot, environment.migrations),
+      migrations:
+        environment.migrations.runner === 'sql'
+          ? resolve(projectRoot, environment.migrations.directory)
+          : null,
     });
     const functions = new TaskFunctions(this, 'Functions', {
       environmentName,
@@ -67,6 +70,7 @@ export class DeployStepStack extends Stack {
     });
     const maintenanceWindow = new MaintenanceWindow(this, 'MaintenanceWindow', {
       machineName: machines.maintenanceWindow,
+      environmentName,
       functions,
       buildIndexes: buildIndexes.machine,
       services,

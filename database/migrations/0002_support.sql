@@ -1,5 +1,6 @@
 create table projects (
   id bigint generated always as identity primary key,
+  -- pg-deploy-step: allow foreign-key-without-index a few projects a tenant, and tenants are never deleted
   tenant_id bigint not null references tenants (id),
   name text not null,
   created_at timestamptz not null default now()
@@ -19,6 +20,7 @@ create table customers (
 create table tickets (
   id bigint generated always as identity primary key,
   tenant_id bigint not null references tenants (id),
+  -- pg-deploy-step: allow foreign-key-without-index tickets are listed by tenant, and customers are never deleted
   customer_id bigint not null references customers (id),
   subject text not null,
   status text not null default 'open' check (status in ('open', 'waiting', 'solved', 'closed')),

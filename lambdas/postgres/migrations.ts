@@ -9,12 +9,55 @@ export const MIGRATIONS_TABLE = 'pgmigrations';
 /** node-pg-migrate's advisory lock, so that its own command line and this product keep out of each other's way. */
 export const MIGRATION_LOCK_ID = '7241865325823964';
 
-/** Names of the migration files in a folder, without extension: what node-pg-migrate calls a migration. */
+/** Names of the migration files in a folder, without extension, in the order in which they are applied. */
 export async function migrationFiles(directory: string): Promise<string[]> {
   const files = await readdir(directory, { withFileTypes: true });
   return files
     .filter((file) => file.isFile() && !file.name.startsWith('.'))
-    .map((file) => basename(file.name, extname(file.name)));
+    .map((file) => basename(file.name, extname(file.name)))
+    .toSorted(inOrder);
+}
+
+/** As node-pg-migrate orders them: by the number that they begin with, then by name. */
+function inOrder(a: string, b: string): number {
+  return (
+    numberOf(a) - numberOf(b) ||
+    a.localeCompare(b, undefined, { numeric: true, sensitivity: 'variant', ignorePunctuation: true })
+  );
+}
+
+/** 17 digits are a time in UTC, to be compared with milliseconds since 1970. */
+function numberOf(name: string): number {
+  const digits = /^\d+/.exec(name)?.[0] ?? '0';
+  const [, year, month, day, hours, minutes, seconds, ms] =
+    /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(digits) ?? [];
+  if (year === undefined) return Number(digits);
+  return Date.parse(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}.${ms}Z`);
+}
+
+/**
+ * What stands between what was applied and the files: a file that is gone, or one that came in before those that were
+ * applied. A database that is ahead of the files, as for an older release, is no problem: nothing is pending then.
+ * @param files in their order
+ * @returns a sentence with what to do. Null: nothing does
+ */
+export function historyProblem(applied: readonly string[], files: readonly string[]): string | null {
+  const at = applied.findIndex((name, place) => files[place] !== undefined && files[place] !== name);
+  const [ran, file] = [applied[at], files[at]];
+  if (ran === undefined || file === undefined) return null;
+  if (!files.includes(ran)) {
+    return (
+      `Migration ${ran} was applied to this database, but there is no file ${ran}.sql. Put the file back under its name. If it ` +
+      `was taken out on purpose, forget it: delete from public.${MIGRATIONS_TABLE} where name = '${ran.replaceAll("'", "''")}';`
+    );
+  }
+  if (!applied.includes(file)) {
+    return (
+      `Migration ${file}.sql is not applied, but comes before ${ran}, which is. Files are applied in their order: give it a ` +
+      `number behind ${applied.at(-1)}.`
+    );
+  }
+  return `Migration ${ran} was applied to this database before ${file}, which comes first by its name. Give the files the names that they had.`;
 }
 
 /** Names of the applied migrations, the oldest first. Where no migration ever ran there are none. */
@@ -30,8 +73,11 @@ export async function appliedMigrations(client: Client): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** Files that are not applied yet, by name. */
+/** Files that are not applied yet, in their order. */
 export async function pendingMigrations(client: Client, directory: string): Promise<string[]> {
-  const applied = new Set(await appliedMigrations(client));
-  return (await migrationFiles(directory)).filter((name) => !applied.has(name)).toSorted();
+  return pendingOf(await appliedMigrations(client), await migrationFiles(directory));
+}
+
+export function pendingOf(applied: readonly string[], files: readonly string[]): string[] {
+  return files.filter((name) => !applied.includes(name));
 }

@@ -17,6 +17,7 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
   await preflight(preflightEventSchema.parse(event), {
     registry,
     database,
+    migrationRunner: environment.MIGRATIONS,
     migrationsDirectory:
       environment.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     connectPauses: CONNECT_PAUSES_MS,

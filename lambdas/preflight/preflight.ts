@@ -1,21 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { examine, needsWork } from '../postgres/examine.ts';
-import { pendingMigrations } from '../postgres/migrations.ts';
+import { appliedMigrations, historyProblem, migrationFiles, pendingOf } from '../postgres/migrations.ts';
 import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
 import type { Log } from '../shared/logger.ts';
+import { knowsPending, type MigrationRunnerName } from '../shared/migrations.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
+import { Refused } from './refused.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
-  /** Folder with the SQL files. Null: this environment runs no migrations. */
+  migrationRunner: MigrationRunnerName;
+  /** Folder with the SQL files. Null: this environment has none. */
   migrationsDirectory: string | null;
   /** Pauses before another try to connect, in milliseconds: services still run, so there is time. */
   connectPauses: readonly number[];
@@ -74,14 +77,25 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
     if (input.mode === 'plan') return 'plan';
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const missing = await lackingIndexes(client, askedFor(input, io.registry));
-    const migrationsPending =
-      input.mode === 'deploy' &&
-      io.migrationsDirectory !== null &&
-      (await pendingMigrations(client, io.migrationsDirectory)).length > 0;
+    const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     if (missing.length > 0) await checkRights(client, missing);
     if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
     return missing.length > 0 || migrationsPending || input.force ? 'deploy' : 'nothing';
   });
+}
+
+/**
+ * What a task or a function would apply, only it knows: not to run it would leave a release without its migrations.
+ * @throws Refused for files that do not go with what was applied
+ */
+async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
+  if (!knowsPending(io.migrationRunner)) return true;
+  if (io.migrationsDirectory === null) return false;
+  const files = await migrationFiles(io.migrationsDirectory);
+  const applied = await appliedMigrations(client);
+  const problem = historyProblem(applied, files);
+  if (problem !== null) throw new Refused(problem);
+  return pendingOf(applied, files).length > 0;
 }
 
 function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {

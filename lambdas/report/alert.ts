@@ -80,6 +80,8 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
       'Mend what the messages above name.',
       `Build the failed indexes alone, while the services run: start an execution of ${context.buildIndexesMachine} with the input {"indexes": ${names}}.`,
     );
+  } else if (report.migrations.failure !== null) {
+    steps.push(...report.migrations.failure.next);
   } else if (report.failure !== null) {
     steps.push('Mend what the status above names, then start the deploy again with the input {}.');
   }

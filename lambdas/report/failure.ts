@@ -1,23 +1,27 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
-import type { IndexReport, ServiceReport } from '../shared/report.ts';
+import type { IndexReport, MigrationsReport, ServiceReport } from '../shared/report.ts';
 
 /** Why a deploy failed, in one sentence for people. Null: it did not. */
 export function failureOf(
   state: ReportState,
   indexes: readonly IndexReport[],
   services: readonly ServiceReport[],
+  migrations: MigrationsReport,
 ): string | null {
   if (state.refusal) return `Refused before anything was stopped or changed. ${state.refusal}`;
   if (state.preflightFailure)
     return `The preflight broke, nothing was stopped or changed: ${describeCaught(state.preflightFailure)}`;
   return (
-    windowFailure(state) ?? criticalFailure(indexes) ?? startFailure(state, services) ?? buildsFailure(state)
+    windowFailure(state, migrations) ??
+    criticalFailure(indexes) ??
+    startFailure(state, services) ??
+    buildsFailure(state)
   );
 }
 
-function windowFailure(state: ReportState): string | null {
+function windowFailure(state: ReportState, migrations: MigrationsReport): string | null {
   if (state.windowFailure) return `The maintenance window broke: ${describeCaught(state.windowFailure)}`;
   const window = state.window?.output;
   if (window === undefined) return null;
@@ -35,11 +39,8 @@ function windowFailure(state: ReportState): string | null {
     }
     case 'sessions-remain':
       return `The services are stopped, but sessions of the application remain: ${window.sessions ?? 'unknown'}. No migration was run and no index built. End them, or find out who opened them.`;
-    case 'migration-failed': {
-      const failure = window.migrations?.failure;
-      const file = failure?.file ? `Migration ${failure.file}` : 'The migrations';
-      return `${file} failed, nothing of it was applied: ${failure?.message ?? 'unknown'}`;
-    }
+    case 'migration-failed':
+      return migrations.failure?.message ?? 'The migrations failed.';
     case 'critical-failed':
     case 'ok':
       return null;

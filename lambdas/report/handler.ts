@@ -16,6 +16,7 @@ export const handler = async (event: unknown): Promise<ReportResult> =>
   await report(reportEventSchema.parse(event), {
     registry,
     database,
+    migrationRunner: environment.MIGRATIONS,
     migrationsDirectory:
       environment.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     services: environment.SERVICES,

@@ -2,18 +2,21 @@ import { type Database, withClient } from '../postgres/client.ts';
 import { pendingMigrations } from '../postgres/migrations.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
+import { knowsPending, type MigrationRunnerName } from '../shared/migrations.ts';
 import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { failureOf } from './failure.ts';
 import { fitting, readIndexReports, totalsOf } from './index-report.ts';
+import { migrationsReport } from './migrations.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 
 export interface ReportIo {
   registry: CompiledRegistry;
   database: Database;
-  /** Null: this environment runs no migrations. */
+  migrationRunner: MigrationRunnerName;
+  /** Null: this environment has no SQL files. */
   migrationsDirectory: string | null;
   /** Names of the configured services. */
   services: readonly string[];
@@ -39,7 +42,12 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const facts = await readFacts(event, io);
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);
-  const failure = failureOf(state, facts.indexes, services);
+  const migrations = migrationsReport(
+    io.migrationRunner,
+    state.window?.output.migrations,
+    facts.pendingMigrations,
+  );
+  const failure = failureOf(state, facts.indexes, services, migrations);
   const shown = fitting(facts.indexes);
   const result: Report = {
     deploy: state.deploy ?? execution.name,
@@ -49,15 +57,12 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     finishedAt: io.now(),
     services,
     downtimeMs: downtimeOf(services),
-    migrations: {
-      applied: state.window?.output.migrations?.applied ?? [],
-      pending: facts.pendingMigrations,
-    },
+    migrations,
     indexes: shown.indexes,
     indexesOmitted: shown.omitted,
     totals,
     failure,
-    warnings: warningsOf(event, facts),
+    warnings: warningsOf(event, facts, io.migrationRunner),
   };
   io.log.info('Summary.', { status: result.status, failure, ...totals });
   const alert = alertOf(result, io.context);
@@ -87,14 +92,14 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   }
 }
 
-function warningsOf(event: ReportEvent, facts: DatabaseFacts): string[] {
+function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
   const warnings: string[] = [];
   if (facts.unreadable !== null) {
     warnings.push(`The state of the indexes could not be read: ${facts.unreadable}`);
   }
   if (event.state.decision === 'nothing') {
     warnings.push(
-      'Nothing to do: no migration is pending and every index asked for is valid. Services were not stopped.',
+      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}every index asked for is valid. Services were not stopped.`,
     );
   }
   const lost = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);

@@ -4,16 +4,19 @@ import { migrationsEnvironmentSchema, readEnvironment } from '../shared/environm
 import { createLogger } from '../shared/logger.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
+import { readStatements } from './read-statements.ts';
 import { runMigrations } from './run-migrations.ts';
 
 const environment = readEnvironment(migrationsEnvironmentSchema);
 const database = databaseOf(environment);
+const statements = readStatements(import.meta.dirname);
 const log = createLogger('run-migrations');
 
 export const handler = async (): Promise<RunMigrationsResult> =>
   await runMigrations({
     database,
     directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
+    statements,
     lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
     log,
   });

@@ -1,6 +1,14 @@
-import { runner } from 'node-pg-migrate';
+import { basename } from 'node:path';
+import { type MigrationBuilder, runner } from 'node-pg-migrate';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { MIGRATION_LOCK_ID, MIGRATIONS_TABLE, pendingMigrations } from '../postgres/migrations.ts';
+import {
+  appliedMigrations,
+  historyProblem,
+  MIGRATION_LOCK_ID,
+  MIGRATIONS_TABLE,
+  migrationFiles,
+  pendingOf,
+} from '../postgres/migrations.ts';
 import {
   describeDatabaseError,
   isConnectionError,
@@ -10,12 +18,17 @@ import {
 } from '../postgres/sqlstate.ts';
 import { MigrationLocked } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
+import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
+import type { MigrationFailure } from '../shared/migrations.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
+import { describeFailed } from './failed-statement.ts';
 
 export interface RunMigrationsIo {
   database: Database;
   /** Folder with the SQL files. */
   directory: string;
+  /** What of each file is run, one after the other. */
+  statements: ShippedStatements;
   /** Longest wait for one lock, in seconds. */
   lockTimeoutSeconds: number;
   log: Log;
@@ -35,7 +48,16 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
   return await withClient(io.database, 'migrate', async (client) => {
     try {
       await prepareSession(client, io.lockTimeoutSeconds);
-      const pending = await pendingMigrations(client, io.directory);
+      const files = await migrationFiles(io.directory);
+      const applied = await appliedMigrations(client);
+      const pending = pendingOf(applied, files);
+      const problem = historyProblem(applied, files);
+      if (problem !== null) {
+        return failed(pending, {
+          ...{ file: null, line: null, statement: null, sqlstate: null },
+          message: problem,
+        });
+      }
       return await migrate(client, pending, io);
     } catch (error) {
       throw toDeployStepError(error, 'The migrations');
@@ -62,7 +84,7 @@ async function prepareSession(client: Client, lockTimeoutSeconds: number): Promi
 }
 
 async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {
-  const current = { file: null as string | null };
+  const current: Current = { file: null, statement: null };
   try {
     const applied = await runner({
       dbClient: client,
@@ -71,9 +93,13 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       migrationsTable: MIGRATIONS_TABLE,
       singleTransaction: true,
       checkOrder: true,
-      logger: followingLogger(io.log, (file) => {
-        current.file = file;
-      }),
+      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(io, current) }],
+      logger: {
+        info: () => {},
+        warn: (message: string) => io.log.warn(message),
+        // Its errors carry the whole statement and come back as the rejection anyway.
+        error: () => {},
+      },
     });
     const names = applied.map((migration) => migration.name);
     return {
@@ -86,27 +112,41 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
     // Nothing is applied: the transaction is rolled back, by us or with the connection.
     if (isConnectionError(error) || sqlstateOf(error) === LOCK_NOT_AVAILABLE) throw error;
     const message = describeDatabaseError(error);
-    io.log.error('A migration failed; nothing of it is applied.', { file: current.file, reason: message });
-    return {
-      status: 'failed',
-      applied: [],
-      pending,
-      failure: { file: current.file, sqlstate: sqlstateOf(error) ?? null, message },
-    };
+    const where = describeFailed(current.statement, error);
+    io.log.error('A migration failed; nothing of it is applied.', {
+      ...{ file: current.file, line: where.line, reason: message },
+    });
+    return failed(pending, { file: current.file, ...where, sqlstate: sqlstateOf(error) ?? null, message });
   }
 }
 
-/** node-pg-migrate tells which file it is at only in its log. */
-function followingLogger(log: Log, onFile: (file: string) => void) {
-  return {
-    info(message: string) {
-      const file = /^### MIGRATION (.+) \(UP\) ###$/.exec(message)?.[1];
-      if (file === undefined) return;
-      onFile(file);
-      log.info('Applying a migration.', { file });
-    },
-    warn: (message: string) => log.warn(message),
-    // Its errors carry the whole statement and come back as the rejection anyway.
-    error: () => {},
-  };
+function failed(pending: string[], failure: MigrationFailure): RunMigrationsResult {
+  return { status: 'failed', applied: [], pending, failure };
+}
+
+/** Where the migrations are. */
+interface Current {
+  file: string | null;
+  statement: ShippedStatement | null;
+}
+
+/**
+ * Hands node-pg-migrate migrations that run their statements one by one, all in its transaction: of a text with several,
+ * PostgreSQL does not say which one failed. There is no way back, so that it can never be taken.
+ */
+function statementLoader({ statements, log }: RunMigrationsIo, current: Current) {
+  return async (filePaths: string[]) =>
+    filePaths.map((path) => {
+      const file = basename(path, '.sql');
+      const up = async (builder: MigrationBuilder) => {
+        current.file = file;
+        log.info('Applying a migration.', { file });
+        for (const statement of statements[file] ?? []) {
+          current.statement = statement;
+          await builder.db.query(statement.sql);
+        }
+        current.statement = null;
+      };
+      return { id: path, filePaths: [path], actions: { up, down: false as const } };
+    });
 }

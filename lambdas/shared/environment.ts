@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MIGRATION_RUNNERS } from './migrations.ts';
 
 /*
  * The environment variables of each function. One schema serves both sides: `lib/functions` types what it sets by it and
@@ -27,7 +28,7 @@ export const databaseEnvironmentSchema = z.object(databaseVariables).refine(hasD
 export const preflightEnvironmentSchema = z
   .object({
     ...databaseVariables,
-    MIGRATIONS: z.enum(['sql', 'none']),
+    MIGRATIONS: z.enum(MIGRATION_RUNNERS),
     /** The state machine whose running executions are looked at. */
     DEPLOY_MACHINE_ARN: z.string(),
   })
@@ -76,7 +77,7 @@ export const buildEnvironmentSchema = z
 export const reportEnvironmentSchema = z
   .object({
     ...databaseVariables,
-    MIGRATIONS: z.enum(['sql', 'none']),
+    MIGRATIONS: z.enum(MIGRATION_RUNNERS),
     ENVIRONMENT_NAME: z.string(),
     /** Names of the configured services, comma-separated; empty: none. */
     SERVICES: z.string().transform((names) => names.split(',').filter((name) => name !== '')),

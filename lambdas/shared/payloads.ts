@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MODES } from './input.ts';
+import { migrationFailureSchema, migrationRunnerSchema } from './migrations.ts';
 import { indexStatusSchema, reportSchema } from './report.ts';
 
 /*
@@ -48,13 +49,6 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 export const runMigrationsEventSchema = z.object({ deploy: z.string() });
 export type RunMigrationsEvent = z.infer<typeof runMigrationsEventSchema>;
 
-export const migrationFailureSchema = z.object({
-  /** Name of the file. Null: it failed before any file was run. */
-  file: z.string().nullable(),
-  sqlstate: z.string().nullable(),
-  message: z.string(),
-});
-
 export const runMigrationsResultSchema = z.object({
   status: z.enum(['applied', 'failed']),
   applied: z.array(z.string()),
@@ -62,6 +56,17 @@ export const runMigrationsResultSchema = z.object({
   failure: migrationFailureSchema.nullable(),
 });
 export type RunMigrationsResult = z.infer<typeof runMigrationsResultSchema>;
+
+/** What the window says of the migrations, whoever ran them. */
+export const windowMigrationsSchema = z.object({
+  status: z.enum(['applied', 'failed']),
+  runner: migrationRunnerSchema,
+  /** What Run Migrations answered; of a task or of a function of the user's own: whatever it answered. */
+  answer: z.unknown().optional(),
+  /** What Run Migrations failed with. */
+  caught: caughtErrorSchema.optional(),
+});
+export type WindowMigrations = z.infer<typeof windowMigrationsSchema>;
 
 // Plan
 
@@ -178,7 +183,7 @@ export const windowOutputSchema = z.object({
   /** Sessions that stayed although the services are stopped, for people. Null: none. */
   sessions: z.string().nullable(),
   stopped: z.array(stoppedServiceSchema),
-  migrations: runMigrationsResultSchema.nullable(),
+  migrations: windowMigrationsSchema.nullable(),
 });
 
 export const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MIGRATION_RUNNERS, migrationFailureSchema } from './migrations.ts';
 
 /** What became of one index. `missing`: it is not there and this deploy did not build it. */
 export const INDEX_STATUSES = [
@@ -41,6 +42,24 @@ export const serviceReportSchema = z.object({
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 
+/** `pending` and `applied` are names of SQL files; of other runners, `applied` is what their function told, if it did. */
+export const migrationsReportSchema = z.object({
+  runner: z.enum(MIGRATION_RUNNERS),
+  outcome: z.enum(['succeeded', 'failed', 'not-run']),
+  applied: z.array(z.string()),
+  pending: z.array(z.string()),
+  /** Null: they did not fail. */
+  failure: migrationFailureSchema
+    .extend({
+      /** Where the log of a task or a function is, for people. Null: with the logs of this product's functions. */
+      log: z.string().nullable(),
+      /** What to do next, in sentences. */
+      next: z.array(z.string()),
+    })
+    .nullable(),
+});
+export type MigrationsReport = z.infer<typeof migrationsReportSchema>;
+
 /** The report that `--report FILE` writes and that a deploy's execution ends with. */
 export const reportSchema = z.object({
   deploy: z.string(),
@@ -52,7 +71,7 @@ export const reportSchema = z.object({
   services: z.array(serviceReportSchema),
   /** From the first service stopped until the last one up again; 0: none was stopped. Null: some are still down. */
   downtimeMs: z.int().nullable(),
-  migrations: z.object({ applied: z.array(z.string()), pending: z.array(z.string()) }),
+  migrations: migrationsReportSchema,
   indexes: z.array(indexReportSchema),
   /** Entries left out of `indexes` so that the execution's output stays under 256 KiB; the uneventful go first. */
   indexesOmitted: z.int(),

@@ -2,6 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { ExecutionResult } from '../local/engine.ts';
 import type { LocalDeploy } from '../local/local-workflow.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
+import type { LastLines } from './migration-command.ts';
 import { takesColour } from './progress/text.ts';
 import type { RunSettings } from './run-settings.ts';
 import { startServicesHint } from './state-place.ts';
@@ -15,6 +16,7 @@ export interface Ended {
   readonly remembered: readonly string[];
   readonly settings: RunSettings;
   readonly logFile: string;
+  readonly lastLines: LastLines;
   readonly say: (line: string) => void;
 }
 
@@ -25,6 +27,9 @@ export function conclude(ended: Ended): number {
   if (report !== undefined) {
     const colour = !settings.json && takesColour(process.stdout);
     say(`\n${summary(report, { colour, startServicesHint: startServicesHint(settings) })}`);
+    if (report.migrations.outcome === 'failed' && ended.lastLines.text !== '') {
+      say(`What the migration command wrote last:${ended.lastLines.text}`);
+    }
     const json = `${JSON.stringify(report, null, 2)}\n`;
     if (settings.json) process.stdout.write(json);
     if (settings.reportFile !== null) writeFileSync(settings.reportFile, json);

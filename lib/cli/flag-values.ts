@@ -27,6 +27,12 @@ export function fileToRead(text: string): string {
   return file;
 }
 
+/** A file or a folder that is there, as it was given. */
+export function fileOrFolder(text: string): string {
+  if (!existsSync(text)) throw new InvalidArgumentError(`There is no file or folder ${resolve(text)}.`);
+  return text;
+}
+
 /** A file to be written once all is done, so what can be told of it is told before. @returns its absolute path */
 export function fileToWrite(text: string): string {
   const file = resolve(text);
@@ -43,6 +49,12 @@ export function migrationsFolder(text: string): string {
   throw new InvalidArgumentError(
     `There is no folder ${folder}. Name the folder with the SQL files, or none.`,
   );
+}
+
+/** A command for the shell. */
+export function shellCommand(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('Name the command that migrates, such as "alembic upgrade head".');
 }
 
 /** A whole number within limits. */

@@ -3,7 +3,14 @@ import { Command, Option } from 'commander';
 import { listed, MODES, type Mode } from '../../lambdas/shared/input.ts';
 import { indexId } from '../../lambdas/shared/registry.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
-import { databaseUrlProblem, fileToRead, fileToWrite, integer, migrationsFolder } from './flag-values.ts';
+import {
+  databaseUrlProblem,
+  fileToRead,
+  fileToWrite,
+  integer,
+  migrationsFolder,
+  shellCommand,
+} from './flag-values.ts';
 import type { RunSettings } from './run-settings.ts';
 
 const PACKAGE = join(import.meta.dirname, '../..');
@@ -13,6 +20,7 @@ interface Flags {
   databaseUrl?: string;
   indexes: string;
   migrations: string;
+  migrationCommand?: string;
   services?: 'demo' | 'none';
   seed?: 'demo' | 'none';
   mode: Mode;
@@ -41,6 +49,14 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       new Option('--migrations <dir>', 'folder with SQL migrations, or none')
         .argParser(migrationsFolder)
         .default(join(PACKAGE, 'database/migrations'), "the demo's, database/migrations"),
+    )
+    .addOption(
+      new Option(
+        '--migration-command <command>',
+        "the application's own migration tool, run by the shell as the task that ECS would run; it is told DATABASE_URL",
+      )
+        .argParser(shellCommand)
+        .conflicts('migrations'),
     )
     .addOption(
       new Option(
@@ -94,6 +110,7 @@ function toSettings(flags: Flags): Omit<RunSettings, 'registry'> {
   return {
     databaseUrl: url ?? null,
     migrations: flags.migrations,
+    migrationCommand: flags.migrationCommand ?? null,
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
     input: { mode, indexes: only ?? [], force: false },

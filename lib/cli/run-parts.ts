@@ -8,6 +8,7 @@ import { LOCAL_ENVIRONMENT, localEnvironment } from '../local/local-environment.
 import { LocalWorkflow } from '../local/local-workflow.ts';
 import { watchBuilds } from '../local/watch-builds.ts';
 import { machineNamesOf } from '../workflow/machine-names.ts';
+import { COMMAND_MIGRATIONS, commandTask, LastLines } from './migration-command.ts';
 import { createProgressView, type ProgressView } from './progress/view.ts';
 import type { RunSettings } from './run-settings.ts';
 import { forgetStateFile, stateFileOf } from './state-place.ts';
@@ -29,6 +30,8 @@ export interface OpenedWorkflow {
   readonly workflow: LocalWorkflow;
   /** Where the functions' lines go; there is none before the first of them. */
   readonly logFile: string;
+  /** What the migration's command wrote last. */
+  readonly lastLines: LastLines;
   /** Names who is told of the events. */
   readonly observe: (onEvent: (event: EngineEvent) => void) => void;
 }
@@ -46,6 +49,8 @@ export async function openWorkflow(
   const keeps = withServices && settings.databaseUrl !== null;
   const stateFile = keeps ? stateFileOf(databaseUrl) : join(folder, 'aws.json');
   const logFile = join(tmpdir(), `pg-deploy-step-${process.pid}.log`);
+  const command = settings.migrationCommand;
+  const lastLines = new LastLines();
   let onEvent: (event: EngineEvent) => void = () => undefined;
   const workflow = await LocalWorkflow.open({
     databaseUrl,
@@ -53,13 +58,17 @@ export async function openWorkflow(
     projectRoot: process.cwd(),
     environment: localEnvironment({
       ...settings.builds,
-      migrations: settings.migrations,
+      migrations: command === null ? settings.migrations : COMMAND_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),
     services: withServices ? demoTasks(databaseUrl) : [],
+    tasks: command === null ? [] : [commandTask(command, databaseUrl)],
     stateFile,
     onEvent: (event) => onEvent(event),
-    onLog: (name, line) => appendFileSync(logFile, `${name} ${line}\n`),
+    onLog: (name, line) => {
+      appendFileSync(logFile, `${name} ${line}\n`);
+      lastLines.add(name, line);
+    },
   });
   parts.defer(async () => {
     await workflow.close();
@@ -68,6 +77,7 @@ export async function openWorkflow(
   return {
     workflow,
     logFile,
+    lastLines,
     observe: (observer) => {
       onEvent = observer;
     },

@@ -9,6 +9,8 @@ export interface RunSettings {
   readonly registry: CompiledRegistry;
   /** Folder with SQL files, or "none". */
   readonly migrations: string;
+  /** The application's own migration tool, for the shell; it takes the place of `migrations`. Null: there is none. */
+  readonly migrationCommand: string | null;
   readonly services: 'demo' | 'none';
   readonly seed: 'demo' | 'none';
   readonly input: ExecutionInput;

@@ -48,7 +48,7 @@ async function runWith(
   signal.throwIfAborted();
   if (settings.seed === 'demo') await fill(databaseUrl, signal, say);
   say('Synthesising the workflow …');
-  const { workflow, logFile, observe } = await openWorkflow(databaseUrl, settings, parts);
+  const { workflow, logFile, lastLines, observe } = await openWorkflow(databaseUrl, settings, parts);
   if (settings.services === 'demo') await startServices(workflow, signal, say);
   signal.throwIfAborted();
 
@@ -56,7 +56,7 @@ async function runWith(
   observe(view.onEvent);
   const { deploy, recovery } = await deployOnce(workflow, settings, interrupt, view.note);
   await view.close();
-  return conclude({ deploy, recovery, remembered: workflow.remembered, settings, logFile, say });
+  return conclude({ deploy, recovery, remembered: workflow.remembered, settings, logFile, lastLines, say });
 }
 
 async function fill(databaseUrl: string, signal: AbortSignal, say: Say): Promise<void> {

@@ -1,3 +1,4 @@
+import { knowsPending } from '../../lambdas/shared/migrations.ts';
 import type { Report } from '../../lambdas/shared/report.ts';
 import { counted, plain } from './progress/line.ts';
 import { paint, type Style } from './progress/text.ts';
@@ -41,8 +42,9 @@ function totalsSection(report: Report): string[] {
 }
 
 function migrationsSection(report: Report): string[] {
-  const { applied, pending } = report.migrations;
+  const { runner, applied, pending } = report.migrations;
   const plan = report.mode === 'plan';
+  if (!knowsPending(runner)) return othersMigrations(report);
   return [
     ...(applied.length === 0 ? [] : [`Migrations applied: ${applied.join(', ')}`]),
     ...(pending.length === 0
@@ -52,12 +54,26 @@ function migrationsSection(report: Report): string[] {
   ];
 }
 
+/** Of a task or a function, only it knows what was pending. */
+function othersMigrations({ mode, migrations }: Report): string[] {
+  const { runner, outcome, applied, failure } = migrations;
+  const who = runner === 'ecs-task' ? 'the task' : 'the function';
+  if (mode === 'plan') {
+    return [`Migrations: a deploy would run ${who} of the application; what it would apply, only it knows.`];
+  }
+  if (outcome === 'not-run') return [];
+  const names = applied.length === 0 ? '' : `, applied: ${applied.join(', ')}`;
+  const log = failure?.log == null ? '' : `; its log: ${failure.log}`;
+  return [`Migrations: ${who} of the application ${outcome}${names}${log}`];
+}
+
 function servicesSection(report: Report, { colour, startServicesHint }: SummaryOptions): string[] {
   const { services, downtimeMs, mode } = report;
   if (services.length === 0) return [];
   const names = (list: typeof services) => list.map((service) => service.name).join(', ');
   if (mode === 'plan') {
-    const pending = report.totals.remaining > 0 || report.migrations.pending.length > 0;
+    const { runner, pending: files } = report.migrations;
+    const pending = report.totals.remaining > 0 || files.length > 0 || !knowsPending(runner);
     return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
   const down = services.filter((service) => service.stoppedAt !== null && service.startedAt === null);

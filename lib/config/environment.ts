@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { migrationsSchema } from './migrations.ts';
 
 const networkSchema = z
   .strictObject({
@@ -156,13 +157,13 @@ const environmentFields = z.strictObject({
   region: z.string().optional(),
   network: networkSchema.optional(),
   database: databaseSchema,
-  /** Folder with SQL migrations, relative to the project, or "none". */
-  migrations: z.string().min(1).default('database/migrations'),
+  /** Folder with SQL migrations, relative to the project; "none"; or an object that names its `runner`. */
+  migrations: migrationsSchema.prefault('database/migrations'),
   /** The registry, relative to the project: a .ts or a .json file. */
   indexes: z.string().min(1).default('database/indexes.ts'),
   services: servicesSchema.default([]),
   builds: buildsSchema.prefault({}),
-  /** What becomes of the services when a migration fails (nothing of it is applied). */
+  /** What becomes of the services when a migration fails (of SQL files, nothing is applied then). */
   onMigrationFailure: z.enum(['start', 'leave-stopped']).default('start'),
   /** What becomes of the services when a critical index fails. */
   onCriticalFailure: z.enum(['leave-stopped', 'start']).default('leave-stopped'),

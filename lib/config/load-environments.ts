@@ -29,7 +29,8 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return `${path}: unknown field ${issue.keys.join(', ')}`;
   if (issue.code === 'invalid_value') return `${path}: must be one of ${issue.values.join(', ')}`;
   if (issue.code === 'invalid_key') {
-    return `${path}: an environment's name has ${issue.issues.map((inner) => inner.message).join(', ')}`;
+    const what = issue.path.length === 1 ? "an environment's name" : 'a name';
+    return `${path}: ${what} has ${issue.issues.map((inner) => inner.message).join(', ')}`;
   }
   return `${path}: ${issue.message}`;
 }

@@ -1,7 +1,8 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
+import { readMigrations, shipMigrations, shipStatements } from './ship-migrations.ts';
 
 /** The tasks of the workflow: a folder each below lambdas/. */
 export const TASKS = [
@@ -59,18 +60,8 @@ export function bundleFunctions(props: BundleProps): Record<Task, string> {
     string
   >;
   for (const task of TASKS) writeFileSync(join(folders[task], REGISTRY_FILE), JSON.stringify(props.registry));
-  for (const task of WITH_MIGRATIONS)
-    shipMigrations(props.migrations, join(folders[task], MIGRATIONS_FOLDER));
+  const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
+  for (const task of WITH_MIGRATIONS) shipMigrations(migrations, join(folders[task], MIGRATIONS_FOLDER));
+  shipStatements(migrations, folders['run-migrations']);
   return folders;
-}
-
-function shipMigrations(from: string | null, to: string): void {
-  mkdirSync(to, { recursive: true });
-  if (from === null) return;
-  if (!existsSync(from)) {
-    throw new Error(
-      `migrations: the folder ${from} does not exist. Name the folder with the SQL files, or "none".`,
-    );
-  }
-  cpSync(from, to, { recursive: true });
 }

@@ -139,7 +139,7 @@ function variablesOf(props: TaskFunctionsProps, deployMachineArn: string): TaskV
   };
   const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
   const patience = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
-  const migrationsVariable = { MIGRATIONS: migrations === 'none' ? 'none' : 'sql' };
+  const migrationsVariable = { MIGRATIONS: migrations.runner };
   return {
     preflight: { ...shared, ...migrationsVariable, DEPLOY_MACHINE_ARN: deployMachineArn },
     'check-sessions': {

@@ -1,11 +1,16 @@
-import { type EcsService, type Environment, environmentSchema } from '../config/environment.ts';
+import {
+  type EcsService,
+  type Environment,
+  type EnvironmentInput,
+  environmentSchema,
+} from '../config/environment.ts';
 
 /** Name of the environment that runs on this machine. */
 export const LOCAL_ENVIRONMENT = 'local';
 
 export interface LocalEnvironmentOptions {
-  /** Folder with SQL migrations, or "none". */
-  migrations: string;
+  /** Folder with SQL migrations, "none", or a runner. */
+  migrations: EnvironmentInput['migrations'];
   services: EcsService[];
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;

@@ -10,6 +10,7 @@ import { type MachineNames, machineNamesOf } from '../workflow/machine-names.ts'
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
 import { openSfnEndpoint, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
+import type { LocalTask } from './aws/task-process.ts';
 import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
 import { type LambdaFunction, LambdaHost } from './lambda-host.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
@@ -27,6 +28,13 @@ export interface LocalWorkflowOptions {
   rules?: readonly RuleState[];
   /** Event source mappings that exist here. @default none */
   mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
+  /** Task definitions that exist here, for migrations by the runner ecs-task. @default none */
+  tasks?: readonly LocalTask[];
+  /**
+   * What stands for the function of migrations by the runner lambda: a folder with index.mjs. It is told DATABASE_URL.
+   * @default there is no such function
+   */
+  migrationFunction?: { directory: string; environment?: Readonly<Record<string, string>> };
   /** Where the AWS stand-ins remember. */
   stateFile: string;
   /** Longest that a function may run, in seconds. @default as in AWS */
@@ -34,6 +42,9 @@ export interface LocalWorkflowOptions {
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
+
+/** As long as Lambda lets a function run. */
+const LONGEST_FUNCTION_SECONDS = 900;
 
 /** How an execution of `deploy` ended, with its report where it came to one. */
 export interface LocalDeploy {
@@ -72,7 +83,10 @@ export class LocalWorkflow {
     this.#outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-'));
     const stack = synthesise(this.#outdir, options);
     this.lambdas = new LambdaHost({
-      functions: stack.functions.map((fn) => toLocal(fn, options, endpoint.url)),
+      functions: [
+        ...stack.functions.map((fn) => toLocal(fn, options, endpoint.url)),
+        ...migrationFunctionOf(options),
+      ],
       ...(options.onLog && { onLog: options.onLog }),
     });
     this.aws = new LocalAws({
@@ -81,6 +95,8 @@ export class LocalWorkflow {
       rules: options.rules ?? [],
       mappings: options.mappings ?? [],
       topicArns: stack.topicArns,
+      tasks: options.tasks ?? [],
+      onTaskLine: ({ family }, line) => options.onLog?.(family, line),
     });
     this.engine = new LocalEngine({
       machines: stack.machines,
@@ -142,6 +158,22 @@ function synthesise(outdir: string, { environment, registry, projectRoot }: Loca
   const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
   new DeployStepStack(app, name, { environmentName: LOCAL_ENVIRONMENT, environment, registry, projectRoot });
   return readStack(app.synth().getStackByName(name).template, outdir);
+}
+
+/** The user's own function, if the environment has one and something stands for it. */
+function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
+  const { environment, migrationFunction, databaseUrl, lambdaSeconds } = options;
+  const { migrations } = environment;
+  if (migrations.runner !== 'lambda' || migrationFunction === undefined) return [];
+  return [
+    {
+      name: migrations.function.replace(/^arn:.*:function:/, '').replace(/:.*$/, ''),
+      directory: migrationFunction.directory,
+      handler: 'index.handler',
+      environment: { DATABASE_URL: databaseUrl, ...migrationFunction.environment },
+      timeoutSeconds: lambdaSeconds ?? LONGEST_FUNCTION_SECONDS,
+    },
+  ];
 }
 
 /** What differs from AWS: the functions are told the address instead of its secret, and where Step Functions answers. */

@@ -43,6 +43,11 @@ export function entryOfStatement(written: WrittenIndex, details: EntryDetails): 
   };
 }
 
+/** The entry with its statement on one line, as JSON shows it best. */
+export function inOneLine(entry: IndexEntry): IndexEntry {
+  return { ...entry, sql: entry.sql.replace(NEXT_LINE, ' ') };
+}
+
 function quotedTable({ schema, name }: { schema: string; name: string }): string {
   const table = quoteWhereNeeded(name);
   return schema === 'public' ? table : `${quoteWhereNeeded(schema)}.${table}`;

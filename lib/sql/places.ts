@@ -20,3 +20,9 @@ export function placesIn(text: string): (offset: number) => Place {
     return { line: low + 1, column: Array.from(before).length + 1 };
   };
 }
+
+/** The place of an offset in a text that begins at a place of its own. */
+export function placeWithin(start: Place, text: string, offset: number): Place {
+  const { line, column } = placesIn(text)(offset);
+  return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
+}

@@ -11,6 +11,8 @@ export interface InvokeTaskProps {
   payload: TaskInput;
   /** Where the function's answer goes. Undefined: it becomes the state's whole output. */
   resultPath?: string;
+  /** What is made of Lambda's answer, and where it goes, instead. */
+  result?: { path: string; selector: Record<string, unknown> };
   comment: string;
 }
 
@@ -28,11 +30,15 @@ export function invokeTask(
     retryOnServiceExceptions: false,
     // A little more than the function's own limit, whose error says more.
     taskTimeout: Timeout.duration(functions.timeouts[props.task].plus(Duration.seconds(30))),
-    ...(props.resultPath === undefined
-      ? { outputPath: '$.Payload' }
-      : { resultSelector: { 'output.$': '$.Payload' }, resultPath: props.resultPath }),
+    ...whereTo(props),
   });
   state.addRetry(LAMBDA_RETRY);
   state.addRetry(IDLE_FUNCTION_RETRY);
   return state;
+}
+
+function whereTo({ resultPath, result }: InvokeTaskProps) {
+  if (result !== undefined) return { resultSelector: result.selector, resultPath: result.path };
+  if (resultPath !== undefined) return { resultSelector: { 'output.$': '$.Payload' }, resultPath };
+  return { outputPath: '$.Payload' };
 }

@@ -2,12 +2,10 @@ import { Duration } from 'aws-cdk-lib';
 import {
   Choice,
   Condition,
-  Errors,
   type IChainable,
   JsonPath,
   Pass,
   type StateMachine,
-  TaskInput,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
@@ -15,9 +13,8 @@ import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { buildRounds } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
-import { invokeTask } from './invoke-task.ts';
+import { migrate } from './migrations/migrate.ts';
 import { NULL } from './null.ts';
-import { MIGRATION_RETRY } from './retry.ts';
 import type { ServiceTargets } from './services/target.ts';
 import { checkServices, stopServices } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
@@ -26,6 +23,7 @@ type Verdict = (typeof WINDOW_VERDICTS)[number];
 
 export interface MaintenanceWindowProps {
   machineName: string;
+  environmentName: string;
   functions: TaskFunctions;
   buildIndexes: StateMachine;
   services: ServiceTargets;
@@ -50,8 +48,14 @@ export class MaintenanceWindow extends Construct {
       props.environment.onCriticalFailure,
     );
     const build = this.build(ok, critical);
-    const migrate = props.environment.migrations === 'none' ? this.noMigrations(build) : this.migrate(build);
-    const drain = this.drain(migrate);
+    const { migrations } = props.environment;
+    const migrated = migrate(this, migrations, {
+      functions: props.functions,
+      environmentName: props.environmentName,
+      next: build,
+      failed: this.verdict('Migration Failed', 'migration-failed', props.environment.onMigrationFailure),
+    });
+    const drain = this.drain(migrated);
     const begin = new Pass(this, 'Begin Window', {
       parameters: {
         'deploy.$': '$.deploy',
@@ -111,45 +115,6 @@ export class MaintenanceWindow extends Construct {
       }).next(next),
       onRemaining: this.verdict('Sessions Remain', 'sessions-remain', 'start'),
     });
-  }
-
-  private noMigrations(next: IChainable): IChainable {
-    return new Pass(this, 'No Migrations Configured').next(next);
-  }
-
-  private migrate(next: IChainable): IChainable {
-    const onFailure = this.props.environment.onMigrationFailure;
-    const failed = this.verdict('Migration Failed', 'migration-failed', onFailure);
-    const broken = new Pass(this, 'Migration Broke', {
-      parameters: {
-        output: {
-          status: 'failed',
-          applied: [],
-          pending: [],
-          failure: {
-            file: NULL,
-            sqlstate: NULL,
-            'message.$': "States.Format('{}: {}', $.migrationError.Error, $.migrationError.Cause)",
-          },
-        },
-      },
-      resultPath: '$.migrations',
-    });
-    const run = invokeTask(this, 'Run Migrations', this.props.functions, {
-      task: 'run-migrations',
-      payload: TaskInput.fromObject({ deploy: JsonPath.stringAt('$.deploy') }),
-      resultPath: '$.migrations',
-      comment: 'All pending ones in one transaction: it applies them all or none',
-    });
-    run.addRetry(MIGRATION_RETRY);
-    run.addCatch(broken, { errors: [Errors.ALL], resultPath: '$.migrationError' });
-    broken.next(failed);
-    run.next(
-      new Choice(this, 'Migrations Applied?')
-        .when(Condition.stringEquals('$.migrations.output.status', 'applied'), next)
-        .otherwise(failed),
-    );
-    return run;
   }
 
   private build(ok: IChainable, critical: IChainable): IChainable {

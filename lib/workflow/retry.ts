@@ -78,6 +78,33 @@ export const MIGRATION_RETRY: RetryProps = {
   jitterStrategy: JitterType.FULL,
 };
 
+/**
+ * A migration's task that ECS refused to start: throttled, or no capacity for it. What may have come after the start
+ * (ECS.ServerException, States.TaskFailed, a time-out) is not tried again, since a migration must not run twice at a time.
+ * 5 + 10 + 20 + 40 + 60 + 60 + 60 s, about 4 minutes before jitter.
+ */
+export const NOT_STARTED_TASK_RETRY: RetryProps = {
+  // RunTask's `failures` arrive under the first name, what its API refuses under the others.
+  errors: ['AmazonECS.Unknown', 'ECS.AmazonECSException', 'ECS.ThrottlingException'],
+  interval: Duration.seconds(5),
+  maxAttempts: 7,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(60),
+  jitterStrategy: JitterType.FULL,
+};
+
+/**
+ * A migration's function that Lambda did not start, for the number that run. Unlike our own tasks it may not be safe to run
+ * twice, so nothing else is tried again. 1 + 2 + 4 + … + 32 s: about a minute before jitter.
+ */
+export const NOT_STARTED_FUNCTION_RETRY: RetryProps = {
+  errors: ['Lambda.TooManyRequestsException'],
+  interval: Duration.seconds(1),
+  maxAttempts: 6,
+  backoffRate: 2,
+  jitterStrategy: JitterType.FULL,
+};
+
 /** Starting services is worth many tries: 5 + 10 + 20 + 40 + 60 + 60 … s, about 10 minutes before jitter. */
 export const RESTORE_RETRY: RetryProps = {
   errors: [Errors.TASKS_FAILED, Errors.TIMEOUT],

@@ -332,7 +332,8 @@ describe('the phases', () => {
   test('every applied migration is told of', () => {
     const story = new Story(registry);
     story.tell('maintenanceWindow', 'StateEntered', 'Run Migrations');
-    const output = { status: 'applied', applied: ['0001_a', '0002_b'], pending: [], failure: null };
+    const answer = { status: 'applied', applied: ['0001_a', '0002_b'], pending: [], failure: null };
+    const output = { status: 'applied', runner: { name: 'sql' }, answer };
     story.tell('maintenanceWindow', 'StateExited', 'Run Migrations', { output: { migrations: { output } } });
     expect(story.texts).toEqual([
       'Run migrations',
@@ -342,21 +343,36 @@ describe('the phases', () => {
     ]);
   });
 
+  test("the application's own task or function is told of without names, unless it gives them", () => {
+    const tell = (name: string, answer: unknown) => {
+      const story = new Story(registry);
+      story.tell('maintenanceWindow', 'StateEntered', 'Run Migrations');
+      const output = { migrations: { output: { status: 'applied', runner: { name }, answer } } };
+      story.tell('maintenanceWindow', 'StateExited', 'Run Migrations', { output });
+      return story.texts.slice(1);
+    };
+
+    expect(tell('ecs-task', { task: 'arn' })).toEqual(["The migration's task succeeded"]);
+    expect(tell('lambda', null)).toEqual(["The migration's function succeeded"]);
+    expect(tell('lambda', { applied: ['a', 1] })).toEqual(['a applied', '1 migration applied']);
+  });
+
   test('a migration that fails is told of with its file and reason, and the builds are skipped', () => {
     const story = new Story(registry);
     story.start();
     story.decide('deploy');
     story.tell('maintenanceWindow', 'StateEntered', 'Run Migrations');
     const failure = {
-      file: '0002_b',
+      ...{ file: '0002_b', line: 7, statement: 'create table x ()' },
       sqlstate: '42P07',
       message: 'relation "x" already exists (SQLSTATE 42P07)',
     };
-    const output = { status: 'failed', applied: [], pending: ['0002_b'], failure };
+    const answer = { status: 'failed', applied: [], pending: ['0002_b'], failure };
+    const output = { status: 'failed', runner: { name: 'sql' }, answer };
     story.tell('maintenanceWindow', 'StateExited', 'Run Migrations', { output: { migrations: { output } } });
     story.tell('deploy', 'StateEntered', 'Start Services');
     expect(story.texts.at(-2)).toBe(
-      'Migration 0002_b failed, nothing of it was applied: relation "x" already exists (SQLSTATE 42P07)',
+      'Migration 0002_b.sql, line 7, failed, nothing of it was applied: create table x (): relation "x" already exists (SQLSTATE 42P07)',
     );
     const states = story.run.phases.all.map(({ key, state }) => [key, state]);
     expect(states).toContainEqual(['migrate', 'failed']);

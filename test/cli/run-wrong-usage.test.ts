@@ -64,6 +64,11 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     ['a seed that is not known', ['--seed', 'all'], 'Allowed choices are demo, none.'],
     ['a report into a folder that is not there', ['--report', 'nowhere/out.json'], 'There is no folder '],
     ['a report over a folder', ['--report', 'folder'], 'folder is a folder, not a file.'],
+    [
+      'a migration command beside a folder of migrations',
+      ['--migration-command', 'true'],
+      "option '--migration-command <command>' cannot be used with option '--migrations <dir>'",
+    ],
     ['a flag without its value', ['--report'], "option '--report <file>' argument missing"],
   ])('%s', async (_what, args, message) => {
     const { exitCode, stdout, stderr } = await run(...args);

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { IndexReport, Report } from '../../lambdas/shared/report.ts';
+import type { IndexReport, MigrationsReport, Report } from '../../lambdas/shared/report.ts';
 import { summary } from '../../lib/cli/summary.ts';
 
 const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
   ...{ name, schema: 'public', table: 'deals', critical: false, status: 'built', attempts: 1 },
   ...{ durationMs: 1234, sizeBytes: 8192, error: null, detail: null, blockedBy: null },
+  ...more,
+});
+
+const migrations = (more: Partial<MigrationsReport> = {}): MigrationsReport => ({
+  ...{ runner: 'sql', outcome: 'not-run', applied: [], pending: [], failure: null },
   ...more,
 });
 
@@ -14,7 +19,7 @@ const report = (more: Partial<Report> = {}): Report => ({
   ...{
     services: [],
     downtimeMs: 0,
-    migrations: { applied: [], pending: [] },
+    migrations: migrations(),
     indexes: [],
     indexesOmitted: 0,
   },
@@ -45,7 +50,7 @@ describe('the summary', () => {
         index('idx_there', { status: 'present', attempts: 0 }),
       ],
       totals: { created: 2, skipped: 1, failed: 0, remaining: 0 },
-      migrations: { applied: ['0001_a', '0002_b'], pending: [] },
+      migrations: migrations({ outcome: 'succeeded', applied: ['0001_a', '0002_b'] }),
       services: [api],
       downtimeMs: 8_200,
     });
@@ -99,7 +104,7 @@ describe('the summary', () => {
       failure: 'Migration 0002_b failed, nothing of it was applied: syntax error',
       indexes: [index('idx_a', { status: 'missing', durationMs: null, sizeBytes: null, attempts: 0 })],
       totals: { created: 0, skipped: 0, failed: 0, remaining: 1 },
-      migrations: { applied: [], pending: ['0002_b'] },
+      migrations: migrations({ outcome: 'failed', pending: ['0002_b'] }),
       services: [api],
       downtimeMs: 2_000,
     });
@@ -143,7 +148,7 @@ describe('the summary', () => {
         index('idx_c', { status: 'present' }),
       ],
       totals: { created: 0, skipped: 1, failed: 0, remaining: 2 },
-      migrations: { applied: [], pending: ['0003_c'] },
+      migrations: migrations({ pending: ['0003_c'] }),
       services: [{ name: 'api', stoppedAt: null, startedAt: null }],
     });
     expect(lines).toEqual([

@@ -9,7 +9,15 @@ import {
   reachableWithout,
   statesOf,
 } from './support/definitions.ts';
-import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import {
+  ecsTaskInput,
+  ecsTaskOnEc2Input,
+  everyKindInput,
+  lambdaInput,
+  prodInput,
+  type Synthesised,
+  synthesise,
+} from './support/synthesise.ts';
 
 /** Every setting that changes a definition, one environment each. */
 const ENVIRONMENTS = {
@@ -28,6 +36,9 @@ const ENVIRONMENTS = {
   'drain-no-migrations': { ...prodInput(), migrations: 'none', drain: { roles: ['app'] } },
   window: { ...prodInput(), windowMinutes: 30 },
   'leave-on-migration': { ...prodInput(), onMigrationFailure: 'leave-stopped' as const },
+  'ecs-task': ecsTaskInput(),
+  'ecs-task-ec2': ecsTaskOnEc2Input(),
+  'own-function': lambdaInput(),
   'one-attempt': { ...prodInput(), builds: { attempts: 1 } },
 };
 

@@ -181,11 +181,15 @@ test('tells a migration that failed from one that is retried', () => {
     MaxDelaySeconds: 30,
     JitterStrategy: 'FULL',
   });
-  expect(run.Catch).toEqual([
-    { ErrorEquals: ['States.ALL'], Next: 'Migration Broke', ResultPath: '$.migrationError' },
-  ]);
-  expect(task('Migration Broke').Parameters).toMatchObject({
-    output: { status: 'failed', failure: { file: null, sqlstate: null } },
+  expect(run.Catch).toEqual(
+    ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
+      ErrorEquals: [error],
+      Next: 'Migration Broke',
+      ResultPath: '$.migrationError',
+    })),
+  );
+  expect(task('Migration Broke').Parameters).toEqual({
+    output: { status: 'failed', runner: { name: 'sql' }, 'caught.$': '$.migrationError' },
   });
   expect(task('Migration Broke').Next).toBe('Migration Failed');
   expect(waysOf(task('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);

@@ -29,6 +29,7 @@ export async function openPreflight(
         {
           registry,
           database: databaseOf({ DATABASE_URL: databaseUrl }),
+          migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
           migrationsDirectory,
           connectPauses: [],
           runningDeploys: async () => [],

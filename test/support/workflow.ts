@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../lambdas/shared/report.ts';
-import type { Environment } from '../../lib/config/environment.ts';
+import type { Environment, EnvironmentInput } from '../../lib/config/environment.ts';
 import { DEMO_SERVICES, demoTasks } from '../../lib/local/demo.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/local-environment.ts';
@@ -16,6 +16,8 @@ export interface TestWorkflowOptions {
   indexes: IndexEntry[];
   /** File name (without .sql) to SQL. @default none */
   migrations?: Migrations;
+  /** Who runs the migrations, instead. @default sql, or none */
+  runner?: EnvironmentInput['migrations'];
   /** @default the demo's services */
   services?: 'demo' | 'none';
   builds?: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
@@ -24,7 +26,9 @@ export interface TestWorkflowOptions {
   /** Overrides of the environment. */
   environment?: Partial<Environment>;
   /** What exists in the local AWS beside, or instead of, the demo's services. */
-  aws?: Partial<Pick<LocalWorkflowOptions, 'services' | 'rules' | 'mappings'>>;
+  aws?: Partial<
+    Pick<LocalWorkflowOptions, 'services' | 'rules' | 'mappings' | 'tasks' | 'migrationFunction'>
+  >;
   /** Told of each event as it happens. */
   onEvent?: (event: EngineEvent) => void;
   /** Where AWS remembers, to outlive this workflow. @default a file that goes with it */
@@ -58,7 +62,9 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     registry: await compileRegistry(options.indexes, 'the test'),
     environment: {
       ...localEnvironment({
-        migrations: options.migrations === undefined ? 'none' : writeMigrations(folder, options.migrations),
+        migrations:
+          options.runner ??
+          (options.migrations === undefined ? 'none' : writeMigrations(folder, options.migrations)),
         services,
         lockTimeoutSeconds: 3,
         maxPauseSeconds: 1,

@@ -229,9 +229,14 @@ describe('a migration that fails', () => {
 
     expect(status).toBe('FAILED');
     expect(cause).toContain(
-      'Migration 0002_wrong failed, nothing of it was applied: relation "nowhere" does not exist',
+      'Migration 0002_wrong.sql, line 1, failed, nothing of it was applied: alter table nowhere add column x int: relation "nowhere" does not exist',
     );
-    expect(report.migrations).toEqual({ applied: [], pending: ['0001_fine', '0002_wrong'] });
+    expect(report.migrations).toMatchObject({
+      outcome: 'failed',
+      failure: { file: '0002_wrong', line: 1, sqlstate: '42P01' },
+      applied: [],
+      pending: ['0001_fine', '0002_wrong'],
+    });
     expect(await validIndexes()).toEqual([]);
     const columns = await database.query(
       "select 1 from information_schema.columns where column_name in ('total', 'note')",
@@ -240,7 +245,7 @@ describe('a migration that fails', () => {
     expect(workflow.running()).toEqual(SERVICES_UP);
     const [alert] = workflow.alerts;
     expect(alert?.Subject).toBe('pg-deploy-step local: deploy FAILED');
-    expect(alert?.Message).toContain('Migration 0002_wrong failed');
+    expect(alert?.Message).toContain('Migration 0002_wrong.sql, line 1, failed');
     expect(alert?.Message).toContain('Services: up; they were down for');
     expect(alert?.Message).toContain('start the deploy again with the input {}');
   });

@@ -1,6 +1,6 @@
 import type { BuildsProgress, IndexProgress, LaneProgress } from './builds.ts';
 import { counted } from './line.ts';
-import { cut, fillTo, type Piece, type Style, widthOf, wrap } from './text.ts';
+import { barOf, cut, fillTo, type Piece, type Style, widthOf, wrap } from './text.ts';
 import { clock } from './units.ts';
 
 interface Canvas {
@@ -103,12 +103,6 @@ function indexRows(index: IndexProgress, nameColumns: number, { now, width, draw
     draw([name, [`attempt ${index.attempt} failed, ${next}`, 'yellow']], elapsed),
     ...wrap(error, Math.max(1, width - 6), ERROR_LINES).map((text) => draw([[`      ${text}`, 'yellow']])),
   ];
-}
-
-/** A bar for a fraction of 0 to 1; without one it is empty. */
-function barOf(fraction: number | null, columns: number): string {
-  const full = Math.min(columns, Math.round((fraction ?? 0) * columns));
-  return '█'.repeat(full) + '░'.repeat(columns - full);
 }
 
 function phaseOf(index: IndexProgress): string {

@@ -77,3 +77,9 @@ export function paint(text: string, style: Style, colour: boolean): string {
 export function takesColour(stream: NodeJS.WritableStream): boolean {
   return styleText('red', '.', { stream }) !== '.';
 }
+
+/** A bar for a fraction of 0 to 1; without one it is empty. */
+export function barOf(fraction: number | null, columns: number): string {
+  const full = Math.min(columns, Math.round((fraction ?? 0) * columns));
+  return '█'.repeat(full) + '░'.repeat(columns - full);
+}

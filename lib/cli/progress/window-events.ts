@@ -1,8 +1,8 @@
-import type { RunMigrationsResult } from '../../../lambdas/shared/payloads.ts';
+import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migrations.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { counted, line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
-import { at, numberAt, textAt } from './payload.ts';
+import { at, listAt, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
 
 /** The states of `maintenance-window` that are phases of their own. */
@@ -40,7 +40,7 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
   if (event.type === 'StateEntered') return run.enter(key, event);
   if (event.type === 'StateCaught') {
     run.end(key, event, 'failed');
-    return key === 'migrate' ? [line('failure', 'The migrations failed, nothing of them was applied')] : [];
+    return key === 'migrate' ? [line('failure', 'The migrations failed')] : [];
   }
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
   if (key === 'drain') return drained(run, event);
@@ -62,16 +62,22 @@ function drained(run: RunProgress, event: EngineEvent): ProgressLine[] {
 }
 
 function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
-  const result = at(event.output, 'migrations', 'output') as RunMigrationsResult | undefined;
-  const failure = result?.failure;
-  if (failure != null) {
-    const file = failure.file === null ? 'The migrations' : `Migration ${failure.file}`;
-    run.migrations.failure = `${file} failed, nothing of it was applied: ${failure.message}`;
-    run.end('migrate', event, 'failed', `${failure.file ?? 'they'} failed`);
+  const runner = textAt(event.output, 'migrations', 'output', 'runner', 'name');
+  const answer = at(event.output, 'migrations', 'output', 'answer');
+  const failure = at(answer, 'failure') as MigrationFailure | null | undefined;
+  if (failure != null && runner === 'sql') {
+    const { file, statement, message } = failure;
+    run.migrations.failure = `${placeOf(failure)} failed, nothing of it was applied: ${statement === null ? '' : `${statement}: `}${message}`;
+    run.end('migrate', event, 'failed', `${file ?? 'they'} failed`);
     return [line('failure', run.migrations.failure)];
   }
-  const applied = result?.applied ?? [];
+  const applied = listAt(answer, 'applied').filter((name) => typeof name === 'string');
   run.migrations.applied = applied;
+  const told = applied.length > 0 || runner === 'sql';
+  if (!told) {
+    run.end('migrate', event, 'done', `${WHO[runner] ?? 'they'} succeeded`);
+    return [line('done', `The migration's ${WHO[runner] ?? 'run'} succeeded`)];
+  }
   run.end('migrate', event, 'done', applied.length === 0 ? 'none pending' : `${applied.length} applied`);
   if (applied.length === 0) return [line('step', 'No migration is pending')];
   return [
@@ -79,3 +85,6 @@ function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
     line('done', `${counted(applied.length, 'migration')} applied`),
   ];
 }
+
+/** Who runs migrations that are not ours. */
+const WHO: Readonly<Record<string, string>> = { 'ecs-task': 'task', lambda: 'function' };

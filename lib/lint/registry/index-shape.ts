@@ -27,17 +27,21 @@ export interface IndexShape {
 }
 
 export function shapeOf(entry: ExaminedEntry): IndexShape {
-  const { statement, index } = entry;
+  return { entry, ...shapeOfStatement(entry.statement) };
+}
+
+export function shapeOfStatement(statement: IndexStmt): Omit<IndexShape, 'entry'> {
+  const { schemaname: schema = 'public', relname: table = '' } = statement.relation ?? {};
   const shape = {
-    table: tableKey(index),
+    table: tableKey({ schema, table }),
     method: statement.accessMethod ?? 'btree',
-    unique: index.unique,
+    unique: statement.unique ?? false,
     keys: elements(statement.indexParams).map(keyShape),
     include: elements(statement.indexIncludingParams).flatMap(({ name }) => name ?? []),
     where: tree(statement.whereClause),
   };
   const stored = [statement.nulls_not_distinct ?? false, tree(statement.options), statement.tableSpace ?? ''];
-  return { entry, ...shape, identity: JSON.stringify([shape, stored]) };
+  return { ...shape, identity: JSON.stringify([shape, stored]) };
 }
 
 /** A table's key in maps. */

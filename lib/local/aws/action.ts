@@ -3,7 +3,8 @@ import { StatesRuntime, TaskError } from '../engine/errors.ts';
 
 /** One call of a service, as a Task's Resource names it. */
 export interface Action {
-  run(parameters: unknown): unknown;
+  /** @param signal aborted when the answer is no longer waited for */
+  run(parameters: unknown, signal: AbortSignal): unknown;
 }
 
 /** By the Resource of a Task state. */
@@ -17,14 +18,14 @@ export type Actions = Readonly<Record<string, Action>>;
 export function action<S extends z.ZodType>(
   resource: string,
   schema: S,
-  run: (parameters: z.output<S>) => unknown,
+  run: (parameters: z.output<S>, signal: AbortSignal) => unknown,
 ): [string, Action] {
   return [
     resource,
     {
-      run(parameters) {
+      run(parameters, signal) {
         const parsed = schema.safeParse(parameters);
-        if (parsed.success) return run(parsed.data);
+        if (parsed.success) return run(parsed.data, signal);
         throw new StatesRuntime(`The Parameters of ${resource} are wrong: ${z.prettifyError(parsed.error)}`);
       },
     },

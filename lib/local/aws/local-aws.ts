@@ -6,9 +6,11 @@ import { ecsActions } from './ecs.ts';
 import { Tasks } from './ecs-tasks.ts';
 import { eventSourceMappingActions } from './event-source-mappings.ts';
 import { eventBridgeActions } from './eventbridge.ts';
+import { RunTasks } from './run-task.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
 import { type AwsState, type RuleState, StateFile } from './state-file.ts';
+import type { LocalTask } from './task-process.ts';
 
 export interface LocalService {
   readonly cluster: string;
@@ -33,18 +35,23 @@ export interface LocalAwsOptions {
   readonly mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
   /** Topics that exist. @default none */
   readonly topicArns?: readonly string[];
+  /** Task definitions that RunTask can start. @default none */
+  readonly tasks?: readonly LocalTask[];
+  /** Every line that a started task writes. @default dropped */
+  readonly onTaskLine?: (task: LocalTask, line: string) => void;
   /** From SIGTERM to SIGKILL. @default 30, as in ECS */
   readonly stopTimeoutSeconds?: number;
 }
 
 /**
- * Stands in for the AWS services that state machines call themselves: ECS, Application Auto Scaling, Parameter Store
- * and SNS. Names, parameters, answers and errors are those that Step Functions shows of the real ones; what is not
+ * Stands in for the AWS services that state machines call themselves: ECS, Application Auto Scaling, Parameter Store,
+ * EventBridge and SNS. Names, parameters, answers and errors are those that Step Functions shows of the real ones; what is not
  * known here is refused.
  */
 export class LocalAws {
   readonly #file: StateFile;
   readonly #tasks: Tasks;
+  readonly #runTasks: RunTasks;
   readonly #actions: Actions;
   #closed = false;
 
@@ -54,6 +61,8 @@ export class LocalAws {
     rules = [],
     mappings = [],
     topicArns = [],
+    tasks = [],
+    onTaskLine = () => undefined,
     stopTimeoutSeconds = 30,
   }: LocalAwsOptions) {
     this.#file = new StateFile(stateFile);
@@ -71,7 +80,9 @@ export class LocalAws {
     }
     this.#file.save();
     this.#tasks = new Tasks(this.#file, stopTimeoutSeconds);
+    this.#runTasks = new RunTasks({ tasks, stopTimeoutSeconds, onLine: onTaskLine });
     this.#actions = {
+      ...this.#runTasks.actions,
       ...ecsActions(this.#file, this.#tasks),
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
       ...ssmActions(this.#file),
@@ -95,7 +106,11 @@ export class LocalAws {
    * @param resource the Resource of a Task state, such as arn:aws:states:::aws-sdk:ecs:updateService
    * @throws an Error named as Step Functions names the service's; States.Runtime for wrong parameters
    */
-  async call(resource: string, parameters: unknown): Promise<unknown> {
+  async call(
+    resource: string,
+    parameters: unknown,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<unknown> {
     const action = this.supports(resource) ? this.#actions[resource] : undefined;
     if (action === undefined) {
       throw new StatesRuntime(
@@ -104,7 +119,12 @@ export class LocalAws {
     }
     // An execution that goes on after its run's end must not start processes that nobody ends.
     if (this.#closed) throw new StatesRuntime(`The local AWS is closed: ${resource} was not called.`);
-    return structuredClone(action.run(parameters));
+    return structuredClone(await action.run(parameters, signal));
+  }
+
+  /** How many tasks that RunTask started run now. */
+  get runningTasks(): number {
+    return this.#runTasks.running;
   }
 
   /** Waits until every service has as many tasks, all connected, as it should. */
@@ -120,6 +140,7 @@ export class LocalAws {
    */
   async close({ tasks }: { tasks: 'stop' | 'leave' } = { tasks: 'stop' }): Promise<void> {
     this.#closed = true;
+    await this.#runTasks.close();
     if (tasks === 'stop') await this.#tasks.stopAll();
     else this.#tasks.leave();
   }

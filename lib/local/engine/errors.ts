@@ -17,6 +17,11 @@ export class Aborted extends Uncatchable {
   }
 }
 
+/** Why a task's signal is aborted when its TimeoutSeconds are over and the execution goes on. */
+export class TimedOut extends Error {
+  override readonly name = 'States.Timeout';
+}
+
 /** What Step Functions cannot go on from: a wrong parameter, a path that leads nowhere. */
 export class StatesRuntime extends Uncatchable {
   override readonly name = 'States.Runtime';

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ExecutionAbortedError, ExecutionError, StateMachine } from 'aws-local-stepfunctions';
 import type { Level, PreparedStep, Step } from './definition.ts';
-import { Aborted, DataLimitExceeded, isTooLarge, StatesRuntime, TaskError } from './errors.ts';
+import { Aborted, DataLimitExceeded, isTooLarge, StatesRuntime, TaskError, TimedOut } from './errors.ts';
 import type { Place, StateEvent } from './events.ts';
 import { runTogether } from './run-together.ts';
 import { type Context, fillTemplate, type Json, queryPath } from './template.ts';
@@ -110,7 +110,9 @@ async function runTask(step: Step & { kind: 'task' }, input: unknown, scope: Sco
   const ended = new AbortController();
   // The library gives up at the timeout and tells nobody; a child execution has to end then as well.
   const timer =
-    timeoutSeconds === undefined ? undefined : setTimeout(() => ended.abort(), timeoutSeconds * 1000 + 50);
+    timeoutSeconds === undefined
+      ? undefined
+      : setTimeout(() => ended.abort(new TimedOut()), timeoutSeconds * 1000 + 50);
   try {
     const signal = AbortSignal.any([scope.signal, ended.signal]);
     const result = await scope.callTask(resource, input, signal);

@@ -11,7 +11,8 @@ export interface Lambdas {
 /** What calls of other AWS services go to. */
 export interface Services {
   supports(resource: string): boolean;
-  call(resource: string, parameters: unknown): Promise<unknown>;
+  /** @param signal aborted when the execution is, or with TimedOut for its reason when the task's time is over */
+  call(resource: string, parameters: unknown, signal: AbortSignal): Promise<unknown>;
 }
 
 export interface TaskTargets {
@@ -46,7 +47,7 @@ export async function callTask(
   if (resource === START_SYNC) return startAndWait(fields(parameters), signal, targets);
   if (resource === DESCRIBE) return describe(fields(parameters), targets);
   if (FUNCTION_ARN.test(resource)) return targets.lambdas.invoke(functionName(resource), parameters);
-  return targets.aws.call(resource, parameters);
+  return targets.aws.call(resource, parameters, signal);
 }
 
 async function invoke(parameters: Readonly<Record<string, unknown>>, lambdas: Lambdas): Promise<unknown> {

@@ -1,7 +1,7 @@
 import type { StatementNode } from '../read-sql.ts';
 import { addConstraint } from './constraints.ts';
 import { nameOf } from './names.ts';
-import { keyOf, type ObjectName, type SourcePlace } from './objects.ts';
+import { keyOf, type ObjectName, type StatementPlace } from './objects.ts';
 import type { Schema } from './schema.ts';
 import { addColumn } from './tables.ts';
 
@@ -9,7 +9,7 @@ import { addColumn } from './tables.ts';
 export function applyAlterTable(
   schema: Schema,
   { relation, cmds }: NonNullable<StatementNode['AlterTableStmt']>,
-  place: SourcePlace,
+  place: StatementPlace,
 ): void {
   const name = nameOf(schema, relation);
   const table = schema.table(name);
@@ -35,7 +35,7 @@ export function applyAlterTable(
   }
 }
 
-function dropConstraint(schema: Schema, table: ObjectName, constraint: string, place: SourcePlace): void {
+function dropConstraint(schema: Schema, table: ObjectName, constraint: string, place: StatementPlace): void {
   const own = schema.indexesOf(table).find((index) => index.constraint === constraint);
   if (own !== undefined)
     schema.dropIndex(own, place, `ALTER TABLE ${table.name} DROP CONSTRAINT ${constraint}`);

@@ -3,7 +3,7 @@ import { indexName } from '../index-name.ts';
 import type { SqlStatement, StatementNode } from '../read-sql.ts';
 import { applyAlterTable } from './alter-table.ts';
 import { nameOf, strings } from './names.ts';
-import type { ObjectName, SourcePlace } from './objects.ts';
+import type { ObjectName, StatementPlace } from './objects.ts';
 import type { Schema } from './schema.ts';
 import { createTable, newTable } from './tables.ts';
 
@@ -12,11 +12,16 @@ import { createTable, newTable } from './tables.ts';
  * @param file as the reader knows it
  */
 export function applyStatement(schema: Schema, file: string, statement: SqlStatement): void {
-  const { node, line, column } = statement;
-  if (node !== undefined) applyNode(schema, node, { file, line, column }, statement);
+  const { node, line, column, sql } = statement;
+  if (node !== undefined) applyNode(schema, node, { file, line, column, sql }, statement);
 }
 
-function applyNode(schema: Schema, node: StatementNode, place: SourcePlace, statement: SqlStatement): void {
+function applyNode(
+  schema: Schema,
+  node: StatementNode,
+  place: StatementPlace,
+  statement: SqlStatement,
+): void {
   if (node.CreateStmt !== undefined) createTable(schema, node.CreateStmt, place);
   else if (node.CreateForeignTableStmt?.base !== undefined)
     createTable(schema, node.CreateForeignTableStmt.base, place);
@@ -42,7 +47,7 @@ function applyNode(schema: Schema, node: StatementNode, place: SourcePlace, stat
 function createIndex(
   schema: Schema,
   statement: IndexStmt,
-  place: SourcePlace,
+  place: StatementPlace,
   { sql, comments, node = {} }: SqlStatement,
 ): void {
   const table = nameOf(schema, statement.relation);
@@ -51,7 +56,7 @@ function createIndex(
     schema: table.schema,
     name: indexName(statement, taken),
     table: table.name,
-    place,
+    place: { file: place.file, line: place.line, column: place.column },
     // The parser gives no text of what CREATE SCHEMA makes with it.
     written: node.IndexStmt === undefined ? null : { sql, statement },
     columns: (statement.indexParams ?? []).map((element) =>
@@ -69,7 +74,7 @@ function createIndex(
 function applySelect(
   schema: Schema,
   { intoClause, targetList }: NonNullable<StatementNode['SelectStmt']>,
-  place: SourcePlace,
+  place: StatementPlace,
 ): void {
   if (intoClause?.rel !== undefined) schema.addTable(newTable(schema, intoClause.rel, place, null));
   // As pg_dump sets it: select pg_catalog.set_config('search_path', '', false).
@@ -131,7 +136,7 @@ function setSchema(
 function drop(
   schema: Schema,
   { removeType, objects }: NonNullable<StatementNode['DropStmt']>,
-  place: SourcePlace,
+  place: StatementPlace,
 ): void {
   for (const object of objects ?? []) {
     if (removeType === 'OBJECT_SCHEMA') {

@@ -1,7 +1,9 @@
 import type { Constraint } from 'libpg-query';
 import { constraintName } from '../index-name.ts';
+import { placeWithin } from '../places.ts';
+import { offsetOfLocation } from '../read-sql.ts';
 import { nameOf, strings } from './names.ts';
-import type { SchemaIndex, SchemaTable, SourcePlace } from './objects.ts';
+import type { SchemaIndex, SchemaTable, SourcePlace, StatementPlace } from './objects.ts';
 import type { Schema } from './schema.ts';
 
 /** Takes up a constraint of a table or of one of its columns: a foreign key, or one with an index of its own. */
@@ -9,7 +11,7 @@ export function addConstraint(
   schema: Schema,
   table: SchemaTable,
   constraint: Constraint,
-  place: SourcePlace,
+  place: StatementPlace,
   column?: string,
 ): void {
   const { contype, conname, indexname } = constraint;
@@ -17,7 +19,11 @@ export function addConstraint(
     const columns = column === undefined ? strings(constraint.fk_attrs) : [column];
     const taken = (name: string) => table.foreignKeys.some((key) => key.name === name);
     const name = conname ?? constraintName('foreign', table.name, columns, taken);
-    table.foreignKeys.push({ name, columns, references: nameOf(schema, constraint.pktable), place });
+    table.foreignKeys.push({
+      ...{ name, columns },
+      references: nameOf(schema, constraint.pktable),
+      place: placeOf(place, constraint),
+    });
     return;
   }
   if (contype !== 'CONSTR_PRIMARY' && contype !== 'CONSTR_UNIQUE' && contype !== 'CONSTR_EXCLUSION') return;
@@ -42,7 +48,7 @@ function ownIndex(
   schema: Schema,
   table: SchemaTable,
   constraint: Constraint,
-  place: SourcePlace,
+  place: StatementPlace,
   column: string | undefined,
 ): SchemaIndex {
   const kind = KINDS[constraint.contype as keyof typeof KINDS];
@@ -54,7 +60,7 @@ function ownIndex(
     schema: table.schema,
     name,
     table: table.name,
-    place,
+    place: placeOf(place, constraint),
     written: null,
     columns,
     unique: kind !== 'exclusion',
@@ -72,4 +78,8 @@ function columnsOf({ keys, exclusions }: Constraint): (string | null)[] {
     const element = 'List' in pair ? pair.List.items?.[0] : undefined;
     return element !== undefined && 'IndexElem' in element ? (element.IndexElem.name ?? null) : null;
   });
+}
+
+function placeOf({ file, sql, ...statement }: StatementPlace, { location }: Constraint): SourcePlace {
+  return { file, ...placeWithin(statement, sql, offsetOfLocation(sql, location ?? 0)) };
 }

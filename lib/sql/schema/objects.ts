@@ -8,6 +8,12 @@ export interface SourcePlace extends Place {
   readonly file: string;
 }
 
+/** A statement, where what is in it has places of its own. */
+export interface StatementPlace extends SourcePlace {
+  /** Its text. */
+  readonly sql: string;
+}
+
 /** A table, partitioned or not, a foreign table, or a materialized view. */
 export interface SchemaTable {
   schema: string;

@@ -2,13 +2,13 @@ import type { Node, RangeVar } from 'libpg-query';
 import type { StatementNode } from '../read-sql.ts';
 import { addConstraint } from './constraints.ts';
 import { nameOf } from './names.ts';
-import { keyOf, type SchemaTable, type SourcePlace } from './objects.ts';
+import { keyOf, type SchemaTable, type StatementPlace } from './objects.ts';
 import type { Schema } from './schema.ts';
 
 export function newTable(
   schema: Schema,
   relation: RangeVar,
-  place: SourcePlace,
+  place: StatementPlace,
   columns: string[] | null,
 ): SchemaTable {
   const temporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
@@ -18,7 +18,7 @@ export function newTable(
 export function createTable(
   schema: Schema,
   { relation, tableElts, inhRelations, partbound }: NonNullable<StatementNode['CreateStmt']>,
-  place: SourcePlace,
+  place: StatementPlace,
 ): void {
   if (relation === undefined || schema.isTaken(nameOf(schema, relation))) return;
   const table = newTable(schema, relation, place, inherited(schema, inhRelations));
@@ -47,7 +47,7 @@ export function addColumn(
   schema: Schema,
   table: SchemaTable,
   { colname = '', constraints }: { colname?: string; constraints?: Node[] },
-  place: SourcePlace,
+  place: StatementPlace,
 ): void {
   table.columns = [...(table.columns ?? []), colname];
   for (const constraint of constraints ?? []) {

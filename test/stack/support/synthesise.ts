@@ -39,6 +39,47 @@ export function everyKindInput(): EnvironmentInput {
   };
 }
 
+const ROLE = `arn:aws:iam::${ACCOUNT}:role`;
+
+/** `prod` with migrations by a task on Fargate, of the latest revision, with all that can be said. */
+export function ecsTaskInput(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    migrations: {
+      runner: 'ecs-task',
+      ...{ cluster: 'prod', taskDefinition: 'shop-migrate', container: 'migrate', timeoutMinutes: 90 },
+      command: ['alembic', 'upgrade', 'head'],
+      environment: { APP_ENV: 'prod' },
+      network: { subnetIds: ['subnet-a', 'subnet-b'], securityGroupIds: ['sg-a'] },
+      roles: { task: `${ROLE}/shop-task`, execution: `${ROLE}/shop-execution` },
+      logs: { group: '/ecs/shop', streamPrefix: 'shop' },
+    },
+  };
+}
+
+/** `prod` with migrations by a task on EC2, of one revision, with as little as can be said. */
+export function ecsTaskOnEc2Input(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    migrations: {
+      runner: 'ecs-task',
+      ...{ cluster: 'prod', taskDefinition: 'shop-migrate:7', container: 'migrate', launchType: 'EC2' },
+      roles: { task: 'none', execution: 'none' },
+    },
+  };
+}
+
+/** `prod` with migrations by a function of the application's own. */
+export function lambdaInput(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    migrations: {
+      runner: 'lambda',
+      ...{ function: 'shop-migrate:live', payload: { schema: 'shop', limit: null }, timeoutMinutes: 5 },
+    },
+  };
+}
+
 export interface Synthesised {
   app: App;
   stack(name: string): DeployStepStack;

@@ -1,0 +1,105 @@
+import { withoutAllowed } from '../lint/allow.ts';
+import { moveIntoRegistry } from '../lint/fix.ts';
+import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lint/format.ts';
+import { toText } from '../lint/format-text.ts';
+import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.ts';
+import type { Move } from '../lint/migrations/migration-linter.ts';
+import { Registered } from '../lint/registered.ts';
+import { lintRegistry } from '../lint/registry/lint-registry.ts';
+import { readSchema, registrySchema } from '../lint/registry-schema.ts';
+import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
+import { loadRegistry } from '../registry/load-registry.ts';
+import { RegistryError } from '../registry/registry-error.ts';
+import { FAILED, SUCCEEDED } from './exit-codes.ts';
+import { type LintProgress, lintProgress } from './lint-progress.ts';
+import { type Linted, type LintFlags, type LintSettings, lintSettings } from './lint-settings.ts';
+import { paint, takesColour } from './progress/text.ts';
+
+export interface LintRun {
+  readonly flags: LintFlags;
+  /** Moves statements into the registry first. */
+  readonly fix: boolean;
+  /** Warnings fail as well. */
+  readonly strict: boolean;
+  readonly format: Format;
+}
+
+/**
+ * Lints, and prints what it found on standard output.
+ * @returns the exit code
+ * @throws ConfigurationError where nothing says what to lint; RegistryError where `fix` has no registry to write into.
+ */
+export async function lint({ flags, fix, strict, format }: LintRun): Promise<number> {
+  const settings = lintSettings(flags);
+  const progress = lintProgress(process.stderr);
+  const results: LintResult[] = [];
+  try {
+    for (const linted of settings.linted) results.push(await lintOne(linted, settings, fix, progress));
+  } finally {
+    progress.close();
+  }
+  const result = {
+    findings: results.flatMap((one) => one.findings),
+    files: results.reduce((sum, one) => sum + one.files, 0),
+    moved: results.flatMap((one) => one.moved),
+    kept: results.flatMap((one) => one.kept),
+  };
+  print(result, format);
+  const { errors, warnings } = countsOf(result.findings);
+  return errors > 0 || (strict && warnings > 0) ? FAILED : SUCCEEDED;
+}
+
+async function lintOne(
+  { registry, migrations: paths }: Linted,
+  settings: LintSettings,
+  fix: boolean,
+  { onProgress }: LintProgress,
+): Promise<LintResult> {
+  const { startAfter, tenantColumn } = settings;
+  const read = async () => {
+    const registered = await readRegistered(registry, fix);
+    return { registered, ...lintMigrations({ paths, startAfter, registered, onProgress }) };
+  };
+  let linted = await read();
+  let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
+  if (fix && registry !== null) {
+    fixed = moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
+    if (fixed.moved.length > 0) linted = await read();
+  }
+  const given = settings.schema === null ? null : readSchema(settings.schema);
+  const schema = registrySchema(given?.schema ?? linted.schema);
+  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
+  const findings = [...ofRegistry, ...linted.findings];
+  const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
+  return {
+    ...fixed,
+    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS),
+    files: linted.files + (given?.files ?? 0) + (registry === null ? 0 : 1),
+  };
+}
+
+/** What a comment allows stays where it is. */
+function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
+  const refused = new Set(withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS));
+  return moves.filter(({ finding }) => refused.has(finding));
+}
+
+/** A registry that cannot be used lists nothing, and is told of by its own linter; what is moved needs one that can. */
+async function readRegistered(registry: string | null, fix: boolean): Promise<Registered> {
+  try {
+    return new Registered(registry === null ? [] : await loadRegistry(registry));
+  } catch (error) {
+    if (fix || !(error instanceof RegistryError)) throw error;
+    return new Registered([]);
+  }
+}
+
+function print(result: LintResult, format: Format): void {
+  const colour = takesColour(process.stdout);
+  const text = {
+    text: () => toText(result, { paint: (piece, style) => paint(piece, style, colour) }),
+    json: () => toJson(result),
+    github: () => toGithub(result),
+  }[format]();
+  if (text !== '') process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,171 @@
+import { basename } from 'node:path';
+import type { IndexStmt } from 'libpg-query';
+import type { IndexEntry } from '../../registry/define-indexes.ts';
+import { entryOfStatement } from '../../registry/entry-of-statement.ts';
+import { entryText } from '../../registry/entry-text.ts';
+import { codeBodyOf } from '../../sql/code-body.ts';
+import { indexName } from '../../sql/index-name.ts';
+import type { Place } from '../../sql/places.ts';
+import { readSql, type SqlStatement, type SqlText, type StatementNode } from '../../sql/read-sql.ts';
+import { applyStatement } from '../../sql/schema/apply-statement.ts';
+import { nameOf } from '../../sql/schema/names.ts';
+import { Schema } from '../../sql/schema/schema.ts';
+import { spokenComment } from '../../sql/spoken-comment.ts';
+import { upPart } from '../../sql/up-part.ts';
+import { type Allowance, allowancesIn } from '../allow.ts';
+import type { Finding } from '../finding.ts';
+import type { Registered } from '../registered.ts';
+import { type EmbeddedStatement, embeddedStatements } from './embedded.ts';
+import { FunctionBodies } from './function-bodies.ts';
+import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
+import { Mentions, whyNotMovable } from './movable.ts';
+import { NewTables } from './new-tables.ts';
+
+/** A CREATE INDEX statement that can be moved into the registry. */
+export interface Move {
+  readonly entry: IndexEntry;
+  readonly finding: Finding;
+  readonly statement: SqlStatement;
+}
+
+export interface LintedMigration {
+  readonly findings: readonly Finding[];
+  readonly allowances: readonly Allowance[];
+  readonly moves: readonly Move[];
+}
+
+/** Lints migrations in the order in which they are applied: a file may call what an earlier one defined. */
+export class MigrationLinter {
+  private readonly registered: Registered;
+  /** What the migrations so far make. */
+  readonly schema = new Schema();
+  private readonly functions = new FunctionBodies();
+  private readonly mentions = new Mentions();
+
+  constructor(registered: Registered) {
+    this.registered = registered;
+  }
+
+  /** @param file as the reader knows it */
+  lint(file: string, text: string): LintedMigration {
+    const sql = readSql(upPart(text));
+    const linted = new FileLinter(file, sql, this.registered, this.functions, this.schema);
+    for (const statement of sql.statements) {
+      this.mentions.note(file, statement);
+      linted.visit(statement);
+      applyStatement(this.schema, file, statement);
+      for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.mentions.watch(move);
+    }
+    return { findings: linted.findings, allowances: allowancesIn(file, sql), moves: linted.moves };
+  }
+
+  /** Why an index cannot be moved, as of all the files so far. Null: it can. */
+  whyNotMovable(move: Move): string | null {
+    return whyNotMovable(move, this.mentions, this.schema);
+  }
+}
+
+class FileLinter {
+  readonly findings: Finding[] = [];
+  readonly moves: Move[] = [];
+  private readonly tables = new NewTables();
+  private readonly file: string;
+  private readonly sql: SqlText;
+  private readonly registered: Registered;
+  private readonly functions: FunctionBodies;
+  private readonly schema: Schema;
+
+  constructor(file: string, sql: SqlText, registered: Registered, functions: FunctionBodies, schema: Schema) {
+    this.file = file;
+    this.sql = sql;
+    this.registered = registered;
+    this.functions = functions;
+    this.schema = schema;
+  }
+
+  visit(statement: SqlStatement): void {
+    const { node, error } = statement;
+    if (node === undefined) {
+      const message = `It cannot be read, so it is not checked: ${error?.message ?? 'it is empty'}.`;
+      this.findings.push({
+        ...this.at(error ?? statement),
+        rule: 'unreadable',
+        severity: 'warning',
+        message,
+      });
+      return;
+    }
+    this.tables.note(node);
+    for (const problem of this.problemsOf(statement, statement)) {
+      const finding = this.report(statement, problem);
+      if (problem.created !== undefined)
+        this.moves.push({ entry: problem.created.entry, finding, statement });
+    }
+    this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
+    if (node.DoStmt !== undefined) this.visitCode(statement);
+    if (node.CreateFunctionStmt !== undefined) this.functions.define(this.file, statement);
+    this.visitCalls(statement);
+  }
+
+  /** CREATE SCHEMA with what it holds; the parser gives no text of its parts, so that no entry can be written. */
+  private visitElements(place: Place, elements: readonly StatementNode[]): void {
+    for (const { IndexStmt: index } of elements) {
+      if (index === undefined) continue;
+      const message = `CREATE SCHEMA creates an index on ${index.relation?.relname ?? 'a table'} with it. Write it into the registry, and the deploy builds it.`;
+      this.report(place, { rule: 'create-index-on-new-table', message });
+    }
+  }
+
+  private visitCode(statement: SqlStatement): void {
+    const body = codeBodyOf(statement);
+    for (const embedded of embeddedStatements(body?.code ?? '')) {
+      const place = this.sql.placeOf(body?.offsetOf(embedded.at) ?? statement.start);
+      for (const problem of this.problemsOfEmbedded(embedded, place)) this.report(place, problem);
+    }
+  }
+
+  private visitCalls(statement: SqlStatement): void {
+    for (const { name, file, line, embedded } of this.functions.calledBy(statement)) {
+      const found = embedded.flatMap((one) => this.problemsOfEmbedded(one, statement));
+      for (const problem of found) {
+        const message = `It runs ${name}(), which ${basename(file)} defines in line ${line}. ${problem.message}`;
+        this.report(statement, { ...problem, message });
+      }
+    }
+  }
+
+  private problemsOfEmbedded({ statement, verb }: EmbeddedStatement, place: Place): IndexProblem[] {
+    return statement?.node === undefined ? [dynamicProblem(verb)] : this.problemsOf(statement, place);
+  }
+
+  private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
+    const index = statement.node?.IndexStmt;
+    if (index === undefined) return lockingProblem(statement.node ?? {}, this.registered.names);
+    if (this.tables.isTemporary(index)) return [];
+    const entry = this.entryOf(statement, index, place);
+    const standing = this.registered.standingOf(entry);
+    const onNewTable = this.tables.isNew(index);
+    const movable = statement === place;
+    return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable })];
+  }
+
+  private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
+    const { schema } = nameOf(this.schema, index.relation);
+    const name = indexName(index, (candidate) => this.schema.isTaken({ schema, name: candidate }));
+    const description =
+      spokenComment(statement.comments) ??
+      `Moved from ${basename(this.file)}, line ${line}: say in a sentence what it serves`;
+    return entryOfStatement({ sql: statement.sql, statement: index }, { name, description });
+  }
+
+  private report(place: Place, { rule, message, created }: IndexProblem): Finding {
+    const entry = created?.standing === null ? entryText(created.entry, 'ts', '') : undefined;
+    const finding: Finding = { ...this.at(place), rule, severity: 'error', message, entry };
+    this.findings.push(finding);
+    return finding;
+  }
+
+  private at({ line, column }: Place): Pick<Finding, 'file' | 'line' | 'column'> {
+    return { file: this.file, line, column };
+  }
+}

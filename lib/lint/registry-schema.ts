@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { migrationFiles } from '../sql/migration-files.ts';
+import { readSql } from '../sql/read-sql.ts';
+import { applyStatement } from '../sql/schema/apply-statement.ts';
+import type { SchemaIndex } from '../sql/schema/objects.ts';
+import { Schema } from '../sql/schema/schema.ts';
+import { upPart } from '../sql/up-part.ts';
+import { type Allowance, allowancesIn } from './allow.ts';
+import type { RegistrySchema } from './registry/schema.ts';
+
+/** The schema that SQL files make, and what their comments allow. */
+export function readSchema(path: string): { schema: Schema; allowances: Allowance[]; files: number } {
+  const schema = new Schema();
+  const files = migrationFiles(path);
+  const allowances = files.flatMap((file) => {
+    const shown = relative(process.cwd(), file);
+    const sql = readSql(upPart(readFileSync(file, 'utf8')));
+    for (const statement of sql.statements) applyStatement(schema, shown, statement);
+    return allowancesIn(shown, sql);
+  });
+  return { schema, allowances, files: files.length };
+}
+
+/** What the registry's rules ask of a schema. Partitions have what their table has. */
+export function registrySchema(schema: Schema): RegistrySchema {
+  return {
+    tables: schema.tables
+      .filter((table) => !table.temporary && table.partitionOf === null)
+      .map((table) => ({
+        schema: table.schema,
+        table: table.name,
+        columns: table.columns ?? [],
+        foreignKeys: table.foreignKeys.map(({ columns, references, place }) => ({
+          ...{ file: place.file, line: place.line, column: place.column },
+          columns,
+          references: { schema: references.schema, table: references.name },
+        })),
+        constraintIndexes: schema.indexesOf(table).flatMap(wholeColumns),
+      })),
+  };
+}
+
+/** Those of an index that serves each look-up by its first columns. */
+function wholeColumns({ columns, partial, unique, constraint, written }: SchemaIndex): string[][] {
+  const isBtree = constraint === null ? written?.statement.accessMethod === 'btree' : unique;
+  const named = columns.flatMap((column) => column ?? []);
+  return isBtree && !partial && named.length === columns.length ? [named] : [];
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { Aborted, TaskError, TimedOut } from '../engine/errors.ts';
+import { type Actions, action, serviceError } from './action.ts';
+import { type LocalTask, TaskProcess } from './task-process.ts';
+
+const SDK = 'arn:aws:states:::aws-sdk:ecs';
+
+export interface RunTaskOptions {
+  readonly tasks: readonly LocalTask[];
+  readonly stopTimeoutSeconds: number;
+  /** Every line that a task writes. */
+  readonly onLine: (task: LocalTask, line: string) => void;
+}
+
+const runTaskSchema = z.strictObject({
+  Cluster: z.string().default('default'),
+  TaskDefinition: z.string(),
+  LaunchType: z.enum(['FARGATE', 'EC2']).optional(),
+  Group: z.string().optional(),
+  NetworkConfiguration: z
+    .strictObject({
+      AwsvpcConfiguration: z.strictObject({
+        Subnets: z.array(z.string()).min(1),
+        SecurityGroups: z.array(z.string()).optional(),
+        AssignPublicIp: z.enum(['ENABLED', 'DISABLED']).optional(),
+      }),
+    })
+    .optional(),
+  Overrides: z
+    .strictObject({
+      ContainerOverrides: z.array(
+        z.strictObject({
+          Name: z.string(),
+          Command: z.array(z.string()).optional(),
+          Environment: z.array(z.strictObject({ Name: z.string(), Value: z.string() })).optional(),
+        }),
+      ),
+    })
+    .optional(),
+});
+
+/** Tasks that RunTask starts: commands on this machine, whose exit codes mean what a container's mean. */
+export class RunTasks {
+  readonly actions: Actions;
+  readonly #options: RunTaskOptions;
+  readonly #processes: TaskProcess[] = [];
+
+  constructor(options: RunTaskOptions) {
+    this.#options = options;
+    this.actions = Object.fromEntries([
+      action('arn:aws:states:::ecs:runTask.sync', runTaskSchema, (parameters, signal) =>
+        this.#run(parameters, signal),
+      ),
+      action(
+        `${SDK}:listTasks`,
+        z.strictObject({ Cluster: z.string(), Family: z.string(), DesiredStatus: z.literal('RUNNING') }),
+        ({ Cluster, Family }) => ({
+          TaskArns: this.#processes
+            .filter(({ definition, stopped }) => !stopped && isOf(definition, Cluster, Family))
+            .map(({ arn }) => arn),
+        }),
+      ),
+      action(
+        `${SDK}:describeTasks`,
+        z.strictObject({ Cluster: z.string(), Tasks: z.array(z.string()) }),
+        ({ Tasks }) => {
+          if (Tasks.length === 0)
+            throw serviceError('Ecs.InvalidParameterException', 'Tasks cannot be empty.');
+          const found = this.#processes.filter(({ arn }) => Tasks.includes(arn));
+          return { Failures: [], Tasks: found.map((task) => task.describe()) };
+        },
+      ),
+      action(
+        `${SDK}:stopTask`,
+        z.strictObject({ Cluster: z.string(), Task: z.string(), Reason: z.string().optional() }),
+        ({ Task, Reason }) => {
+          const task = this.#processes.find(({ arn }) => arn === Task);
+          if (task === undefined) {
+            throw serviceError('Ecs.InvalidParameterException', 'The referenced task was not found.');
+          }
+          void task.stop(Reason ?? 'Task stopped by user', this.#stopTimeoutMs);
+          return { Task: task.describe() };
+        },
+      ),
+    ]);
+  }
+
+  /** Process ids would tell as much: how many of the tasks run. */
+  get running(): number {
+    return this.#processes.filter(({ stopped }) => !stopped).length;
+  }
+
+  /** Ends all of them, now. */
+  async close(): Promise<void> {
+    for (const task of this.#processes) task.signal('SIGKILL');
+    await Promise.all(this.#processes.map(({ ended }) => ended));
+  }
+
+  get #stopTimeoutMs(): number {
+    return this.#options.stopTimeoutSeconds * 1000;
+  }
+
+  async #run(parameters: z.output<typeof runTaskSchema>, signal: AbortSignal): Promise<unknown> {
+    const { Cluster, TaskDefinition, Group, Overrides } = parameters;
+    const inCluster = this.#options.tasks.filter(({ cluster }) => cluster === Cluster);
+    if (inCluster.length === 0) throw serviceError('ECS.ClusterNotFoundException', 'Cluster not found.');
+    const family = TaskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
+    const definition = inCluster.find((task) => task.family === family);
+    if (definition === undefined) throw serviceError('ECS.ClientException', 'TaskDefinition not found.');
+    const overrides = Overrides?.ContainerOverrides ?? [];
+    const other = overrides.find(({ Name }) => Name !== definition.container);
+    if (other !== undefined) {
+      throw serviceError(
+        'ECS.InvalidParameterException',
+        `Override for container named ${other.Name} is not a container in the TaskDefinition.`,
+      );
+    }
+    const [override] = overrides;
+    const task = new TaskProcess({
+      task: definition,
+      group: Group ?? `family:${family}`,
+      command: override?.Command,
+      environment: Object.fromEntries((override?.Environment ?? []).map(({ Name, Value }) => [Name, Value])),
+      onLine: (line) => this.#options.onLine(definition, line),
+    });
+    this.#processes.push(task);
+    await this.#untilEnded(task, signal);
+    if (task.exitCode === 0) return task.describe();
+    throw new TaskError('States.TaskFailed', JSON.stringify(task.describe()));
+  }
+
+  /** Step Functions stops the task of an execution that is aborted; that it does at a time-out is not promised, so it goes on. */
+  async #untilEnded(task: TaskProcess, signal: AbortSignal): Promise<void> {
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    const leave = () => {
+      if (signal.reason instanceof TimedOut) resolve();
+      else void task.stop('The execution was aborted', this.#stopTimeoutMs);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    await Promise.race([task.ended, left]);
+    signal.removeEventListener('abort', leave);
+    if (signal.aborted) throw new Aborted();
+  }
+}
+
+function isOf({ cluster, family }: LocalTask, wantedCluster: string, wantedFamily: string): boolean {
+  return cluster === wantedCluster && family === wantedFamily;
+}

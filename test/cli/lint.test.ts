@@ -1,0 +1,260 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+
+const REGISTRY = [
+  {
+    name: 'idx_orders_status',
+    sql: 'create index concurrently if not exists idx_orders_status on orders (status)',
+    description: 'orders by status',
+  },
+];
+
+let place: CommandPlace;
+
+beforeEach(() => {
+  place = makeCommandPlace();
+  mkdirSync(join(place.directory, 'migrations'));
+  write('indexes.json', JSON.stringify(REGISTRY));
+  write('migrations/0001_orders.sql', 'create table orders (id int primary key, status text);\n');
+});
+
+afterEach(() => {
+  place.remove();
+});
+
+function write(name: string, text: string): void {
+  writeFileSync(place.file(name), text);
+}
+
+const BOTH = ['--indexes', 'indexes.json', '--migrations', 'migrations'];
+
+describe('lint', () => {
+  test('of what is in order exits with 0 and says how much it read', async () => {
+    const { exitCode, stdout, stderr } = await place.run('lint', ...BOTH);
+    expect([exitCode, stdout, stderr]).toEqual([0, '0 errors, 0 warnings in 2 files.\n', '']);
+  });
+
+  test('exits with 1 for an index in a migration, and names file, line, column and rule', async () => {
+    write('migrations/0002_status.sql', 'select 1;\n  create index on orders (id, status);\n');
+    const { exitCode, stdout } = await place.run('lint', ...BOTH);
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('migrations/0002_status.sql:2:3: error create-index: A migration creates');
+    expect(stdout).toContain("      name: 'orders_id_status_idx',");
+    expect(stdout).toContain('1 error, 0 warnings in 3 files.');
+  });
+
+  test('tells a wrong registry as run does, with the same words and places', async () => {
+    write('indexes.json', '[{ "name": "i", "sql": "create index i on orders (id)" }]');
+    const linted = await place.run('lint', ...BOTH);
+    const ran = await place.run(
+      'run',
+      '--database-url',
+      'postgres://127.0.0.1:1/x',
+      '--indexes',
+      'indexes.json',
+    );
+
+    expect([linted.exitCode, ran.exitCode]).toEqual([1, 1]);
+    const found = linted.stdout.matchAll(/^(?<place>\S+:\d+:\d+): error \S+: (?<text>.*)$/gm);
+    const lines = [...found].map(({ groups }) => `${groups?.place}: ${groups?.text}`);
+    expect(lines.length).toBeGreaterThan(2);
+    // `run` was told the file by its absolute path.
+    for (const line of lines) expect(ran.stderr.replaceAll(`${place.directory}/`, '')).toContain(line);
+  });
+
+  test('exits with 0 for warnings, and with 1 where they are to be strict', async () => {
+    write('migrations/0002_lines.sql', 'create table lines (order_id int references orders);\n');
+
+    const { exitCode, stdout } = await place.run('lint', ...BOTH);
+    const strict = await place.run('lint', ...BOTH, '--strict');
+
+    expect(stdout).toContain('migrations/0002_lines.sql:1:34: warning foreign-key-without-index');
+    expect([exitCode, strict.exitCode]).toEqual([0, 1]);
+  });
+
+  test('takes the schema from a dump where it is given one, and its comments', async () => {
+    write('structure.sql', 'create table a (id int primary key);\ncreate table b (a_id int references a);\n');
+    const flags = ['--indexes', 'indexes.json', '--schema', 'structure.sql'];
+    const found = await place.run('lint', ...flags);
+    write(
+      'structure.sql',
+      'create table a (id int primary key);\ncreate table b (\n  -- pg-deploy-step: allow foreign-key-without-index tiny\n  a_id int references a\n);\n',
+    );
+    const allowed = await place.run('lint', ...flags);
+
+    expect(found.stdout).toContain('structure.sql:2:26: warning foreign-key-without-index');
+    expect(allowed.stdout).toBe('0 errors, 0 warnings in 2 files.\n');
+  });
+
+  test('starts after the migration that it is told, and still knows what those before define', async () => {
+    write('migrations/0002_old.sql', 'create index old on orders (id);\n');
+    write(
+      'migrations/0003_make.sql',
+      "create procedure make() language sql as 'create index made on orders (id)';\n",
+    );
+    write('migrations/0004_new.sql', 'call make();\n');
+    const { stdout } = await place.run('lint', ...BOTH, '--start-after', '0003_make');
+    const unknown = await place.run('lint', ...BOTH, '--start-after', '0009_x');
+
+    expect(stdout).toContain('migrations/0004_new.sql:1:1: error create-index: It runs make()');
+    expect(stdout).toContain('1 error, 0 warnings in 5 files.');
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toBe(
+      'There is no migration "0009_x" to start after. The last one there is 0004_new.sql.\n',
+    );
+  });
+
+  test('for pipelines writes JSON or the commands of GitHub, and nothing else, on standard output', async () => {
+    write('migrations/0002_status.sql', 'reindex table orders;\n');
+    const json = await place.run('lint', ...BOTH, '--format', 'json');
+    const github = await place.run('lint', ...BOTH, '--format', 'github');
+
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      errors: 1,
+      warnings: 0,
+      files: 3,
+      findings: [{ rule: 'reindex', file: 'migrations/0002_status.sql', line: 1, column: 1 }],
+    });
+    expect(github.stdout).toMatch(
+      /^::error file=migrations\/0002_status\.sql,line=1,col=1,title=reindex::REINDEX without [^\n]*\n$/,
+    );
+    expect([json.exitCode, github.exitCode]).toEqual([1, 1]);
+  });
+});
+
+describe('lint --fix', () => {
+  test('moves what it can, leaves the rest with the reason, and lints what is there then', async () => {
+    write('migrations/0002_status.sql', '-- Orders by number\ncreate index on orders (id, status);\n');
+    write('migrations/0003_more.sql', 'create index gone on orders (id);\n');
+    write('migrations/0004_less.sql', 'drop index concurrently gone;\n');
+    const { exitCode, stdout } = await place.run('lint', ...BOTH, '--fix');
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('Moved orders_id_status_idx from migrations/0002_status.sql, line 2.');
+    expect(stdout).toContain(
+      'Did not move gone from migrations/0003_more.sql, line 1: migrations/0004_less.sql, line 1 names it',
+    );
+    expect(stdout).toContain('1 error, 0 warnings, 1 moved in 5 files.');
+    expect(JSON.parse(readFileSync(place.file('indexes.json'), 'utf8'))).toEqual([
+      ...REGISTRY,
+      {
+        name: 'orders_id_status_idx',
+        sql: 'create index concurrently if not exists orders_id_status_idx on orders (id, status)',
+        description: 'Orders by number',
+      },
+    ]);
+  });
+
+  test('leaves what a comment allows where it is', async () => {
+    const text =
+      '-- pg-deploy-step: allow create-index the extension asks for it here\ncreate index i on orders (id);\n';
+    write('migrations/0002_status.sql', text);
+    const { exitCode } = await place.run('lint', ...BOTH, '--fix');
+
+    expect(exitCode).toBe(0);
+    expect(readFileSync(place.file('migrations/0002_status.sql'), 'utf8')).toBe(text);
+  });
+
+  test('changes nothing where the registry cannot be used', async () => {
+    const text = 'create index i on orders (id);\n';
+    write('migrations/0002_status.sql', text);
+    write('indexes.json', '[{}]');
+    const { exitCode, stderr } = await place.run('lint', ...BOTH, '--fix');
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('The index registry has');
+    expect(readFileSync(place.file('migrations/0002_status.sql'), 'utf8')).toBe(text);
+  });
+});
+
+describe('without flags lint reads cdk.json', () => {
+  const environment = {
+    database: { secretArn: 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:dev/postgres-AbCdEf' },
+    indexes: 'indexes.json',
+    migrations: 'migrations',
+  };
+  const configure = (context: unknown) => write('cdk.json', JSON.stringify({ context }));
+
+  test('and lints once what its environments share', async () => {
+    write('other.json', '[]');
+    configure({
+      environments: { dev: environment, prod: environment, test: { ...environment, indexes: 'other.json' } },
+    });
+    const { exitCode, stdout } = await place.run('lint');
+    expect([exitCode, stdout]).toEqual([0, '0 errors, 0 warnings in 4 files.\n']);
+  });
+
+  test('and what it says of tenants and of history', async () => {
+    write(
+      'migrations/0002_old.sql',
+      'create table t (org_id int, a int);\ncreate index i on t (a, org_id);\n',
+    );
+    write(
+      'indexes.json',
+      JSON.stringify([
+        { ...REGISTRY[0], sql: 'create index concurrently if not exists idx_orders_status on t (a, org_id)' },
+      ]),
+    );
+    configure({
+      environments: { dev: environment },
+      lint: { tenantColumn: 'org_id', startAfter: '0002_old.sql' },
+    });
+    const { exitCode, stdout } = await place.run('lint');
+
+    expect(stdout).toMatch(/^indexes\.json:1:\d+: warning tenant-column-first/);
+    expect(stdout).toContain('0 errors, 1 warning in 3 files.');
+    expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    [
+      'a wrong field',
+      { environments: { dev: environment }, lint: { tenantcolumn: 'org_id' } },
+      '  lint: unknown field tenantcolumn; valid fields: tenantColumn, migrations, startAfter, schema',
+    ],
+    [
+      'a folder that is not there',
+      { environments: { dev: { ...environment, migrations: 'nowhere' } } },
+      'cdk.json, context: environments.dev.migrations: there is no nowhere.',
+    ],
+    ['no environments', {}, 'cdk.json has no context "environments"'],
+  ])('and tells %s by its path', async (_what, context, message) => {
+    configure(context);
+    const { exitCode, stderr } = await place.run('lint');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('wrong usage exits with 2 and prints the usage', () => {
+  test.each([
+    ['nothing to lint', [], 'that says what to lint; name it with --indexes <file> and --migrations <path>.'],
+    [
+      'no such folder',
+      ['--migrations', 'nowhere'],
+      "argument 'nowhere' is invalid. There is no file or folder",
+    ],
+    ['an unknown format', ['--format', 'xml'], 'Allowed choices are text, json, github.'],
+    [
+      'a fix without a registry',
+      ['--migrations', 'migrations', '--fix'],
+      "option '--fix': name the registry that the indexes move into with --indexes <file>.",
+    ],
+    ['an empty name', ['--tenant-column', ''], "argument '' is invalid. It must not be empty."],
+  ])('%s', async (_what, flags, message) => {
+    const { exitCode, stderr } = await place.run('lint', ...flags);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('Usage: pg-deploy-step lint [options]');
+  });
+
+  test('of a registry that is not there is told as by run', async () => {
+    rmSync(place.file('indexes.json'));
+    const { exitCode, stdout } = await place.run('lint', '--indexes', 'indexes.json');
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('indexes.json:1:1: error registry-file: there is no such file');
+  });
+});

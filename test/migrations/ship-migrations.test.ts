@@ -1,0 +1,64 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MigrationFilesError, readMigrations, statementsOf } from '../../lib/functions/ship-migrations.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-files-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = (...names: string[]) => {
+  for (const name of names) {
+    mkdirSync(join(folder, name, '..'), { recursive: true });
+    writeFileSync(join(folder, name), 'select 1;');
+  }
+};
+
+test('SQL files are taken, and what is no migration is left out', () => {
+  write('0001_a.sql', '0002_b.sql', 'README.md', '.keep', 'old/0000_x.sql');
+
+  expect(Object.keys(readMigrations(folder))).toEqual(['0001_a', '0002_b']);
+});
+
+test('a folder without files has no migrations', () => {
+  expect(readMigrations(folder)).toEqual({});
+});
+
+test.each([
+  ['a migration in TypeScript', ['0001_a.sql', '0002_b.ts'], '0002_b.ts is not SQL'],
+  ['a migration in JavaScript', ['0001_a.js'], 'by the runner ecs-task or lambda'],
+  ['a migration in Python', ['0001_a.py'], 'the runner sql takes SQL files only'],
+  ['a way back in a file of its own', ['0001_a.down.sql'], '0001_a.down.sql is half of a migration'],
+  ['a way forth beside it', ['0001_a.up.sql'], 'Name the way forth 0001_a.sql'],
+  ['a folder for each migration', ['20240101_init/migration.sql'], 'such as 20240101_init'],
+  ['files without a number', ['V1__a.sql', 'V2__b.sql'], 'V1__a.sql has no number'],
+])('%s is refused with what to do', (_what, names, message) => {
+  write(...names);
+
+  expect(() => readMigrations(folder)).toThrow(MigrationFilesError);
+  expect(() => readMigrations(folder)).toThrow(message);
+});
+
+test('a folder that is not there is refused', () => {
+  expect(() => readMigrations(join(folder, 'nowhere'))).toThrow('does not exist. Name the folder');
+});
+
+test('a file is cut into its statements, each with its line and as it is written', () => {
+  expect(statementsOf("-- first\nselect 'a;';\n\n  select $$;$$ -- last\n;")).toEqual([
+    { sql: "select 'a;'", line: 2, whole: false },
+    { sql: 'select $$;$$', line: 4, whole: false },
+  ]);
+});
+
+test.each([
+  ['a syntax error', 'select 1; selct 2;'],
+  ['a command of psql', '\\set x 1\nselect 1;'],
+  ["COPY's data", 'copy a from stdin;\n1\n\\.\nselect 1;'],
+  ['a placeholder of another tool', `create table \${schema}.a (id int);`],
+])('a file with %s stays in one piece', (_what, sql) => {
+  expect(statementsOf(sql)).toEqual([{ sql, line: 1, whole: true }]);
+});

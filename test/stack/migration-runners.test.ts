@@ -1,0 +1,238 @@
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Definition, definitionsOf, reachableWithout, stateOf } from './support/definitions.ts';
+import {
+  ecsTaskInput,
+  ecsTaskOnEc2Input,
+  lambdaInput,
+  prodInput,
+  type Synthesised,
+  synthesise,
+} from './support/synthesise.ts';
+import { permissionsOf, resourcesOfType, statementsIn } from './support/template-values.ts';
+
+const INPUTS = {
+  none: { ...prodInput(), migrations: { runner: 'none' as const } },
+  fargate: ecsTaskInput(),
+  ec2: ecsTaskOnEc2Input(),
+  function: lambdaInput(),
+};
+type Name = keyof typeof INPUTS;
+
+let synthesised: Synthesised;
+const windows = new Map<Name, Definition>();
+
+beforeAll(async () => {
+  synthesised = await synthesise(INPUTS);
+  for (const name of Object.keys(INPUTS) as Name[]) {
+    windows.set(name, definitionsOf(synthesised.template(name), name)['maintenance-window']);
+  }
+});
+afterAll(() => synthesised?.dispose());
+
+function window(name: Name): Definition {
+  const found = windows.get(name);
+  if (found === undefined) throw new Error(`No window of ${name}.`);
+  return found;
+}
+const state = (name: Name, of: string) => stateOf(window(name), of);
+
+const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
+
+/** What the window's role may do beyond what it may without migrations, with the conditions. */
+function rightsOfRunner(name: Name) {
+  const roleOf = (of: Name) => {
+    const [, machine] =
+      resourcesOfType(synthesised.template(of), 'AWS::StepFunctions::StateMachine').find(
+        ([, { Properties: p }]) => p.StateMachineName === `pg-deploy-step-${of}-maintenance-window`,
+      ) ?? [];
+    const role = machine?.Properties.RoleArn as { 'Fn::GetAtt': [string, string] } | undefined;
+    return role?.['Fn::GetAtt'][0] ?? '';
+  };
+  const without = permissionsOf(synthesised.template('none'), roleOf('none'));
+  const own = (permission: string) =>
+    permission.replaceAll(`pg-deploy-step-${name}-`, 'pg-deploy-step-none-');
+  return permissionsOf(synthesised.template(name), roleOf(name)).filter(
+    (permission) =>
+      !without.includes(own(permission)) &&
+      !without.includes(permission.replace(`/pg-deploy-step/${name}/`, '/pg-deploy-step/none/')),
+  );
+}
+
+const conditionOf = (name: Name, action: string) =>
+  statementsIn(synthesised.template(name))
+    .filter((statement) => statement.Action.includes(action))
+    .map((statement) => statement.Condition);
+
+const ON_CLUSTER = { ArnEquals: { 'ecs:cluster': arn('ecs', 'cluster/prod') } };
+
+describe('the runner ecs-task', () => {
+  test('runs the task with .sync, with what is configured and nothing else', () => {
+    expect(state('fargate', 'Run Migrations')).toMatchObject({
+      Resource: 'arn:aws:states:::ecs:runTask.sync',
+      TimeoutSeconds: 5_400,
+      Next: 'Build Indexes',
+      Parameters: {
+        Cluster: 'prod',
+        TaskDefinition: 'shop-migrate',
+        LaunchType: 'FARGATE',
+        Group: 'pg-deploy-step-fargate-migrations',
+        NetworkConfiguration: {
+          AwsvpcConfiguration: {
+            Subnets: ['subnet-a', 'subnet-b'],
+            SecurityGroups: ['sg-a'],
+            AssignPublicIp: 'DISABLED',
+          },
+        },
+        Overrides: {
+          ContainerOverrides: [
+            {
+              Name: 'migrate',
+              Command: ['alembic', 'upgrade', 'head'],
+              Environment: [{ Name: 'APP_ENV', Value: 'prod' }],
+            },
+          ],
+        },
+      },
+    });
+    expect(state('ec2', 'Run Migrations').Parameters).toEqual({
+      Cluster: 'prod',
+      TaskDefinition: 'shop-migrate:7',
+      LaunchType: 'EC2',
+      Group: 'pg-deploy-step-ec2-migrations',
+      Overrides: { ContainerOverrides: [{ Name: 'migrate' }] },
+    });
+  });
+
+  test('tries again only what ECS refused, so that no migration runs twice at a time', () => {
+    const retried = (state('fargate', 'Run Migrations').Retry ?? []).flatMap((retry) => retry.ErrorEquals);
+
+    expect(retried).toEqual(['AmazonECS.Unknown', 'ECS.AmazonECSException', 'ECS.ThrottlingException']);
+  });
+
+  test('makes data of every failure, and stops the task at the deadline before it goes on', () => {
+    expect(state('fargate', 'Run Migrations').Catch).toEqual([
+      { ErrorEquals: ['States.Timeout'], Next: 'List Late Tasks', ResultPath: '$.migrationError' },
+      { ErrorEquals: ['States.DataLimitExceeded'], Next: 'Migration Broke', ResultPath: '$.migrationError' },
+      { ErrorEquals: ['States.ALL'], Next: 'Migration Broke', ResultPath: '$.migrationError' },
+    ]);
+    expect(state('fargate', 'Migration Broke')).toMatchObject({
+      Parameters: {
+        output: {
+          status: 'failed',
+          runner: {
+            ...{ name: 'ecs-task', cluster: 'prod', taskDefinition: 'shop-migrate', container: 'migrate' },
+            ...{ timeoutMinutes: 90, logs: { group: '/ecs/shop', streamPrefix: 'shop' } },
+          },
+          'caught.$': '$.migrationError',
+        },
+      },
+      Next: 'Migration Failed',
+    });
+    expect(state('ec2', 'Migration Broke').Parameters).toMatchObject({ output: { runner: { logs: null } } });
+    expect(state('fargate', 'List Late Tasks').Parameters).toEqual({
+      ...{ Cluster: 'prod', Family: 'shop-migrate', DesiredStatus: 'RUNNING' },
+    });
+    expect(state('fargate', 'Describe Late Tasks')).toMatchObject({
+      Parameters: { Cluster: 'prod', 'Tasks.$': '$.late.tasks' },
+      ResultSelector: {
+        'tasks.$': "$.Tasks[?(@.Group == 'pg-deploy-step-fargate-migrations')].TaskArn",
+      },
+      Next: 'Stop Late Tasks',
+    });
+    for (const name of ['List Late Tasks', 'Describe Late Tasks', 'Stop Late Tasks']) {
+      expect(state('fargate', name).Catch).toEqual([
+        { ErrorEquals: ['States.ALL'], Next: 'Migration Broke', ResultPath: null },
+      ]);
+    }
+    expect(Object.keys(reachableWithout(window('fargate'), 'Run Migrations'))).not.toContain('Build Indexes');
+  });
+
+  test('may run this family in this cluster, hand on its two roles, and hear of the end', () => {
+    expect(rightsOfRunner('fargate')).toEqual(
+      [
+        `ecs:RunTask on ${arn('ecs', 'task-definition/shop-migrate:*')}`,
+        `ecs:StopTask on ${arn('ecs', 'task/prod/*')}`,
+        `ecs:DescribeTasks on ${arn('ecs', 'task/prod/*')}`,
+        'ecs:ListTasks on *',
+        'iam:PassRole on arn:aws:iam::222222222222:role/shop-task',
+        'iam:PassRole on arn:aws:iam::222222222222:role/shop-execution',
+        ...['events:DescribeRule', 'events:PutRule', 'events:PutTargets'].map(
+          (action) => `${action} on ${arn('events', 'rule/StepFunctionsGetEventsForECSTaskRule')}`,
+        ),
+      ].sort(),
+    );
+    for (const action of ['ecs:RunTask', 'ecs:StopTask', 'ecs:DescribeTasks', 'ecs:ListTasks']) {
+      expect(new Set(conditionOf('fargate', action).map((one) => JSON.stringify(one)))).toEqual(
+        new Set([JSON.stringify(ON_CLUSTER)]),
+      );
+    }
+    expect(conditionOf('fargate', 'iam:PassRole')).toEqual([
+      { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+    ]);
+  });
+
+  test('may run one revision alone where one is named, and hands on no role where there is none', () => {
+    const rights = rightsOfRunner('ec2');
+
+    expect(rights).toContain(`ecs:RunTask on ${arn('ecs', 'task-definition/shop-migrate:7')}`);
+    expect(rights.filter((right) => right.startsWith('iam:'))).toEqual([]);
+  });
+});
+
+describe('the runner lambda', () => {
+  test('invokes the function and tells it which deploy it is for', () => {
+    expect(state('function', 'Run Migrations')).toMatchObject({
+      Resource: 'arn:aws:states:::lambda:invoke',
+      TimeoutSeconds: 330,
+      Next: 'Build Indexes',
+      Parameters: {
+        FunctionName: 'shop-migrate:live',
+        Payload: {
+          'deploy.$': '$.deploy',
+          'execution.$': '$.execution',
+          environment: 'function',
+          payload: { schema: 'shop', limit: null },
+        },
+      },
+    });
+  });
+
+  test('tries again only what Lambda did not start', () => {
+    const retried = (state('function', 'Run Migrations').Retry ?? []).flatMap((retry) => retry.ErrorEquals);
+
+    expect(retried).toEqual([
+      'Lambda.TooManyRequestsException',
+      'Lambda.ResourceNotReadyException',
+      'Lambda.ResourceConflictException',
+      'Lambda.ENILimitReachedException',
+    ]);
+  });
+
+  test('may invoke this alias of this function', () => {
+    expect(rightsOfRunner('function')).toEqual([
+      `lambda:InvokeFunction on ${arn('lambda', 'function:shop-migrate:live')}`,
+    ]);
+  });
+});
+
+test('only the runner sql ships SQL files and may invoke run-migrations', () => {
+  for (const name of ['none', 'fargate', 'ec2', 'function'] as const) {
+    expect(rightsOfRunner(name).filter((right) => right.includes('run-migrations'))).toEqual([]);
+  }
+  expect(state('none', 'No Migrations Configured').Next).toBe('Build Indexes');
+});
+
+test('AwsSolutions finds nothing of a runner but the wildcards that ids and revisions need', () => {
+  const found = (name: Name) =>
+    new AwsSolutionsChecks(synthesised.app)
+      .validateScope(synthesised.stack(name))
+      .violations.map(({ ruleName }) => ruleName.replaceAll(`-${name}-`, '-ENV-').replace(/\{.*\}/, '{…}'));
+  const before = found('none');
+
+  expect([...new Set(found('fargate').filter((rule) => !before.includes(rule)))].sort()).toEqual([
+    'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ecs:eu-west-1:222222222222:task-definition/shop-migrate:*]',
+    'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ecs:eu-west-1:222222222222:task/prod/*]',
+  ]);
+  expect(found('function').filter((rule) => !before.includes(rule))).toEqual([]);
+});
