@@ -1,15 +1,7 @@
 import { existsSync } from 'node:fs';
-import { text as readAll } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
 import { messageOf } from '../../lambdas/shared/errors.ts';
-import type { Imported } from '../import/entries.ts';
-import { findSources } from '../import/find-sources.ts';
-import { importSources } from '../import/import-sql.ts';
-import { importDatabase } from '../import/live-database.ts';
-import { type Sources, TOOLS, type Tool } from '../import/source.ts';
-import { summaryOf } from '../import/summary.ts';
-import { writeRegistry } from '../import/write-registry.ts';
-import { newRegistryFile } from '../registry/append-entries.ts';
+import { TOOLS, type Tool } from '../import/source.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
 import { databaseUrlProblem, fileToWrite } from './flag-values.ts';
 
@@ -41,15 +33,10 @@ export function importCommand(onExitCode: (code: number) => void): Command {
   return command.action(async (paths: string[], flags: Flags) => {
     const problem = usageProblem(paths, flags);
     if (problem !== null) command.error(`error: ${problem}`);
+    const { databaseUrl, from, format = 'ts', out, json = false } = flags;
     try {
-      const imported = await read(paths, flags);
-      const written = flags.out === undefined ? null : await writeRegistry(flags.out, imported.entries);
-      const taken = written?.added ?? imported.entries;
-      const kept = written?.kept ?? [];
-      if (flags.json)
-        process.stdout.write(`${JSON.stringify({ ...imported, entries: taken, kept }, null, 2)}\n`);
-      else if (flags.out === undefined) process.stdout.write(newRegistryFile(taken, flags.format ?? 'ts'));
-      process.stderr.write(summaryOf(imported, taken.length, kept));
+      const { runImport } = await import('./import.ts');
+      await runImport({ paths, databaseUrl, from, format, out, json });
       onExitCode(SUCCEEDED);
     } catch (error) {
       process.stderr.write(`${messageOf(error)}\n`);
@@ -76,19 +63,4 @@ function usageProblem(
   // Not as the flag's parser: commander would repeat the value, and it may hold a password.
   const url = databaseUrl === undefined ? null : databaseUrlProblem(databaseUrl);
   return url === null ? null : `option '--database-url <url>': ${url}`;
-}
-
-async function read(paths: readonly string[], { databaseUrl, from }: Flags): Promise<Imported> {
-  if (databaseUrl !== undefined) return await importDatabase(databaseUrl);
-  const all: Omit<Sources, 'tool'>[] = [];
-  for (const path of paths) all.push(path === '-' ? await standardInput() : await findSources(path, from));
-  return await importSources({
-    files: all.flatMap(({ files }) => files),
-    notTaken: all.flatMap(({ notTaken }) => notTaken),
-  });
-}
-
-async function standardInput(): Promise<Omit<Sources, 'tool'>> {
-  const text = await readAll(process.stdin);
-  return { files: [{ file: '(standard input)', text, hasLines: true }], notTaken: [] };
 }
