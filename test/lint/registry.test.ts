@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { MIGRATION_RULES } from '../../lib/lint/migrations/rules.ts';
 import { lintRegistry } from '../../lib/lint/registry/lint-registry.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { REGISTRY_RULES } from '../../lib/registry/rules.ts';
@@ -60,10 +61,13 @@ test('a registry of thousands of indexes on hundreds of tables is looked through
   expect(new Set(found.map((text) => text.split(' ')[0]))).toEqual(new Set(['redundant-index']));
 });
 
-test('docs/lint.md tells every rule of the registry, with its severity and what it asks for', () => {
+test('docs/lint.md tells every rule, of the registry and of migrations, with its severity and what it asks for', () => {
   const docs = readFileSync(new URL('../../docs/lint.md', import.meta.url), 'utf8');
   const rows = docs.split('\n').map((row) => row.split('|').map((cell) => cell.trim()));
-  for (const [name, { severity, sentence }] of Object.entries(REGISTRY_RULES)) {
+  for (const [name, { severity, sentence }] of Object.entries({
+    ...REGISTRY_RULES,
+    ...MIGRATION_RULES,
+  })) {
     expect(rows).toContainEqual(expect.arrayContaining([`\`${name}\``, severity, sentence]));
   }
 });

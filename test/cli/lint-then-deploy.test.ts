@@ -1,0 +1,77 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Report, reportSchema } from '../../lambdas/shared/report.ts';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+
+/** S4: one more index in a release, as it came, without a name. */
+const RELEASE = '-- Customers of a project by status\nCREATE INDEX ON customers (project_id, status);\n';
+const TABLES = `create table projects (id int primary key);
+create table customers (id int primary key, project_id int not null references projects, status text not null);
+`;
+const NAME = 'customers_project_id_status_idx';
+
+let place: CommandPlace;
+const databases: TestDatabase[] = [];
+
+async function openDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase();
+  databases.push(database);
+  return database;
+}
+
+beforeAll(() => {
+  place = makeCommandPlace();
+  mkdirSync(join(place.directory, 'migrations'));
+  writeFileSync(place.file('migrations/0001_customers.sql'), TABLES);
+  writeFileSync(place.file('migrations/0002_release.sql'), RELEASE);
+  writeFileSync(place.file('indexes.ts'), 'export default [];\n');
+});
+
+afterAll(async () => {
+  place.remove();
+  for (const database of databases) await database.drop();
+});
+
+async function lint(...flags: string[]) {
+  return await place.run('lint', '--indexes', 'indexes.ts', '--migrations', 'migrations', ...flags);
+}
+
+async function deploy({ url }: TestDatabase): Promise<Report> {
+  const { exitCode, stdout, stderr } = await place.run(
+    ...['run', '--database-url', url, '--indexes', 'indexes.ts', '--migrations', 'migrations', '--json'],
+  );
+  expect(exitCode, stderr).toBe(0);
+  return reportSchema.parse(JSON.parse(stdout));
+}
+
+test('an index without a name in a migration is refused, moved, and built by the next deploy under its name', async () => {
+  const refused = await lint();
+  const fixed = await lint('--fix');
+  const afterwards = await lint('--strict');
+
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stdout).toContain('migrations/0002_release.sql:2:1: error create-index');
+  expect(fixed.stdout).toContain(`Moved ${NAME} from migrations/0002_release.sql, line 2.`);
+  expect([fixed.exitCode, afterwards.exitCode]).toEqual([0, 0]);
+  expect(readFileSync(place.file('indexes.ts'), 'utf8')).toContain(`name: '${NAME}'`);
+
+  const database = await openDatabase();
+  const report = await deploy(database);
+
+  expect(report.migrations.applied).toEqual(['0001_customers', '0002_release']);
+  expect(report.indexes).toMatchObject([{ name: NAME, table: 'customers', status: 'built' }]);
+});
+
+test('on a database that has it from such a statement, it is present', async () => {
+  const database = await openDatabase();
+  await database.query(TABLES + RELEASE);
+  await database.query(`create table pgmigrations (id serial primary key, name text, run_on timestamp);
+    insert into pgmigrations (name, run_on) values ('0001_customers', now()), ('0002_release', now())`);
+
+  const report = await deploy(database);
+
+  expect(report.indexes).toMatchObject([{ name: NAME, status: 'present', attempts: 0 }]);
+  expect(report.totals).toEqual({ created: 0, skipped: 1, failed: 0, remaining: 0 });
+});
