@@ -34,6 +34,14 @@ function linesBefore(sql: string, at: number): number {
 }
 
 function beginning(sql: string): string {
-  const text = sql.replace(/\s+/g, ' ').trim();
+  const text = withoutSecrets(sql.replace(/\s+/g, ' ').trim());
   return text.length <= LONGEST_STATEMENT ? text : `${text.slice(0, LONGEST_STATEMENT - 1)}…`;
+}
+
+/** What it says stands in reports, logs and alerts: passwords of roles, user mappings and addresses are left out. */
+function withoutSecrets(sql: string): string {
+  return sql
+    .replaceAll(/\b(password\s*=?\s*)'(?:[^']|'')*'/gi, "$1'***'")
+    .replaceAll(/\b(password\s*=\s*)[^\s']+/gi, '$1***')
+    .replaceAll(/(\/\/[^/@\s:']*:)[^/@\s']+@/g, '$1***@');
 }

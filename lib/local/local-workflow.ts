@@ -34,7 +34,12 @@ export interface LocalWorkflowOptions {
    * What stands for the function of migrations by the runner lambda: a folder with index.mjs. It is told DATABASE_URL.
    * @default there is no such function
    */
-  migrationFunction?: { directory: string; environment?: Readonly<Record<string, string>> };
+  migrationFunction?: {
+    directory: string;
+    environment?: Readonly<Record<string, string>>;
+    /** @default as in AWS */
+    timeoutSeconds?: number;
+  };
   /** Where the AWS stand-ins remember. */
   stateFile: string;
   /** Longest that a function may run, in seconds. @default as in AWS */
@@ -162,7 +167,7 @@ function synthesise(outdir: string, { environment, registry, projectRoot }: Loca
 
 /** The user's own function, if the environment has one and something stands for it. */
 function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
-  const { environment, migrationFunction, databaseUrl, lambdaSeconds } = options;
+  const { environment, migrationFunction, databaseUrl } = options;
   const { migrations } = environment;
   if (migrations.runner !== 'lambda' || migrationFunction === undefined) return [];
   return [
@@ -171,7 +176,7 @@ function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
       directory: migrationFunction.directory,
       handler: 'index.handler',
       environment: { DATABASE_URL: databaseUrl, ...migrationFunction.environment },
-      timeoutSeconds: lambdaSeconds ?? LONGEST_FUNCTION_SECONDS,
+      timeoutSeconds: migrationFunction.timeoutSeconds ?? LONGEST_FUNCTION_SECONDS,
     },
   ];
 }

@@ -73,6 +73,20 @@ describe('the statement that fails is named with its file and its line', () => {
       { line: 3, statement: 'drop table nowhere', sqlstate: '42P01' },
     ],
     [
+      'one with passwords in it, without them',
+      "create role postgres login password 'it''s secret'; -- exists",
+      { line: 1, statement: "create role postgres login password '***'", sqlstate: '42710' },
+    ],
+    [
+      'one with an address in it, without its password',
+      "select nowhere('postgres://app:secret@db/x', 'host=db password=secret user=app');",
+      {
+        line: 1,
+        statement: "select nowhere('postgres://app:***@db/x', 'host=db password=*** user=app')",
+        sqlstate: '42883',
+      },
+    ],
+    [
       'the line of a syntax error, which leaves the file in one piece',
       'create table a (id int);\ncreate tabel b (id int);\n',
       { line: 2, statement: 'create tabel b (id int);', sqlstate: '42601' },

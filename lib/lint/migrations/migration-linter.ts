@@ -19,7 +19,6 @@ import { type EmbeddedStatement, embeddedStatements } from './embedded.ts';
 import { FunctionBodies } from './function-bodies.ts';
 import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
 import { Mentions, whyNotMovable } from './movable.ts';
-import { NewTables } from './new-tables.ts';
 
 /** A CREATE INDEX statement that can be moved into the registry. */
 export interface Move {
@@ -68,7 +67,6 @@ export class MigrationLinter {
 class FileLinter {
   readonly findings: Finding[] = [];
   readonly moves: Move[] = [];
-  private readonly tables = new NewTables();
   private readonly file: string;
   private readonly sql: SqlText;
   private readonly registered: Registered;
@@ -95,7 +93,6 @@ class FileLinter {
       });
       return;
     }
-    this.tables.note(node);
     for (const problem of this.problemsOf(statement, statement)) {
       const finding = this.report(statement, problem);
       if (problem.created !== undefined)
@@ -141,10 +138,12 @@ class FileLinter {
   private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
     const index = statement.node?.IndexStmt;
     if (index === undefined) return lockingProblem(statement.node ?? {}, this.registered.names);
-    if (this.tables.isTemporary(index)) return [];
+    const table = this.schema.table(nameOf(this.schema, index.relation));
+    // Gone with its session, so that no registry can hold its indexes.
+    if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
     const entry = this.entryOf(statement, index, place);
     const standing = this.registered.standingOf(entry);
-    const onNewTable = this.tables.isNew(index);
+    const onNewTable = table?.place.file === this.file;
     const movable = statement === place;
     return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable })];
   }

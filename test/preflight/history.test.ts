@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { writeMigrations } from '../support/migrations.ts';
+import { openPreflight } from '../support/preflight.ts';
+
+let database: TestDatabase;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-history-'));
+  database = await createDatabase();
+  await database.query(`
+    create table pgmigrations (id serial primary key, name text, run_on timestamp default now());
+    insert into pgmigrations (name) values ('0001_a'), ('0002_b'), ('0010_c');
+  `);
+});
+afterAll(async () => {
+  await database.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+let folders = 0;
+
+async function decide(names: string[], input?: unknown) {
+  folders += 1;
+  const files = Object.fromEntries(names.map((name) => [name, 'select 1;']));
+  const directory = writeMigrations(join(folder, String(folders)), files);
+  const { preflight } = await openPreflight(database.url, [], directory);
+  const { decision, refusal } = await preflight(input);
+  return { decision, refusal };
+}
+
+test('files that go on from what was applied are a deploy, in the order of their numbers', async () => {
+  expect(await decide(['0001_a', '0002_b', '0010_c'])).toEqual({ decision: 'nothing', refusal: null });
+  expect(await decide(['0001_a', '0002_b', '0010_c', '0011_d'])).toMatchObject({ decision: 'deploy' });
+  expect(await decide(['0001_a', '2_b', '0010_c'])).toMatchObject({ decision: 'refused' });
+});
+
+test('a database that is ahead of the files, as for an older release, has nothing pending', async () => {
+  expect(await decide(['0001_a', '0002_b'])).toEqual({ decision: 'nothing', refusal: null });
+});
+
+test.each([
+  [
+    'a file that is gone',
+    ['0001_a', '0010_c'],
+    'Migration 0002_b was applied to this database, but there is no file 0002_b.sql.',
+  ],
+  [
+    'a file that comes too early',
+    ['0001_a', '0002_b', '0003_x', '0010_c'],
+    'Migration 0003_x.sql is not applied, but comes before 0010_c',
+  ],
+])(
+  '%s is refused before anything is stopped, and the mode indexes does not mind',
+  async (_what, names, message) => {
+    const refused = await decide(names);
+    expect(refused.decision).toBe('refused');
+    expect(refused.refusal).toContain(message);
+    expect(await decide(names, { mode: 'indexes' })).toEqual({ decision: 'nothing', refusal: null });
+  },
+);

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { migrationsReport } from '../../lambdas/report/migrations.ts';
+import type { MigrationRunner } from '../../lambdas/shared/migrations.ts';
+import { type WindowMigrations, windowMigrationsSchema } from '../../lambdas/shared/payloads.ts';
+
+const TASK: MigrationRunner = {
+  name: 'ecs-task',
+  ...{ cluster: 'prod', taskDefinition: 'shop-migrate', container: 'migrate', timeoutMinutes: 60 },
+  logs: { group: '/ecs/shop', streamPrefix: 'shop' },
+};
+
+const failed = (runner: MigrationRunner, caught: WindowMigrations['caught']) =>
+  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), [])
+    .failure;
+
+const ARN = 'arn:aws:ecs:eu-west-1:222222222222:task/prod/0123456789abcdef';
+
+describe("a task's Cause", () => {
+  test('is read whatever else is in it', () => {
+    const cause = {
+      Attachments: [{ Details: [] }],
+      Containers: [
+        { Name: 'log-router', ExitCode: 0 },
+        { Name: 'migrate', ExitCode: 137, Reason: 'OutOfMemoryError: Container killed due to memory usage' },
+      ],
+      StoppedReason: 'Essential container in task exited',
+      TaskArn: ARN,
+      TaskDefinitionArn: 'arn:aws:ecs:eu-west-1:222222222222:task-definition/shop-migrate:42',
+    };
+
+    expect(failed(TASK, { Error: 'States.TaskFailed', Cause: JSON.stringify(cause) })?.message).toBe(
+      'The migration failed: the container migrate of the task 0123456789abcdef (task definition shop-migrate:42, cluster prod) ended with exit code 137: Essential container in task exited; OutOfMemoryError: Container killed due to memory usage. Its log: CloudWatch log group /ecs/shop, stream shop/migrate/0123456789abcdef.',
+    );
+  });
+
+  test.each<[string, string | null, string]>([
+    ['without containers', JSON.stringify({ TaskArn: ARN }), 'did not come to run, or told no exit code.'],
+    [
+      'with fields of other types',
+      JSON.stringify({ TaskArn: 1, StoppedReason: 'pulled', Containers: 'x' }),
+      'the task unknown',
+    ],
+    [
+      'that is a sentence',
+      'Capacity is unavailable at this time',
+      'could not be run (container migrate, task definition shop-migrate, cluster prod). AmazonECS.Unknown: Capacity is unavailable at this time',
+    ],
+    ['that is JSON of something else', '[1]', 'could not be run'],
+    ['that is cut off', '{"TaskArn":"arn', 'could not be run'],
+    ['that is not there', null, 'AmazonECS.Unknown: no cause was given'],
+  ])('%s still makes a message', (_what, cause, expected) => {
+    expect(failed(TASK, { Error: 'AmazonECS.Unknown', Cause: cause })?.message).toContain(expected);
+  });
+
+  test('without a configured log names none, and says what would', () => {
+    const failure = failed(
+      { ...TASK, logs: null },
+      { Error: 'States.TaskFailed', Cause: JSON.stringify({ TaskArn: ARN }) },
+    );
+
+    expect(failure).toMatchObject({ log: null, message: expect.not.stringContaining('log') });
+    expect(failure?.next[0]).toContain('with migrations.logs configured');
+  });
+});
+
+describe('a time limit', () => {
+  test.each([
+    ['of the state', { Error: 'States.Timeout', Cause: null }],
+    [
+      'of the function',
+      { Error: 'Sandbox.Timedout', Cause: '{"errorMessage":"Task timed out after 900.00 seconds"}' },
+    ],
+    [
+      'of the function, by its other name',
+      {
+        Error: 'Lambda.Unknown',
+        Cause: 'The cause could not be determined. Task timed out after 900.00 seconds',
+      },
+    ],
+  ])('%s sends a migration of SQL files to the runner ecs-task', (_what, caught) => {
+    expect(failed({ name: 'sql' }, caught)?.message).toBe(
+      'The migrations took longer than the 15 minutes that a Lambda function may run, and nothing of them was applied. A migration that takes longer is a case for the runner ecs-task, which has as long as it needs: see migrations in docs/configuration.md.',
+    );
+  });
+});
+
+test('any other error of run-migrations is told as it is', () => {
+  expect(
+    failed({ name: 'sql' }, { Error: 'MigrationLocked', Cause: '{"errorMessage":"Another session."}' })
+      ?.message,
+  ).toBe('The migrations failed, nothing of them was applied: MigrationLocked: Another session.');
+});
+
+test('an answer of a function that is larger than Step Functions takes is told as such', () => {
+  const runner: MigrationRunner = { name: 'lambda', function: 'shop-migrate', timeoutMinutes: 5 };
+
+  expect(failed(runner, { Error: 'States.DataLimitExceeded', Cause: '' })?.message).toContain(
+    'more than the 256 KiB',
+  );
+});
