@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModule, parseSync } from 'libpg-query';
 import { lintMigrations } from '../lib/lint/lint-migrations.ts';
-import { Registered } from '../lib/lint/registered.ts';
+import { Registered } from '../lib/registry/registered.ts';
 import { seconds } from './measure.ts';
 
 const COUNT = Number(process.argv[2] ?? 5_000);
@@ -49,15 +49,21 @@ try {
   }
   const paths = [join(folder, 'migrations')];
   for (const round of [1, 2, 3]) {
-    const parse = timed(() => {
+    const parse = await timed(() => {
       for (const file of readdirSync(join(folder, 'migrations'))) {
         parseSync(readFileSync(join(folder, 'migrations', file), 'utf8'));
       }
     });
     let found = 0;
-    const lint = timed(() => {
+    const lint = await timed(async () => {
       const registered = new Registered([]);
-      found = lintMigrations({ paths, startAfter: null, registered, onProgress: () => {} }).findings.length;
+      const { findings } = await lintMigrations({
+        paths,
+        startAfter: null,
+        registered,
+        onProgress: () => {},
+      });
+      found = findings.length;
     });
     if (found !== COUNT) throw new Error(`Of ${COUNT} indexes ${found} were found.`);
     console.log(
@@ -68,8 +74,8 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function timed(work: () => void): number {
+async function timed(work: () => void | Promise<void>): Promise<number> {
   const started = performance.now();
-  work();
+  await work();
   return performance.now() - started;
 }

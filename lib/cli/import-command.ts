@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { messageOf } from '../../lambdas/shared/errors.ts';
-import { TOOLS, type Tool } from '../import/source.ts';
+import { TOOLS, type Tool } from '../sources/source.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
 import { databaseUrlProblem, fileToWrite } from './flag-values.ts';
 

@@ -1,12 +1,11 @@
 import { text as readAll } from 'node:stream/consumers';
 import type { Imported } from '../import/entries.ts';
-import { findSources } from '../import/find-sources.ts';
 import { importSources } from '../import/import-sql.ts';
 import { importDatabase } from '../import/live-database.ts';
-import type { Sources, Tool } from '../import/source.ts';
 import { summaryOf } from '../import/summary.ts';
-import { writeRegistry } from '../import/write-registry.ts';
-import { newRegistryFile } from '../registry/append-entries.ts';
+import { registryText, writeRegistry } from '../registry/write-registry.ts';
+import { findSources } from '../sources/find-sources.ts';
+import type { Sources, Tool } from '../sources/source.ts';
 
 export interface ImportSettings {
   /** Files, folders, `-`. Empty: the database is read. */
@@ -24,9 +23,13 @@ export async function runImport({ out, format, json, ...from }: ImportSettings):
   const imported = await read(from);
   const written = out === undefined ? null : await writeRegistry(out, imported.entries);
   const taken = written?.added ?? imported.entries;
-  const kept = written?.kept ?? [];
+  const kept = (written?.kept ?? []).map(({ entry, reason }) => ({
+    ...{ file: out ?? '', line: null },
+    what: `index ${entry.name}`,
+    reason,
+  }));
   if (json) process.stdout.write(`${JSON.stringify({ ...imported, entries: taken, kept }, null, 2)}\n`);
-  else if (out === undefined) process.stdout.write(newRegistryFile(taken, format));
+  else if (out === undefined) process.stdout.write(registryText(taken, format));
   process.stderr.write(summaryOf(imported, taken.length, kept));
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { FORMATS, type Format } from '../lint/format.ts';
+import { TOOLS } from '../sources/source.ts';
 import { fileOrFolder } from './flag-values.ts';
 import type { LintFlags } from './lint-settings.ts';
 
@@ -26,6 +27,11 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
         '--schema <path>',
         'SQL that makes the schema, a file or a folder (default: the migrations)',
       ).argParser(fileOrFolder),
+    )
+    .addOption(
+      new Option('--from <tool>', 'whose migrations they are (default: told by what is there)').choices(
+        TOOLS,
+      ),
     )
     .option('--tenant-column <name>', "a tenant table's column, or none (default: tenant_id)", nonEmpty)
     .option('--start-after <name>', 'the last migration that is not linted', nonEmpty)

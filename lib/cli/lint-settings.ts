@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { parseLintConfig } from '../config/lint.ts';
 import { ConfigurationError, parseEnvironments } from '../config/load-environments.ts';
+import type { Tool } from '../sources/source.ts';
 
 /** What is linted together: migrations, and the registry that takes their place. */
 export interface Linted {
@@ -16,6 +17,8 @@ export interface LintSettings {
   readonly linted: readonly Linted[];
   readonly tenantColumn: string | null;
   readonly startAfter: string | null;
+  /** Whose migrations they are. Undefined: told by what is there. */
+  readonly from: Tool | undefined;
   /** File or folder of SQL that makes the schema. Null: the migrations do. */
   readonly schema: string | null;
 }
@@ -25,6 +28,7 @@ export interface LintFlags {
   readonly indexes?: string;
   readonly migrations?: readonly string[];
   readonly schema?: string;
+  readonly from?: Tool;
   readonly tenantColumn?: string;
   readonly startAfter?: string;
 }
@@ -42,6 +46,7 @@ export function lintSettings(flags: LintFlags): LintSettings {
       ? [{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [] }]
       : configured(context, config.migrations),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
+    from: flags.from,
     startAfter: flags.startAfter ?? config.startAfter ?? null,
     schema: flags.schema ?? (config.schema === undefined ? null : present('lint.schema', config.schema)),
   };

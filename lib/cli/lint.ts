@@ -4,11 +4,11 @@ import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lin
 import { toText } from '../lint/format-text.ts';
 import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.ts';
 import type { Move } from '../lint/migrations/migration-linter.ts';
-import { Registered } from '../lint/registered.ts';
 import { lintRegistry } from '../lint/registry/lint-registry.ts';
 import { readSchema, registrySchema } from '../lint/registry-schema.ts';
 import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
+import { Registered } from '../registry/registered.ts';
 import { RegistryError } from '../registry/registry-error.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
 import { type LintProgress, lintProgress } from './lint-progress.ts';
@@ -55,18 +55,18 @@ async function lintOne(
   fix: boolean,
   { onProgress }: LintProgress,
 ): Promise<LintResult> {
-  const { startAfter, tenantColumn } = settings;
+  const { from, startAfter, tenantColumn } = settings;
   const read = async () => {
     const registered = await readRegistered(registry, fix);
-    return { registered, ...lintMigrations({ paths, startAfter, registered, onProgress }) };
+    return { registered, ...(await lintMigrations({ paths, from, startAfter, registered, onProgress })) };
   };
   let linted = await read();
   let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
   if (fix && registry !== null) {
-    fixed = moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
+    fixed = await moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
     if (fixed.moved.length > 0) linted = await read();
   }
-  const given = settings.schema === null ? null : readSchema(settings.schema);
+  const given = settings.schema === null ? null : await readSchema(settings.schema);
   const schema = registrySchema(given?.schema ?? linted.schema);
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
   const findings = [...ofRegistry, ...linted.findings];

@@ -1,10 +1,10 @@
 import type { IndexStmt } from 'libpg-query';
-import { readSql, type SqlStatement } from '../sql/read-sql.ts';
+import type { NotTaken, SqlSource } from '../sources/source.ts';
+import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { nameOf } from '../sql/schema/names.ts';
 import { Schema } from '../sql/schema/schema.ts';
 import { indexesInCode } from './index-in-code.ts';
-import type { NotTaken, SqlSource } from './source.ts';
 import { withTablespace } from './tablespace.ts';
 
 /** What some SQL makes, run in order. */
@@ -21,9 +21,15 @@ export function collect(sources: readonly SqlSource[]): Collected {
     // Each file has a session of its own.
     schema.defaultSchema = 'public';
     let tablespace = '';
-    for (const statement of readSql(text).statements) {
+    const { statements, placeOf } = readSql(text);
+    for (const statement of statements) {
       tablespace = tablespaceAfter(statement, tablespace);
-      const { taken, problems } = judge(schema, statement, text.slice(statement.start, statement.end));
+      const { taken, problems } = judge(
+        schema,
+        statement,
+        placeOf,
+        text.slice(statement.start, statement.end),
+      );
       const line = (place: { line: number }) => (hasLines ? place.line : null);
       notTaken.push(...problems.map(({ what, reason, at }) => ({ file, line: line(at), what, reason })));
       if (taken) applyStatement(schema, file, inTablespace(statement, tablespace));
@@ -42,6 +48,7 @@ interface Problem {
 function judge(
   schema: Schema,
   statement: SqlStatement,
+  placeOf: SqlText['placeOf'],
   written: string,
 ): { taken: boolean; problems: readonly Problem[] } {
   const { node, error, placeholders } = statement;
@@ -54,7 +61,7 @@ function judge(
   }
   const index = node?.IndexStmt;
   if (index === undefined) {
-    const problems = indexesInCode(statement).map((at) => ({
+    const problems = indexesInCode(statement, placeOf).map((at) => ({
       what: `index made in ${node?.DoStmt === undefined ? 'a function' : 'a DO block'}`,
       reason: 'code makes it, when and if it runs; write its CREATE INDEX statement into an entry by hand',
       at,

@@ -1,12 +1,12 @@
 import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryOfStatement } from '../registry/entry-of-statement.ts';
+import { refusedByCompiler } from '../registry/refused-by-compiler.ts';
+import type { NotTaken } from '../sources/source.ts';
 import type { SchemaIndex } from '../sql/schema/objects.ts';
 import type { Schema } from '../sql/schema/schema.ts';
 import { spokenComment } from '../sql/spoken-comment.ts';
 import type { Collected } from './collect.ts';
-import { refusedByCompiler } from './compiler.ts';
-import type { NotTaken } from './source.ts';
 import { staleReference } from './stale-reference.ts';
 
 /** What an import comes to. */

@@ -1,6 +1,6 @@
+import type { Sources } from '../sources/source.ts';
 import { collect } from './collect.ts';
 import { entriesOf, type Imported } from './entries.ts';
-import type { Sources } from './source.ts';
 
 /** The indexes that the SQL of a path makes, as entries. */
 export async function importSources({ files, notTaken }: Omit<Sources, 'tool'>): Promise<Imported> {

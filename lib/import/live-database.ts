@@ -2,10 +2,10 @@ import pg from 'pg';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryOfStatement } from '../registry/entry-of-statement.ts';
+import { refusedByCompiler } from '../registry/refused-by-compiler.ts';
+import { NoSourceError, type NotTaken } from '../sources/source.ts';
 import { readSql } from '../sql/read-sql.ts';
-import { refusedByCompiler } from './compiler.ts';
 import type { Imported } from './entries.ts';
-import { NoSourceError, type NotTaken } from './source.ts';
 import { withTablespace } from './tablespace.ts';
 
 /** A database that somebody uses: who holds a table exclusively is not waited for. */

@@ -1,5 +1,5 @@
+import type { NotTaken } from '../sources/source.ts';
 import type { Imported } from './entries.ts';
-import type { NotTaken } from './source.ts';
 
 /** What an import took and what it did not, for people. */
 export function summaryOf(imported: Imported, taken: number, kept: readonly NotTaken[]): string {

@@ -1,11 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { extname, relative } from 'node:path';
-import { appendEntries, newRegistryFile } from '../registry/append-entries.ts';
-import type { IndexEntry } from '../registry/define-indexes.ts';
-import { inOneLine } from '../registry/entry-of-statement.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { Registered } from '../registry/registered.ts';
+import { writeRegistry } from '../registry/write-registry.ts';
 import type { LintResult, MovedIndex } from './format.ts';
 import type { Move } from './migrations/migration-linter.ts';
-import type { Registered } from './registered.ts';
 
 /**
  * A migration without the statements that moved into the registry: a comment in the place of each tells where it went.
@@ -13,7 +11,9 @@ import type { Registered } from './registered.ts';
  * @param registry the registry's file, as the reader knows it
  */
 export function withoutMoved(text: string, moves: readonly Move[], registry: string): string {
-  let fixed = text;
+  // The offsets do not count a byte order mark.
+  const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
+  let fixed = text.slice(mark.length);
   for (const { statement, entry } of moves.toSorted((a, b) => b.statement.start - a.statement.start)) {
     const rest = fixed.slice(statement.next);
     // What follows on the line would become a part of the comment; Drizzle's marks begin as comments do.
@@ -21,7 +21,7 @@ export function withoutMoved(text: string, moves: readonly Move[], registry: str
     const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${registry}${apart}`;
     fixed = fixed.slice(0, statement.start) + comment + rest;
   }
-  return fixed;
+  return mark + fixed;
 }
 
 function oneLine(name: string): string {
@@ -35,45 +35,37 @@ function oneLine(name: string): string {
  * @param registry the registry's file; it is made where it is not there
  * @throws NoListError where entries cannot be written into it
  */
-export function moveIntoRegistry(
+export async function moveIntoRegistry(
   moves: readonly Move[],
   registry: string,
   registered: Registered,
   whyNotMovable: (move: Move) => string | null,
-): Pick<LintResult, 'moved' | 'kept'> {
-  const going: Move[] = [];
-  const entries: IndexEntry[] = [];
-  const kept: LintResult['kept'][number][] = [];
-  for (const move of moves) {
+): Promise<Pick<LintResult, 'moved' | 'kept'>> {
+  const judged = moves.map((move) => {
     const standing = registered.standingOf(move.entry);
     const reason =
       standing === 'other' ? 'the registry lists it with another definition' : whyNotMovable(move);
-    if (reason !== null) {
-      kept.push({ ...whereFrom(move), reason });
-      continue;
-    }
-    going.push(move);
-    if (standing === 'same') continue;
-    entries.push(move.entry);
-    registered.add(move.entry);
-  }
-  writeEntries(registry, entries);
+    const isNew = standing === null && reason === null;
+    if (isNew) registered.add(move.entry);
+    return { move, reason, isNew };
+  });
+  const entries = judged.filter(({ isNew }) => isNew).map(({ move }) => move.entry);
+  const refused = entries.length === 0 ? [] : (await writeRegistry(registry, entries)).kept;
+  // What did not get into the registry must not leave its file.
+  const told = judged.map(({ move, reason }) => ({
+    move,
+    reason: reason ?? refused.find(({ entry }) => entry.name === move.entry.name)?.reason ?? null,
+  }));
+  const going = told.filter(({ reason }) => reason === null).map(({ move }) => move);
   for (const [file, members] of Map.groupBy(going, ({ finding }) => finding.file)) {
     writeFileSync(file, withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)));
   }
-  return { moved: going.map(whereFrom), kept };
+  return {
+    moved: going.map(whereFrom),
+    kept: told.flatMap(({ move, reason }) => (reason === null ? [] : [{ ...whereFrom(move), reason }])),
+  };
 }
 
 function whereFrom({ entry, finding: { file, line } }: Move): MovedIndex {
   return { name: entry.name, file, line };
-}
-
-function writeEntries(registry: string, entries: readonly IndexEntry[]): void {
-  if (entries.length === 0) return;
-  const kind = extname(registry) === '.json' ? 'json' : 'ts';
-  const written = kind === 'json' ? entries.map(inOneLine) : entries;
-  const text = existsSync(registry)
-    ? appendEntries(readFileSync(registry, 'utf8'), kind, written)
-    : newRegistryFile(written, kind);
-  writeFileSync(registry, text);
 }

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs';
-import { basename, extname, relative } from 'node:path';
-import { migrationFiles } from '../sql/migration-files.ts';
+import { basename, dirname, extname } from 'node:path';
+import type { Registered } from '../registry/registered.ts';
+import { findSources } from '../sources/find-sources.ts';
+import type { NotTaken, Tool } from '../sources/source.ts';
 import type { Schema } from '../sql/schema/schema.ts';
 import type { Allowance } from './allow.ts';
 import type { Finding } from './finding.ts';
 import { MigrationLinter, type Move } from './migrations/migration-linter.ts';
-import type { Registered } from './registered.ts';
 
 export interface MigrationsToLint {
   /** Folders or files, in the order in which they are applied. */
   readonly paths: readonly string[];
+  /** Whose migrations they are. Undefined: told by what is there. */
+  readonly from?: Tool | undefined;
   /** Name of the last migration that is not linted, with or without its extension. Null: all are. */
   readonly startAfter: string | null;
   readonly registered: Registered;
@@ -31,20 +33,25 @@ export interface LintedMigrations {
 
 /**
  * Lints migrations. What is named as history is read, for what it defines, and not linted.
- * @throws Error where `startAfter` names none of them.
+ * @throws NoSourceError where a path holds no migrations; Error where `startAfter` names none of them.
  */
-export function lintMigrations(options: MigrationsToLint): LintedMigrations {
-  const files = options.paths.flatMap(migrationFiles);
-  const first = firstToLint(files, options.startAfter);
-  const linter = new MigrationLinter(options.registered);
-  const linted = files.map((file, at) => {
-    const shown = relative(process.cwd(), file);
-    const result = linter.lint(shown, readFileSync(file, 'utf8'));
-    options.onProgress(at + 1, files.length);
+export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
+  const { paths, from, startAfter, registered, onProgress } = options;
+  const found = await Promise.all(paths.map((path) => findSources(path, from)));
+  const files = found.flatMap((sources) => sources.files);
+  const first = firstToLint(
+    files.map(({ file }) => file),
+    startAfter,
+  );
+  const linter = new MigrationLinter(registered);
+  const linted = files.map((source, at) => {
+    const result = linter.lint(source);
+    onProgress(at + 1, files.length);
     return at < first ? { findings: [], allowances: [], moves: [] } : result;
   });
+  const unread = found.flatMap((sources) => sources.notTaken).map(unreadable);
   return {
-    findings: linted.flatMap((one) => one.findings),
+    findings: [...linted.flatMap((one) => one.findings), ...unread],
     allowances: linted.flatMap((one) => one.allowances),
     moves: linted.flatMap((one) => one.moves),
     whyNotMovable: (move) => linter.whyNotMovable(move),
@@ -53,13 +60,23 @@ export function lintMigrations(options: MigrationsToLint): LintedMigrations {
   };
 }
 
+function unreadable({ file, line, what, reason }: NotTaken): Finding {
+  const message = `The ${what} is not checked: ${reason}.`;
+  return { rule: 'unreadable', severity: 'warning', file, line: line ?? 1, column: 1, message };
+}
+
 function firstToLint(files: readonly string[], startAfter: string | null): number {
   if (startAfter === null) return 0;
-  const at = files.findIndex((file) =>
-    [basename(file), basename(file, extname(file)), relative(process.cwd(), file)].includes(startAfter),
-  );
+  // Some tools give each migration a folder of its own.
+  const namesOf = (file: string) => [
+    file,
+    basename(file),
+    basename(file, extname(file)),
+    basename(dirname(file)),
+  ];
+  const at = files.findLastIndex((file) => namesOf(file).includes(startAfter));
   if (at >= 0) return at + 1;
   throw new Error(
-    `There is no migration "${startAfter}" to start after. The last one there is ${basename(files.at(-1) ?? 'none')}.`,
+    `There is no migration "${startAfter}" to start after. The last one there is ${files.at(-1) ?? 'none'}.`,
   );
 }

@@ -1,23 +1,21 @@
-import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
-import { migrationFiles } from '../sql/migration-files.ts';
+import { findSources } from '../sources/find-sources.ts';
 import { readSql } from '../sql/read-sql.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import type { SchemaIndex } from '../sql/schema/objects.ts';
 import { Schema } from '../sql/schema/schema.ts';
-import { upPart } from '../sql/up-part.ts';
 import { type Allowance, allowancesIn } from './allow.ts';
 import type { RegistrySchema } from './registry/schema.ts';
 
 /** The schema that SQL files make, and what their comments allow. */
-export function readSchema(path: string): { schema: Schema; allowances: Allowance[]; files: number } {
+export async function readSchema(
+  path: string,
+): Promise<{ schema: Schema; allowances: Allowance[]; files: number }> {
   const schema = new Schema();
-  const files = migrationFiles(path);
-  const allowances = files.flatMap((file) => {
-    const shown = relative(process.cwd(), file);
-    const sql = readSql(upPart(readFileSync(file, 'utf8')));
-    for (const statement of sql.statements) applyStatement(schema, shown, statement);
-    return allowancesIn(shown, sql);
+  const { files } = await findSources(path, undefined);
+  const allowances = files.flatMap(({ file, text }) => {
+    const sql = readSql(text);
+    for (const statement of sql.statements) applyStatement(schema, file, statement);
+    return allowancesIn(file, sql);
   });
   return { schema, allowances, files: files.length };
 }

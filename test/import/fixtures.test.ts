@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { findSources } from '../../lib/import/find-sources.ts';
+import { findSources } from '../../lib/sources/find-sources.ts';
 import { fixture, importFixture } from '../support/fixtures.ts';
 
 interface Expected {

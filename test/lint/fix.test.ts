@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { moveIntoRegistry, withoutMoved } from '../../lib/lint/fix.ts';
 import { lintMigrations } from '../../lib/lint/lint-migrations.ts';
 import { MigrationLinter } from '../../lib/lint/migrations/migration-linter.ts';
-import { Registered } from '../../lib/lint/registered.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
+import { Registered } from '../../lib/registry/registered.ts';
 
 let folder: string;
 const inFolder = (name: string) => join(folder, name);
@@ -26,12 +26,12 @@ async function fix(migrations: readonly [string, string][], registry: string, te
   if (text !== undefined) writeFileSync(inFolder(registry), text);
   const registered = new Registered(text === undefined ? [] : await loadRegistry(inFolder(registry)));
   const paths = migrations.map(([name]) => inFolder(name));
-  const { moves, whyNotMovable } = lintMigrations({
+  const { moves, whyNotMovable } = await lintMigrations({
     ...{ paths, registered },
     startAfter: null,
     onProgress: () => {},
   });
-  const { moved, kept } = moveIntoRegistry(moves, inFolder(registry), registered, whyNotMovable);
+  const { moved, kept } = await moveIntoRegistry(moves, inFolder(registry), registered, whyNotMovable);
   return {
     moved: moved.map(({ name, line }) => `${line} ${name}`),
     kept: kept.map(({ name, reason }) => `${name}: ${reason}`),
@@ -39,7 +39,7 @@ async function fix(migrations: readonly [string, string][], registry: string, te
 }
 
 function fixed(text: string): string {
-  const { moves } = new MigrationLinter(new Registered([])).lint('a.sql', text);
+  const { moves } = new MigrationLinter(new Registered([])).lint({ file: 'a.sql', text, hasLines: true });
   return withoutMoved(text, moves, 'database/indexes.ts');
 }
 
@@ -82,7 +82,11 @@ test.each([
 
 test('what was moved is not found again, nor is the comment that it left', () => {
   const text = 'create index i on t (a);\nselect 1;';
-  const { findings, allowances } = new MigrationLinter(new Registered([])).lint('a.sql', fixed(text));
+  const { findings, allowances } = new MigrationLinter(new Registered([])).lint({
+    file: 'a.sql',
+    text: fixed(text),
+    hasLines: true,
+  });
   expect([findings, allowances]).toEqual([[], []]);
 });
 

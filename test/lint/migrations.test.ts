@@ -2,15 +2,15 @@ import { describe, expect, test } from 'vitest';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { withoutAllowed } from '../../lib/lint/allow.ts';
 import { MigrationLinter } from '../../lib/lint/migrations/migration-linter.ts';
-import { Registered } from '../../lib/lint/registered.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import { Registered } from '../../lib/registry/registered.ts';
 
 const RULES = ['create-index', 'create-index-on-new-table', 'drop-index', 'reindex'];
 
 function linterOf(registry: CompiledRegistry = []) {
   const linter = new MigrationLinter(new Registered(registry));
   return (text: string, file = 'migrations/0001_a.sql') => {
-    const { findings, allowances, moves } = linter.lint(file, text);
+    const { findings, allowances, moves } = linter.lint({ file, text, hasLines: true });
     return { findings: withoutAllowed(findings, allowances, RULES), moves };
   };
 }
@@ -168,6 +168,19 @@ describe('code that a migration runs', () => {
     expect(finding?.entry).toContain("where b = 'c'");
   });
 
+  test('in a text that EXECUTE runs from a variable is refused where the text stands', () => {
+    const text = [
+      'do $$',
+      "declare r record; statement text := 'create index i on t (a)';",
+      'begin',
+      "  raise notice 'create index j on t (a)';",
+      '  execute statement;',
+      "  for r in execute 'select 1' loop create index k on t (a); end loop;",
+      'end $$;',
+    ].join('\n');
+    expect(found(text)).toEqual(['2:37 create-index', '6:36 create-index']);
+  });
+
   test('in a function is refused where it is called, also in a later file and through another function', () => {
     const lint = linterOf();
     const define =
@@ -247,8 +260,14 @@ test('a statement that cannot be read is a warning at its place, and the rest is
   ]);
 });
 
-test('the way back is not linted', () => {
-  expect(
-    found('-- Up Migration\nselect 1;\n-- Down Migration\ndrop index i;\ncreate index j on t (a);'),
-  ).toEqual([]);
+test('what code wrote is told at the beginning of its file, and cannot be moved', () => {
+  const linter = new MigrationLinter(new Registered([]));
+  const { findings, moves } = linter.lint({
+    file: '1_a.js',
+    text: '\n\n create index i on t (a);',
+    hasLines: false,
+  });
+  expect(findings).toMatchObject([{ file: '1_a.js', line: 1, column: 1, rule: 'create-index' }]);
+  expect(findings[0]?.message).not.toContain('--fix');
+  expect(moves).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { findSources } from '../../lib/import/find-sources.ts';
 import { importSources } from '../../lib/import/import-sql.ts';
+import { findSources } from '../../lib/sources/find-sources.ts';
 import { readSql } from '../../lib/sql/read-sql.ts';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures');

@@ -1,7 +1,7 @@
 import { codeBodyOf } from '../../sql/code-body.ts';
+import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import { tokensOf } from '../../sql/tokens.ts';
-import { type EmbeddedStatement, embeddedStatements } from './embedded.ts';
 
 /** A function or procedure of the migrations that does something to indexes, itself or through another one. */
 export interface FunctionBody {

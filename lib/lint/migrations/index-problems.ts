@@ -1,7 +1,8 @@
 import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
+import type { Standing } from '../../registry/registered.ts';
+import type { IndexVerb } from '../../sql/embedded.ts';
 import type { StatementNode } from '../../sql/read-sql.ts';
-import type { IndexVerb } from './embedded.ts';
 import type { MigrationRuleName } from './rules.ts';
 
 /** What is wrong with a statement about indexes, without its place. */
@@ -11,9 +12,6 @@ export interface IndexProblem {
   /** What takes its place in the registry. Undefined: nothing can be told to. */
   readonly created?: CreatedIndex | undefined;
 }
-
-/** How an entry stands in the registry: there, there under its name with another definition, or not at all. */
-export type Standing = 'same' | 'other' | null;
 
 /** What a CREATE INDEX is about. */
 export interface CreatedIndex {

@@ -3,7 +3,10 @@ import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryOfStatement } from '../../registry/entry-of-statement.ts';
 import { entryText } from '../../registry/entry-text.ts';
+import type { Registered } from '../../registry/registered.ts';
+import type { SqlSource } from '../../sources/source.ts';
 import { codeBodyOf } from '../../sql/code-body.ts';
+import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
 import { indexName } from '../../sql/index-name.ts';
 import type { Place } from '../../sql/places.ts';
 import { readSql, type SqlStatement, type SqlText, type StatementNode } from '../../sql/read-sql.ts';
@@ -11,11 +14,8 @@ import { applyStatement } from '../../sql/schema/apply-statement.ts';
 import { nameOf } from '../../sql/schema/names.ts';
 import { Schema } from '../../sql/schema/schema.ts';
 import { spokenComment } from '../../sql/spoken-comment.ts';
-import { upPart } from '../../sql/up-part.ts';
 import { type Allowance, allowancesIn } from '../allow.ts';
 import type { Finding } from '../finding.ts';
-import type { Registered } from '../registered.ts';
-import { type EmbeddedStatement, embeddedStatements } from './embedded.ts';
 import { FunctionBodies } from './function-bodies.ts';
 import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
 import { Mentions, whyNotMovable } from './movable.ts';
@@ -35,27 +35,33 @@ export interface LintedMigration {
 
 /** Lints migrations in the order in which they are applied: a file may call what an earlier one defined. */
 export class MigrationLinter {
-  private readonly registered: Registered;
-  /** What the migrations so far make. */
-  readonly schema = new Schema();
-  private readonly functions = new FunctionBodies();
+  private readonly history: History;
   private readonly mentions = new Mentions();
 
   constructor(registered: Registered) {
-    this.registered = registered;
+    this.history = { registered, schema: new Schema(), functions: new FunctionBodies() };
   }
 
-  /** @param file as the reader knows it */
-  lint(file: string, text: string): LintedMigration {
-    const sql = readSql(upPart(text));
-    const linted = new FileLinter(file, sql, this.registered, this.functions, this.schema);
+  /** What the migrations so far make. */
+  get schema(): Schema {
+    return this.history.schema;
+  }
+
+  lint(source: SqlSource): LintedMigration {
+    const { file, text, hasLines } = source;
+    const sql = hasLines ? readSql(text) : atItsBeginning(readSql(text));
+    const linted = new FileLinter(source, sql, this.history);
     for (const statement of sql.statements) {
       this.mentions.note(file, statement);
       linted.visit(statement);
       applyStatement(this.schema, file, statement);
       for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.mentions.watch(move);
     }
-    return { findings: linted.findings, allowances: allowancesIn(file, sql), moves: linted.moves };
+    return {
+      findings: linted.findings,
+      allowances: allowancesIn(file, sql),
+      moves: hasLines ? linted.moves : [],
+    };
   }
 
   /** Why an index cannot be moved, as of all the files so far. Null: it can. */
@@ -64,21 +70,30 @@ export class MigrationLinter {
   }
 }
 
+/** What code wrote has no places of its own in the file. */
+function atItsBeginning({ statements }: SqlText): SqlText {
+  const start = { line: 1, column: 1 };
+  return { statements: statements.map((statement) => ({ ...statement, ...start })), placeOf: () => start };
+}
+
+/** What all files of a history share. */
+interface History {
+  readonly registered: Registered;
+  readonly schema: Schema;
+  readonly functions: FunctionBodies;
+}
+
 class FileLinter {
   readonly findings: Finding[] = [];
   readonly moves: Move[] = [];
-  private readonly file: string;
+  private readonly source: SqlSource;
   private readonly sql: SqlText;
-  private readonly registered: Registered;
-  private readonly functions: FunctionBodies;
-  private readonly schema: Schema;
+  private readonly history: History;
 
-  constructor(file: string, sql: SqlText, registered: Registered, functions: FunctionBodies, schema: Schema) {
-    this.file = file;
+  constructor(source: SqlSource, sql: SqlText, history: History) {
+    this.source = source;
     this.sql = sql;
-    this.registered = registered;
-    this.functions = functions;
-    this.schema = schema;
+    this.history = history;
   }
 
   visit(statement: SqlStatement): void {
@@ -100,7 +115,7 @@ class FileLinter {
     }
     this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
     if (node.DoStmt !== undefined) this.visitCode(statement);
-    if (node.CreateFunctionStmt !== undefined) this.functions.define(this.file, statement);
+    if (node.CreateFunctionStmt !== undefined) this.history.functions.define(this.source.file, statement);
     this.visitCalls(statement);
   }
 
@@ -122,7 +137,7 @@ class FileLinter {
   }
 
   private visitCalls(statement: SqlStatement): void {
-    for (const { name, file, line, embedded } of this.functions.calledBy(statement)) {
+    for (const { name, file, line, embedded } of this.history.functions.calledBy(statement)) {
       const found = embedded.flatMap((one) => this.problemsOfEmbedded(one, statement));
       for (const problem of found) {
         const message = `It runs ${name}(), which ${basename(file)} defines in line ${line}. ${problem.message}`;
@@ -137,23 +152,23 @@ class FileLinter {
 
   private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
     const index = statement.node?.IndexStmt;
-    if (index === undefined) return lockingProblem(statement.node ?? {}, this.registered.names);
-    const table = this.schema.table(nameOf(this.schema, index.relation));
+    if (index === undefined) return lockingProblem(statement.node ?? {}, this.history.registered.names);
+    const table = this.history.schema.table(nameOf(this.history.schema, index.relation));
     // Gone with its session, so that no registry can hold its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
     const entry = this.entryOf(statement, index, place);
-    const standing = this.registered.standingOf(entry);
-    const onNewTable = table?.place.file === this.file;
-    const movable = statement === place;
+    const standing = this.history.registered.standingOf(entry);
+    const onNewTable = table?.place.file === this.source.file;
+    const movable = statement === place && this.source.hasLines;
     return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable })];
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const { schema } = nameOf(this.schema, index.relation);
-    const name = indexName(index, (candidate) => this.schema.isTaken({ schema, name: candidate }));
+    const { schema } = nameOf(this.history.schema, index.relation);
+    const name = indexName(index, (candidate) => this.history.schema.isTaken({ schema, name: candidate }));
     const description =
       spokenComment(statement.comments) ??
-      `Moved from ${basename(this.file)}, line ${line}: say in a sentence what it serves`;
+      `Moved from ${basename(this.source.file)}, line ${line}: say in a sentence what it serves`;
     return entryOfStatement({ sql: statement.sql, statement: index }, { name, description });
   }
 
@@ -165,6 +180,6 @@ class FileLinter {
   }
 
   private at({ line, column }: Place): Pick<Finding, 'file' | 'line' | 'column'> {
-    return { file: this.file, line, column };
+    return { file: this.source.file, line, column };
   }
 }

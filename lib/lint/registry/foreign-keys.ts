@@ -2,9 +2,10 @@ import type { Node } from 'libpg-query';
 import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryText } from '../../registry/entry-text.ts';
+import { tableKey } from '../../registry/index-shape.ts';
 import { quoteWhereNeeded } from '../../sql/tokens.ts';
 import type { Finding } from '../finding.ts';
-import { type IndexShape, tableKey } from './index-shape.ts';
+import type { ExaminedShape } from './examined-shape.ts';
 import type { RegistrySchema, SchemaForeignKey, SchemaTable } from './schema.ts';
 
 /** Longest name that PostgreSQL keeps whole, in bytes. */
@@ -18,7 +19,7 @@ const MAX_NAME_BYTES = 63;
  */
 export function foreignKeysWithoutIndex(
   schema: RegistrySchema,
-  shapes: readonly IndexShape[],
+  shapes: readonly ExaminedShape[],
   tenantColumn: string | null,
 ): Finding[] {
   const names = new Set(shapes.map(({ entry }) => entry.index.name));
@@ -46,7 +47,7 @@ interface Beginning {
 }
 
 /** Of a B-tree, up to the first expression; of a partial one, where its predicate is that a column is not null. */
-function beginningOf({ entry, method, where, keys }: IndexShape): Beginning[] {
+function beginningOf({ entry, method, where, keys }: ExaminedShape): Beginning[] {
   const notNull = notNullColumn(entry.statement.whereClause);
   if (method !== 'btree' || (where !== '' && notNull === undefined)) return [];
   const expression = keys.findIndex(({ column }) => column === undefined);

@@ -7,8 +7,8 @@ import { readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/rules.ts';
 import type { Finding } from '../finding.ts';
+import { type ExaminedShape, examinedShape } from './examined-shape.ts';
 import { foreignKeysWithoutIndex } from './foreign-keys.ts';
-import { type IndexShape, shapeOf } from './index-shape.ts';
 import { overlaps } from './overlaps.ts';
 import type { RegistrySchema } from './schema.ts';
 import { beginsElsewhere, type TenantTables, tenantColumnLast, tenantTables } from './tenant-column.ts';
@@ -32,7 +32,7 @@ export interface LintRegistryOptions {
 export async function lintRegistry(file: string, options: LintRegistryOptions = {}): Promise<Finding[]> {
   const { tenantColumn = 'tenant_id', schema } = options;
   const { examined, problems } = await examine(file);
-  const shapes = examined.map(shapeOf);
+  const shapes = examined.map(examinedShape);
   const tenants = tenantColumn === null ? null : tenantTables(tenantColumn, shapes, schema);
   const warnings = [...overlaps(shapes), ...(tenants === null ? [] : tenantColumnLast(shapes, tenants))];
   const found = [
@@ -79,7 +79,7 @@ function isAccepted({ rule, entry, other }: EntryWarning): boolean {
 }
 
 function unusedAccepts(
-  shape: IndexShape,
+  shape: ExaminedShape,
   warnings: readonly EntryWarning[],
   tenants: TenantTables | null,
   file: string,
@@ -96,7 +96,7 @@ function unusedAccepts(
 }
 
 /** Nobody can say without the schema whether the table is one of tenants; or the rule is off. */
-function isUndecided(shape: IndexShape, tenants: TenantTables | null): boolean {
+function isUndecided(shape: ExaminedShape, tenants: TenantTables | null): boolean {
   if (tenants === null) return true;
   return beginsElsewhere(shape, tenants.column) && tenants.has(shape) === undefined;
 }

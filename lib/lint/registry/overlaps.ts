@@ -1,14 +1,15 @@
 import { indexId } from '../../../lambdas/shared/registry.ts';
-import type { IndexShape, KeyShape } from './index-shape.ts';
+import type { KeyShape } from '../../registry/index-shape.ts';
+import type { ExaminedShape } from './examined-shape.ts';
 import type { EntryWarning } from './warning.ts';
 
 /** Indexes that are there twice: wholly, or as the beginning of another one. */
-export function overlaps(shapes: readonly IndexShape[]): EntryWarning[] {
+export function overlaps(shapes: readonly ExaminedShape[]): EntryWarning[] {
   const tables = Map.groupBy(shapes, (shape) => shape.table);
   return [...tables.values()].flatMap((table) => [...duplicates(table), ...redundancies(table)]);
 }
 
-function duplicates(table: readonly IndexShape[]): EntryWarning[] {
+function duplicates(table: readonly ExaminedShape[]): EntryWarning[] {
   return [...Map.groupBy(table, (shape) => shape.identity).values()].flatMap(([first, ...others]) =>
     others.flatMap(({ entry }): EntryWarning[] => {
       // Two entries of one name are an error of their own.
@@ -21,7 +22,7 @@ function duplicates(table: readonly IndexShape[]): EntryWarning[] {
   );
 }
 
-function redundancies(table: readonly IndexShape[]): EntryWarning[] {
+function redundancies(table: readonly ExaminedShape[]): EntryWarning[] {
   return table.flatMap((shape, position): EntryWarning[] => {
     const other = table.find(
       (candidate, at) =>
@@ -41,7 +42,7 @@ function redundancies(table: readonly IndexShape[]): EntryWarning[] {
 }
 
 /** Every query that the shorter index serves, the longer one serves as well; nothing else depends on the shorter one. */
-function serves(longer: IndexShape, shorter: IndexShape): boolean {
+function serves(longer: ExaminedShape, shorter: ExaminedShape): boolean {
   if (shorter.unique || longer.method !== 'btree' || shorter.method !== 'btree') return false;
   if (longer.where !== shorter.where || longer.keys.length < shorter.keys.length) return false;
   const columns = [...longer.keys.map(({ column }) => column), ...longer.include];

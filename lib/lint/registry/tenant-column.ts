@@ -1,18 +1,19 @@
 import { tableId } from '../../../lambdas/shared/registry.ts';
-import { type IndexShape, tableKey } from './index-shape.ts';
+import { tableKey } from '../../registry/index-shape.ts';
+import type { ExaminedShape } from './examined-shape.ts';
 import type { RegistrySchema } from './schema.ts';
 import type { EntryWarning } from './warning.ts';
 
 export interface TenantTables {
   readonly column: string;
   /** Undefined: neither the schema nor another index tells. */
-  readonly has: (shape: IndexShape) => boolean | undefined;
+  readonly has: (shape: ExaminedShape) => boolean | undefined;
 }
 
 /** Tables of tenants: those with the column, and, of tables that the schema does not know, those it is indexed on. */
 export function tenantTables(
   column: string,
-  shapes: readonly IndexShape[],
+  shapes: readonly ExaminedShape[],
   schema: RegistrySchema | undefined,
 ): TenantTables {
   const known = new Map(
@@ -27,12 +28,12 @@ export function tenantTables(
 }
 
 /** B-trees of several columns that begin with another column than the tenant's, on a table of any kind. */
-export function beginsElsewhere({ method, keys }: IndexShape, column: string): boolean {
+export function beginsElsewhere({ method, keys }: ExaminedShape, column: string): boolean {
   return method === 'btree' && keys.length > 1 && keys[0]?.column !== column;
 }
 
 /** Such indexes on tables of tenants: a query of one tenant reads past the rows of all the others. */
-export function tenantColumnLast(shapes: readonly IndexShape[], tenants: TenantTables): EntryWarning[] {
+export function tenantColumnLast(shapes: readonly ExaminedShape[], tenants: TenantTables): EntryWarning[] {
   const { column } = tenants;
   return shapes.flatMap((shape): EntryWarning[] => {
     if (!beginsElsewhere(shape, column) || tenants.has(shape) !== true) return [];

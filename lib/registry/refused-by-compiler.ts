@@ -1,10 +1,10 @@
-import type { IndexEntry } from '../registry/define-indexes.ts';
-import { NO_PLACES } from '../registry/entry-places.ts';
-import { examineRegistry } from '../registry/examine-registry.ts';
-import { problemText } from '../registry/registry-error.ts';
+import type { IndexEntry } from './define-indexes.ts';
+import { NO_PLACES } from './entry-places.ts';
+import { examineRegistry } from './examine-registry.ts';
+import { problemText } from './registry-error.ts';
 
 /**
- * What the compiler says of each entry that it refuses, by its position: no import hands out what does not compile. Of
+ * What the compiler says of each entry that it refuses, by its position: nothing is handed out that does not compile. Of
  * entries that cannot be told from each other the first stays.
  */
 export async function refusedByCompiler(entries: readonly IndexEntry[]): Promise<Map<number, string>> {
@@ -13,7 +13,7 @@ export async function refusedByCompiler(entries: readonly IndexEntry[]): Promise
     const left = [...entries.keys()].filter((position) => !refused.has(position));
     const { problems } = await examineRegistry(
       left.map((position) => entries[position]),
-      'the import',
+      'the entries',
       NO_PLACES,
     );
     const found = problems.map((problem) => ({

@@ -1,5 +1,4 @@
 import type { IndexElem, IndexStmt } from 'libpg-query';
-import type { ExaminedEntry } from '../../registry/examine-registry.ts';
 
 /** What a key column of an index is: texts that are equal where PostgreSQL builds the same. */
 export interface KeyShape {
@@ -13,7 +12,6 @@ export interface KeyShape {
 
 /** What an index is, however its statement is written: case, white space, comments and defaults make no difference. */
 export interface IndexShape {
-  readonly entry: ExaminedEntry;
   /** With its schema. */
   readonly table: string;
   readonly method: string;
@@ -26,11 +24,7 @@ export interface IndexShape {
   readonly identity: string;
 }
 
-export function shapeOf(entry: ExaminedEntry): IndexShape {
-  return { entry, ...shapeOfStatement(entry.statement) };
-}
-
-export function shapeOfStatement(statement: IndexStmt): Omit<IndexShape, 'entry'> {
+export function shapeOf(statement: IndexStmt): IndexShape {
   const { schemaname: schema = 'public', relname: table = '' } = statement.relation ?? {};
   const shape = {
     table: tableKey({ schema, table }),
