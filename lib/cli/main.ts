@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './exit-codes.ts';
+import { importCommand } from './import-command.ts';
 import { lintCommand } from './lint-command.ts';
 import { runCommand } from './run-command.ts';
 
@@ -20,7 +21,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const onExitCode = (code: number) => {
     exitCode = code;
   };
-  for (const command of [runCommand(onExitCode), lintCommand(onExitCode)]) {
+  for (const command of [runCommand(onExitCode), lintCommand(onExitCode), importCommand(onExitCode)]) {
     program.addCommand(command.showHelpAfterError().exitOverride());
   }
   try {

@@ -32,7 +32,7 @@ const TOKENS = [
   /(?<quoted>"[^"]*(?:""[^"]*)*")/,
   /(?<dollar>\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$)/,
   /(?<placeholder>\$\{[^}\n]*\})/,
-  /(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/,
+  /(?<word>[A-Za-z_\u0080-\uffff](?:[\w\u0080-\uffff]|\$(?!\{))*)/,
   /(?<meta>\\[^\n]*)/,
   /(?<unterminated>['"])/,
   /[\s\S]/,

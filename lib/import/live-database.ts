@@ -1,0 +1,118 @@
+import pg from 'pg';
+import { messageOf } from '../../lambdas/shared/errors.ts';
+import type { IndexEntry } from '../registry/define-indexes.ts';
+import { entryOfStatement } from '../registry/entry-of-statement.ts';
+import { readSql } from '../sql/read-sql.ts';
+import { refusedByCompiler } from './compiler.ts';
+import type { Imported } from './entries.ts';
+import { NoSourceError, type NotTaken } from './source.ts';
+import { withTablespace } from './tablespace.ts';
+
+/** A database that somebody uses: who holds a table exclusively is not waited for. */
+const SETTINGS = `
+  begin transaction read only;
+  set local statement_timeout = '60s';
+  set local lock_timeout = '5s';
+  set local search_path = ''`;
+
+/** The catalog is open to every role. What extensions brought, what is temporary and this product's own are left out. */
+const INDEXES = `
+  select n.nspname as schema,
+         c.relname as name,
+         t.relname as "table",
+         pg_get_indexdef(i.indexrelid) as sql,
+         s.spcname as tablespace,
+         obj_description(i.indexrelid, 'pg_class') as description,
+         i.indisvalid as valid,
+         c.relispartition as part,
+         exists (select from pg_constraint con
+                  where con.conindid = i.indexrelid and con.contype in ('p', 'u', 'x')) as "constraint"
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    join pg_class t on t.oid = i.indrelid
+    join pg_namespace n on n.oid = t.relnamespace
+    left join pg_tablespace s on s.oid = c.reltablespace
+   where n.nspname not like 'pg\\_%'
+     and n.nspname not in ('information_schema', 'deploy_step')
+     and t.relpersistence <> 't'
+     and not starts_with(c.relname, 'pg_deploy_step_')
+     and not exists (select from pg_depend d
+                      where d.classid = 'pg_class'::regclass and d.objid = t.oid and d.deptype = 'e')
+   order by n.nspname, t.relname, c.relname`;
+
+interface LiveIndex {
+  readonly schema: string;
+  readonly name: string;
+  readonly table: string;
+  readonly sql: string;
+  readonly tablespace: string | null;
+  readonly description: string | null;
+  readonly valid: boolean;
+  readonly part: boolean;
+  readonly constraint: boolean;
+}
+
+/**
+ * The indexes of a live database, as entries. It reads the catalog in a transaction that can write nothing.
+ * @throws NoSourceError where the database cannot be reached
+ */
+export async function importDatabase(databaseUrl: string): Promise<Imported> {
+  const indexes = await readIndexes(databaseUrl);
+  const notTaken: NotTaken[] = [];
+  const entries: IndexEntry[] = [];
+  const own = indexes.filter((index) => !index.constraint && !index.part);
+  for (const index of own) {
+    if (index.valid) entries.push(entryOf(index));
+    else
+      notTaken.push(leftOut(index, 'it is invalid: a build of it was broken off; build it anew, or drop it'));
+  }
+  const refused = await refusedByCompiler(entries);
+  for (const [position, reason] of refused) {
+    const index = own.filter(({ valid }) => valid)[position];
+    if (index !== undefined) notTaken.push(leftOut(index, reason));
+  }
+  return {
+    entries: entries.filter((_, position) => !refused.has(position)),
+    notTaken,
+    constraints: indexes.filter((index) => index.constraint && !index.part).length,
+    dropped: 0,
+    parts: indexes.filter((index) => index.part).length,
+  };
+}
+
+function leftOut({ schema, name, table }: LiveIndex, reason: string): NotTaken {
+  return { file: 'the database', line: null, what: `index ${schema}.${name} on ${table}`, reason };
+}
+
+function entryOf({ schema, name, table, sql, tablespace, description }: LiveIndex): IndexEntry {
+  const whole = tablespace === null ? sql : withTablespace(sql, tablespace);
+  const statement = readSql(whole).statements[0]?.node?.IndexStmt;
+  if (statement === undefined) throw new Error(`PostgreSQL's text of ${name} is no CREATE INDEX: ${sql}`);
+  return entryOfStatement(
+    { sql: whole, statement },
+    {
+      name,
+      description: description?.trim() || 'From the live database; say here what the index is for',
+      table: { schema, name: table },
+    },
+  );
+}
+
+async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'pg-deploy-step import',
+    connectionTimeoutMillis: 15_000,
+  });
+  // Without a listener a lost connection would end the process; the query tells it anyway.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(SETTINGS);
+    return (await client.query<LiveIndex>(INDEXES)).rows;
+  } catch (error) {
+    throw new NoSourceError(`The database's indexes cannot be read: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

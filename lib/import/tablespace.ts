@@ -1,0 +1,17 @@
+import { quoteWhereNeeded, tokensOf } from '../sql/tokens.ts';
+
+/** A CREATE INDEX statement that names the tablespace which it is to be in. */
+export function withTablespace(sql: string, tablespace: string): string {
+  let depth = 0;
+  let at = sql.length;
+  for (const { text, keyword, start } of tokensOf(sql)) {
+    if (text === '(') depth += 1;
+    else if (text === ')') depth -= 1;
+    // The predicate comes last, behind the tablespace.
+    else if (keyword === 'where' && depth === 0) {
+      at = start;
+      break;
+    }
+  }
+  return `${sql.slice(0, at).trimEnd()} tablespace ${quoteWhereNeeded(tablespace)} ${sql.slice(at)}`.trimEnd();
+}
