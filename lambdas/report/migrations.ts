@@ -1,15 +1,14 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import {
-  type EcsTaskRunner,
   type LambdaRunner,
-  type MigrationFailure,
   type MigrationRunnerName,
   migrationFailureSchema,
   placeOf,
 } from '../shared/migrations.ts';
 import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
 import type { MigrationsReport } from '../shared/report.ts';
-import { readTaskFailure } from './task-failure.ts';
+import { type Failure, isTimeout, LONG_MIGRATION, NOWHERE, START_AGAIN } from './migration-failure.ts';
+import { taskFailure } from './task-failure.ts';
 
 /** What became of the migrations. `pending` as the database tells it now, where that can be told. */
 export function migrationsReport(
@@ -30,8 +29,6 @@ function appliedOf(answer: unknown): string[] {
   return Array.isArray(answer.applied) ? answer.applied.filter((name) => typeof name === 'string') : [];
 }
 
-type Failure = MigrationFailure & { log: string | null; next: string[] };
-
 function failureOf({ runner, answer, caught }: WindowMigrations): Failure {
   switch (runner.name) {
     case 'sql':
@@ -42,11 +39,6 @@ function failureOf({ runner, answer, caught }: WindowMigrations): Failure {
       return functionFailure(runner, caught ?? { Error: 'unknown' });
   }
 }
-
-const NOWHERE = { file: null, line: null, statement: null, sqlstate: null, log: null };
-const START_AGAIN = 'start the deploy again with the input {}';
-const LONG_MIGRATION =
-  'A migration that takes longer is a case for the runner ecs-task, which has as long as it needs: see migrations in docs/configuration.md.';
 
 function sqlFailure(answer: unknown): Failure {
   const failure = runMigrationsResultSchema.safeParse(answer).data?.failure ?? null;
@@ -101,69 +93,6 @@ function functionFailure({ function: name, timeoutMinutes }: LambdaRunner, caugh
   };
 }
 
-function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
-  const { cluster, container, timeoutMinutes } = runner;
-  const task = readTaskFailure(caught, container);
-  const named = `task definition ${task?.definition ?? runner.taskDefinition}, cluster ${cluster}`;
-  const log = logOf(runner, task?.id ?? null);
-  const itsLog = log === null ? '' : ` Its log: ${log}.`;
-  const more = (logged: string) => [
-    `${logged} What the task applied before it failed stays applied, as far as its tool does not take it back.`,
-    `Mend what the log names, then ${START_AGAIN}.`,
-  ];
-  if (task !== null) {
-    const ended =
-      task.exitCode === null
-        ? `did not come to run, or told no exit code`
-        : `ended with exit code ${task.exitCode}`;
-    const reasons = task.reasons === '' ? '' : `: ${task.reasons.replace(/\.$/, '')}`;
-    return {
-      ...{ ...NOWHERE, log },
-      message: `The migration failed: the container ${container} of the task ${task.id ?? 'unknown'} (${named}) ${ended}${reasons}.${itsLog}`,
-      next: more(readLog(runner, task.id)),
-    };
-  }
-  if (isTimeout(caught)) {
-    return {
-      ...{ ...NOWHERE, log },
-      message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so its task was told to stop (container ${container}, ${named}).${itsLog}`,
-      next: [
-        `See that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner)}.`,
-        ...more(readLog(runner, null)),
-      ],
-    };
-  }
-  return {
-    ...{ ...NOWHERE, log: null },
-    message: `The migration's task could not be run (container ${container}, ${named}). ${describeCaught(caught)}`,
-    next: [`Mend what the status above names, then ${START_AGAIN}.`],
-  };
-}
-
-/** The address of the container's log, as awslogs makes it. Null: the configuration does not tell. */
-function logOf({ container, logs }: EcsTaskRunner, id: string | null): string | null {
-  if (logs === null) return null;
-  return `CloudWatch log group ${logs.group}, stream ${logs.streamPrefix}/${container}/${id ?? 'TASK-ID'}`;
-}
-
-function readLog(runner: EcsTaskRunner, id: string | null): string {
-  const { container, logs } = runner;
-  if (logs === null)
-    return 'Read the log of the task (with migrations.logs configured, its address stands here).';
-  const stream = id === null ? '' : ` --log-stream-names ${logs.streamPrefix}/${container}/${id}`;
-  return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
-}
-
-function familyOf({ taskDefinition }: EcsTaskRunner): string {
-  return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
-}
-
 function functionName(nameOrArn: string): string {
   return nameOrArn.replace(/^arn:.*:function:/, '').replace(/:.*$/, '');
-}
-
-/** The state's time limit, or that of the function, whose error has been called by either name. */
-function isTimeout({ Error: name, Cause }: CaughtError): boolean {
-  if (['States.Timeout', 'Sandbox.Timedout'].includes(name)) return true;
-  return name !== 'States.TaskFailed' && /Task timed out after [\d.]+ seconds/.test(Cause ?? '');
 }

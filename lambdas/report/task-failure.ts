@@ -1,60 +1,63 @@
-import { z } from 'zod';
+import { describeCaught } from '../shared/caught-error.ts';
+import type { EcsTaskRunner } from '../shared/migrations.ts';
 import type { CaughtError } from '../shared/payloads.ts';
+import { readTaskFailure } from './ended-task.ts';
+import { type Failure, isTimeout, NOWHERE, START_AGAIN } from './migration-failure.ts';
 
-/** The parts of an ECS task's description that tell why it failed; each may be missing. */
-const taskSchema = z.object({
-  TaskArn: z.string().optional().catch(undefined),
-  TaskDefinitionArn: z.string().optional().catch(undefined),
-  StopCode: z.string().optional().catch(undefined),
-  StoppedReason: z.string().optional().catch(undefined),
-  Containers: z
-    .array(
-      z.object({
-        Name: z.string().optional().catch(undefined),
-        ExitCode: z.number().optional().catch(undefined),
-        Reason: z.string().optional().catch(undefined),
-      }),
-    )
-    .catch([]),
-});
-
-/** How a task ended, out of the Cause that `ecs:runTask.sync` fails with. */
-export interface EndedTask {
-  /** The last part of its ARN. Null: it is not told. */
-  readonly id: string | null;
-  /** FAMILY:REVISION. Null: it is not told. */
-  readonly definition: string | null;
-  /** Null: the container did not come to run, or is not told of. */
-  readonly exitCode: number | null;
-  /** The task's and the container's reasons, in sentences. Empty: there are none. */
-  readonly reasons: string;
-}
-
-/**
- * Reads the Cause of a task that failed: its description as JSON text. This is the one place where a Cause is parsed.
- * @returns null where it is anything else, as an error of ECS's API has a plain sentence
- */
-export function readTaskFailure({ Cause }: CaughtError, container: string): EndedTask | null {
-  let cause: unknown;
-  try {
-    cause = JSON.parse(Cause ?? '');
-  } catch {
-    return null;
+/** Of a task: which one, its container and exit code, the reason that ECS gives, and where its log is. */
+export function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
+  const { cluster, container, timeoutMinutes } = runner;
+  const task = readTaskFailure(caught, container);
+  const named = `task definition ${task?.definition ?? runner.taskDefinition}, cluster ${cluster}`;
+  const log = logOf(runner, task?.id ?? null);
+  const itsLog = log === null ? '' : ` Its log: ${log}.`;
+  const more = (logged: string) => [
+    `${logged} What the task applied before it failed stays applied, as far as its tool does not take it back.`,
+    `Mend what the log names, then ${START_AGAIN}.`,
+  ];
+  if (task !== null) {
+    const ended =
+      task.exitCode === null
+        ? `did not come to run, or told no exit code`
+        : `ended with exit code ${task.exitCode}`;
+    const reasons = task.reasons === '' ? '' : `: ${task.reasons.replace(/\.$/, '')}`;
+    return {
+      ...{ ...NOWHERE, log },
+      message: `The migration failed: the container ${container} of the task ${task.id ?? 'unknown'} (${named}) ${ended}${reasons}.${itsLog}`,
+      next: more(readLog(runner, task.id)),
+    };
   }
-  const parsed = taskSchema.safeParse(cause);
-  if (!parsed.success || (parsed.data.TaskArn ?? parsed.data.StoppedReason) === undefined) return null;
-  const task = parsed.data;
-  const own = task.Containers.find(({ Name }) => Name === container);
+  if (isTimeout(caught)) {
+    return {
+      ...{ ...NOWHERE, log },
+      message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so its task was told to stop (container ${container}, ${named}).${itsLog}`,
+      next: [
+        `See that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner)}.`,
+        ...more(readLog(runner, null)),
+      ],
+    };
+  }
   return {
-    id: lastPart(task.TaskArn),
-    definition: lastPart(task.TaskDefinitionArn),
-    exitCode: own?.ExitCode ?? null,
-    reasons: [...new Set([task.StoppedReason, own?.Reason])]
-      .filter((reason) => reason !== undefined && reason !== '')
-      .join('; '),
+    ...{ ...NOWHERE, log: null },
+    message: `The migration's task could not be run (container ${container}, ${named}). ${describeCaught(caught)}`,
+    next: [`Mend what the status above names, then ${START_AGAIN}.`],
   };
 }
 
-function lastPart(arn: string | undefined): string | null {
-  return arn === undefined ? null : arn.slice(arn.lastIndexOf('/') + 1);
+/** The address of the container's log, as awslogs makes it. Null: the configuration does not tell. */
+function logOf({ container, logs }: EcsTaskRunner, id: string | null): string | null {
+  if (logs === null) return null;
+  return `CloudWatch log group ${logs.group}, stream ${logs.streamPrefix}/${container}/${id ?? 'TASK-ID'}`;
+}
+
+function readLog(runner: EcsTaskRunner, id: string | null): string {
+  const { container, logs } = runner;
+  if (logs === null)
+    return 'Read the log of the task (with migrations.logs configured, its address stands here).';
+  const stream = id === null ? '' : ` --log-stream-names ${logs.streamPrefix}/${container}/${id}`;
+  return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
+}
+
+function familyOf({ taskDefinition }: EcsTaskRunner): string {
+  return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
 }

@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LocalAws } from '../../lib/local/aws/local-aws.ts';
+import { eventually } from '../support/eventually.ts';
+
+const RUN = 'arn:aws:states:::ecs:runTask.sync';
+const TASK = { cluster: 'shop', family: 'migrate', container: 'app' };
+const PARAMETERS = { Cluster: 'shop', TaskDefinition: 'migrate', Group: 'ours' };
+
+let folder: string;
+let aws: LocalAws;
+let lines: string[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-task-'));
+  lines = [];
+  aws = new LocalAws({
+    stateFile: path.join(folder, 'aws.json'),
+    tasks: [{ ...TASK, command: ['/bin/sh', '-c', 'echo $COLOUR; exit $CODE'], environment: { CODE: '0' } }],
+    onTaskLine: (_task, line) => lines.push(line),
+    stopTimeoutSeconds: 1,
+  });
+});
+afterEach(async () => {
+  await aws.close();
+  await rm(folder, { recursive: true });
+});
+
+const overriding = (override: object) => ({
+  ...PARAMETERS,
+  Overrides: { ContainerOverrides: [{ Name: 'app', ...override }] },
+});
+
+test('exit code 0 answers with the description of the task', async () => {
+  const answer = await aws.call(RUN, overriding({ Environment: [{ Name: 'COLOUR', Value: 'red' }] }));
+
+  expect(answer).toMatchObject({
+    Containers: [{ Name: 'app', ExitCode: 0, LastStatus: 'STOPPED' }],
+    Group: 'ours',
+    StopCode: 'EssentialContainerExited',
+    TaskArn: expect.stringMatching(/^arn:aws:ecs:.*:task\/shop\/[0-9a-f]{32}$/),
+  });
+  expect(lines).toEqual(['red']);
+});
+
+test('another exit code fails as Step Functions fails then: States.TaskFailed, the description as the Cause', async () => {
+  const failing = aws.call(RUN, overriding({ Environment: [{ Name: 'CODE', Value: '7' }] }));
+
+  const error = await failing.catch((caught: Error) => caught);
+  expect(error).toMatchObject({ name: 'States.TaskFailed' });
+  expect(JSON.parse((error as Error).message)).toMatchObject({
+    Containers: [{ Name: 'app', ExitCode: 7 }],
+    StoppedReason: 'Essential container in task exited',
+  });
+});
+
+test('a command that does not heed SIGTERM is killed when its time is over', async () => {
+  const stubborn = ['/bin/sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'];
+  const aborted = new AbortController();
+  const running = aws
+    .call(RUN, overriding({ Command: stubborn }), aborted.signal)
+    .catch((caught: Error) => caught);
+  await eventually(() => lines).toEqual(['up']);
+
+  aborted.abort();
+
+  expect(await running).toMatchObject({ name: 'ExecutionAbortedError' });
+  expect(aws.runningTasks).toBe(0);
+});
+
+test.each<[string, object, string]>([
+  ['a cluster that is not there', { ...PARAMETERS, Cluster: 'other' }, 'ECS.ClusterNotFoundException'],
+  ['a task definition that is not there', { ...PARAMETERS, TaskDefinition: 'other' }, 'ECS.ClientException'],
+  ['a container that is not in it', overriding({ Name: 'other' }), 'ECS.InvalidParameterException'],
+  ['a parameter that is not known here', { ...PARAMETERS, Count: 2 }, 'States.Runtime'],
+])('%s is refused', async (_what, parameters, name) => {
+  await expect(aws.call(RUN, parameters)).rejects.toMatchObject({ name });
+});
