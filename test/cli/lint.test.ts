@@ -103,7 +103,7 @@ describe('lint', () => {
     expect(stdout).toContain('1 error, 0 warnings in 5 files.');
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toBe(
-      'There is no migration "0009_x" to start after. The last one there is 0004_new.sql.\n',
+      'There is no migration "0009_x" to start after. The last one there is migrations/0004_new.sql.\n',
     );
   });
 
