@@ -3,7 +3,7 @@ import { moveIntoRegistry } from '../lint/fix.ts';
 import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lint/format.ts';
 import { toText } from '../lint/format-text.ts';
 import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.ts';
-import type { Move } from '../lint/migrations/migration-linter.ts';
+import type { Move } from '../lint/migrations/movable.ts';
 import { lintRegistry } from '../lint/registry/lint-registry.ts';
 import { readSchema, registrySchema } from '../lint/registry-schema.ts';
 import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import type { Registered } from '../registry/registered.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
 import type { LintResult, MovedIndex } from './format.ts';
-import type { Move } from './migrations/migration-linter.ts';
+import type { Move } from './migrations/movable.ts';
 
 /**
  * A migration without the statements that moved into the registry: a comment in the place of each tells where it went.

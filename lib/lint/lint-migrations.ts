@@ -5,7 +5,8 @@ import type { NotTaken, Tool } from '../sources/source.ts';
 import type { Schema } from '../sql/schema/schema.ts';
 import type { Allowance } from './allow.ts';
 import type { Finding } from './finding.ts';
-import { MigrationLinter, type Move } from './migrations/migration-linter.ts';
+import { MigrationLinter } from './migrations/migration-linter.ts';
+import type { Move } from './migrations/movable.ts';
 
 export interface MigrationsToLint {
   /** Folders or files, in the order in which they are applied. */

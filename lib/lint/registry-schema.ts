@@ -13,6 +13,7 @@ export async function readSchema(
   const schema = new Schema();
   const { files } = await findSources(path, undefined);
   const allowances = files.flatMap(({ file, text }) => {
+    schema.defaultSchema = 'public';
     const sql = readSql(text);
     for (const statement of sql.statements) applyStatement(schema, file, statement);
     return allowancesIn(file, sql);

@@ -1,31 +1,13 @@
-import { basename } from 'node:path';
-import type { IndexStmt } from 'libpg-query';
-import type { IndexEntry } from '../../registry/define-indexes.ts';
-import { entryOfStatement } from '../../registry/entry-of-statement.ts';
-import { entryText } from '../../registry/entry-text.ts';
 import type { Registered } from '../../registry/registered.ts';
 import type { SqlSource } from '../../sources/source.ts';
-import { codeBodyOf } from '../../sql/code-body.ts';
-import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
-import { indexName } from '../../sql/index-name.ts';
-import type { Place } from '../../sql/places.ts';
-import { readSql, type SqlStatement, type SqlText, type StatementNode } from '../../sql/read-sql.ts';
+import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import { applyStatement } from '../../sql/schema/apply-statement.ts';
-import { nameOf } from '../../sql/schema/names.ts';
 import { Schema } from '../../sql/schema/schema.ts';
-import { spokenComment } from '../../sql/spoken-comment.ts';
 import { type Allowance, allowancesIn } from '../allow.ts';
 import type { Finding } from '../finding.ts';
+import { FileLinter, type History } from './file-linter.ts';
 import { FunctionBodies } from './function-bodies.ts';
-import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
-import { Mentions, whyNotMovable } from './movable.ts';
-
-/** A CREATE INDEX statement that can be moved into the registry. */
-export interface Move {
-  readonly entry: IndexEntry;
-  readonly finding: Finding;
-  readonly statement: SqlStatement;
-}
+import { Mentions, type Move, whyNotMovable } from './movable.ts';
 
 export interface LintedMigration {
   readonly findings: readonly Finding[];
@@ -50,6 +32,8 @@ export class MigrationLinter {
   lint(source: SqlSource): LintedMigration {
     const { file, text, hasLines } = source;
     const sql = hasLines ? readSql(text) : atItsBeginning(readSql(text));
+    // Each file has a session of its own.
+    this.schema.defaultSchema = 'public';
     const linted = new FileLinter(source, sql, this.history);
     for (const statement of sql.statements) {
       this.mentions.note(file, statement);
@@ -74,112 +58,4 @@ export class MigrationLinter {
 function atItsBeginning({ statements }: SqlText): SqlText {
   const start = { line: 1, column: 1 };
   return { statements: statements.map((statement) => ({ ...statement, ...start })), placeOf: () => start };
-}
-
-/** What all files of a history share. */
-interface History {
-  readonly registered: Registered;
-  readonly schema: Schema;
-  readonly functions: FunctionBodies;
-}
-
-class FileLinter {
-  readonly findings: Finding[] = [];
-  readonly moves: Move[] = [];
-  private readonly source: SqlSource;
-  private readonly sql: SqlText;
-  private readonly history: History;
-
-  constructor(source: SqlSource, sql: SqlText, history: History) {
-    this.source = source;
-    this.sql = sql;
-    this.history = history;
-  }
-
-  visit(statement: SqlStatement): void {
-    const { node, error } = statement;
-    if (node === undefined) {
-      const message = `It cannot be read, so it is not checked: ${error?.message ?? 'it is empty'}.`;
-      this.findings.push({
-        ...this.at(error ?? statement),
-        rule: 'unreadable',
-        severity: 'warning',
-        message,
-      });
-      return;
-    }
-    for (const problem of this.problemsOf(statement, statement)) {
-      const finding = this.report(statement, problem);
-      if (problem.created !== undefined)
-        this.moves.push({ entry: problem.created.entry, finding, statement });
-    }
-    this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
-    if (node.DoStmt !== undefined) this.visitCode(statement);
-    if (node.CreateFunctionStmt !== undefined) this.history.functions.define(this.source.file, statement);
-    this.visitCalls(statement);
-  }
-
-  /** CREATE SCHEMA with what it holds; the parser gives no text of its parts, so that no entry can be written. */
-  private visitElements(place: Place, elements: readonly StatementNode[]): void {
-    for (const { IndexStmt: index } of elements) {
-      if (index === undefined) continue;
-      const message = `CREATE SCHEMA creates an index on ${index.relation?.relname ?? 'a table'} with it. Write it into the registry, and the deploy builds it.`;
-      this.report(place, { rule: 'create-index-on-new-table', message });
-    }
-  }
-
-  private visitCode(statement: SqlStatement): void {
-    const body = codeBodyOf(statement);
-    for (const embedded of embeddedStatements(body?.code ?? '')) {
-      const place = this.sql.placeOf(body?.offsetOf(embedded.at) ?? statement.start);
-      for (const problem of this.problemsOfEmbedded(embedded, place)) this.report(place, problem);
-    }
-  }
-
-  private visitCalls(statement: SqlStatement): void {
-    for (const { name, file, line, embedded } of this.history.functions.calledBy(statement)) {
-      const found = embedded.flatMap((one) => this.problemsOfEmbedded(one, statement));
-      for (const problem of found) {
-        const message = `It runs ${name}(), which ${basename(file)} defines in line ${line}. ${problem.message}`;
-        this.report(statement, { ...problem, message });
-      }
-    }
-  }
-
-  private problemsOfEmbedded({ statement, verb }: EmbeddedStatement, place: Place): IndexProblem[] {
-    return statement?.node === undefined ? [dynamicProblem(verb)] : this.problemsOf(statement, place);
-  }
-
-  private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
-    const index = statement.node?.IndexStmt;
-    if (index === undefined) return lockingProblem(statement.node ?? {}, this.history.registered.names);
-    const table = this.history.schema.table(nameOf(this.history.schema, index.relation));
-    // Gone with its session, so that no registry can hold its indexes.
-    if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
-    const entry = this.entryOf(statement, index, place);
-    const standing = this.history.registered.standingOf(entry);
-    const onNewTable = table?.place.file === this.source.file;
-    const movable = statement === place && this.source.hasLines;
-    return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable })];
-  }
-
-  private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const { schema } = nameOf(this.history.schema, index.relation);
-    const name = indexName(index, (candidate) => this.history.schema.isTaken({ schema, name: candidate }));
-    const description =
-      spokenComment(statement.comments) ??
-      `Moved from ${basename(this.source.file)}, line ${line}: say in a sentence what it serves`;
-    return entryOfStatement({ sql: statement.sql, statement: index }, { name, description });
-  }
-
-  private report(place: Place, { rule, message, created }: IndexProblem): Finding {
-    const entry = created?.standing === null ? entryText(created.entry, 'ts', '') : undefined;
-    const finding: Finding = { ...this.at(place), rule, severity: 'error', message, entry };
-    this.findings.push(finding);
-    return finding;
-  }
-
-  private at({ line, column }: Place): Pick<Finding, 'file' | 'line' | 'column'> {
-    return { file: this.source.file, line, column };
-  }
 }

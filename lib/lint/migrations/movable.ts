@@ -1,6 +1,14 @@
+import type { IndexEntry } from '../../registry/define-indexes.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema.ts';
-import type { Move } from './migration-linter.ts';
+import type { Finding } from '../finding.ts';
+
+/** A CREATE INDEX statement that can be moved into the registry. */
+export interface Move {
+  readonly entry: IndexEntry;
+  readonly finding: Finding;
+  readonly statement: SqlStatement;
+}
 
 /** A statement of a later migration that an index's name stands in. */
 export interface Mention {
