@@ -1,11 +1,12 @@
 import { basename, resolve } from 'node:path';
-import { jiti, MigrationBuilder } from 'node-pg-migrate';
+import type { MigrationBuilder } from 'node-pg-migrate';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { upPart } from '../sql/up-part.ts';
 import { readSource } from './files.ts';
 import type { NotTaken, Sources, SqlSource } from './source.ts';
 
-type Builder = ConstructorParameters<typeof MigrationBuilder>;
+type Tool = typeof import('node-pg-migrate');
+type Builder = ConstructorParameters<Tool['MigrationBuilder']>;
 type Shorthands = NonNullable<Builder[1]>;
 
 /** A migration that is code, as far as it is looked at. */
@@ -22,6 +23,7 @@ export async function readNodePgMigrate(files: readonly string[]): Promise<Sourc
   const sources: SqlSource[] = [];
   const notTaken: NotTaken[] = [];
   let shorthands: Shorthands = {};
+  let tool: Tool | undefined;
   for (const file of files) {
     if (file.endsWith('.sql')) {
       const source = readSource(file);
@@ -29,9 +31,11 @@ export async function readNodePgMigrate(files: readonly string[]): Promise<Sourc
       continue;
     }
     try {
-      const module = await jiti.import<MigrationModule>(resolve(file));
+      // It takes long to load, and who has SQL files does not need it.
+      tool ??= await import('node-pg-migrate');
+      const module = await tool.jiti.import<MigrationModule>(resolve(file));
       shorthands = { ...shorthands, ...module.shorthands };
-      sources.push({ file, text: await sqlOf(module, shorthands), hasLines: false });
+      sources.push({ file, text: await sqlOf(tool, module, shorthands), hasLines: false });
     } catch (error) {
       const reason = `its up cannot be run without a database: ${messageOf(error)}`;
       notTaken.push({ file, line: null, what: `migration ${basename(file)}`, reason });
@@ -40,7 +44,11 @@ export async function readNodePgMigrate(files: readonly string[]): Promise<Sourc
   return { tool: 'node-pg-migrate', files: sources, notTaken };
 }
 
-async function sqlOf({ up }: MigrationModule, shorthands: Shorthands): Promise<string> {
+async function sqlOf(
+  { MigrationBuilder }: Tool,
+  { up }: MigrationModule,
+  shorthands: Shorthands,
+): Promise<string> {
   if (typeof up !== 'function') return '';
   const refuse = async () => {
     throw new Error('it asks the database for something (pgm.db)');
