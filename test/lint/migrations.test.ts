@@ -62,6 +62,19 @@ describe('CREATE INDEX in a migration', () => {
     expect(moves.map(({ entry }) => entry.name)).toEqual(['t_a_idx', 't_a_idx1']);
   });
 
+  test('with a placeholder of its tool in it has no entry, and is not moved', () => {
+    const environment = ['$', '{environment}'].join('');
+    const { findings, moves } = linterOf()(`create index i_${environment} on t (a);`);
+    expect(findings[0]?.message).toContain(`What it is with ${environment} filled in is not known here`);
+    expect(findings[0]?.entry).toBeUndefined();
+    expect(moves).toEqual([]);
+  });
+
+  test('is of the schema that the file has set', () => {
+    const { entry } = linterOf()('set search_path = app; create index on t (a);').findings[0] ?? {};
+    expect(entry).toContain('on app.t (a)');
+  });
+
   test('on a table that the file makes is refused with another reason', () => {
     const text = 'create table t (a int);\ncreate index i on t (a);\ncreate index j on u (a);';
     expect(found(text)).toEqual(['2:1 create-index-on-new-table', '3:1 create-index']);

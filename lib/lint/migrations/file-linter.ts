@@ -103,16 +103,18 @@ export class FileLinter {
     const standing = this.history.registered.standingOf(entry);
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
-    return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable })];
+    const { placeholders } = statement;
+    return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable, placeholders })];
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const { schema } = nameOf(this.history.schema, index.relation);
-    const name = indexName(index, (candidate) => this.history.schema.isTaken({ schema, name: candidate }));
+    const table = nameOf(this.history.schema, index.relation);
+    const taken = (name: string) => this.history.schema.isTaken({ schema: table.schema, name });
+    const name = indexName(index, taken);
     const description =
       spokenComment(statement.comments) ??
       `Moved from ${basename(this.source.file)}, line ${line}: say in a sentence what it serves`;
-    return entryOfStatement({ sql: statement.sql, statement: index }, { name, description });
+    return entryOfStatement({ sql: statement.sql, statement: index }, { name, description, table });
   }
 
   private report(place: Place, { rule, message, created }: IndexProblem): Finding {

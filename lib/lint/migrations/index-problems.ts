@@ -22,15 +22,16 @@ export interface CreatedIndex {
   readonly onNewTable: boolean;
   /** It is a statement of the file, not of code that a statement runs. */
   readonly movable: boolean;
+  /** Of a migration tool, which fills them in when it runs the statement. */
+  readonly placeholders: readonly string[];
 }
 
 /** CREATE INDEX, of whatever form: the registry is where it belongs. */
 export function createIndexProblem(created: CreatedIndex): IndexProblem {
-  const { statement, entry, onNewTable } = created;
-  const table = statement.relation?.relname ?? '';
-  const named = statement.idxname === undefined ? `an index on ${table}` : `index ${entry.name} on ${table}`;
+  const { statement, entry, onNewTable, placeholders } = created;
+  const named = nameWritten(created);
   const unnamed =
-    statement.idxname === undefined
+    statement.idxname === undefined && placeholders.length === 0
       ? ` It has no name; PostgreSQL calls it ${entry.name}, and so does the entry.`
       : '';
   const why = onNewTable
@@ -44,11 +45,20 @@ export function createIndexProblem(created: CreatedIndex): IndexProblem {
   return {
     rule: onNewTable ? 'create-index-on-new-table' : 'create-index',
     message: `A migration creates ${named}. ${why}${unnamed} ${remedy(created)}`,
-    created,
+    created: placeholders.length === 0 ? created : undefined,
   };
 }
 
-function remedy({ entry, standing, movable }: CreatedIndex): string {
+function nameWritten({ statement: { idxname, relation }, placeholders }: CreatedIndex): string {
+  // With placeholders in it, the names are not those of the text.
+  if (placeholders.length > 0) return 'an index';
+  return `${idxname === undefined ? 'an index' : `index ${idxname}`} on ${relation?.relname ?? ''}`;
+}
+
+function remedy({ entry, standing, movable, placeholders }: CreatedIndex): string {
+  if (placeholders.length > 0) {
+    return `What it is with ${placeholders.join(', ')} filled in is not known here: write its entry by hand, and remove it here.`;
+  }
   if (standing === 'same') return `The registry lists ${entry.name} already: remove the statement here.`;
   if (standing === 'other')
     return `The registry lists ${entry.name} with another definition: remove the statement here, and see which one is right.`;
