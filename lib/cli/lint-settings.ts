@@ -47,7 +47,8 @@ export function lintSettings(flags: LintFlags): LintSettings {
       : configured(context, config.migrations),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
-    startAfter: flags.startAfter ?? config.startAfter ?? null,
+    // It names one of the configured migrations.
+    startAfter: flags.startAfter ?? (named ? null : (config.startAfter ?? null)),
     schema: flags.schema ?? (config.schema === undefined ? null : present('lint.schema', config.schema)),
   };
 }
