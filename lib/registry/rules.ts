@@ -1,5 +1,6 @@
-/** A rule that `lint` holds a registry to. Those of severity error are held by `cdk synth` and `run` as well. */
-export interface RegistryRule {
+/** A rule that `lint` holds a registry or migrations to. Those of a registry with severity error are held by `cdk synth` and
+ * `run` as well. */
+export interface LintRule {
   readonly severity: 'error' | 'warning';
   /** What it asks for, in a sentence. */
   readonly sentence: string;
@@ -61,13 +62,13 @@ export const REGISTRY_RULES = {
     sentence: 'What an entry accepts is there.',
     acceptedIn: null,
   },
-} as const satisfies Record<string, RegistryRule>;
+} as const satisfies Record<string, LintRule>;
 
 export type RegistryRuleName = keyof typeof REGISTRY_RULES;
 
 /** Why a name cannot stand in an entry's `accept`; null: it can. */
 export function acceptRefusal(rule: string): string | null {
-  const known: RegistryRule | undefined = Object.hasOwn(REGISTRY_RULES, rule)
+  const known: LintRule | undefined = Object.hasOwn(REGISTRY_RULES, rule)
     ? REGISTRY_RULES[rule as RegistryRuleName]
     : undefined;
   if (known?.acceptedIn === 'entry') return null;
@@ -80,7 +81,7 @@ export function acceptRefusal(rule: string): string | null {
 }
 
 function acceptableRules(): string[] {
-  return Object.entries<RegistryRule>(REGISTRY_RULES)
+  return Object.entries<LintRule>(REGISTRY_RULES)
     .filter(([, rule]) => rule.acceptedIn === 'entry')
     .map(([name]) => name);
 }
