@@ -135,7 +135,7 @@ describe('lint --fix', () => {
     expect(exitCode).toBe(1);
     expect(stdout).toContain('Moved orders_id_status_idx from migrations/0002_status.sql, line 2.');
     expect(stdout).toContain(
-      'Did not move gone from migrations/0003_more.sql, line 1: migrations/0004_less.sql, line 1 names it',
+      'Did not move gone from migrations/0003_more.sql, line 1: migrations/0004_less.sql, line 1 drops it',
     );
     expect(stdout).toContain('1 error, 0 warnings, 1 moved in 5 files.');
     expect(JSON.parse(readFileSync(place.file('indexes.json'), 'utf8'))).toEqual([

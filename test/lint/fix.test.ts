@@ -175,7 +175,7 @@ drop table w;`,
 
   expect(moved).toEqual(['7 free']);
   expect(kept).toEqual([
-    expect.stringMatching(/^dropped: .*0002\.sql, line 1 names it/),
+    expect.stringMatching(/^dropped: .*0002\.sql, line 1 drops it/),
     expect.stringMatching(/^renamed: .*0002\.sql, line 2 names it/),
     expect.stringMatching(/^backing: .*0002\.sql, line 3 names it/),
     expect.stringMatching(/^of_column: its table or a column of it is renamed later/),

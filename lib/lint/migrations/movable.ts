@@ -14,6 +14,8 @@ export interface Move {
 export interface Mention {
   readonly file: string;
   readonly line: number;
+  /** It takes the index away. */
+  readonly drops: boolean;
 }
 
 /** Kinds of statements that fail where the index that they name is not there. */
@@ -39,9 +41,10 @@ export class Mentions {
 
   note(file: string, { node, line }: SqlStatement): void {
     if (this.moves.size === 0 || !NAMING.includes(Object.keys(node ?? {})[0] ?? '')) return;
+    const drops = node?.DropStmt !== undefined;
     JSON.stringify(node, (_key, value) => {
       const move = typeof value === 'string' ? this.moves.get(value) : undefined;
-      if (move !== undefined && !this.mentions.has(move)) this.mentions.set(move, { file, line });
+      if (move !== undefined && !this.mentions.has(move)) this.mentions.set(move, { file, line, drops });
       return value;
     });
   }
@@ -55,7 +58,10 @@ export class Mentions {
 export function whyNotMovable(move: Move, mentions: Mentions, schema: Schema): string | null {
   const mention = mentions.of(move);
   if (mention !== undefined) {
-    return `${mention.file}, line ${mention.line} names it, and would fail on a new database; move what it does as well`;
+    const { file, line, drops } = mention;
+    return drops
+      ? `${file}, line ${line} drops it, so that the registry does not need it; remove both, or allow it with a comment`
+      : `${file}, line ${line} names it, and would fail on a new database; move what it does as well`;
   }
   const { file, line, column } = move.finding;
   const isIts = ({ place }: { place: { file: string; line: number; column: number } }) =>
