@@ -5,6 +5,7 @@ import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { nameOf } from '../sql/schema/names.ts';
 import { Schema } from '../sql/schema/schema.ts';
 import { indexesInCode } from './index-in-code.ts';
+import { commandNotFollowed, NotFollowed } from './not-followed.ts';
 import { withTablespace } from './tablespace.ts';
 
 /** What some SQL makes, run in order. */
@@ -21,7 +22,14 @@ export function collect(sources: readonly SqlSource[]): Collected {
     // Each file has a session of its own.
     schema.defaultSchema = 'public';
     let tablespace = '';
-    const { statements, placeOf } = readSql(text);
+    const { statements, commands, placeOf } = readSql(text);
+    const notFollowed = new NotFollowed(schema);
+    const line = (place: { line: number }) => (hasLines ? place.line : null);
+    for (const command of commands) {
+      const reason = commandNotFollowed(command);
+      const what = `command ${beginning(command.text)}`;
+      if (reason !== null) notTaken.push({ file, line: line(placeOf(command.start)), what, reason });
+    }
     for (const statement of statements) {
       tablespace = tablespaceAfter(statement, tablespace);
       const { taken, problems } = judge(
@@ -30,8 +38,10 @@ export function collect(sources: readonly SqlSource[]): Collected {
         placeOf,
         text.slice(statement.start, statement.end),
       );
-      const line = (place: { line: number }) => (hasLines ? place.line : null);
       notTaken.push(...problems.map(({ what, reason, at }) => ({ file, line: line(at), what, reason })));
+      const what = `statement "${beginning(statement.sql)}"`;
+      const reason = notFollowed.reason(statement.node);
+      if (reason !== null) notTaken.push({ file, line: line(statement), what, reason });
       if (taken) applyStatement(schema, file, inTablespace(statement, tablespace));
     }
   }

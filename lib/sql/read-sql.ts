@@ -1,7 +1,9 @@
 import { hasSqlDetails, loadModule, type Node, parseSync } from 'libpg-query';
 import { type Place, placesIn } from './places.ts';
-import { type SqlPiece, splitSql } from './split-sql.ts';
+import { type PsqlCommand, type SqlPiece, splitSql } from './split-sql.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
+
+export type { PsqlCommand } from './split-sql.ts';
 
 await loadModule();
 
@@ -24,17 +26,20 @@ type UnionToIntersection<Union> = (Union extends unknown ? (member: Union) => vo
 
 export interface SqlText {
   readonly statements: readonly SqlStatement[];
+  /** Commands of psql, in no statement. */
+  readonly commands: readonly PsqlCommand[];
   /** Line and column of an offset (UTF-16 units) in the text. */
   readonly placeOf: (offset: number) => Place;
 }
 
 /**
  * Reads a file of SQL: each statement by itself, so that one that cannot be read hides none of the others. Commands of
- * psql and the data of COPY are passed over.
+ * psql stand by themselves, and the data of COPY is passed over.
  */
 export function readSql(text: string): SqlText {
   const placeOf = placesIn(text);
-  const statements = splitSql(text).map((piece) => {
+  const { pieces, commands } = splitSql(text);
+  const statements = pieces.map((piece) => {
     const parsed = parsePiece(piece);
     const error = parsed.error && {
       ...placeOf(piece.start + parsed.error.offset),
@@ -42,7 +47,7 @@ export function readSql(text: string): SqlText {
     };
     return { ...piece, ...placeOf(piece.start), node: parsed.node, error };
   });
-  return { statements, placeOf };
+  return { statements, commands, placeOf };
 }
 
 /** UTF-16 units before a `location` of the parser, which counts bytes, in its statement. */

@@ -23,6 +23,12 @@ export interface SqlPiece {
   readonly comments: readonly SqlComment[];
 }
 
+/** A command of psql: where it begins, and all of its line. */
+export interface PsqlCommand {
+  readonly start: number;
+  readonly text: string;
+}
+
 const TOKENS = [
   /(?<comment>--[^\n]*)/,
   /(?<block>\/\*)/,
@@ -44,16 +50,17 @@ const SENDING = /^\\(?:g|gx|gexec|gset|gdesc|crosstabview|watch|bind)\b/;
 
 /**
  * Cuts a text into statements as psql does: at semicolons outside of quotes, comments, parentheses and the bodies of
- * functions in standard SQL. Commands of psql and the data of COPY are left out. Whether a statement can be read is not
- * looked at here.
+ * functions in standard SQL. Commands of psql stand by themselves, and the data of COPY is left out. Whether a statement
+ * can be read is not looked at here.
  */
-export function splitSql(text: string): SqlPiece[] {
+export function splitSql(text: string): { pieces: SqlPiece[]; commands: PsqlCommand[] } {
   return new Splitter(text).split();
 }
 
 class Splitter {
   private readonly text: string;
   private readonly pieces: SqlPiece[] = [];
+  private readonly commands: PsqlCommand[] = [];
   private at = 0;
   /** Of the statement that is being read: -1 before its first word. */
   private start = -1;
@@ -68,10 +75,10 @@ class Splitter {
     this.text = text;
   }
 
-  split(): SqlPiece[] {
+  split(): { pieces: SqlPiece[]; commands: PsqlCommand[] } {
     while (this.at < this.text.length) this.step();
     this.finish(this.end);
-    return this.pieces;
+    return { pieces: this.pieces, commands: this.commands };
   }
 
   private step(): void {
@@ -138,6 +145,7 @@ class Splitter {
   }
 
   private metaCommand(from: number, command: string): void {
+    this.commands.push({ start: from, text: command.trim() });
     if (SENDING.test(command)) this.finish(from);
   }
 

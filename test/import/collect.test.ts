@@ -91,3 +91,36 @@ test("of two that executions cannot tell apart the first is taken, and the other
   expect(notTaken).toMatchObject([{ line: 1, what: 'index s.i' }]);
   expect(notTaken[0]?.reason).toContain('which cannot be told from');
 });
+
+test('what changes indexes and cannot be followed is told: copies, settings, and what is taken back', async () => {
+  expect(
+    await told(`${T} create index i on t (a);
+create table l (like t including indexes);
+alter index i set (fillfactor = 70);
+begin; create index j on t (b);
+rollback;`),
+  ).toEqual([
+    expect.stringMatching(/^1.sql:2 statement "create table l .*: it copies the indexes of t,/),
+    expect.stringMatching(/^1.sql:3 statement "alter index i .*: it changes i after it was made;/),
+    expect.stringMatching(/^1.sql:5 statement "rollback": it takes back indexes that count here/),
+  ]);
+});
+
+test('copies and settings of what has no index of its own, and transactions that are kept, are not told', async () => {
+  expect(
+    await told(`create table k (a int primary key); create table l (like k including all);
+      create table m (like k); alter table k set (fillfactor = 70);
+      begin; create index j on k (a); commit; begin; select 1; rollback;`),
+  ).toEqual([]);
+});
+
+test('files and queries that psql would run are told, and its other commands are not', async () => {
+  expect(
+    await told(`\\set x 1
+\\i other.sql
+select 'create index i on t (a)' \\gexec`),
+  ).toEqual([
+    '1.sql:2 command \\i other.sql: it is another file; import that one too',
+    '1.sql:3 command \\gexec: psql runs what the query before it gives, and that is not known here',
+  ]);
+});

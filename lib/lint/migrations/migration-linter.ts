@@ -57,5 +57,9 @@ export class MigrationLinter {
 /** What code wrote has no places of its own in the file. */
 function atItsBeginning({ statements }: SqlText): SqlText {
   const start = { line: 1, column: 1 };
-  return { statements: statements.map((statement) => ({ ...statement, ...start })), placeOf: () => start };
+  return {
+    statements: statements.map((statement) => ({ ...statement, ...start })),
+    commands: [],
+    placeOf: () => start,
+  };
 }
