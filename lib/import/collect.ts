@@ -1,11 +1,12 @@
 import type { IndexStmt } from 'libpg-query';
 import type { NotTaken, SqlSource } from '../sources/source.ts';
+import { commandNotFollowed } from '../sql/psql-command.ts';
 import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { nameOf } from '../sql/schema/names.ts';
 import { Schema } from '../sql/schema/schema.ts';
 import { indexesInCode } from './index-in-code.ts';
-import { commandNotFollowed, NotFollowed } from './not-followed.ts';
+import { NotFollowed } from './not-followed.ts';
 import { withTablespace } from './tablespace.ts';
 
 /** What some SQL makes, run in order. */

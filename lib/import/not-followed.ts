@@ -1,5 +1,5 @@
 import type { AlterTableStmt, TableLikeClause } from 'libpg-query';
-import type { PsqlCommand, StatementNode } from '../sql/read-sql.ts';
+import type { StatementNode } from '../sql/read-sql.ts';
 import { nameOf } from '../sql/schema/names.ts';
 import type { Schema } from '../sql/schema/schema.ts';
 
@@ -73,12 +73,4 @@ export class NotFollowed {
   private state(): string {
     return this.schema.indexes.map(({ schema, name }) => `${schema}.${name}`).join('\n');
   }
-}
-
-/** Why what a command of psql does is not known here. Null: it makes nothing. */
-export function commandNotFollowed({ text }: PsqlCommand): string | null {
-  if (/^\\gexec\b/.test(text)) return 'psql runs what the query before it gives, and that is not known here';
-  return /^\\(?:i|ir|include|include_relative)\s/.test(text)
-    ? 'it is another file; import that one too'
-    : null;
 }

@@ -1,5 +1,5 @@
+import type { SqlComment } from '../sql/pieces.ts';
 import type { SqlStatement, SqlText } from '../sql/read-sql.ts';
-import type { SqlComment } from '../sql/split-sql.ts';
 import type { Finding } from './finding.ts';
 
 /** A comment `-- pg-deploy-step: allow RULE reason`, and the lines that it speaks of. */

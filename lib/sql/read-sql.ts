@@ -1,9 +1,8 @@
 import { hasSqlDetails, loadModule, type Node, parseSync } from 'libpg-query';
+import type { PsqlCommand, SqlPiece } from './pieces.ts';
 import { type Place, placesIn } from './places.ts';
-import { type PsqlCommand, type SqlPiece, splitSql } from './split-sql.ts';
+import { splitSql } from './split-sql.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
-
-export type { PsqlCommand } from './split-sql.ts';
 
 await loadModule();
 

@@ -1,4 +1,4 @@
-import type { SqlComment } from './split-sql.ts';
+import type { SqlComment } from './pieces.ts';
 
 /** What tools write for themselves, not people for people. */
 const NOISE = [

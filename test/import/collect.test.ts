@@ -120,7 +120,7 @@ test('files and queries that psql would run are told, and its other commands are
 \\i other.sql
 select 'create index i on t (a)' \\gexec`),
   ).toEqual([
-    '1.sql:2 command \\i other.sql: it is another file; import that one too',
+    '1.sql:2 command \\i other.sql: it is another file; name that one too',
     '1.sql:3 command \\gexec: psql runs what the query before it gives, and that is not known here',
   ]);
 });

@@ -273,6 +273,22 @@ test('a statement that cannot be read is a warning at its place, and the rest is
   ]);
 });
 
+test('what psql would run from elsewhere is a warning', () => {
+  const { findings } = linterOf()(
+    "select 1;\n\\i more.sql\nselect 'create index i on t (a)' \\gexec\n\\set x 1\n",
+  );
+  expect(findings).toMatchObject([
+    {
+      rule: 'unreadable',
+      severity: 'warning',
+      line: 2,
+      column: 1,
+      message: expect.stringContaining('another file'),
+    },
+    { rule: 'unreadable', severity: 'warning', line: 3, column: 34 },
+  ]);
+});
+
 test('what code wrote is told at the beginning of its file, and cannot be moved', () => {
   const linter = new MigrationLinter(new Registered([]));
   const { findings, moves } = linter.lint({

@@ -1,5 +1,7 @@
 import type { Registered } from '../../registry/registered.ts';
 import type { SqlSource } from '../../sources/source.ts';
+import type { PsqlCommand } from '../../sql/pieces.ts';
+import { commandNotFollowed } from '../../sql/psql-command.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import { applyStatement } from '../../sql/schema/apply-statement.ts';
 import { Schema } from '../../sql/schema/schema.ts';
@@ -42,7 +44,7 @@ export class MigrationLinter {
       for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.mentions.watch(move);
     }
     return {
-      findings: linted.findings,
+      findings: [...linted.findings, ...sql.commands.flatMap((command) => notFollowed(source, sql, command))],
       allowances: allowancesIn(file, sql),
       moves: hasLines ? linted.moves : [],
     };
@@ -52,6 +54,14 @@ export class MigrationLinter {
   whyNotMovable(move: Move): string | null {
     return whyNotMovable(move, this.mentions, this.schema);
   }
+}
+
+/** What psql would run, and nobody reads here. */
+function notFollowed({ file }: SqlSource, { placeOf }: SqlText, command: PsqlCommand): Finding[] {
+  const reason = commandNotFollowed(command);
+  if (reason === null) return [];
+  const message = `${command.text} is not checked: ${reason}.`;
+  return [{ rule: 'unreadable', severity: 'warning', file, ...placeOf(command.start), message }];
 }
 
 /** What code wrote has no places of its own in the file. */

@@ -1,6 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
+import type { SqlComment } from '../pieces.ts';
 import type { Place } from '../places.ts';
-import type { SqlComment } from '../split-sql.ts';
 
 /** Where something was written. */
 export interface SourcePlace extends Place {
