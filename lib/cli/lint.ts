@@ -1,4 +1,4 @@
-import { withoutAllowed } from '../lint/allow.ts';
+import { type Allowance, withoutAllowed } from '../lint/allow.ts';
 import { moveIntoRegistry } from '../lint/fix.ts';
 import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lint/format.ts';
 import { toText } from '../lint/format-text.ts';
@@ -10,10 +10,13 @@ import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
 import { Registered } from '../registry/registered.ts';
 import { RegistryError } from '../registry/registry-error.ts';
+import type { RegistryRuleName } from '../registry/rules.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
 import { type LintProgress, lintProgress } from './lint-progress.ts';
 import { type Linted, type LintFlags, type LintSettings, lintSettings } from './lint-settings.ts';
 import { paint, takesColour } from './progress/text.ts';
+
+const FOREIGN_KEYS: RegistryRuleName = 'foreign-key-without-index';
 
 export interface LintRun {
   readonly flags: LintFlags;
@@ -71,10 +74,15 @@ async function lintOne(
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
   const findings = [...ofRegistry, ...linted.findings];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
+  const isJudged = ({ rule, file }: Allowance) => {
+    // Only the registry's linter looks at foreign keys, those of the one schema that it is given.
+    if (rule === FOREIGN_KEYS) return registry !== null && (given === null || given.files.has(file));
+    return !linted.history.has(file) && !given?.files.has(file);
+  };
   return {
     ...fixed,
-    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS),
-    files: linted.files + (given?.files ?? 0) + (registry === null ? 0 : 1),
+    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS, isJudged),
+    files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
   };
 }
 

@@ -49,11 +49,13 @@ function linesOf(
 /**
  * Leaves out what is allowed, and tells of allowances that say too little or allow nothing.
  * @param rules names of the rules that can be allowed
+ * @param isJudged whether this run can tell that an allowance is wrong or useless: its file and its rule were looked at
  */
 export function withoutAllowed(
   findings: readonly Finding[],
   allowances: readonly Allowance[],
   rules: readonly string[],
+  isJudged: (allowance: Allowance) => boolean = () => true,
 ): Finding[] {
   const used = new Set<Allowance>();
   const byFile = Map.groupBy(allowances, (allowance) => allowance.file);
@@ -67,7 +69,7 @@ export function withoutAllowed(
     if (allowance !== undefined) used.add(allowance);
     return allowance === undefined;
   });
-  const wrong = allowances.flatMap((allowance) => {
+  const wrong = allowances.filter(isJudged).flatMap((allowance) => {
     const message = wrongWith(allowance, rules) ?? (used.has(allowance) ? undefined : uselessness(allowance));
     if (message === undefined) return [];
     const { file, line, column } = allowance;

@@ -22,7 +22,10 @@ export interface MigrationsToLint {
 
 export interface LintedMigrations {
   readonly findings: readonly Finding[];
+  /** Of history as well: a foreign key can be allowed there. */
   readonly allowances: readonly Allowance[];
+  /** Files that are read and not linted. */
+  readonly history: ReadonlySet<string>;
   /** What could be moved into the registry, in order. */
   readonly moves: readonly Move[];
   /** Why one of them cannot; null: it can. */
@@ -48,12 +51,13 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
   const linted = files.map((source, at) => {
     const result = linter.lint(source);
     onProgress(at + 1, files.length);
-    return at < first ? { findings: [], allowances: [], moves: [] } : result;
+    return at < first ? { ...result, findings: [], moves: [] } : result;
   });
   const unread = found.flatMap((sources) => sources.notTaken).map(unreadable);
   return {
     findings: [...linted.flatMap((one) => one.findings), ...unread],
     allowances: linted.flatMap((one) => one.allowances),
+    history: new Set(files.slice(0, first).map(({ file }) => file)),
     moves: linted.flatMap((one) => one.moves),
     whyNotMovable: (move) => linter.whyNotMovable(move),
     schema: linter.schema,

@@ -9,7 +9,7 @@ import type { RegistrySchema } from './registry/schema.ts';
 /** The schema that SQL files make, and what their comments allow. */
 export async function readSchema(
   path: string,
-): Promise<{ schema: Schema; allowances: Allowance[]; files: number }> {
+): Promise<{ schema: Schema; allowances: Allowance[]; files: ReadonlySet<string> }> {
   const schema = new Schema();
   const { files } = await findSources(path, undefined);
   const allowances = files.flatMap(({ file, text }) => {
@@ -18,7 +18,7 @@ export async function readSchema(
     for (const statement of sql.statements) applyStatement(schema, file, statement);
     return allowancesIn(file, sql);
   });
-  return { schema, allowances, files: files.length };
+  return { schema, allowances, files: new Set(files.map(({ file }) => file)) };
 }
 
 /** What the registry's rules ask of a schema. Partitions have what their table has. */

@@ -89,6 +89,24 @@ describe('lint', () => {
     expect(allowed.stdout).toBe('0 errors, 0 warnings in 2 files.\n');
   });
 
+  test('calls no comment useless whose rule it does not look at', async () => {
+    const fk = '-- pg-deploy-step: allow foreign-key-without-index tiny\n';
+    write('migrations/0001_orders.sql', 'create table orders (id int primary key, status text);\n');
+    write('migrations/0002_lines.sql', `create table lines (\n${fk}  order_id int references orders);\n`);
+    write(
+      'migrations/0003_old.sql',
+      '-- pg-deploy-step: allow drop-index it is history\ndrop index concurrently i;\n',
+    );
+    const alone = await place.run('lint', '--migrations', 'migrations', '--start-after', '0003_old');
+    const history = await place.run('lint', ...BOTH, '--start-after', '0003_old');
+    const judged = await place.run('lint', ...BOTH);
+
+    expect(alone.stdout).toBe('0 errors, 0 warnings in 3 files.\n');
+    expect(history.stdout).toBe('0 errors, 0 warnings in 4 files.\n');
+    expect(judged.stdout).toContain('migrations/0003_old.sql:1:1: warning allow-comment');
+    expect(judged.stdout).toContain('0 errors, 1 warning in 4 files.');
+  });
+
   test('starts after the migration that it is told, and still knows what those before define', async () => {
     write('migrations/0002_old.sql', 'create index old on orders (id);\n');
     write(
