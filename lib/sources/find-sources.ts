@@ -5,13 +5,15 @@ import { JOURNAL, readDrizzle } from './drizzle.ts';
 import { filesBelow, isFolder, readSource } from './files.ts';
 import { FLYWAY_FILE, readFlyway } from './flyway.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
-import { NoSourceError, type NotTaken, type Sources, type Tool } from './source.ts';
+import { NoSourceError, type NotTaken, type Sources, type SqlSource, type Tool } from './source.ts';
 
 /** Timestamp or number, words. */
 const CODE = /^\d+[_-].*\.(?:[cm]?js|[cm]?ts)$/;
 const UP_MARK = /^[ \t]*--[\s-]*up\s+migration/im;
 /** The way back, of golang-migrate and others. */
 const WAY_BACK = /\.(?:down|undo|rollback)\.sql$/i;
+
+const OTHER_CODE = /\.(?:[cm]?[jt]s|rb|py|java|kt|go|php|exs?|cs)$/;
 
 /** Where each tool keeps its migrations in a project. */
 const FOLDERS: readonly string[] = ['prisma/migrations', 'drizzle', 'db', 'migrations'];
@@ -71,7 +73,7 @@ async function read(tool: Tool, path: string): Promise<Sources> {
   if (!isFolder(path)) {
     return tool === 'node-pg-migrate'
       ? await readNodePgMigrate([path])
-      : { tool, files: [readSource(path)], notTaken: [] };
+      : { tool, files: [wayForth(readSource(path))], notTaken: [] };
   }
   if (tool === 'drizzle') return readDrizzle(path);
   if (tool === 'flyway') return readFlyway(path);
@@ -84,8 +86,24 @@ async function read(tool: Tool, path: string): Promise<Sources> {
   const wanted = files.filter((file) =>
     tool === 'prisma' ? basename(file) === 'migration.sql' : file.endsWith('.sql') && !WAY_BACK.test(file),
   );
-  const sources = wanted.map(readSource).map((source) => ({ ...source, text: upPart(source.text) }));
-  return { tool, files: sources, notTaken: [] };
+  return { tool, files: wanted.map(readSource).map(wayForth), notTaken: codeBeside(wanted, files) };
+}
+
+function wayForth(source: SqlSource): SqlSource {
+  return { ...source, text: upPart(source.text) };
+}
+
+/** Migrations that are code, in the folders of those that are SQL: whoever has both means both. */
+function codeBeside(sql: readonly string[], files: readonly string[]): NotTaken[] {
+  const folders = new Set(sql.map((file) => dirname(file)));
+  return files
+    .filter((file) => OTHER_CODE.test(file) && folders.has(dirname(file)))
+    .map((file) => ({
+      file,
+      line: null,
+      what: `file ${basename(file)}`,
+      reason: 'it is code, and no tool is known here that writes down its SQL',
+    }));
 }
 
 /** The first database's; another one's structure is another import. */

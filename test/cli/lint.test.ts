@@ -89,6 +89,19 @@ describe('lint', () => {
     expect(allowed.stdout).toBe('0 errors, 0 warnings in 2 files.\n');
   });
 
+  test('leaves the way back out, of a file that is named by itself too, and tells of migrations that are code', async () => {
+    const text = '-- Up Migration\nselect 1;\n-- Down Migration\ndrop index i;\n';
+    write('migrations/0002_back.sql', text);
+    write('migrations/seed.py', 'print()\n');
+    const file = await place.run('lint', '--migrations', 'migrations/0002_back.sql');
+    const folder = await place.run('lint', '--migrations', 'migrations', '--from', 'plain');
+
+    expect(file.stdout).toBe('0 errors, 0 warnings in 1 file.\n');
+    expect(folder.stdout).toContain(
+      'migrations/seed.py:1:1: warning unreadable: The file seed.py is not checked',
+    );
+  });
+
   test('calls no comment useless whose rule it does not look at', async () => {
     const fk = '-- pg-deploy-step: allow foreign-key-without-index tiny\n';
     write('migrations/0001_orders.sql', 'create table orders (id int primary key, status text);\n');
