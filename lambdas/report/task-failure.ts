@@ -1,5 +1,5 @@
 import { describeCaught } from '../shared/caught-error.ts';
-import type { EcsTaskRunner } from '../shared/migrations.ts';
+import { type EcsTaskRunner, familyOf } from '../shared/migrations.ts';
 import type { CaughtError } from '../shared/payloads.ts';
 import { readTaskFailure } from './ended-task.ts';
 import { type Failure, isTimeout, NOWHERE, START_AGAIN } from './migration-failure.ts';
@@ -32,7 +32,7 @@ export function taskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure
       ...{ ...NOWHERE, log },
       message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so its task was told to stop (container ${container}, ${named}).${itsLog}`,
       next: [
-        `See that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner)}.`,
+        `See that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner.taskDefinition)}.`,
         ...more(readLog(runner, null)),
       ],
     };
@@ -56,8 +56,4 @@ function readLog(runner: EcsTaskRunner, id: string | null): string {
     return 'Read the log of the task (with migrations.logs configured, its address stands here).';
   const stream = id === null ? '' : ` --log-stream-names ${logs.streamPrefix}/${container}/${id}`;
   return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
-}
-
-function familyOf({ taskDefinition }: EcsTaskRunner): string {
-  return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
 }

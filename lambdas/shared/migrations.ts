@@ -25,6 +25,11 @@ export type MigrationRunner = z.infer<typeof migrationRunnerSchema>;
 export type EcsTaskRunner = Extract<MigrationRunner, { name: 'ecs-task' }>;
 export type LambdaRunner = Extract<MigrationRunner, { name: 'lambda' }>;
 
+/** The family of a task definition that is told as a family, FAMILY:REVISION or an ARN. */
+export function familyOf(taskDefinition: string): string {
+  return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
+}
+
 /** Why migrations failed. */
 export const migrationFailureSchema = z.object({
   /** Name of the migration, without .sql. Null: it failed outside of a file. */

@@ -28,8 +28,9 @@ export function collect(sources: readonly SqlSource[]): Collected {
     const line = (place: { line: number }) => (hasLines ? place.line : null);
     for (const command of commands) {
       const reason = commandNotFollowed(command);
+      if (reason === null) continue;
       const what = `command ${beginning(command.text)}`;
-      if (reason !== null) notTaken.push({ file, line: line(placeOf(command.start)), what, reason });
+      notTaken.push({ file, line: line(placeOf(command.start)), what, reason });
     }
     for (const statement of statements) {
       tablespace = tablespaceAfter(statement, tablespace);
@@ -40,9 +41,11 @@ export function collect(sources: readonly SqlSource[]): Collected {
         text.slice(statement.start, statement.end),
       );
       notTaken.push(...problems.map(({ what, reason, at }) => ({ file, line: line(at), what, reason })));
-      const what = `statement "${beginning(statement.sql)}"`;
       const reason = notFollowed.reason(statement.node);
-      if (reason !== null) notTaken.push({ file, line: line(statement), what, reason });
+      if (reason !== null) {
+        const what = `statement "${beginning(statement.sql)}"`;
+        notTaken.push({ file, line: line(statement), what, reason });
+      }
       if (taken) applyStatement(schema, file, inTablespace(statement, tablespace));
     }
   }

@@ -1,5 +1,5 @@
 import type { IndexStmt } from 'libpg-query';
-import { quoteWhereNeeded, tokensOf } from '../sql/tokens.ts';
+import { quotedTable, quoteWhereNeeded, tokensOf } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 
 /** A CREATE INDEX statement as somebody wrote it: its text, without the semicolon, and what the parser made of it. */
@@ -46,11 +46,6 @@ export function entryOfStatement(written: WrittenIndex, details: EntryDetails): 
 /** The entry with its statement on one line, as JSON shows it best. */
 export function inOneLine(entry: IndexEntry): IndexEntry {
   return { ...entry, sql: entry.sql.replace(NEXT_LINE, ' ') };
-}
-
-function quotedTable({ schema, name }: { schema: string; name: string }): string {
-  const table = quoteWhereNeeded(name);
-  return schema === 'public' ? table : `${quoteWhereNeeded(schema)}.${table}`;
 }
 
 /** From USING or the first parenthesis on, without comments, each gap of the text one space at most. */

@@ -1,4 +1,5 @@
 import type { ScanToken } from 'libpg-query';
+import { MAX_NAME_BYTES } from '../sql/object-name.ts';
 import type { IndexStatement } from './parse-statement.ts';
 import type { RegistryRuleName } from './rules.ts';
 
@@ -10,9 +11,6 @@ export interface FieldProblem {
   /** Where in the statement, in UTF-16 units. Undefined: the field as a whole. */
   readonly offset?: number;
 }
-
-/** Longest identifier that PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1); a longer one is cut with a NOTICE. */
-const MAX_NAME_BYTES = 63;
 
 /** What is wrong with the name, the entry's against the statement's. */
 export function nameProblems(parsed: IndexStatement, name: string | undefined): FieldProblem[] {

@@ -1,4 +1,5 @@
 import { hasSqlDetails, type IndexStmt, parse, type ScanToken, scan } from 'libpg-query';
+import { placesIn, unitsOf } from '../sql/places.ts';
 import { offsetOfLocation } from '../sql/read-sql.ts';
 
 /** A CREATE INDEX statement: what PostgreSQL's parser made of it, and its words without comments and semicolons. */
@@ -62,12 +63,7 @@ function isComment(token: ScanToken): boolean {
 function describeSyntaxError(sql: string, error: unknown): NotAnIndex {
   const message = error instanceof Error ? error.message : String(error);
   if (!hasSqlDetails(error) || error.sqlDetails === undefined) return { refusal: message, offset: 0 };
-  // The parser counts whole characters from 0, JavaScript's strings count UTF-16 units.
-  const before = Array.from(sql).slice(0, error.sqlDetails.cursorPosition).join('');
-  const lines = before.split('\n');
-  const column = Array.from(lines.at(-1) ?? '').length + 1;
-  return {
-    refusal: `${message} (line ${lines.length}, column ${column} of the statement)`,
-    offset: before.length,
-  };
+  const offset = unitsOf(sql, error.sqlDetails.cursorPosition);
+  const { line, column } = placesIn(sql)(offset);
+  return { refusal: `${message} (line ${line}, column ${column} of the statement)`, offset };
 }

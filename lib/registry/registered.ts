@@ -1,6 +1,6 @@
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { readSql } from '../sql/read-sql.ts';
-import { quoteWhereNeeded } from '../sql/tokens.ts';
+import { quotedTable, quoteWhereNeeded } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { shapeOf } from './index-shape.ts';
 
@@ -11,19 +11,16 @@ export type Standing = 'same' | 'other' | null;
 export class Registered {
   /** What is listed, as the compiler is given it. */
   readonly entries: IndexEntry[] = [];
+  readonly names: string[] = [];
   /** By schema and name. */
   private readonly identities = new Map<string, string>();
 
   constructor(registry: CompiledRegistry) {
     for (const { name, schema, table, unique, definition, description } of registry) {
-      const on = `${quoteWhereNeeded(schema)}.${quoteWhereNeeded(table)}`;
+      const on = quotedTable({ schema, name: table });
       const create = `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)}`;
       this.add({ name, sql: `${create} on ${on} ${definition}`, description });
     }
-  }
-
-  get names(): string[] {
-    return this.entries.map(({ name }) => name);
   }
 
   standingOf(entry: IndexEntry): Standing {
@@ -36,6 +33,7 @@ export class Registered {
   add(entry: IndexEntry): void {
     const { key, identity } = read(entry);
     this.entries.push(entry);
+    this.names.push(entry.name);
     this.identities.set(key, identity);
   }
 }

@@ -1,4 +1,4 @@
-/** Longest identifier that PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1). */
+/** Longest identifier that PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1); a longer one is cut with a NOTICE. */
 export const MAX_NAME_BYTES = 63;
 
 /** The first bytes of a name, without half a character at the end. */

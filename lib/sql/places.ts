@@ -26,3 +26,8 @@ export function placeWithin(start: Place, text: string, offset: number): Place {
   const { line, column } = placesIn(text)(offset);
   return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
 }
+
+/** UTF-16 units of so many characters: PostgreSQL's parser counts whole characters, JavaScript's strings their units. */
+export function unitsOf(text: string, characters: number): number {
+  return Array.from(text).slice(0, Math.max(0, characters)).join('').length;
+}

@@ -1,6 +1,6 @@
 import { hasSqlDetails, loadModule, type Node, parseSync } from 'libpg-query';
 import type { PsqlCommand, SqlPiece } from './pieces.ts';
-import { type Place, placesIn } from './places.ts';
+import { type Place, placesIn, unitsOf } from './places.ts';
 import { splitSql } from './split-sql.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
 
@@ -64,8 +64,6 @@ function parsePiece({ sql }: SqlPiece): {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const characters = hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0;
-    // The parser counts whole characters, JavaScript's strings count UTF-16 units.
-    const offset = Array.from(sql).slice(0, Math.max(0, characters)).join('').length;
-    return { node: undefined, error: { message, offset } };
+    return { node: undefined, error: { message, offset: unitsOf(sql, characters) } };
   }
 }

@@ -54,6 +54,12 @@ export function quoteWhereNeeded(name: string): string {
     : `"${name.replaceAll('"', '""')}"`;
 }
 
+/** A table with its schema, which `public` goes without saying. */
+export function quotedTable({ schema, name }: { schema: string; name: string }): string {
+  const table = quoteWhereNeeded(name);
+  return schema === 'public' ? table : `${quoteWhereNeeded(schema)}.${table}`;
+}
+
 function isReservedSomewhere(name: string): boolean {
   const keyword = scan(name)[0]?.keywordName;
   return keyword !== 'NO_KEYWORD' && keyword !== 'UNRESERVED_KEYWORD';

@@ -3,18 +3,16 @@ import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryText } from '../../registry/entry-text.ts';
 import { tableKey } from '../../registry/index-shape.ts';
-import { quoteWhereNeeded } from '../../sql/tokens.ts';
+import { clipBytes, MAX_NAME_BYTES } from '../../sql/object-name.ts';
+import { quotedTable, quoteWhereNeeded } from '../../sql/tokens.ts';
 import type { Finding } from '../finding.ts';
 import type { ExaminedShape } from './examined-shape.ts';
 import type { RegistrySchema, SchemaForeignKey, SchemaTable } from './schema.ts';
 
-/** Longest name that PostgreSQL keeps whole, in bytes. */
-const MAX_NAME_BYTES = 63;
-
 /**
  * Foreign keys that no index begins with, once for each list of columns. Behind the tenant column counts as a beginning:
- * queries of tenant tables name the tenant. An index with a predicate does not
- * count, unless it is that a column of the key is not null.
+ * queries of tenant tables name the tenant. An index with a predicate does not count, unless it is that a column of the key
+ * is not null.
  * @param tenantColumn null: there is none.
  */
 export function foreignKeysWithoutIndex(
@@ -76,8 +74,7 @@ function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>):
   const { file, line, column, columns } = key;
   const name = freeName(`idx_${table.table}_${columns.join('_')}`, names);
   const on = columns.map(quoteWhereNeeded).join(', ');
-  const quoted = quoteWhereNeeded(table.table);
-  const target = table.schema === 'public' ? quoted : `${quoteWhereNeeded(table.schema)}.${quoted}`;
+  const target = quotedTable({ schema: table.schema, name: table.table });
   const referenced = tableId(key.references);
   const entry: IndexEntry = {
     name,
@@ -101,9 +98,7 @@ function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>):
 function freeName(wanted: string, names: Set<string>): string {
   for (let number = 1; ; number += 1) {
     const end = number === 1 ? '' : `_${number}`;
-    const characters = Array.from(wanted);
-    while (Buffer.byteLength(characters.join('') + end) > MAX_NAME_BYTES) characters.pop();
-    const name = characters.join('') + end;
+    const name = clipBytes(wanted, MAX_NAME_BYTES - Buffer.byteLength(end)) + end;
     if (names.has(name)) continue;
     names.add(name);
     return name;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { familyOf } from '../../../lambdas/shared/migrations.ts';
 import { Aborted, TaskError, TimedOut } from '../engine/errors.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import { type LocalTask, TaskProcess } from './task-process.ts';
@@ -104,7 +105,7 @@ export class RunTasks {
     const { Cluster, TaskDefinition, Group, Overrides } = parameters;
     const inCluster = this.#options.tasks.filter(({ cluster }) => cluster === Cluster);
     if (inCluster.length === 0) throw serviceError('ECS.ClusterNotFoundException', 'Cluster not found.');
-    const family = TaskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
+    const family = familyOf(TaskDefinition);
     const definition = inCluster.find((task) => task.family === family);
     if (definition === undefined) throw serviceError('ECS.ClientException', 'TaskDefinition not found.');
     const overrides = Overrides?.ContainerOverrides ?? [];

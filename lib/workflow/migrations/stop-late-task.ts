@@ -9,6 +9,7 @@ import {
   Timeout,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { familyOf } from '../../../lambdas/shared/migrations.ts';
 import type { EcsTaskMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { apiRetry } from '../retry.ts';
@@ -93,8 +94,4 @@ function call(scope: Construct, id: string, { action, parameters, result, right,
   state.addRetry(apiRetry('Ecs'));
   if (next !== undefined) state.addCatch(next, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
   return state;
-}
-
-function familyOf(taskDefinition: string): string {
-  return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
 }
