@@ -1,7 +1,7 @@
 import type { Client } from '../postgres/client.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
-import { listed } from '../shared/input.ts';
 import type { CompiledIndex } from '../shared/registry.ts';
+import { listed } from '../shared/text.ts';
 import { Refused } from './refused.ts';
 
 /**

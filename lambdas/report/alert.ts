@@ -1,5 +1,6 @@
 import { indexId } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report.ts';
+import { counted } from '../shared/text.ts';
 
 export interface Alert {
   /** Under 100 characters, without control characters: SNS takes no others. */
@@ -57,7 +58,7 @@ function indexLines(failed: readonly IndexReport[]): string[] {
     .map(
       (index) =>
         `- ${indexId(index)} on ${index.table}${index.critical ? ' (critical)' : ''}: ` +
-        `${(index.error?.message ?? 'unknown').slice(0, LONGEST_ERROR)} [${index.attempts} ${index.attempts === 1 ? 'attempt' : 'attempts'}]`,
+        `${(index.error?.message ?? 'unknown').slice(0, LONGEST_ERROR)} [${counted(index.attempts, 'attempt')}]`,
     );
   const more = failed.length - lines.length;
   return ['Failed indexes:', ...lines, ...(more > 0 ? [`- and ${more} more`] : [])];

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { ShippedStatement } from '../shared/migration-statements.ts';
+import { shortened } from '../shared/text.ts';
 
 /** Of a statement, in characters: who reads it knows it by its beginning. */
 const LONGEST_STATEMENT = 100;
@@ -34,8 +35,7 @@ function linesBefore(sql: string, at: number): number {
 }
 
 function beginning(sql: string): string {
-  const text = withoutSecrets(sql.replace(/\s+/g, ' ').trim());
-  return text.length <= LONGEST_STATEMENT ? text : `${text.slice(0, LONGEST_STATEMENT - 1)}…`;
+  return shortened(withoutSecrets(sql.replace(/\s+/g, ' ').trim()), LONGEST_STATEMENT);
 }
 
 /** What it says stands in reports, logs and alerts: passwords of roles, user mappings and addresses are left out. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BadInput } from './errors.ts';
+import { listed } from './text.ts';
 
 export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
 export type Mode = (typeof MODES)[number];
@@ -58,11 +59,4 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   if (path === 'mode') return `mode must be one of ${MODES.join(', ')}`;
   if (path === 'force') return 'force must be true or false';
   return `${path}: must be ${path === 'indexes' ? 'a list of index names' : 'the name of an index'}`;
-}
-
-/** Names for a message: all of a short list, the first of a long one. */
-export function listed(names: readonly string[], most = 40): string {
-  if (names.length === 0) return '(none)';
-  const shown = names.slice(0, most).join(', ');
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }

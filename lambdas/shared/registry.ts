@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BadInput } from './errors.ts';
-import { listed } from './input.ts';
+import { listed } from './text.ts';
 
 /**
  * One index of the registry as `lib/registry` compiles it at synth and as the functions read it.

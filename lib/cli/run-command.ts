@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { listed, MODES, type Mode } from '../../lambdas/shared/input.ts';
+import { MODES, type Mode } from '../../lambdas/shared/input.ts';
 import { indexId } from '../../lambdas/shared/registry.ts';
+import { listed } from '../../lambdas/shared/text.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
 import {
   databaseUrlProblem,

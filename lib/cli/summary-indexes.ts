@@ -1,7 +1,7 @@
-import { listed } from '../../lambdas/shared/input.ts';
 import { indexId, tableId } from '../../lambdas/shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../../lambdas/shared/report.ts';
-import { counted, plain } from './progress/line.ts';
+import { counted, listed } from '../../lambdas/shared/text.ts';
+import { plain } from './progress/line.ts';
 import { fillTo, paint, widthOf } from './progress/text.ts';
 import { humanDuration, humanSize } from './progress/units.ts';
 

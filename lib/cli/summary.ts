@@ -1,6 +1,7 @@
 import { knowsPending } from '../../lambdas/shared/migrations.ts';
 import type { Report } from '../../lambdas/shared/report.ts';
-import { counted, plain } from './progress/line.ts';
+import { counted } from '../../lambdas/shared/text.ts';
+import { plain } from './progress/line.ts';
 import { paint, type Style } from './progress/text.ts';
 import { humanDuration } from './progress/units.ts';
 import { builtSection, failedSection, planSection } from './summary-indexes.ts';

@@ -1,4 +1,5 @@
 import type { IndexStmt } from 'libpg-query';
+import { shortened } from '../../lambdas/shared/text.ts';
 import type { NotTaken, SqlSource } from '../sources/source.ts';
 import { commandNotFollowed } from '../sql/psql-command.ts';
 import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
@@ -126,5 +127,5 @@ function inTablespace(statement: SqlStatement, tablespace: string): SqlStatement
 /** Enough of a statement to know it again. */
 function beginning(sql: string): string {
   const line = sql.replaceAll(/\s+/g, ' ').trim();
-  return line.length > 60 ? `${line.slice(0, 57)}...` : line;
+  return shortened(line, 60);
 }

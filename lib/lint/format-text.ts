@@ -1,3 +1,4 @@
+import { counted } from '../../lambdas/shared/text.ts';
 import type { Finding } from './finding.ts';
 import { countsOf, type LintResult } from './format.ts';
 
@@ -29,8 +30,4 @@ function totals({ findings, files, moved }: LintResult): string {
   const { errors, warnings } = countsOf(findings);
   const fixed = moved.length > 0 ? `, ${moved.length} moved` : '';
   return `${counted(errors, 'error')}, ${counted(warnings, 'warning')}${fixed} in ${counted(files, 'file')}.`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

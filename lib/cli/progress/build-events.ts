@@ -1,8 +1,9 @@
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report.ts';
+import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';
-import { counted, line, type ProgressLine } from './line.ts';
+import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { errorOf, listAt, numberAt, textAt } from './payload.ts';
 import { humanDuration } from './units.ts';

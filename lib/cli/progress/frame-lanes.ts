@@ -1,5 +1,5 @@
+import { counted } from '../../../lambdas/shared/text.ts';
 import type { BuildsProgress, IndexProgress, LaneProgress } from './builds.ts';
-import { counted } from './line.ts';
 import { barOf, cut, fillTo, type Piece, type Style, widthOf, wrap } from './text.ts';
 import { clock } from './units.ts';
 

@@ -1,5 +1,5 @@
+import { counted } from '../../../lambdas/shared/text.ts';
 import { laneRows, laneSummary } from './frame-lanes.ts';
-import { counted } from './line.ts';
 import type { RunProgress } from './model.ts';
 import type { Phase } from './phases.ts';
 import { type Piece, row, type Style } from './text.ts';

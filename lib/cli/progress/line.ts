@@ -16,9 +16,3 @@ export const line = (kind: LineKind, text: string): ProgressLine => ({ kind, tex
 export function plain(text: string): string {
   return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
 }
-
-/** A number with its noun: `1 table`, `2 tables`, `3 indexes`. */
-export function counted(count: number, noun: string): string {
-  if (count === 1) return `1 ${noun}`;
-  return `${count} ${noun}${noun.endsWith('x') ? 'es' : 's'}`;
-}

@@ -1,5 +1,6 @@
+import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
-import { counted, line, type ProgressLine } from './line.ts';
+import { line, type ProgressLine } from './line.ts';
 import { numberAt, textAt } from './payload.ts';
 import { humanDuration } from './units.ts';
 

@@ -1,6 +1,7 @@
 import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migrations.ts';
+import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
-import { counted, line, type ProgressLine } from './line.ts';
+import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { at, listAt, numberAt, textAt } from './payload.ts';
 import type { PhaseKey } from './phases.ts';
