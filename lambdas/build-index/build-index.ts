@@ -1,4 +1,4 @@
-import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
+import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
 import {
   type BuildTarget,
   entryTarget,
@@ -64,11 +64,11 @@ export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo):
       }
       const { target } = resolved;
       if (resolved.kind === 'parent') return await settleParent(client, event.deploy, target, io);
-      if (!(await tryLockIndex(client, target.schema, target.name))) {
+      if (!(await tryLock(client, indexLock(target)))) {
         io.log.info('Another session works on this index; it is followed.', { index: event.index });
         return stillBuilding(0);
       }
-      if (!(await tryLockTable(client, target))) {
+      if (!(await tryLock(client, tableLock(target)))) {
         io.log.info('Another session works on the table; it is waited for.', { index: event.index });
         return stillBuilding(0);
       }
@@ -142,7 +142,7 @@ async function settleParent(
   throw new BuildFailed(
     `Index ${target.item}: each partition has its valid part, attached, but the server does not look again whether the ` +
       `index is whole by now (older minor versions never do). Drop it in a quiet moment, and deploy again: ` +
-      `drop index ${qualified(target.schema, target.name)};`,
+      `drop index ${qualified(target)};`,
   );
 }
 

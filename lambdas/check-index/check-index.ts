@@ -1,4 +1,4 @@
-import { indexLockHolder, tableLockHolder, tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
+import { indexLock, lockHolder, tableLock, tryLock } from '../postgres/advisory-lock.ts';
 import {
   blockersOfBackend,
   cancelIfNeverStarted,
@@ -60,13 +60,13 @@ async function look(
   io: CheckIndexIo,
 ): Promise<BuildIndexResult> {
   const last = await lastAttempt(client, deploy, target.item);
-  const holder = await indexLockHolder(client, target.schema, target.name);
+  const holder = (await lockHolder(client, indexLock(target)))?.pid;
   const builder =
-    holder ?? (await tableLockHolder(client, target)) ?? (await otherBuilders(client, target))[0];
+    holder ?? (await lockHolder(client, tableLock(target)))?.pid ?? (await otherBuilders(client, target))[0];
   if (builder !== undefined) return await follow(client, deploy, target, builder, holder, last, io);
   // Nobody is at it. The locks keep everybody else away while this looks and finishes.
-  const mine = await tryLockIndex(client, target.schema, target.name);
-  if (!(mine && (await tryLockTable(client, target))))
+  const mine = await tryLock(client, indexLock(target));
+  if (!(mine && (await tryLock(client, tableLock(target)))))
     return { state: 'building', status: 'building', waitSeconds: 2 };
   const found = await readCatalogEntry(client, target);
   if (isBuilt(target, found)) {

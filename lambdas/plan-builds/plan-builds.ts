@@ -1,6 +1,7 @@
-import { indexKey, readTableSizes } from '../postgres/catalog.ts';
+import { readTableSizes } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { examine, needsWork } from '../postgres/examine.ts';
+import { tableKey } from '../postgres/identifiers.ts';
 import { attemptsOf } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
@@ -118,6 +119,6 @@ async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Prom
   );
   return builds.map((build) => ({
     ...build,
-    tableBytes: sizes.get(indexKey({ schema: build.table.schema, name: build.table.table })) ?? 0,
+    tableBytes: sizes.get(tableKey(build.table)) ?? 0,
   }));
 }

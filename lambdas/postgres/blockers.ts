@@ -1,5 +1,6 @@
 import type { Log } from '../shared/logger.ts';
 import type { Client } from './client.ts';
+import type { Table } from './identifiers.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlstateOf } from './sqlstate.ts';
 
 /** A session that holds another one up. */
@@ -28,10 +29,7 @@ const DETAILS = `
  * Sessions with a lock on the table that conflicts with SHARE UPDATE EXCLUSIVE, which every concurrent build needs, or in
  * the queue for one: whoever queues is in the way as much, and then those that it waits for are too.
  */
-export async function blockersOfTable(
-  client: Client,
-  table: { schema: string; table: string },
-): Promise<Blocker[]> {
+export async function blockersOfTable(client: Client, table: Table): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `with direct as (
        select l.pid, l.granted

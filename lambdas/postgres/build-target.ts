@@ -3,6 +3,7 @@ import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/re
 import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
 import { examine, isToBeSwapped } from './examine.ts';
+import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
 import {
   ensureSkeleton,
@@ -28,7 +29,7 @@ export interface BuildTarget extends CompiledIndex {
   finish:
     | { kind: 'nothing' }
     /** Attach it to the index of the partition's parent. */
-    | { kind: 'attach'; parent: { schema: string; name: string } }
+    | { kind: 'attach'; parent: Named }
     /** Put it in the place of the drifted index. */
     | { kind: 'swap' };
   /** An attached index cannot be dropped, only built anew where it is. */

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts';
-import type { Table } from './identifiers.ts';
+import { type Named, type Table, tableKey } from './identifiers.ts';
 
 /*
  * Nothing here takes a lock on a user's table or index: pg_relation_size and its kin do, and would wait behind the very
@@ -20,10 +20,7 @@ export interface CatalogEntry {
 }
 
 /** Looks up registry entries by schema and name. What is not there is not in the answer. */
-export async function readCatalog(
-  client: Client,
-  indexes: readonly { schema: string; name: string }[],
-): Promise<CatalogEntry[]> {
+export async function readCatalog(client: Client, indexes: readonly Named[]): Promise<CatalogEntry[]> {
   const { rows } = await client.query<CatalogEntry>(
     `select wanted.schema,
             wanted.name,
@@ -42,42 +39,30 @@ export async function readCatalog(
 }
 
 /** The catalog's entry of one index. Undefined: no relation has the name. */
-export async function readCatalogEntry(
-  client: Client,
-  index: { schema: string; name: string },
-): Promise<CatalogEntry | undefined> {
+export async function readCatalogEntry(client: Client, index: Named): Promise<CatalogEntry | undefined> {
   return (await readCatalog(client, [index]))[0];
 }
 
-/** Key of an index in a Map. */
-export function indexKey(index: { schema: string; name: string }): string {
-  return JSON.stringify([index.schema, index.name]);
-}
-
-/** Sizes of tables in bytes as of their last VACUUM or ANALYZE, by `indexKey` of schema and table. */
+/** Sizes of tables in bytes as of their last VACUUM or ANALYZE, by `tableKey`. */
 export async function readTableSizes(client: Client, tables: readonly Table[]): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ schema: string; name: string; bytes: number }>(
-    `select distinct wanted.schema, wanted.name, c.relpages::float8 * current_setting('block_size')::int as bytes
+  const { rows } = await client.query<Table & { bytes: number }>(
+    `select distinct wanted.schema, wanted.name as "table", c.relpages::float8 * current_setting('block_size')::int as bytes
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name`,
     [tables.map((table) => table.schema), tables.map((table) => table.table)],
   );
-  return new Map(rows.map((row) => [indexKey(row), row.bytes]));
+  return new Map(rows.map((row) => [tableKey(row), row.bytes]));
 }
 
 /** The relation's kind as pg_class has it ('r', 'm', 'p', …). Undefined: there is none of that name. */
-export async function readRelationKind(
-  client: Client,
-  schema: string,
-  name: string,
-): Promise<string | undefined> {
+export async function readRelationKind(client: Client, relation: Named): Promise<string | undefined> {
   const { rows } = await client.query<{ relkind: string }>(
     `select c.relkind::text as relkind
        from pg_class c
        join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2`,
-    [schema, name],
+    [relation.schema, relation.name],
   );
   return rows[0]?.relkind;
 }

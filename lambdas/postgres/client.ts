@@ -2,6 +2,7 @@ import pg, { type ClientConfig } from 'pg';
 import type { DatabaseEnvironment } from '../shared/environment.ts';
 import { ConnectionLost } from '../shared/errors.ts';
 import { readCredentials, readSecretFromAws } from './credentials.ts';
+import { clipBytes } from './identifiers.ts';
 import {
   describeDatabaseError,
   INVALID_PASSWORD,
@@ -22,9 +23,6 @@ const CONNECTION_TIMEOUT_MS = 15_000;
 
 /** NAT gateways and balancers drop idle TCP connections after 350 s without a word to either side. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
-
-/** application_name is cut at 63 bytes. */
-const APPLICATION_NAME_BYTES = 63;
 
 /**
  * The database of a function. Credentials are read at the first connection and once more when the server refuses the
@@ -59,7 +57,7 @@ export function databaseOf(environment: DatabaseEnvironment, readSecret = readSe
 async function open(config: ClientConfig, task: string): Promise<Client> {
   const client = new pg.Client({
     ...config,
-    application_name: Buffer.from(`pg-deploy-step ${task}`).subarray(0, APPLICATION_NAME_BYTES).toString(),
+    application_name: clipBytes(`pg-deploy-step ${task}`),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,

@@ -1,7 +1,6 @@
 import { type CompiledIndex, indexId } from '../shared/registry.ts';
-import { indexKey } from './catalog.ts';
 import type { Client } from './client.ts';
-import { quotedTable, quoteIdentifier } from './identifiers.ts';
+import { indexKey, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { isUndefined, sqlstateOf } from './sqlstate.ts';
 
 /*

@@ -1,7 +1,8 @@
 import type { CompiledIndex } from '../shared/registry.ts';
-import { type CatalogEntry, indexKey, readCatalog } from './catalog.ts';
+import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
 import { type Definition, readDefinitions, type TableDefinitions } from './definition.ts';
+import { indexKey, tableKey } from './identifiers.ts';
 import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
 
 /**
@@ -77,10 +78,6 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
     const found = examined.get(indexKey(index));
     return found === undefined ? [] : [{ ...found, hasLeftover: leftovers.has(indexKey(index)) }];
   });
-}
-
-function tableKey(index: { schema: string; table: string }): string {
-  return indexKey({ schema: index.schema, name: index.table });
 }
 
 /** Indexes of a table that could be one of the wanted: of its name, or as unique as it is. */

@@ -1,20 +1,57 @@
-import pg from 'pg';
+/*
+ * Names of tables and indexes. This file imports nothing, so that the linter and the registry can use it without loading
+ * the database client.
+ */
 
-/** Quotes one identifier. */
-export const quoteIdentifier = pg.escapeIdentifier;
+/** Longest identifier that PostgreSQL stores, in bytes (NAMEDATALEN - 1). It truncates a longer one with a NOTICE. */
+export const MAX_IDENTIFIER_BYTES = 63;
 
-/** Quotes a name together with its schema. */
-export function qualified(schema: string, name: string): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+/** Truncates a name to a number of bytes, as PostgreSQL does: never in the middle of a character. */
+export function clipBytes(name: string, bytes = MAX_IDENTIFIER_BYTES): string {
+  if (Buffer.byteLength(name) <= bytes) return name;
+  let clipped = '';
+  let used = 0;
+  for (const character of name) {
+    used += Buffer.byteLength(character);
+    if (used > bytes) break;
+    clipped += character;
+  }
+  return clipped;
 }
 
 /** A table, or the table of an index. */
 export interface Table {
-  schema: string;
-  table: string;
+  readonly schema: string;
+  readonly table: string;
 }
 
-/** The table, quoted. */
-export function quotedTable(table: Table): string {
-  return qualified(table.schema, table.table);
+/** An index, or another relation. */
+export interface Named {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** Quotes one identifier, also where PostgreSQL does not require it. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A name with its schema, quoted. */
+export function qualified({ schema, name }: Named): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+/** A table with its schema, quoted. */
+export function quotedTable({ schema, table }: Table): string {
+  return qualified({ schema, name: table });
+}
+
+/** Key of an index in a Map. */
+export function indexKey({ schema, name }: Named): string {
+  return JSON.stringify([schema, name]);
+}
+
+/** Key of a table in a Map. */
+export function tableKey({ schema, table }: Table): string {
+  return JSON.stringify([schema, table]);
 }

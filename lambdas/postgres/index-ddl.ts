@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LockNotAvailable } from '../shared/errors.ts';
-import { tryLockIndex } from './advisory-lock.ts';
+import { indexLock, tryLock } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
 import { namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
-import { qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { type Named, qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { deadName, replacementPrefix } from './index-names.ts';
 import { removeReindexLeftovers } from './reindex-leftovers.ts';
 import { LOCK_NOT_AVAILABLE } from './sqlstate.ts';
@@ -31,7 +31,7 @@ export async function prepareBuildSession(client: Client): Promise<void> {
 
 /** The statement that builds a target, identifiers quoted. */
 export function buildStatement(target: BuildTarget): string {
-  if (target.attached) return `reindex index concurrently ${qualified(target.schema, target.name)}`;
+  if (target.attached) return `reindex index concurrently ${qualified(target)}`;
   const unique = target.unique ? 'unique ' : '';
   return `create ${unique}index concurrently if not exists ${quoteIdentifier(target.name)} on ${quotedTable(target)} ${target.definition}`;
 }
@@ -81,7 +81,7 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<vo
 }
 
 async function rename(client: Client, schema: string, from: string, to: string): Promise<void> {
-  await client.query(`alter index ${qualified(schema, from)} rename to ${quoteIdentifier(to)}`);
+  await client.query(`alter index ${qualified({ schema, name: from })} rename to ${quoteIdentifier(to)}`);
 }
 
 async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> {
@@ -94,14 +94,15 @@ export async function dropLeftovers(client: Client, target: BuildTarget): Promis
   await dropDeadIndex(client, target);
   for (const name of await namesBeginningWith(client, target.schema, replacementPrefix(finalOf(target)))) {
     // A deploy of another registry may be building it at this moment: its session has the lock.
-    if (name === target.name || !(await tryLockIndex(client, target.schema, name))) continue;
-    await dropConcurrently(client, target.schema, name);
+    if (name === target.name || !(await tryLock(client, indexLock({ schema: target.schema, name }))))
+      continue;
+    await dropConcurrently(client, { schema: target.schema, name });
   }
 }
 
 async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void> {
   for (const name of await namesBeginningWith(client, target.schema, deadName(finalOf(target)))) {
-    await dropConcurrently(client, target.schema, name);
+    await dropConcurrently(client, { schema: target.schema, name });
   }
 }
 
@@ -110,19 +111,19 @@ async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void>
  * every transaction that has used the table, which may take as long as it likes: then it goes on without its client.
  * @throws StillDropping
  */
-async function dropConcurrently(client: Client, schema: string, name: string): Promise<void> {
-  if ((await readRelationKind(client, schema, name)) === undefined) return;
-  const drop = client.query(`drop index concurrently if exists ${qualified(schema, name)}`);
+async function dropConcurrently(client: Client, index: Named): Promise<void> {
+  if ((await readRelationKind(client, index)) === undefined) return;
+  const drop = client.query(`drop index concurrently if exists ${qualified(index)}`);
   // Let go of, it rejects when the connection closes: nobody listens then.
   drop.catch(() => {});
   const ended = drop.then(() => true);
   if (await Promise.race([ended, sleep(DROP_WAIT_SECONDS * 1000, false, { ref: false })])) return;
   throw new StillDropping(
-    `The drop of ${name} waits for transactions that have used its table, and goes on in its session.`,
+    `The drop of ${index.name} waits for transactions that have used its table, and goes on in its session.`,
     { sqlstate: LOCK_NOT_AVAILABLE },
   );
 }
 
-function finalOf(target: BuildTarget): { schema: string; name: string } {
+function finalOf(target: BuildTarget): Named {
   return { schema: target.schema, name: target.finalName };
 }

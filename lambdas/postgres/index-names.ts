@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Named } from './identifiers.ts';
 
 /*
  * Names that this product gives for a while. Each follows from the index's own, so that a worker killed at any point
@@ -7,11 +8,6 @@ import { createHash } from 'node:crypto';
 
 /** What all of them begin with: no index of these is anybody's to keep. */
 export const OWN_PREFIX = 'pg_deploy_step_';
-
-interface Named {
-  schema: string;
-  name: string;
-}
 
 /** What is about to be dropped; where it is several, this is what their names begin with. */
 export function deadName(index: Named): string {

@@ -1,4 +1,5 @@
 import type { IndexStatus } from '../shared/report.ts';
+import { lockLedger } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
 import type { Client } from './client.ts';
 import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
@@ -44,8 +45,7 @@ export async function ensureLedger(client: Client): Promise<void> {
   if (rows[0]?.ready) return;
   await client.query('begin');
   try {
-    // CREATE ... IF NOT EXISTS looks and creates in two steps, so that two sessions can collide in between.
-    await client.query("select pg_advisory_xact_lock(hashtext('pg-deploy-step ledger'))");
+    await lockLedger(client);
     // CREATE SCHEMA IF NOT EXISTS asks for the right to make one first, which whoever was given a schema need not have.
     const { rows: schemas } = await client.query<{ there: boolean }>(
       "select to_regnamespace('deploy_step') is not null as there",

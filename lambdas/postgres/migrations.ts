@@ -6,9 +6,6 @@ import { quoteIdentifier } from './identifiers.ts';
 /** node-pg-migrate's table of applied migrations, in schema public. */
 export const MIGRATIONS_TABLE = 'pgmigrations';
 
-/** node-pg-migrate's advisory lock, so that its own command line and this product keep out of each other's way. */
-export const MIGRATION_LOCK_ID = '7241865325823964';
-
 /** Names of the migration files in a folder, without extension, in the order in which they are applied. */
 export async function migrationFiles(directory: string): Promise<string[]> {
   const files = await readdir(directory, { withFileTypes: true });

@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
-import { type CompiledIndex, indexId } from '../shared/registry.ts';
+import type { CompiledIndex } from '../shared/registry.ts';
+import { lockPartitionTree } from './advisory-lock.ts';
 import { type Client, withTransaction } from './client.ts';
-import { qualified, quoteIdentifier } from './identifiers.ts';
+import {
+  clipBytes,
+  MAX_IDENTIFIER_BYTES,
+  type Named,
+  qualified,
+  quotedTable,
+  quoteIdentifier,
+  type Table,
+} from './identifiers.ts';
 
 /*
  * CREATE INDEX CONCURRENTLY refuses a partitioned table. Instead each partitioned table of the tree gets an index ON ONLY
@@ -14,10 +23,10 @@ export interface PartitionNode {
   schema: string;
   table: string;
   /** Null: the root. */
-  parent: { schema: string; table: string } | null;
+  parent: Table | null;
   isLeaf: boolean;
   /** The index on it that is attached to the index of its parent; of the root: the index of the registry's name. */
-  index: { schema: string; name: string; valid: boolean } | null;
+  index: (Named & { valid: boolean }) | null;
 }
 
 /**
@@ -70,22 +79,13 @@ export function incompleteLeaves(tree: readonly PartitionNode[]): PartitionNode[
   return tree.filter((node) => node.isLeaf && node.index?.valid !== true);
 }
 
-const LONGEST_NAME = 63;
-
 /** Name of an index on a partition: of both names, cut where it must be, and always with a hash, so that none collide. */
-export function partitionIndexName(index: CompiledIndex, node: { schema: string; table: string }): string {
+export function partitionIndexName(index: CompiledIndex, node: Table): string {
   const digest = createHash('sha256')
     .update(JSON.stringify([index.schema, index.name, node.schema, node.table]))
     .digest('hex')
     .slice(0, 8);
-  return `${cut(`${node.table}_${index.name}`, LONGEST_NAME - digest.length - 1)}_${digest}`;
-}
-
-/** Cuts to so many bytes without splitting a character. */
-function cut(text: string, bytes: number): string {
-  let end = text;
-  while (Buffer.byteLength(end) > bytes) end = [...end].slice(0, -1).join('');
-  return end;
+  return `${clipBytes(`${node.table}_${index.name}`, MAX_IDENTIFIER_BYTES - digest.length - 1)}_${digest}`;
 }
 
 /** ON ONLY takes a SHARE lock on a partitioned table, which holds up its writers: nobody waits long for it. */
@@ -100,13 +100,13 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
   if (tree.every((node) => node.isLeaf || node.index !== null)) return tree;
   return await withTransaction(client, async () => {
     await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
-    await takeTurn(client, index);
+    await lockPartitionTree(client, index);
     for (const node of (await readPartitionTree(client, index)).filter(
       (one) => !one.isLeaf && one.index === null,
     )) {
       const name = node.parent === null ? index.name : partitionIndexName(index, node);
       await client.query(
-        `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${qualified(node.schema, node.table)} ${index.definition}`,
+        `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${quotedTable(node)} ${index.definition}`,
       );
       if (node.parent === null) continue;
       // Read anew: the parent's own index may have been made a moment ago.
@@ -118,28 +118,18 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
 }
 
 /**
- * One at a time at an index's tree: of two attachments below different tables at once, the server can see either without
- * the other and leave what is above them invalid for good. No build runs in such a transaction, so waiting harms nobody.
- */
-async function takeTurn(client: Client, index: { schema: string; name: string }): Promise<void> {
-  await client.query('select pg_advisory_xact_lock(hashtext($1))', [
-    `pg-deploy-step skeleton ${indexId(index)}`,
-  ]);
-}
-
-/**
  * Attaches an index of a partition to its parent's. One that is attached already stays so; newer servers look again then
  * whether the parent's is valid, older ones do nothing.
  */
 export async function attachPartitionIndex(
   client: Client,
-  index: { schema: string; name: string },
-  parent: { schema: string; name: string },
-  child: { schema: string; name: string },
+  index: Named,
+  parent: Named,
+  child: Named,
 ): Promise<void> {
   await withTransaction(client, async () => {
     await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
-    await takeTurn(client, index);
+    await lockPartitionTree(client, index);
     await attach(client, parent, child);
   });
 }
@@ -156,19 +146,10 @@ export async function reattachAll(
   }
 }
 
-async function attach(
-  client: Client,
-  parent: { schema: string; name: string },
-  child: { schema: string; name: string },
-): Promise<void> {
-  await client.query(
-    `alter index ${qualified(parent.schema, parent.name)} attach partition ${qualified(child.schema, child.name)}`,
-  );
+async function attach(client: Client, parent: Named, child: Named): Promise<void> {
+  await client.query(`alter index ${qualified(parent)} attach partition ${qualified(child)}`);
 }
 
-export function nodeOf(
-  tree: readonly PartitionNode[],
-  table: { schema: string; table: string },
-): PartitionNode | undefined {
+export function nodeOf(tree: readonly PartitionNode[], table: Table): PartitionNode | undefined {
   return tree.find((node) => node.schema === table.schema && node.table === table.table);
 }

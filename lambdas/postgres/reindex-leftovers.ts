@@ -27,7 +27,7 @@ export async function removeReindexLeftovers(
     for (const leftover of await readReindexLeftovers(client, index)) {
       const dead = `${deadName(index)}_${leftover.oid}`;
       await client.query(
-        `alter index ${qualified(index.schema, leftover.name)} rename to ${quoteIdentifier(dead)}`,
+        `alter index ${qualified({ schema: index.schema, name: leftover.name })} rename to ${quoteIdentifier(dead)}`,
       );
     }
   });

@@ -24,7 +24,8 @@ export async function withTableLock<T>(
   timeoutSeconds: number,
   use: () => Promise<T>,
 ): Promise<T> {
-  const isView = (await readRelationKind(client, table.schema, table.table)) === MATERIALIZED_VIEW;
+  const isView =
+    (await readRelationKind(client, { schema: table.schema, name: table.table })) === MATERIALIZED_VIEW;
   const longestTry = TRY_OF_DEADLOCK_TIMEOUT * (await readDeadlockTimeout(client));
   const deadline = Date.now() + timeoutSeconds * 1000;
   for (;;) {

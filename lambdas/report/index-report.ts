@@ -1,6 +1,6 @@
-import { indexKey } from '../postgres/catalog.ts';
 import type { Client } from '../postgres/client.ts';
 import { type Examined, examine } from '../postgres/examine.ts';
+import { indexKey } from '../postgres/identifiers.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report.ts';

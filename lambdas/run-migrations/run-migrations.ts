@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { type MigrationBuilder, runner } from 'node-pg-migrate';
+import { MIGRATION_LOCK, tryLock } from '../postgres/advisory-lock.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import {
   appliedMigrations,
   historyProblem,
-  MIGRATION_LOCK_ID,
   MIGRATIONS_TABLE,
   migrationFiles,
   pendingOf,
@@ -76,11 +76,8 @@ async function prepareSession(client: Client, lockTimeoutSeconds: number): Promi
       // Some of the servers' platforms cannot tell; there the session ends with its statement.
       if (isConnectionError(error)) throw error;
     });
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock($1::bigint) as locked',
-    [MIGRATION_LOCK_ID],
-  );
-  if (!rows[0]?.locked) throw new MigrationLocked('Another session is applying migrations to this database.');
+  if (!(await tryLock(client, MIGRATION_LOCK)))
+    throw new MigrationLocked('Another session is applying migrations to this database.');
 }
 
 async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tryLockIndex, tryLockTable } from '../postgres/advisory-lock.ts';
+import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
 import { type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -47,7 +47,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const last = await lastAttempt(client, event.deploy, target.item);
       if (found === undefined && (await isGone(client, io.registry, event.index)))
         return await settleGone(client, event.deploy, target, last, io.log);
-      const mine = await tryLockIndex(client, target.schema, target.name);
+      const mine = await tryLock(client, indexLock(target));
       const entry = await readCatalogEntry(client, target);
       if (mine && isBuilt(target, entry)) {
         if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
@@ -127,7 +127,7 @@ const TABLE_PATIENCE_SECONDS = 300;
 async function lockIdleTable(client: Client, target: BuildTarget): Promise<boolean> {
   const until = Date.now() + TABLE_PATIENCE_SECONDS * 1000;
   for (;;) {
-    if ((await tryLockTable(client, target)) && (await otherBuilders(client, target)).length === 0)
+    if ((await tryLock(client, tableLock(target))) && (await otherBuilders(client, target)).length === 0)
       return true;
     if (Date.now() > until) return false;
     await sleep(1000);
