@@ -4,8 +4,8 @@ import { countsOf, type Format, type LintResult, toGithub, toJson } from '../lin
 import { toText } from '../lint/format-text.ts';
 import { type LintedMigrations, lintMigrations } from '../lint/lint-migrations.ts';
 import type { Move } from '../lint/migrations/movable.ts';
+import { readSchema } from '../lint/read-schema.ts';
 import { lintRegistry } from '../lint/registry/lint-registry.ts';
-import { readSchema, registrySchema } from '../lint/registry-schema.ts';
 import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
 import { Registered } from '../registry/registered.ts';
@@ -70,7 +70,7 @@ async function lintOne(
     if (fixed.moved.length > 0) linted = await read();
   }
   const given = settings.schema === null ? null : await readSchema(settings.schema);
-  const schema = registrySchema(given?.schema ?? linted.schema);
+  const schema = given?.schema ?? linted.schema;
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
   const findings = [...ofRegistry, ...linted.findings];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];

@@ -1,4 +1,5 @@
-import { quoteWhereNeeded, tokensOf } from '../sql/tokens.ts';
+import { quoteWhereNeeded } from '../sql/quote-where-needed.ts';
+import { tokensOf } from '../sql/tokens.ts';
 
 /** A CREATE INDEX statement that names the tablespace which it is to be in. */
 export function withTablespace(sql: string, tablespace: string): string {

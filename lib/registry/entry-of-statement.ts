@@ -1,5 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
-import { quotedTable, quoteWhereNeeded, tokensOf } from '../sql/tokens.ts';
+import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
+import { tokensOf } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 
 /** A CREATE INDEX statement as somebody wrote it: its text, without the semicolon, and what the parser made of it. */
@@ -32,7 +33,7 @@ export function entryOfStatement(written: WrittenIndex, details: EntryDetails): 
   const table = details.table ?? { schema: schemaname ?? 'public', name: relname };
   const parts = [
     `create ${statement.unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(details.name)}`,
-    `on ${quotedTable(table)} ${definitionAsWritten(written.sql)}`,
+    `on ${quoteTableWhereNeeded(table)} ${definitionAsWritten(written.sql)}`,
   ];
   const line = parts.join(' ');
   return {

@@ -1,6 +1,6 @@
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
 import { readSql } from '../sql/read-sql.ts';
-import { quotedTable, quoteWhereNeeded } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { shapeOf } from './index-shape.ts';
 
@@ -17,7 +17,7 @@ export class Registered {
 
   constructor(registry: CompiledRegistry) {
     for (const { name, schema, table, unique, definition, description } of registry) {
-      const on = quotedTable({ schema, name: table });
+      const on = quoteTableWhereNeeded({ schema, name: table });
       const create = `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)}`;
       this.add({ name, sql: `${create} on ${on} ${definition}`, description });
     }

@@ -4,6 +4,12 @@ export interface Place {
   readonly column: number;
 }
 
+/** A place in a file. */
+export interface SourcePlace extends Place {
+  /** The path that the user gave, or a path below it. */
+  readonly file: string;
+}
+
 /** Tells the line and column of offsets (UTF-16 units from 0) in a text. */
 export function placesIn(text: string): (offset: number) => Place {
   const starts = [0];

@@ -47,20 +47,7 @@ function scan(sql: string): ScanToken[] {
   }
 }
 
-/** A name as it is written in SQL: in double quotes only where PostgreSQL's quote_ident puts them. */
-export function quoteWhereNeeded(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) && !isReservedSomewhere(name)
-    ? name
-    : `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A table with its schema, which `public` goes without saying. */
-export function quotedTable({ schema, name }: { schema: string; name: string }): string {
-  const table = quoteWhereNeeded(name);
-  return schema === 'public' ? table : `${quoteWhereNeeded(schema)}.${table}`;
-}
-
-function isReservedSomewhere(name: string): boolean {
-  const keyword = scan(name)[0]?.keywordName;
-  return keyword !== 'NO_KEYWORD' && keyword !== 'UNRESERVED_KEYWORD';
+/** The name that an identifier stands for: without its quotes, or in lower case. */
+export function identifierName({ text }: SqlToken): string {
+  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase();
 }

@@ -1,26 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
-import { entry, lintEntries } from './registry-support.ts';
+import { entry, lintEntries, schemaOf } from './registry-support.ts';
 
 const PLACE = { file: 'migrations/001.sql', line: 3, column: 7 };
 
-/** A table with a primary key, a unique constraint on (u, v) and foreign keys of these columns. */
+/** A table with a primary key, a unique constraint on (u, v) and foreign keys with these columns. */
 function schemaWith(...foreignKeys: string[][]) {
-  const references = { schema: 'public', table: 'leads' };
-  return {
-    tables: [
-      {
-        schema: 'crm',
-        table: 'calls',
-        columns: ['id', 'lead_id', 'tenant_id', 'u', 'v'],
-        foreignKeys: foreignKeys.map((columns) => ({ ...PLACE, columns, references })),
-        constraintIndexes: [['id'], ['u', 'v']],
-      },
-    ],
-  };
+  const table =
+    'create table crm.calls (id int primary key, lead_id int, tenant_id int, u int, v int, unique (u, v));';
+  const keys = foreignKeys.map((columns) => {
+    const list = columns.map((column) => `"${column}"`).join(', ');
+    return `\nalter table crm.calls\n  add foreign key (${list}) references leads;`;
+  });
+  return schemaOf(table + keys.join(''), PLACE.file);
 }
 
-async function isTold(
+async function isReported(
   columns: string[],
   on: string | undefined,
   tenantColumn?: string | null,
@@ -31,17 +26,17 @@ async function isTold(
 }
 
 describe('a foreign key without an index', () => {
-  test('is told at its constraint, with an entry that can be used', async () => {
+  test('is reported at its constraint, with a valid entry', async () => {
     const [finding] = await lintEntries([], { schema: schemaWith(['lead_id', 'Tenant']) });
     expect(finding).toMatchObject({ rule: 'foreign-key-without-index', severity: 'warning', ...PLACE });
     expect(finding?.message).toBe(
-      'foreign key (lead_id, "Tenant") of crm.calls has no index: PostgreSQL indexes only what it refers to, so that ' +
-        'joins and each delete from leads read the whole table; add the entry',
+      'Foreign key (lead_id, "Tenant") of crm.calls has no index. PostgreSQL indexes only the referenced columns, so ' +
+        'joins and every delete from leads read the whole table. Add this entry to the registry.',
     );
     expect(finding?.entry).toBe(`{
   name: 'idx_calls_lead_id_Tenant',
   sql: 'create index concurrently if not exists "idx_calls_lead_id_Tenant" on crm.calls (lead_id, "Tenant")',
-  description: 'crm.calls by lead_id, Tenant, which refers to leads',
+  description: 'crm.calls by lead_id, Tenant, which references leads',
 }`);
     const entries = [new Function(`return ${finding?.entry}`)()];
     await expect(compileRegistry(entries, 'x')).resolves.toHaveLength(1);
@@ -50,7 +45,7 @@ describe('a foreign key without an index', () => {
     ).toEqual([]);
   });
 
-  test('is told once for each list of columns, under a name that is free and short enough', async () => {
+  test('is reported once for each list of columns, with a free name of at most 63 bytes', async () => {
     const long = 'é'.repeat(30);
     const schema = schemaWith(['lead_id'], ['lead_id'], [long]);
     const findings = await lintEntries([entry('idx_calls_lead_id', 'other (a)')], { schema });
@@ -62,27 +57,27 @@ describe('a foreign key without an index', () => {
 
   test.each([
     ['no index', undefined],
-    ['an index that has them later on', '(v, lead_id)'],
+    ['an index that has them in a later position', '(v, lead_id)'],
     ['an index with a predicate', '(lead_id) where v = 1'],
-    ['an index whose predicate leaves out rows of the key', '(lead_id) where v is not null'],
+    ['an index whose predicate excludes rows of the key', '(lead_id) where v is not null'],
     ['an index with another method', 'using hash (lead_id)'],
-    ['an index of an expression', '((lead_id + 0))'],
-  ])('is told where there is %s', async (_case, on) => {
-    expect(await isTold(['lead_id'], on)).toBe(true);
+    ['an index on an expression', '((lead_id + 0))'],
+  ])('is reported where the table has %s', async (_case, on) => {
+    expect(await isReported(['lead_id'], on)).toBe(true);
   });
 });
 
 test.each([
-  ['an index of its columns', ['lead_id'], '(lead_id)'],
-  ['an index that begins with them in any order', ['lead_id', 'v'], '(v, lead_id desc, u)'],
-  ['an index of the rows that have a value', ['lead_id'], '(lead_id, v) where lead_id is not null'],
-  ['an index with them behind the tenant column', ['lead_id'], '(tenant_id, lead_id)'],
+  ['an index on its columns', ['lead_id'], '(lead_id)'],
+  ['an index that starts with them in any order', ['lead_id', 'v'], '(v, lead_id desc, u)'],
+  ['an index on the rows that have a value', ['lead_id'], '(lead_id, v) where lead_id is not null'],
+  ['an index with them after the tenant column', ['lead_id'], '(tenant_id, lead_id)'],
   ['a primary key', ['id'], undefined],
-  ['a unique constraint that begins with them', ['u'], undefined],
-])('a foreign key is not told where there is %s', async (_case, columns, on) => {
-  expect(await isTold(columns, on)).toBe(false);
+  ['a unique constraint that starts with them', ['u'], undefined],
+])('a foreign key is not reported where the table has %s', async (_case, columns, on) => {
+  expect(await isReported(columns, on)).toBe(false);
 });
 
-test('an index with the tenant column first does not count where the rule of that column is off', async () => {
-  expect(await isTold(['lead_id'], '(tenant_id, lead_id)', null)).toBe(true);
+test('an index that starts with the tenant column does not count if the rule for that column is off', async () => {
+  expect(await isReported(['lead_id'], '(tenant_id, lead_id)', null)).toBe(true);
 });

@@ -34,8 +34,8 @@ describe('an index is redundant', () => {
     const [finding] = await lintEntries([entry('a', 'crm.t (a)'), entry('b', 'crm.t (a, b)')]);
     expect(finding).toMatchObject({ severity: 'warning', line: 2, column: 13 });
     expect(finding?.message).toBe(
-      'entry 1 "a": "crm.b" (entry 2) begins with its columns and serves the same queries, and every write pays for ' +
-        "both; remove it, or say why it stays: accept: { 'redundant-index': 'reason' }",
+      'entry 1 "a": "crm.b" (entry 2) starts with the same columns, so the same queries can use it, and every write ' +
+        "updates both; remove this entry, or give the reason to keep it: accept: { 'redundant-index': 'reason' }",
     );
   });
 });

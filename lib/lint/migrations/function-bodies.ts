@@ -1,7 +1,7 @@
 import { codeBodyOf } from '../../sql/code-body.ts';
 import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
-import { tokensOf } from '../../sql/tokens.ts';
+import { identifierName, tokensOf } from '../../sql/tokens.ts';
 
 /** A function or procedure of the migrations that does something to indexes, itself or through another one. */
 export interface FunctionBody {
@@ -55,8 +55,8 @@ function lastName(statement: SqlStatement): string | undefined {
 
 function callsIn(code: string): string[] {
   const tokens = tokensOf(code);
-  return tokens.flatMap(({ text, isString }, at) => {
-    if (isString || tokens[at + 1]?.text !== '(') return [];
-    return [text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()];
+  return tokens.flatMap((token, at) => {
+    const isCall = !token.isString && tokens[at + 1]?.text === '(';
+    return isCall ? [identifierName(token)] : [];
   });
 }

@@ -4,48 +4,58 @@ import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryText } from '../../registry/entry-text.ts';
 import { tableKey } from '../../registry/index-shape.ts';
 import { clipBytes, MAX_NAME_BYTES } from '../../sql/object-name.ts';
-import { quotedTable, quoteWhereNeeded } from '../../sql/tokens.ts';
+import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
+import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/objects.ts';
+import type { Schema } from '../../sql/schema/schema.ts';
 import type { Finding } from '../finding.ts';
-import type { ExaminedShape } from './examined-shape.ts';
-import type { RegistrySchema, SchemaForeignKey, SchemaTable } from './schema.ts';
+import type { EntryShape } from './entry-rule.ts';
 
 /**
- * Foreign keys that no index begins with, once for each list of columns. Behind the tenant column counts as a beginning:
- * queries of tenant tables name the tenant. An index with a predicate does not count, unless it is that a column of the key
- * is not null.
- * @param tenantColumn null: there is none.
+ * Reports each foreign key whose columns no index starts with, once for each list of columns. An index that starts with the
+ * tenant column and continues with them counts: queries on a table of tenants name the tenant. A partial index counts only
+ * if its predicate is that a column of the key is not null.
+ * @param tenantColumn null: the tables have no tenant column
  */
 export function foreignKeysWithoutIndex(
-  schema: RegistrySchema,
-  shapes: readonly ExaminedShape[],
+  schema: Schema,
+  shapes: readonly EntryShape[],
   tenantColumn: string | null,
 ): Finding[] {
   const names = new Set(shapes.map(({ entry }) => entry.index.name));
   const byTable = Map.groupBy(shapes, (shape) => shape.table);
-  return schema.tables.flatMap((table) => {
-    const beginnings: Beginning[] = [
-      ...table.constraintIndexes.map((columns) => ({ columns })),
-      ...(byTable.get(tableKey(table)) ?? []).flatMap(beginningOf),
+  return schema.registryTables.flatMap((table) => {
+    const registered = byTable.get(tableKey({ schema: table.schema, table: table.name })) ?? [];
+    const prefixes: IndexPrefix[] = [
+      ...schema.indexesOf(table).flatMap(prefixOfSchemaIndex),
+      ...registered.flatMap(prefixOfEntry),
     ];
-    const told = new Set<string>();
+    const reported = new Set<string>();
     return table.foreignKeys.flatMap((key) => {
       const columns = key.columns.toSorted().join('\0');
-      if (told.has(columns) || beginnings.some((index) => covers(index, key.columns, tenantColumn)))
+      if (reported.has(columns) || prefixes.some((prefix) => covers(prefix, key.columns, tenantColumn)))
         return [];
-      told.add(columns);
+      reported.add(columns);
       return [finding(table, key, names)];
     });
   });
 }
 
-/** The columns that an index begins with, and those that have a value in all of its rows, where not all rows are in it. */
-interface Beginning {
+/** The columns that an index starts with. */
+interface IndexPrefix {
   readonly columns: readonly string[];
+  /** Of a partial index: the column that has a value in each of its rows. */
   readonly notNull?: string | undefined;
 }
 
-/** Of a B-tree, up to the first expression; of a partial one, where its predicate is that a column is not null. */
-function beginningOf({ entry, method, where, keys }: ExaminedShape): Beginning[] {
+/** Of a B-tree that a constraint or a migration creates, if it covers all rows and has no expression. */
+function prefixOfSchemaIndex({ columns, partial, unique, constraint, written }: SchemaIndex): IndexPrefix[] {
+  const isBtree = constraint === null ? written?.statement.accessMethod === 'btree' : unique;
+  const named = columns.flatMap((column) => column ?? []);
+  return isBtree && !partial && named.length === columns.length ? [{ columns: named }] : [];
+}
+
+/** Of a B-tree, the columns before its first expression. */
+function prefixOfEntry({ entry, method, where, keys }: EntryShape): IndexPrefix[] {
   const notNull = notNullColumn(entry.statement.whereClause);
   if (method !== 'btree' || (where !== '' && notNull === undefined)) return [];
   const expression = keys.findIndex(({ column }) => column === undefined);
@@ -53,7 +63,7 @@ function beginningOf({ entry, method, where, keys }: ExaminedShape): Beginning[]
   return [{ columns: plain.flatMap(({ column }) => column ?? []), notNull }];
 }
 
-/** The column of a predicate `COLUMN is not null`: no foreign key is looked up by null. */
+/** The column of a predicate `COLUMN is not null`: a lookup by foreign key never searches for null. */
 function notNullColumn(predicate: Node | undefined): string | undefined {
   if (predicate === undefined || !('NullTest' in predicate)) return undefined;
   const { arg, nulltesttype } = predicate.NullTest;
@@ -62,39 +72,37 @@ function notNullColumn(predicate: Node | undefined): string | undefined {
   return field !== undefined && 'String' in field ? field.String.sval : undefined;
 }
 
-function covers(index: Beginning, columns: readonly string[], tenantColumn: string | null): boolean {
-  if (index.notNull !== undefined && !columns.includes(index.notNull)) return false;
-  const [first = ''] = index.columns;
+function covers(prefix: IndexPrefix, columns: readonly string[], tenantColumn: string | null): boolean {
+  if (prefix.notNull !== undefined && !columns.includes(prefix.notNull)) return false;
+  const [first = ''] = prefix.columns;
   const skip = first === tenantColumn && !columns.includes(first) ? 1 : 0;
-  const beginning = index.columns.slice(skip, skip + columns.length);
-  return beginning.length === columns.length && columns.every((column) => beginning.includes(column));
+  const start = prefix.columns.slice(skip, skip + columns.length);
+  return start.length === columns.length && columns.every((column) => start.includes(column));
 }
 
 function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>): Finding {
-  const { file, line, column, columns } = key;
-  const name = freeName(`idx_${table.table}_${columns.join('_')}`, names);
+  const { columns, place } = key;
+  const name = freeName(`idx_${table.name}_${columns.join('_')}`, names);
   const on = columns.map(quoteWhereNeeded).join(', ');
-  const target = quotedTable({ schema: table.schema, name: table.table });
-  const referenced = tableId(key.references);
+  const tableName = tableId({ schema: table.schema, table: table.name });
+  const referenced = tableId({ schema: key.references.schema, table: key.references.name });
   const entry: IndexEntry = {
     name,
-    sql: `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${target} (${on})`,
-    description: `${tableId(table)} by ${columns.join(', ')}, which refers to ${referenced}`,
+    sql: `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${quoteTableWhereNeeded(table)} (${on})`,
+    description: `${tableName} by ${columns.join(', ')}, which references ${referenced}`,
   };
   return {
     rule: 'foreign-key-without-index',
     severity: 'warning',
-    file,
-    line,
-    column,
+    ...{ file: place.file, line: place.line, column: place.column },
     message:
-      `foreign key (${on}) of ${tableId(table)} has no index: PostgreSQL indexes only what it refers to, so that joins ` +
-      `and each delete from ${referenced} read the whole table; add the entry`,
+      `Foreign key (${on}) of ${tableName} has no index. PostgreSQL indexes only the referenced columns, so joins and ` +
+      `every delete from ${referenced} read the whole table. Add this entry to the registry.`,
     entry: entryText(entry, 'ts', ''),
   };
 }
 
-/** The name, cut to what PostgreSQL keeps and numbered where it is taken; it is taken from then on. */
+/** Adds a name to those in use: cut to the length that PostgreSQL keeps, with a number if it is taken. */
 function freeName(wanted: string, names: Set<string>): string {
   for (let number = 1; ; number += 1) {
     const end = number === 1 ? '' : `_${number}`;

@@ -6,39 +6,48 @@ import {
 import { readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/rules.ts';
+import type { Schema } from '../../sql/schema/schema.ts';
 import type { Finding } from '../finding.ts';
-import { type ExaminedShape, examinedShape } from './examined-shape.ts';
+import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
 import { foreignKeysWithoutIndex } from './foreign-keys.ts';
 import { overlaps } from './overlaps.ts';
-import type { RegistrySchema } from './schema.ts';
-import { beginsElsewhere, type TenantTables, tenantColumnLast, tenantTables } from './tenant-column.ts';
-import type { EntryWarning } from './warning.ts';
+import {
+  startsWithOtherColumn,
+  type TenantTables,
+  tenantColumnNotFirst,
+  tenantTables,
+} from './tenant-column.ts';
 
 export interface LintRegistryOptions {
   /**
-   * The column that tells whose a row is. Null: the database has one tenant, or keeps them apart in another way.
+   * The column that holds the tenant of a row. Null: the database has one tenant, or separates tenants in another way.
    * @default 'tenant_id'
    */
   readonly tenantColumn?: string | null | undefined;
-  /** What the migrations make. Without it foreign keys are not looked at. @default undefined */
-  readonly schema?: RegistrySchema | undefined;
+  /** The tables that the migrations create. Without it foreign keys are not checked. @default undefined */
+  readonly schema?: Schema | undefined;
 }
 
 /**
- * Everything that is wrong with a registry, in the words of `cdk synth` and `run`, and what looks unwise in the entries
- * that can be used; in the order of the file, foreign keys last. A file that cannot be read is a finding as well.
- * @param file relative to the working directory; findings name it as it is given.
+ * Reports every error in a registry, with the same messages as `cdk synth` and `run`, and warns about valid entries that
+ * are questionable. Findings are in the order of the file, those of foreign keys last. A file that cannot be read is a
+ * finding too.
+ * @param file relative to the working directory; findings contain it unchanged
  */
 export async function lintRegistry(file: string, options: LintRegistryOptions = {}): Promise<Finding[]> {
   const { tenantColumn = 'tenant_id', schema } = options;
   const { examined, problems } = await examine(file);
-  const shapes = examined.map(examinedShape);
+  const shapes = examined.map(entryShape);
   const tenants = tenantColumn === null ? null : tenantTables(tenantColumn, shapes, schema);
-  const warnings = [...overlaps(shapes), ...(tenants === null ? [] : tenantColumnLast(shapes, tenants))];
+  const warnings = [...overlaps(shapes), ...(tenants === null ? [] : tenantColumnNotFirst(shapes, tenants))];
   const found = [
     ...problems.map(problemFinding),
-    ...warnings.filter((warning) => !isAccepted(warning)).map((warning) => warningFinding(warning, file)),
-    ...shapes.flatMap((shape) => unusedAccepts(shape, warnings, tenants, file)),
+    ...warnings
+      .filter((warning) => !isAccepted(warning))
+      .map((warning) => entryFinding(file, warning, 'sql')),
+    ...shapes
+      .flatMap((shape) => unusedAccepts(shape, warnings, tenants))
+      .map(({ accepted, ...warning }) => entryFinding(file, warning, `accept.${accepted}`)),
   ].toSorted((one, two) => one.line - two.line || one.column - two.column);
   const foreignKeys = schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn);
   return [...found, ...foreignKeys];
@@ -59,44 +68,38 @@ function problemFinding(problem: RegistryProblem): Finding {
   return { rule, severity: REGISTRY_RULES[rule].severity, file, line, column, message: problemText(problem) };
 }
 
-function warningFinding({ rule, entry, message }: EntryWarning, file: string): Finding {
-  return entryFinding(rule, entry, 'sql', message, file);
-}
-
-function entryFinding(
-  rule: EntryWarning['rule'],
-  entry: ExaminedEntry,
-  field: string,
-  message: string,
-  file: string,
-): Finding {
+/** @param field the field of the entry that the finding points at */
+function entryFinding(file: string, { rule, entry, message }: EntryWarning, field: string): Finding {
   const { severity } = REGISTRY_RULES[rule];
   return { rule, severity, file, ...entry.places.field(field), message: `${entry.label}: ${message}` };
 }
 
 function isAccepted({ rule, entry, other }: EntryWarning): boolean {
-  return Object.hasOwn(entry.accept, rule) || (other !== undefined && Object.hasOwn(other.accept, rule));
+  return accepts(entry, rule) || (other !== undefined && accepts(other, rule));
+}
+
+function accepts(entry: ExaminedEntry, rule: string): boolean {
+  return Object.hasOwn(entry.accept, rule);
 }
 
 function unusedAccepts(
-  shape: ExaminedShape,
+  shape: EntryShape,
   warnings: readonly EntryWarning[],
   tenants: TenantTables | null,
-  file: string,
-): Finding[] {
+): (EntryWarning & { accepted: string })[] {
   const { entry } = shape;
-  return Object.keys(entry.accept).flatMap((rule) => {
+  return Object.keys(entry.accept).flatMap((accepted) => {
     const isUsed = warnings.some(
-      (warning) => warning.rule === rule && (warning.entry === entry || warning.other === entry),
+      (warning) => warning.rule === accepted && (warning.entry === entry || warning.other === entry),
     );
-    if (isUsed || (rule === 'tenant-column-first' && isUndecided(shape, tenants))) return [];
-    const message = `it accepts ${rule}, and there is nothing to accept; remove that`;
-    return [entryFinding('unused-accept', entry, `accept.${rule}`, message, file)];
+    if (isUsed || (accepted === 'tenant-column-first' && isUndecided(shape, tenants))) return [];
+    const message = `it accepts ${accepted}, but does not break that rule; remove ${accepted} from accept`;
+    return [{ rule: 'unused-accept', entry, message, accepted }];
   });
 }
 
-/** Nobody can say without the schema whether the table is one of tenants; or the rule is off. */
-function isUndecided(shape: ExaminedShape, tenants: TenantTables | null): boolean {
+/** Whether the rule for the tenant column is off, or needs a schema to find out if the table has that column. */
+function isUndecided(shape: EntryShape, tenants: TenantTables | null): boolean {
   if (tenants === null) return true;
-  return beginsElsewhere(shape, tenants.column) && tenants.has(shape) === undefined;
+  return startsWithOtherColumn(shape, tenants.column) && tenants.has(shape) === undefined;
 }

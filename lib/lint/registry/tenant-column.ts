@@ -1,23 +1,29 @@
 import { tableId } from '../../../lambdas/shared/registry.ts';
 import { tableKey } from '../../registry/index-shape.ts';
-import type { ExaminedShape } from './examined-shape.ts';
-import type { RegistrySchema } from './schema.ts';
-import type { EntryWarning } from './warning.ts';
+import type { Schema } from '../../sql/schema/schema.ts';
+import type { EntryShape, EntryWarning } from './entry-rule.ts';
 
+/** Which tables hold the rows of several tenants. */
 export interface TenantTables {
   readonly column: string;
-  /** Undefined: neither the schema nor another index tells. */
-  readonly has: (shape: ExaminedShape) => boolean | undefined;
+  /** Undefined: unknown, because neither the schema nor another index shows it. */
+  readonly has: (shape: EntryShape) => boolean | undefined;
 }
 
-/** Tables of tenants: those with the column, and, of tables that the schema does not know, those it is indexed on. */
+/**
+ * The tables with the tenant column. A table that the schema does not contain counts if an index of the registry contains
+ * the column.
+ */
 export function tenantTables(
   column: string,
-  shapes: readonly ExaminedShape[],
-  schema: RegistrySchema | undefined,
+  shapes: readonly EntryShape[],
+  schema: Schema | undefined,
 ): TenantTables {
   const known = new Map(
-    (schema?.tables ?? []).map((table) => [tableKey(table), table.columns.includes(column)]),
+    (schema?.registryTables ?? []).map(({ schema: namespace, name, columns }) => [
+      tableKey({ schema: namespace, table: name }),
+      columns?.includes(column) ?? false,
+    ]),
   );
   const indexed = new Set(
     shapes
@@ -27,20 +33,20 @@ export function tenantTables(
   return { column, has: ({ table }) => known.get(table) ?? (indexed.has(table) || undefined) };
 }
 
-/** B-trees of several columns that begin with another column than the tenant's, on a table of any kind. */
-export function beginsElsewhere({ method, keys }: ExaminedShape, column: string): boolean {
-  return method === 'btree' && keys.length > 1 && keys[0]?.column !== column;
+/** Whether an index is a B-tree of several columns and the first one is not the tenant column, whatever its table holds. */
+export function startsWithOtherColumn({ method, keys }: EntryShape, tenantColumn: string): boolean {
+  return method === 'btree' && keys.length > 1 && keys[0]?.column !== tenantColumn;
 }
 
-/** Such indexes on tables of tenants: a query of one tenant reads past the rows of all the others. */
-export function tenantColumnLast(shapes: readonly ExaminedShape[], tenants: TenantTables): EntryWarning[] {
+/** Reports such indexes on tables of tenants: a query for one tenant reads the rows of all the others as well. */
+export function tenantColumnNotFirst(shapes: readonly EntryShape[], tenants: TenantTables): EntryWarning[] {
   const { column } = tenants;
   return shapes.flatMap((shape): EntryWarning[] => {
-    if (!beginsElsewhere(shape, column) || tenants.has(shape) !== true) return [];
+    if (!startsWithOtherColumn(shape, column) || tenants.has(shape) !== true) return [];
     const message =
-      `${tableId(shape.entry.index)} is a table of tenants, and the index does not begin with ${column}, so that ` +
-      `queries of one tenant read past the rows of the others; put ${column} first, ` +
-      "or say why not: accept: { 'tenant-column-first': 'reason' }";
+      `${tableId(shape.entry.index)} holds the rows of several tenants, and the index does not start with ${column}, so a ` +
+      `query for one tenant also reads the rows of the others; put ${column} first, ` +
+      "or give the reason: accept: { 'tenant-column-first': 'reason' }";
     return [{ rule: 'tenant-column-first', entry: shape.entry, message }];
   });
 }

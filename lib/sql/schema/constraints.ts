@@ -1,9 +1,9 @@
 import type { Constraint } from 'libpg-query';
 import { constraintName } from '../index-name.ts';
-import { placeWithin } from '../places.ts';
+import { placeWithin, type SourcePlace } from '../places.ts';
 import { offsetOfLocation } from '../read-sql.ts';
 import { nameOf, strings } from './names.ts';
-import type { SchemaIndex, SchemaTable, SourcePlace, StatementPlace } from './objects.ts';
+import type { SchemaIndex, SchemaTable, StatementPlace } from './objects.ts';
 import type { Schema } from './schema.ts';
 
 /** Takes up a constraint of a table or of one of its columns: a foreign key, or one with an index of its own. */

@@ -1,12 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
 import type { SqlComment } from '../pieces.ts';
-import type { Place } from '../places.ts';
-
-/** Where something was written. */
-export interface SourcePlace extends Place {
-  /** As the reader knows it. */
-  readonly file: string;
-}
+import type { SourcePlace } from '../places.ts';
 
 /** A statement, where what is in it has places of its own. */
 export interface StatementPlace extends SourcePlace {

@@ -1,6 +1,7 @@
 import type { IndexStmt } from 'libpg-query';
+import { quoteWhereNeeded } from '../quote-where-needed.ts';
 import { offsetOfLocation, readSql } from '../read-sql.ts';
-import { quoteWhereNeeded, type SqlToken, tokensOf } from '../tokens.ts';
+import { identifierName, type SqlToken, tokensOf } from '../tokens.ts';
 import type { SchemaIndex } from './objects.ts';
 
 /** Whether an index is about a column: in its columns, in INCLUDE, in an expression or in its predicate. */
@@ -27,7 +28,7 @@ function placesOf({ sql, statement }: { sql: string; statement: IndexStmt }, col
   const tokens = tokensOf(sql);
   const starts = new Set(referencesTo(statement, column).map((location) => offsetOfLocation(sql, location)));
   return tokens.filter(
-    (token, at) => starts.has(token.start) || (startsElement(tokens, at) && nameOf(token) === column),
+    (token, at) => starts.has(token.start) || (startsElement(tokens, at) && identifierName(token) === column),
   );
 }
 
@@ -41,10 +42,6 @@ function startsElement(tokens: readonly SqlToken[], at: number): boolean {
   const closed = tokens.slice(0, at).filter(({ text }) => text === ')').length;
   const where = tokens.findIndex(({ keyword }) => keyword === 'where' || keyword === 'with');
   return opened - closed === 1 && (where === -1 || at < where);
-}
-
-function nameOf({ text }: SqlToken): string {
-  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase();
 }
 
 /** Locations of the references to a column in expressions and the predicate. */

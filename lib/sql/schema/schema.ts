@@ -1,11 +1,5 @@
-import {
-  type Gone,
-  keyOf,
-  type ObjectName,
-  type SchemaIndex,
-  type SchemaTable,
-  type SourcePlace,
-} from './objects.ts';
+import type { SourcePlace } from '../places.ts';
+import { type Gone, keyOf, type ObjectName, type SchemaIndex, type SchemaTable } from './objects.ts';
 import { mentionsColumn, renameColumn } from './rename-column.ts';
 
 /**
@@ -21,6 +15,11 @@ export class Schema {
 
   get tables(): SchemaTable[] {
     return [...this.tablesByName.values()];
+  }
+
+  /** The tables that the registry can have indexes on: no temporary ones, and no partitions, which get those of their table. */
+  get registryTables(): SchemaTable[] {
+    return this.tables.filter((table) => !table.temporary && table.partitionOf === null);
   }
 
   /** Constraints' own included, in the order in which they were made. */

@@ -1,0 +1,20 @@
+import { findSources } from '../sources/find-sources.ts';
+import { readSql } from '../sql/read-sql.ts';
+import { applyStatement } from '../sql/schema/apply-statement.ts';
+import { Schema } from '../sql/schema/schema.ts';
+import { type Allowance, allowancesIn } from './allow.ts';
+
+/** The schema that SQL files create, and what the comments in them allow. */
+export async function readSchema(
+  path: string,
+): Promise<{ schema: Schema; allowances: Allowance[]; files: ReadonlySet<string> }> {
+  const schema = new Schema();
+  const { files } = await findSources(path, undefined);
+  const allowances = files.flatMap(({ file, text }) => {
+    schema.defaultSchema = 'public';
+    const sql = readSql(text);
+    for (const statement of sql.statements) applyStatement(schema, file, statement);
+    return allowancesIn(file, sql);
+  });
+  return { schema, allowances, files: new Set(files.map(({ file }) => file)) };
+}

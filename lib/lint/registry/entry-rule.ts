@@ -1,0 +1,21 @@
+import type { ExaminedEntry } from '../../registry/examine-registry.ts';
+import { type IndexShape, shapeOf } from '../../registry/index-shape.ts';
+import type { RegistryRuleName } from '../../registry/rules.ts';
+
+/** What a rule about entries reads: an entry and the shape of its index. */
+export interface EntryShape extends IndexShape {
+  readonly entry: ExaminedEntry;
+}
+
+/** What a rule about entries returns: a warning about a valid entry. */
+export interface EntryWarning {
+  readonly rule: RegistryRuleName;
+  readonly entry: ExaminedEntry;
+  readonly message: string;
+  /** The second entry of a pair; it may accept the warning as well. */
+  readonly other?: ExaminedEntry;
+}
+
+export function entryShape(entry: ExaminedEntry): EntryShape {
+  return { entry, ...shapeOf(entry.statement) };
+}
