@@ -1,4 +1,5 @@
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
+import { otherBuilders, pauseFor } from '../postgres/build-progress.ts';
 import {
   type BuildTarget,
   entryTarget,
@@ -13,15 +14,14 @@ import { finishBuild } from '../postgres/finish-build.ts';
 import { qualified } from '../postgres/identifiers.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
-import { incompleteLeaves, readPartitionTree } from '../postgres/partition.ts';
-import { otherBuilders, pauseFor } from '../postgres/progress.ts';
+import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
-import { isLeftForLater, secondsLeft } from '../shared/window.ts';
+import { isLeftForLater, secondsLeft } from '../shared/window-end.ts';
 import { attempt } from './attempt.ts';
 
 export interface BuildSettings {

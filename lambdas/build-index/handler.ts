@@ -1,12 +1,12 @@
 import { databaseOf } from '../postgres/client.ts';
-import { buildEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { buildVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type BuildIndexResult, buildIndexEventSchema } from '../shared/payloads.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { readRegistry } from '../shared/registry.ts';
 import { buildIndex } from './build-index.ts';
 
-const environment = readEnvironment(buildEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(buildVariablesSchema);
+const database = databaseOf(variables);
 const log = createLogger('build-index');
 const registry = readRegistry(import.meta.dirname);
 
@@ -16,10 +16,10 @@ export const handler = async (event: unknown): Promise<BuildIndexResult> =>
     database,
     log,
     settings: {
-      lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
-      waitSeconds: environment.BUILD_WAIT_SECONDS,
-      patientWaitSeconds: environment.PATIENT_WAIT_SECONDS,
-      attempts: environment.BUILD_ATTEMPTS,
-      terminateIdleInTransactionSeconds: environment.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
+      lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
+      waitSeconds: variables.BUILD_WAIT_SECONDS,
+      patientWaitSeconds: variables.PATIENT_WAIT_SECONDS,
+      attempts: variables.BUILD_ATTEMPTS,
+      terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
     },
   });

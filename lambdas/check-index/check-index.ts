@@ -5,18 +5,18 @@ import {
   describeBlockers,
   terminateIdle,
 } from '../postgres/blockers.ts';
+import { buildingFor, otherBuilders, pauseFor, readProgress } from '../postgres/build-progress.ts';
 import { type BuildTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, noteAttempt } from '../postgres/ledger.ts';
-import { buildingFor, otherBuilders, pauseFor, readProgress } from '../postgres/progress.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
-import { isLeftForLater } from '../shared/window.ts';
+import { isLeftForLater } from '../shared/window-end.ts';
 
 export interface CheckIndexIo {
   registry: CompiledRegistry;

@@ -1,12 +1,12 @@
 import { databaseOf } from '../postgres/client.ts';
-import { checkEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { checkVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type BuildIndexResult, buildIndexEventSchema } from '../shared/payloads.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { readRegistry } from '../shared/registry.ts';
 import { checkIndex } from './check-index.ts';
 
-const environment = readEnvironment(checkEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(checkVariablesSchema);
+const database = databaseOf(variables);
 const log = createLogger('check-index');
 const registry = readRegistry(import.meta.dirname);
 
@@ -16,7 +16,7 @@ export const handler = async (event: unknown): Promise<BuildIndexResult> =>
     database,
     log,
     settings: {
-      lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
-      terminateIdleInTransactionSeconds: environment.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
+      lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
+      terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
     },
   });

@@ -1,5 +1,5 @@
+import { describeSessions, sessionsOf } from '../postgres/application-sessions.ts';
 import { type Database, withClient } from '../postgres/client.ts';
-import { describeSessions, sessionsOf } from '../postgres/sessions.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { CheckSessionsResult } from '../shared/payloads.ts';

@@ -1,12 +1,12 @@
 import { databaseOf } from '../postgres/client.ts';
-import { planEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { planVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type PlanBuildsResult, planBuildsEventSchema } from '../shared/payloads.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { readRegistry } from '../shared/registry.ts';
 import { planBuilds } from './plan-builds.ts';
 
-const environment = readEnvironment(planEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(planVariablesSchema);
+const database = databaseOf(variables);
 const log = createLogger('plan-builds');
 const registry = readRegistry(import.meta.dirname);
 
@@ -15,6 +15,6 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     registry,
     database,
     log,
-    buildsARound: environment.BUILDS_A_ROUND,
-    windowMinutes: environment.WINDOW_MINUTES,
+    buildsARound: variables.BUILDS_A_ROUND,
+    windowMinutes: variables.WINDOW_MINUTES,
   });

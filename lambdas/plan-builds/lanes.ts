@@ -1,4 +1,4 @@
-import { pauseFor } from '../postgres/progress.ts';
+import { pauseFor } from '../postgres/build-progress.ts';
 import type { Lane } from '../shared/payloads.ts';
 import { type CompiledIndex, tableId } from '../shared/registry.ts';
 

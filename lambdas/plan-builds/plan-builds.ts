@@ -1,9 +1,9 @@
 import { readTableSizes } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { examine, needsWork } from '../postgres/examine.ts';
 import { tableKey } from '../postgres/identifiers.ts';
+import { examine, needsWork } from '../postgres/index-state.ts';
 import { attemptsOf } from '../postgres/ledger.ts';
-import { incompleteLeaves, readPartitionTree } from '../postgres/partition.ts';
+import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
 import type { Log } from '../shared/logger.ts';

@@ -2,9 +2,9 @@ import { parseItem } from '../shared/build-item.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
 import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
-import { examine, isToBeSwapped } from './examine.ts';
 import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
+import { examine, isToBeSwapped } from './index-state.ts';
 import {
   ensureSkeleton,
   nodeOf,
@@ -12,7 +12,7 @@ import {
   partitionIndexName,
   readPartitionTree,
   reattachAll,
-} from './partition.ts';
+} from './partition-tree.ts';
 
 /**
  * The physical index that an item is about: `schema`, `table` and `name` are those that the statement names, which for a

@@ -1,6 +1,6 @@
 import pg, { type ClientConfig } from 'pg';
-import type { DatabaseEnvironment } from '../shared/environment.ts';
 import { ConnectionLost } from '../shared/errors.ts';
+import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { readCredentials, readSecretFromAws } from './credentials.ts';
 import { clipBytes } from './identifiers.ts';
 import {
@@ -13,9 +13,9 @@ import {
 
 export type Client = pg.Client;
 
-/** Opens connections to one database. `task` becomes part of the session's application_name. */
+/** Opens connections to one database. Each session's application_name shows the `purpose`. */
 export interface Database {
-  connect(task: string): Promise<Client>;
+  connect(purpose: string): Promise<Client>;
 }
 
 /** Longest wait for a connection, in milliseconds: a name that does not answer must not eat the invocation. */
@@ -28,10 +28,10 @@ const KEEP_ALIVE_DELAY_MS = 10_000;
  * The database of a function. Credentials are read at the first connection and once more when the server refuses the
  * password, because a rotation may have come between.
  */
-export function databaseOf(environment: DatabaseEnvironment, readSecret = readSecretFromAws): Database {
+export function databaseOf(variables: DatabaseVariables, readSecret = readSecretFromAws): Database {
   let credentials: Promise<ClientConfig> | undefined;
   const current = () => {
-    credentials ??= readCredentials(environment, readSecret);
+    credentials ??= readCredentials(variables, readSecret);
     // A failed read must not stay: the next attempt asks again.
     credentials.catch(() => {
       credentials = undefined;
@@ -39,14 +39,14 @@ export function databaseOf(environment: DatabaseEnvironment, readSecret = readSe
     return credentials;
   };
   return {
-    async connect(task) {
+    async connect(purpose) {
       try {
-        return await open(await current(), task);
+        return await open(await current(), purpose);
       } catch (error) {
-        if (sqlstateOf(error) !== INVALID_PASSWORD || environment.DATABASE_SECRET_ARN === undefined)
+        if (sqlstateOf(error) !== INVALID_PASSWORD || variables.DATABASE_SECRET_ARN === undefined)
           throw asConnectError(error);
         credentials = undefined;
-        return await open(await current(), task).catch((again) => {
+        return await open(await current(), purpose).catch((again) => {
           throw asConnectError(again);
         });
       }
@@ -54,10 +54,10 @@ export function databaseOf(environment: DatabaseEnvironment, readSecret = readSe
   };
 }
 
-async function open(config: ClientConfig, task: string): Promise<Client> {
+async function open(config: ClientConfig, purpose: string): Promise<Client> {
   const client = new pg.Client({
     ...config,
-    application_name: clipBytes(`pg-deploy-step ${task}`),
+    application_name: clipBytes(`pg-deploy-step ${purpose}`),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
@@ -86,10 +86,10 @@ function asConnectError(error: unknown): Error {
 /** Hands out one connection and closes it whatever happens. */
 export async function withClient<T>(
   database: Database,
-  task: string,
+  purpose: string,
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = await database.connect(task);
+  const client = await database.connect(purpose);
   try {
     return await use(client);
   } finally {

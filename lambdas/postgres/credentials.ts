@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg';
 import { z } from 'zod';
-import type { DatabaseEnvironment } from '../shared/environment.ts';
+import type { DatabaseVariables } from '../shared/function-variables.ts';
 
 /** The JSON that RDS writes into a secret; `dbname` is absent where RDS manages the master password. */
 const secretSchema = z.object({
@@ -29,23 +29,20 @@ export const readSecretFromAws: ReadSecret = async (arn) => {
  * @throws Error that names the field which is wrong, never a value.
  */
 export async function readCredentials(
-  environment: DatabaseEnvironment,
+  variables: DatabaseVariables,
   readSecret: ReadSecret,
 ): Promise<ClientConfig> {
-  if (environment.DATABASE_SECRET_ARN === undefined) return { connectionString: environment.DATABASE_URL };
-  const secret = parseSecret(
-    await readSecret(environment.DATABASE_SECRET_ARN),
-    environment.DATABASE_SECRET_ARN,
-  );
-  const host = environment.DATABASE_HOST ?? secret.host;
-  const database = environment.DATABASE_NAME ?? secret.dbname;
+  if (variables.DATABASE_SECRET_ARN === undefined) return { connectionString: variables.DATABASE_URL };
+  const secret = parseSecret(await readSecret(variables.DATABASE_SECRET_ARN), variables.DATABASE_SECRET_ARN);
+  const host = variables.DATABASE_HOST ?? secret.host;
+  const database = variables.DATABASE_NAME ?? secret.dbname;
   if (host === undefined)
     throw new Error('The secret has no "host": set database.host of the environment in cdk.json.');
   if (database === undefined)
     throw new Error('The secret has no "dbname": set database.name of the environment in cdk.json.');
   return {
     host,
-    port: Number(environment.DATABASE_PORT ?? secret.port ?? 5432),
+    port: Number(variables.DATABASE_PORT ?? secret.port ?? 5432),
     user: secret.username,
     password: secret.password,
     database,

@@ -5,7 +5,7 @@ import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
 import { analyzeTable, dropLeftovers, swapIndex } from './index-ddl.ts';
 import { type Attempt, noteAttempt } from './ledger.ts';
-import { attachPartitionIndex } from './partition.ts';
+import { attachPartitionIndex } from './partition-tree.ts';
 import { LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /**

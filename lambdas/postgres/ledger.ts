@@ -1,4 +1,4 @@
-import type { IndexStatus } from '../shared/report.ts';
+import type { IndexStatus } from '../shared/report-schema.ts';
 import { lockLedger } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
 import type { Client } from './client.ts';

@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { preflightEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { preflightVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
-import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { listRunning } from './list-running.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
 
-const environment = readEnvironment(preflightEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(preflightVariablesSchema);
+const database = databaseOf(variables);
 const log = createLogger('preflight');
 const registry = readRegistry(import.meta.dirname);
 
@@ -17,10 +16,9 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
   await preflight(preflightEventSchema.parse(event), {
     registry,
     database,
-    migrationRunner: environment.MIGRATIONS,
-    migrationsDirectory:
-      environment.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
+    migrationRunner: variables.MIGRATIONS,
+    migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     connectPauses: CONNECT_PAUSES_MS,
-    runningDeploys: async () => await listRunning(environment.DEPLOY_MACHINE_ARN),
+    runningDeploys: async () => await listRunning(variables.DEPLOY_MACHINE_ARN),
     log,
   });

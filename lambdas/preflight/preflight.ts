@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { examine, needsWork } from '../postgres/examine.ts';
-import { appliedMigrations, historyProblem, migrationFiles, pendingOf } from '../postgres/migrations.ts';
+import { examine, needsWork } from '../postgres/index-state.ts';
+import {
+  appliedMigrations,
+  historyProblem,
+  migrationFiles,
+  pendingOf,
+} from '../postgres/migration-history.ts';
 import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
-import { type ExecutionInput, parseExecutionInput } from '../shared/input.ts';
+import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
-import { knowsPending, type MigrationRunnerName } from '../shared/migrations.ts';
+import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';

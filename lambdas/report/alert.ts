@@ -1,5 +1,5 @@
 import { indexId } from '../shared/registry.ts';
-import type { IndexReport, Report } from '../shared/report.ts';
+import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted } from '../shared/text.ts';
 
 export interface Alert {

@@ -1,7 +1,7 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
-import type { IndexReport, MigrationsReport, ServiceReport } from '../shared/report.ts';
+import type { IndexReport, MigrationsReport, ServiceReport } from '../shared/report-schema.ts';
 
 /** Why a deploy failed, in one sentence for people. Null: it did not. */
 export function failureOf(

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { readEnvironment, reportEnvironmentSchema } from '../shared/environment.ts';
+import { readVariables, reportVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type ReportResult, reportEventSchema } from '../shared/payloads.ts';
-import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { report } from './report.ts';
 
-const environment = readEnvironment(reportEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(reportVariablesSchema);
+const database = databaseOf(variables);
 const log = createLogger('report');
 const registry = readRegistry(import.meta.dirname);
 
@@ -16,14 +15,13 @@ export const handler = async (event: unknown): Promise<ReportResult> =>
   await report(reportEventSchema.parse(event), {
     registry,
     database,
-    migrationRunner: environment.MIGRATIONS,
-    migrationsDirectory:
-      environment.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
-    services: environment.SERVICES,
+    migrationRunner: variables.MIGRATIONS,
+    migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
+    services: variables.SERVICES,
     context: {
-      environment: environment.ENVIRONMENT_NAME,
-      startServicesMachine: environment.START_SERVICES_MACHINE,
-      buildIndexesMachine: environment.BUILD_INDEXES_MACHINE,
+      environment: variables.ENVIRONMENT_NAME,
+      startServicesMachine: variables.START_SERVICES_MACHINE,
+      buildIndexesMachine: variables.BUILD_INDEXES_MACHINE,
     },
     now: () => new Date().toISOString(),
     log,

@@ -1,9 +1,9 @@
 import type { Client } from '../postgres/client.ts';
-import { type Examined, examine } from '../postgres/examine.ts';
 import { indexKey } from '../postgres/identifiers.ts';
+import { type Examined, examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
-import type { IndexReport, IndexStatus, Report } from '../shared/report.ts';
+import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
 
 /** What became of each index of a deploy, the sessions that were ended for it, and what is told of drifted indexes. */
 export async function readIndexReports(

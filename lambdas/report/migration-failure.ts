@@ -1,4 +1,4 @@
-import type { MigrationFailure } from '../shared/migrations.ts';
+import type { MigrationFailure } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';
 
 /** Why migrations failed, where their log is, and what to do next. */

@@ -4,9 +4,9 @@ import {
   type MigrationRunnerName,
   migrationFailureSchema,
   placeOf,
-} from '../shared/migrations.ts';
+} from '../shared/migration-runner.ts';
 import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
-import type { MigrationsReport } from '../shared/report.ts';
+import type { MigrationsReport } from '../shared/report-schema.ts';
 import { type Failure, isTimeout, LONG_MIGRATION, NOWHERE, START_AGAIN } from './migration-failure.ts';
 import { taskFailure } from './task-failure.ts';
 

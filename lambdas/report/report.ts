@@ -1,11 +1,11 @@
 import { type Database, withClient } from '../postgres/client.ts';
-import { pendingMigrations } from '../postgres/migrations.ts';
+import { pendingMigrations } from '../postgres/migration-history.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
-import { knowsPending, type MigrationRunnerName } from '../shared/migrations.ts';
+import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
-import type { IndexReport, Report } from '../shared/report.ts';
+import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { failureOf } from './failure.ts';
 import { fitting, readIndexReports, totalsOf } from './index-report.ts';

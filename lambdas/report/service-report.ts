@@ -1,5 +1,5 @@
 import type { ReportState } from '../shared/payloads.ts';
-import type { ServiceReport } from '../shared/report.ts';
+import type { ServiceReport } from '../shared/report-schema.ts';
 
 /** When each configured service went down and came up in this deploy. */
 export function serviceReports(state: ReportState, configured: readonly string[]): ServiceReport[] {

@@ -1,5 +1,5 @@
 import { describeCaught } from '../shared/caught-error.ts';
-import { type EcsTaskRunner, familyOf } from '../shared/migrations.ts';
+import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';
 import { readTaskFailure } from './ended-task.ts';
 import { type Failure, isTimeout, NOWHERE, START_AGAIN } from './migration-failure.ts';

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { migrationsEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { migrationsVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
 import { readStatements } from './read-statements.ts';
 import { runMigrations } from './run-migrations.ts';
 
-const environment = readEnvironment(migrationsEnvironmentSchema);
-const database = databaseOf(environment);
+const variables = readVariables(migrationsVariablesSchema);
+const database = databaseOf(variables);
 const statements = readStatements(import.meta.dirname);
 const log = createLogger('run-migrations');
 
@@ -17,6 +17,6 @@ export const handler = async (): Promise<RunMigrationsResult> =>
     database,
     directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
     statements,
-    lockTimeoutSeconds: environment.LOCK_TIMEOUT_SECONDS,
+    lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
     log,
   });

@@ -8,7 +8,7 @@ import {
   MIGRATIONS_TABLE,
   migrationFiles,
   pendingOf,
-} from '../postgres/migrations.ts';
+} from '../postgres/migration-history.ts';
 import {
   describeDatabaseError,
   isConnectionError,
@@ -18,8 +18,8 @@ import {
 } from '../postgres/sqlstate.ts';
 import { MigrationLocked } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
+import type { MigrationFailure } from '../shared/migration-runner.ts';
 import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
-import type { MigrationFailure } from '../shared/migrations.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
 import { describeFailed } from './failed-statement.ts';
 

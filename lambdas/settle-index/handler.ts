@@ -1,11 +1,11 @@
 import { databaseOf } from '../postgres/client.ts';
-import { databaseEnvironmentSchema, readEnvironment } from '../shared/environment.ts';
+import { databaseVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type BuildIndexResult, settleIndexEventSchema } from '../shared/payloads.ts';
-import { readRegistry } from '../shared/registry-file.ts';
+import { readRegistry } from '../shared/registry.ts';
 import { settleIndex } from './settle-index.ts';
 
-const database = databaseOf(readEnvironment(databaseEnvironmentSchema));
+const database = databaseOf(readVariables(databaseVariablesSchema));
 const log = createLogger('settle-index');
 const registry = readRegistry(import.meta.dirname);
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
+import { otherBuilders } from '../postgres/build-progress.ts';
 import { type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -11,8 +12,7 @@ import {
   StillDropping,
 } from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
-import { readPartitionTree } from '../postgres/partition.ts';
-import { otherBuilders } from '../postgres/progress.ts';
+import { readPartitionTree } from '../postgres/partition-tree.ts';
 import {
   describeDatabaseError,
   LOCK_NOT_AVAILABLE,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { MODES } from './input.ts';
-import { migrationFailureSchema, migrationRunnerSchema } from './migrations.ts';
-import { indexStatusSchema, reportSchema } from './report.ts';
+import { MODES } from './execution-input.ts';
+import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
+import { indexStatusSchema, reportSchema } from './report-schema.ts';
 
 /*
  * Everything that passes between the states of the four machines. The definitions in lib/workflow read these fields by

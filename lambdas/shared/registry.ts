@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BadInput } from './errors.ts';
 import { listed } from './text.ts';
@@ -35,6 +36,13 @@ export type CompiledRegistry = z.infer<typeof compiledRegistrySchema>;
 
 /** The file, beside a function's code, that holds the compiled registry. */
 export const REGISTRY_FILE = 'registry.json';
+
+/** Reads the compiled registry from the file beside a function's code. */
+export function readRegistry(functionDirectory: string): CompiledRegistry {
+  return compiledRegistrySchema.parse(
+    JSON.parse(readFileSync(`${functionDirectory}/${REGISTRY_FILE}`, 'utf8')),
+  );
+}
 
 /** The folder, beside a function's code, that holds the migrations. */
 export const MIGRATIONS_FOLDER = 'migrations';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { MODES, type Mode } from '../../lambdas/shared/input.ts';
+import { MODES, type Mode } from '../../lambdas/shared/execution-input.ts';
 import { indexId } from '../../lambdas/shared/registry.ts';
 import { listed } from '../../lambdas/shared/text.ts';
 import { loadRegistry } from '../registry/load-registry.ts';

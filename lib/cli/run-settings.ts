@@ -1,4 +1,4 @@
-import type { ExecutionInput } from '../../lambdas/shared/input.ts';
+import type { ExecutionInput } from '../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { LocalEnvironmentOptions } from '../local/local-environment.ts';
 

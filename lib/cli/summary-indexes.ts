@@ -1,5 +1,5 @@
 import { indexId, tableId } from '../../lambdas/shared/registry.ts';
-import type { IndexReport, IndexStatus, Report } from '../../lambdas/shared/report.ts';
+import type { IndexReport, IndexStatus, Report } from '../../lambdas/shared/report-schema.ts';
 import { counted, listed } from '../../lambdas/shared/text.ts';
 import { plain } from './progress/line.ts';
 import { fillTo, paint, widthOf } from './progress/text.ts';

@@ -1,5 +1,5 @@
-import { knowsPending } from '../../lambdas/shared/migrations.ts';
-import type { Report } from '../../lambdas/shared/report.ts';
+import { knowsPending } from '../../lambdas/shared/migration-runner.ts';
+import type { Report } from '../../lambdas/shared/report-schema.ts';
 import { counted } from '../../lambdas/shared/text.ts';
 import { plain } from './progress/line.ts';
 import { paint, type Style } from './progress/text.ts';

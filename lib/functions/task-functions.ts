@@ -7,16 +7,16 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type {
-  buildEnvironmentSchema,
-  checkEnvironmentSchema,
-  databaseEnvironmentSchema,
-  migrationsEnvironmentSchema,
-  planEnvironmentSchema,
-  preflightEnvironmentSchema,
-  reportEnvironmentSchema,
-  sessionsEnvironmentSchema,
+  buildVariablesSchema,
+  checkVariablesSchema,
+  databaseVariablesSchema,
+  migrationsVariablesSchema,
+  planVariablesSchema,
+  preflightVariablesSchema,
+  reportVariablesSchema,
+  sessionsVariablesSchema,
   Variables,
-} from '../../lambdas/shared/environment.ts';
+} from '../../lambdas/shared/function-variables.ts';
 import type { Environment } from '../config/environment.ts';
 import type { MachineNames } from '../workflow/machine-names.ts';
 import { TASKS, type Task } from './bundle.ts';
@@ -112,14 +112,14 @@ function timeoutsOf(): Record<Task, Duration> {
 }
 
 interface TaskVariables extends Record<Task, Record<string, string>> {
-  preflight: Variables<typeof preflightEnvironmentSchema>;
-  'check-sessions': Variables<typeof sessionsEnvironmentSchema>;
-  'run-migrations': Variables<typeof migrationsEnvironmentSchema>;
-  'plan-builds': Variables<typeof planEnvironmentSchema>;
-  'build-index': Variables<typeof buildEnvironmentSchema>;
-  'check-index': Variables<typeof checkEnvironmentSchema>;
-  'settle-index': Variables<typeof databaseEnvironmentSchema>;
-  report: Variables<typeof reportEnvironmentSchema>;
+  preflight: Variables<typeof preflightVariablesSchema>;
+  'check-sessions': Variables<typeof sessionsVariablesSchema>;
+  'run-migrations': Variables<typeof migrationsVariablesSchema>;
+  'plan-builds': Variables<typeof planVariablesSchema>;
+  'build-index': Variables<typeof buildVariablesSchema>;
+  'check-index': Variables<typeof checkVariablesSchema>;
+  'settle-index': Variables<typeof databaseVariablesSchema>;
+  report: Variables<typeof reportVariablesSchema>;
 }
 
 function variablesOf(props: TaskFunctionsProps, deployMachineArn: string): TaskVariables {

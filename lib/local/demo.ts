@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
-import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migrations.ts';
+import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migration-history.ts';
 import { type EcsService, ecsServiceSchema } from '../config/environment.ts';
 import type { LocalService } from './aws/local-aws.ts';
 

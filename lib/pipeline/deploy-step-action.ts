@@ -4,7 +4,7 @@ import { StateMachineInput, StepFunctionInvokeAction } from 'aws-cdk-lib/aws-cod
 import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { z } from 'zod';
-import type { executionInputSchema } from '../../lambdas/shared/input.ts';
+import type { executionInputSchema } from '../../lambdas/shared/execution-input.ts';
 import { machineNamesOf } from '../workflow/machine-names.ts';
 
 /** What an execution of `deploy` is started with: `mode`, `indexes`, `force`, each of them optional. */

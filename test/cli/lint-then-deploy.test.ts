@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Report, reportSchema } from '../../lambdas/shared/report.ts';
+import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 

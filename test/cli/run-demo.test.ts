@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import indexes from '../../database/indexes.ts';
-import { reportSchema } from '../../lambdas/shared/report.ts';
+import { reportSchema } from '../../lambdas/shared/report-schema.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';

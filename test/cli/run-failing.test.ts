@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Report, reportSchema } from '../../lambdas/shared/report.ts';
+import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';

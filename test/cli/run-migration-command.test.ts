@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Report, reportSchema } from '../../lambdas/shared/report.ts';
+import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { reportSchema } from '../../lambdas/shared/report.ts';
+import { reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { IndexReport, MigrationsReport, Report } from '../../lambdas/shared/report.ts';
+import type { IndexReport, MigrationsReport, Report } from '../../lambdas/shared/report-schema.ts';
 import { summary } from '../../lib/cli/summary.ts';
 
 const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { pauseFor } from '../../lambdas/postgres/build-progress.ts';
 import { deadName, replacementName, replacementPrefix } from '../../lambdas/postgres/index-names.ts';
-import { partitionIndexName } from '../../lambdas/postgres/partition.ts';
-import { pauseFor } from '../../lambdas/postgres/progress.ts';
+import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
 
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 63 });
 const LONGEST = 63;

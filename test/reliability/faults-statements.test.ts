@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IndexReport } from '../../lambdas/shared/report.ts';
+import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { expectClean } from '../support/aftermath.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadName } from '../../lambdas/postgres/index-names.ts';
-import type { IndexReport } from '../../lambdas/shared/report.ts';
+import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { expectClean } from '../support/aftermath.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { partitionIndexName } from '../../lambdas/postgres/partition.ts';
-import type { IndexReport } from '../../lambdas/shared/report.ts';
+import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
+import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { migrationsReport } from '../../lambdas/report/migrations.ts';
-import type { MigrationRunner } from '../../lambdas/shared/migrations.ts';
+import type { MigrationRunner } from '../../lambdas/shared/migration-runner.ts';
 import { type WindowMigrations, windowMigrationsSchema } from '../../lambdas/shared/payloads.ts';
 
 const TASK: MigrationRunner = {

@@ -1,6 +1,6 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readEnvironment, sessionsEnvironmentSchema } from '../../lambdas/shared/environment.ts';
+import { readVariables, sessionsVariablesSchema } from '../../lambdas/shared/function-variables.ts';
 import { TASKS } from '../../lib/functions/bundle.ts';
 import { machineNamesOf } from '../../lib/workflow/machine-names.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
@@ -126,7 +126,7 @@ test('the functions know how long the window is, whose sessions to look for, and
       DRAIN_APPLICATION_NAMES: '[]',
     });
     // What is set is read back as it was, whatever characters are in a name.
-    expect(readEnvironment(sessionsEnvironmentSchema, variables('full', 'check-sessions'))).toMatchObject({
+    expect(readVariables(sessionsVariablesSchema, variables('full', 'check-sessions'))).toMatchObject({
       DRAIN_ROLES: ['app', 'a,b'],
       DRAIN_APPLICATION_NAMES: ['api "%"'],
     });

@@ -3,14 +3,14 @@ import { type BuildSettings, buildIndex } from '../../lambdas/build-index/build-
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { type Examined, examine } from '../../lambdas/postgres/examine.ts';
+import { type Examined, examine } from '../../lambdas/postgres/index-state.ts';
 import { readIndexReports } from '../../lambdas/report/index-report.ts';
 import { settleIndex } from '../../lambdas/settle-index/settle-index.ts';
 import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
 import type { Log } from '../../lambdas/shared/logger.ts';
 import type { BuildIndexResult, Lane } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
-import type { IndexReport } from '../../lambdas/shared/report.ts';
+import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 

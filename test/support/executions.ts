@@ -1,4 +1,4 @@
-import type { Report } from '../../lambdas/shared/report.ts';
+import type { Report } from '../../lambdas/shared/report-schema.ts';
 import type { EngineEvent, ExecutionResult, LocalExecution } from '../../lib/local/engine.ts';
 import type { TestWorkflow } from './workflow.ts';
 

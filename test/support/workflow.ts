@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Report } from '../../lambdas/shared/report.ts';
+import type { Report } from '../../lambdas/shared/report-schema.ts';
 import type { Environment, EnvironmentInput } from '../../lib/config/environment.ts';
 import { DEMO_SERVICES, demoTasks } from '../../lib/local/demo.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';

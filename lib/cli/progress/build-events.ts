@@ -1,5 +1,5 @@
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
-import type { IndexStatus } from '../../../lambdas/shared/report.ts';
+import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';

@@ -1,7 +1,7 @@
 import { findOwner } from '../../../lambdas/shared/build-item.ts';
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../../../lambdas/shared/registry.ts';
-import type { IndexStatus } from '../../../lambdas/shared/report.ts';
+import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 
 export interface IndexProgress {
   /** As executions name it. */

@@ -1,4 +1,4 @@
-import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migrations.ts';
+import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migration-runner.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { line, type ProgressLine } from './line.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../../lambdas/shared/migrations.ts';
+import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
 import { Aborted, TaskError, TimedOut } from '../engine/errors.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import { type LocalTask, TaskProcess } from './task-process.ts';

@@ -1,7 +1,7 @@
 import { Aws, Duration } from 'aws-cdk-lib';
 import { Errors, type IChainable, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { EcsTaskRunner } from '../../../lambdas/shared/migrations.ts';
+import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { NOT_STARTED_TASK_RETRY } from '../retry.ts';

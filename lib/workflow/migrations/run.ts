@@ -1,6 +1,6 @@
 import { Errors, type IChainable, Pass, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { MigrationRunner } from '../../../lambdas/shared/migrations.ts';
+import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { TaskFunctions } from '../../functions/task-functions.ts';
 import { NULL } from '../null.ts';
 

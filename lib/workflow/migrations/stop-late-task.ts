@@ -9,7 +9,7 @@ import {
   Timeout,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { familyOf } from '../../../lambdas/shared/migrations.ts';
+import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { apiRetry } from '../retry.ts';

@@ -1,8 +1,8 @@
 import type { CompiledIndex } from '../shared/registry.ts';
 import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
-import { type Definition, readDefinitions, type TableDefinitions } from './definition.ts';
 import { indexKey, tableKey } from './identifiers.ts';
+import { type Definition, readDefinitions, type TableDefinitions } from './index-definition.ts';
 import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MIGRATION_RUNNERS, migrationFailureSchema } from './migrations.ts';
+import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 
 /** What became of one index. `missing`: it is not there and this deploy did not build it. */
 export const INDEX_STATUSES = [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MIGRATION_RUNNERS } from './migrations.ts';
+import { MIGRATION_RUNNERS } from './migration-runner.ts';
 
 /*
  * The environment variables of each function. One schema serves both sides: `lib/functions` types what it sets by it and
@@ -23,9 +23,9 @@ const hasDatabaseMessage = 'DATABASE_SECRET_ARN or DATABASE_URL must be set';
 
 const seconds = z.coerce.number().int().min(0);
 
-export const databaseEnvironmentSchema = z.object(databaseVariables).refine(hasDatabase, hasDatabaseMessage);
+export const databaseVariablesSchema = z.object(databaseVariables).refine(hasDatabase, hasDatabaseMessage);
 
-export const preflightEnvironmentSchema = z
+export const preflightVariablesSchema = z
   .object({
     ...databaseVariables,
     MIGRATIONS: z.enum(MIGRATION_RUNNERS),
@@ -37,15 +37,15 @@ export const preflightEnvironmentSchema = z
 /** A JSON list, so that a name may hold any character. */
 const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
 
-export const sessionsEnvironmentSchema = z
+export const sessionsVariablesSchema = z
   .object({ ...databaseVariables, DRAIN_ROLES: jsonList, DRAIN_APPLICATION_NAMES: jsonList })
   .refine(hasDatabase, hasDatabaseMessage);
 
-export const migrationsEnvironmentSchema = z
+export const migrationsVariablesSchema = z
   .object({ ...databaseVariables, LOCK_TIMEOUT_SECONDS: seconds })
   .refine(hasDatabase, hasDatabaseMessage);
 
-export const planEnvironmentSchema = z
+export const planVariablesSchema = z
   .object({
     ...databaseVariables,
     BUILDS_A_ROUND: z.coerce.number().int().min(1),
@@ -60,11 +60,11 @@ const lockVariables = {
   TERMINATE_IDLE_IN_TRANSACTION_SECONDS: seconds.optional(),
 };
 
-export const checkEnvironmentSchema = z
+export const checkVariablesSchema = z
   .object({ ...databaseVariables, ...lockVariables })
   .refine(hasDatabase, hasDatabaseMessage);
 
-export const buildEnvironmentSchema = z
+export const buildVariablesSchema = z
   .object({
     ...databaseVariables,
     ...lockVariables,
@@ -74,7 +74,7 @@ export const buildEnvironmentSchema = z
   })
   .refine(hasDatabase, hasDatabaseMessage);
 
-export const reportEnvironmentSchema = z
+export const reportVariablesSchema = z
   .object({
     ...databaseVariables,
     MIGRATIONS: z.enum(MIGRATION_RUNNERS),
@@ -86,7 +86,7 @@ export const reportEnvironmentSchema = z
   })
   .refine(hasDatabase, hasDatabaseMessage);
 
-export type DatabaseEnvironment = z.output<typeof databaseEnvironmentSchema>;
+export type DatabaseVariables = z.output<typeof databaseVariablesSchema>;
 
 /** What `lib/functions` has to set: every variable that the schema does not call optional, as text. */
 export type Variables<Schema extends z.ZodType> = { [Key in keyof z.input<Schema>]: string };
@@ -95,7 +95,7 @@ export type Variables<Schema extends z.ZodType> = { [Key in keyof z.input<Schema
  * Reads a function's environment.
  * @throws Error naming each variable that is missing or wrong; never its value, which may be a secret.
  */
-export function readEnvironment<Schema extends z.ZodType>(
+export function readVariables<Schema extends z.ZodType>(
   schema: Schema,
   env: NodeJS.ProcessEnv = process.env,
 ): z.output<Schema> {
