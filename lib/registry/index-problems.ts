@@ -1,5 +1,5 @@
 import type { ScanToken } from 'libpg-query';
-import { MAX_NAME_BYTES } from '../sql/object-name.ts';
+import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import type { IndexStatement } from './parse-statement.ts';
 import type { RegistryRuleName } from './rules.ts';
 
@@ -29,13 +29,13 @@ export function nameProblems(parsed: IndexStatement, name: string | undefined): 
     ];
   }
   const bytes = Math.max(Buffer.byteLength(name ?? ''), nameBytes(parsed));
-  if (bytes > MAX_NAME_BYTES) {
+  if (bytes > MAX_IDENTIFIER_BYTES) {
     return [
       {
         rule: 'index-name',
         field: 'name',
         message:
-          `it has ${bytes} bytes, and PostgreSQL cuts names at ${MAX_NAME_BYTES} bytes; ` +
+          `it has ${bytes} bytes, and PostgreSQL cuts names at ${MAX_IDENTIFIER_BYTES} bytes; ` +
           'shorten it here and in the statement',
       },
     ];

@@ -1,4 +1,5 @@
 import type { IndexElem, IndexStmt } from 'libpg-query';
+import { tableKey } from '../../lambdas/postgres/identifiers.ts';
 
 /** What a key column of an index is: texts that are equal where PostgreSQL builds the same. */
 export interface KeyShape {
@@ -36,11 +37,6 @@ export function shapeOf(statement: IndexStmt): IndexShape {
   };
   const stored = [statement.nulls_not_distinct ?? false, tree(statement.options), statement.tableSpace ?? ''];
   return { ...shape, identity: JSON.stringify([shape, stored]) };
-}
-
-/** A table's key in maps. */
-export function tableKey({ schema, table }: { schema: string; table: string }): string {
-  return JSON.stringify([schema, table]);
 }
 
 function elements(params: IndexStmt['indexParams']): IndexElem[] {

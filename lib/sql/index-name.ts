@@ -1,6 +1,7 @@
 import type { IndexStmt, Node } from 'libpg-query';
+import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { expressionName } from './expression-name.ts';
-import { chooseName, clipBytes, joinColumnNames, MAX_NAME_BYTES } from './object-name.ts';
+import { chooseName, joinColumnNames } from './object-name.ts';
 
 /*
  * PostgreSQL's rules for the names that nobody wrote, the same from 14 to 18. `isTaken` tells whether a relation (table,
@@ -51,7 +52,7 @@ function distinctNames(names: readonly string[]): string[] {
   for (const name of names) {
     let current = name;
     for (let pass = 1; chosen.includes(current); pass += 1) {
-      current = `${clipBytes(name, MAX_NAME_BYTES - String(pass).length)}${pass}`;
+      current = `${clipBytes(name, MAX_IDENTIFIER_BYTES - String(pass).length)}${pass}`;
     }
     chosen.push(current);
   }

@@ -1,18 +1,4 @@
-/** Longest identifier that PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1); a longer one is cut with a NOTICE. */
-export const MAX_NAME_BYTES = 63;
-
-/** The first bytes of a name, without half a character at the end. */
-export function clipBytes(name: string, bytes: number): string {
-  if (Buffer.byteLength(name) <= bytes) return name;
-  let clipped = '';
-  let used = 0;
-  for (const character of name) {
-    used += Buffer.byteLength(character);
-    if (used > bytes) break;
-    clipped += character;
-  }
-  return clipped;
-}
+import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 
 /**
  * `NAME1_NAME2_LABEL` within 63 bytes, as the server's makeObjectName gives it: the longer of the two names is cut first,
@@ -23,7 +9,7 @@ export function makeObjectName(name1: string, name2: string | null, label: strin
   const overhead = Buffer.byteLength(label) + (name2 === null ? 1 : 2);
   let bytes1 = Buffer.byteLength(name1);
   let bytes2 = Buffer.byteLength(name2 ?? '');
-  while (bytes1 + bytes2 > MAX_NAME_BYTES - overhead) {
+  while (bytes1 + bytes2 > MAX_IDENTIFIER_BYTES - overhead) {
     if (bytes1 > bytes2) bytes1 -= 1;
     else bytes2 -= 1;
   }
@@ -49,7 +35,7 @@ export function joinColumnNames(columns: readonly string[]): string {
   let joined = '';
   for (const column of columns) {
     joined = joined === '' ? column : `${joined}_${column}`;
-    if (Buffer.byteLength(joined) > MAX_NAME_BYTES) break;
+    if (Buffer.byteLength(joined) > MAX_IDENTIFIER_BYTES) break;
   }
   return joined;
 }

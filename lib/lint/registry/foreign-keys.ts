@@ -1,9 +1,8 @@
 import type { Node } from 'libpg-query';
+import { clipBytes, MAX_IDENTIFIER_BYTES, tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryText } from '../../registry/entry-text.ts';
-import { tableKey } from '../../registry/index-shape.ts';
-import { clipBytes, MAX_NAME_BYTES } from '../../sql/object-name.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/objects.ts';
 import type { Schema } from '../../sql/schema/schema.ts';
@@ -106,7 +105,7 @@ function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>):
 function freeName(wanted: string, names: Set<string>): string {
   for (let number = 1; ; number += 1) {
     const end = number === 1 ? '' : `_${number}`;
-    const name = clipBytes(wanted, MAX_NAME_BYTES - Buffer.byteLength(end)) + end;
+    const name = clipBytes(wanted, MAX_IDENTIFIER_BYTES - Buffer.byteLength(end)) + end;
     if (names.has(name)) continue;
     names.add(name);
     return name;

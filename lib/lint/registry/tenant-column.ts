@@ -1,5 +1,5 @@
+import { tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
-import { tableKey } from '../../registry/index-shape.ts';
 import type { Schema } from '../../sql/schema/schema.ts';
 import type { EntryShape, EntryWarning } from './entry-rule.ts';
 
