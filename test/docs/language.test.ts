@@ -42,9 +42,7 @@ it('uses the preferred words', () => {
 /** Names in camel case count as words, and a sentence may continue in the next line of a comment. */
 function proseOf(text: string, file: string): string {
   const prose = file === 'CONTRIBUTING.md' ? text.replaceAll(/^\|.*\|$/gm, '') : text;
-  return prose
-    .replaceAll(/\n\s*(?:\*|\/\/|--|#+|>)?\s*/g, ' ')
-    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ');
+  return prose.replaceAll(/\n\s*(?:\*|\/\/|--|#+|>)?\s*/g, ' ').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ');
 }
 
 function avoidedIn(prose: string): string[] {
