@@ -25,7 +25,7 @@ export function commandTask(command: string, databaseUrl: string): LocalTask {
     ...TASK,
     family: FAMILY,
     command: ['/bin/sh', '-c', command],
-    environment: { ...Object.fromEntries(variables), DATABASE_URL: databaseUrl },
+    variables: { ...Object.fromEntries(variables), DATABASE_URL: databaseUrl },
   };
 }
 

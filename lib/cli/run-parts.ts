@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEMO_SERVICES, demoTasks } from '../local/demo.ts';
+import { DEMO_SERVICES, localDemoServices } from '../local/demo-services.ts';
 import { startEmbeddedPostgres } from '../local/embedded-postgres.ts';
 import type { EngineEvent } from '../local/engine.ts';
 import { LOCAL_ENVIRONMENT, localEnvironment } from '../local/local-environment.ts';
@@ -61,7 +61,7 @@ export async function openWorkflow(
       migrations: command === null ? settings.migrations : COMMAND_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),
-    services: withServices ? demoTasks(databaseUrl) : [],
+    services: withServices ? localDemoServices(databaseUrl) : [],
     tasks: command === null ? [] : [commandTask(command, databaseUrl)],
     stateFile,
     onEvent: (event) => onEvent(event),

@@ -1,8 +1,8 @@
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { withoutPassword } from '../local/database-url.ts';
-import { seedDemo } from '../local/demo.ts';
 import type { ExecutionResult } from '../local/engine.ts';
 import type { LocalDeploy, LocalWorkflow } from '../local/local-workflow.ts';
+import { seedDemo } from '../local/seed-demo.ts';
 import { conclude } from './conclude.ts';
 import { FAILED } from './exit-codes.ts';
 import { type Interrupt, listenForInterrupt } from './interrupt.ts';

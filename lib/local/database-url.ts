@@ -1,11 +1,11 @@
-/** An address that is no postgres:// URL. */
+/** The text is not a postgres:// URL. */
 export class DatabaseUrlError extends Error {
   override readonly name = 'DatabaseUrlError';
 }
 
 /**
- * Checks a database's address, without connecting.
- * @throws DatabaseUrlError that never repeats the address, which may hold a password.
+ * Checks the form of a database URL. Does not connect.
+ * @throws DatabaseUrlError that does not quote the URL, because it may contain a password
  */
 export function checkDatabaseUrl(text: string): string {
   const form = 'Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE.';
@@ -13,17 +13,17 @@ export function checkDatabaseUrl(text: string): string {
   try {
     url = new URL(text);
   } catch {
-    throw new DatabaseUrlError(`The database's address is no URL. ${form}`);
+    throw new DatabaseUrlError(`The database URL is not a valid URL. ${form}`);
   }
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
     throw new DatabaseUrlError(
-      `The database's address begins with ${url.protocol}//, not with postgres://. ${form}`,
+      `The database URL must start with postgres://, but it starts with ${url.protocol}//. ${form}`,
     );
   }
   return text;
 }
 
-/** The address for people: without its password. */
+/** The database URL for messages and logs: the password is replaced by ***. */
 export function withoutPassword(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   if (url.password !== '') url.password = '***';

@@ -2,21 +2,18 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { findPostgresBinaries, makePrivateFolder, type PostgresBinaries } from './postgres-binaries.ts';
-import { initialise, PASSWORD, USER } from './postgres-cluster.ts';
-import { endServer, startServer } from './postgres-server.ts';
+import { findPostgresBinaries, makePrivateFolder } from './postgres-binaries.ts';
+import { type Cluster, initialiseCluster, PASSWORD, USER } from './postgres-cluster.ts';
+import { type StopMode, startServer, stopServer } from './postgres-server.ts';
 import { endWatchdog, startWatchdog } from './postgres-watchdog.ts';
-
-/** `fast` ends the sessions and writes everything out; `immediate` is a crash: the next start recovers. */
-export type StopMode = 'fast' | 'immediate';
 
 export interface EmbeddedPostgresOptions {
   /** @default 18 */
   readonly major?: 18 | 14;
-  /** Lines of postgresql.conf. @default shared_buffers 256MB, max_connections 100 */
+  /** Settings for postgresql.conf. @default shared_buffers 256MB, max_connections 100 */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Where the data lies. A folder that is named here is used again if it holds a cluster, and is kept.
-   * @default a fresh temporary folder, removed at the end */
+  /** Folder of the cluster. It is kept, and a cluster that it already contains is used again.
+   * @default a new temporary folder, which is removed at the end */
   readonly directory?: string;
 }
 
@@ -24,21 +21,21 @@ export interface EmbeddedPostgres {
   readonly port: number;
   readonly dataDirectory: string;
   readonly logFile: string;
-  /** The server's version, as in 18.4. */
+  /** The server's version, such as 18.4. */
   readonly version: string;
   /** Connection string of a database. @default the database postgres */
   url(database?: string): string;
-  /** Ends the server and removes its temporary folder. A second call does nothing. @default fast */
+  /** Stops the server and removes its temporary folder. A second call does nothing. @default fast */
   stop(mode?: StopMode): Promise<void>;
-  /** Ends the server and starts it on the same port. @default fast */
+  /** Stops the server and starts it again on the same port. @default fast */
   restart(mode?: StopMode): Promise<void>;
 }
 
 /**
- * Starts a PostgreSQL server of its own on a free port of 127.0.0.1: user and password `postgres`. Ctrl-C in the
- * terminal does not reach it, so that whoever started it can clean up first; and it ends by itself when the process
- * that started it dies, however it dies.
- * @throws Error with the end of the server's log when it does not come up.
+ * Starts a PostgreSQL server on a free port of 127.0.0.1. User and password are `postgres`. Ctrl-C in the terminal does
+ * not reach the server, so that the process that started it can clean up first. The server stops when that process ends,
+ * also when it is killed.
+ * @throws Error with the end of the server's log when the server does not start
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions = {},
@@ -46,13 +43,16 @@ export async function startEmbeddedPostgres(
   const binaries = await findPostgresBinaries(options.major ?? 18);
   const root = options.directory ?? (await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-db-')));
   await makePrivateFolder(root, binaries.user);
-  const data = path.join(root, 'data');
-  const logFile = path.join(root, 'postgres.log');
-  const watchdog = startWatchdog(binaries, root, data, options.directory === undefined);
+  const cluster: Cluster = {
+    binaries,
+    root,
+    dataDirectory: path.join(root, 'data'),
+    logFile: path.join(root, 'postgres.log'),
+  };
+  const watchdog = startWatchdog(cluster, options.directory === undefined);
   try {
-    await initialise(binaries, root, data, options.settings ?? {});
-    const first = await startServer(binaries, data, logFile);
-    return new Server(binaries, data, logFile, watchdog, first.child, first.port);
+    await initialiseCluster(cluster, options.settings ?? {});
+    return new Server(cluster, watchdog, await startServer(cluster));
   } catch (error) {
     await endWatchdog(watchdog);
     throw error;
@@ -61,29 +61,32 @@ export async function startEmbeddedPostgres(
 
 class Server implements EmbeddedPostgres {
   readonly port: number;
-  readonly dataDirectory: string;
-  readonly logFile: string;
-  readonly version: string;
-  readonly #binaries: PostgresBinaries;
+  readonly #cluster: Cluster;
   readonly #watchdog: ChildProcess;
   #child: ChildProcess;
   #stopped: Promise<void> | undefined;
 
   constructor(
-    binaries: PostgresBinaries,
-    data: string,
-    logFile: string,
+    cluster: Cluster,
     watchdog: ChildProcess,
-    child: ChildProcess,
-    port: number,
+    { child, port }: { child: ChildProcess; port: number },
   ) {
-    this.#binaries = binaries;
+    this.#cluster = cluster;
     this.#watchdog = watchdog;
     this.#child = child;
-    this.dataDirectory = data;
-    this.logFile = logFile;
     this.port = port;
-    this.version = binaries.version.replace(/-.*$/, '');
+  }
+
+  get dataDirectory(): string {
+    return this.#cluster.dataDirectory;
+  }
+
+  get logFile(): string {
+    return this.#cluster.logFile;
+  }
+
+  get version(): string {
+    return this.#cluster.binaries.version.replace(/-.*$/, '');
   }
 
   url(database = 'postgres'): string {
@@ -91,13 +94,13 @@ class Server implements EmbeddedPostgres {
   }
 
   stop(mode: StopMode = 'fast'): Promise<void> {
-    this.#stopped ??= endServer(this.#child, mode).then(() => endWatchdog(this.#watchdog));
+    this.#stopped ??= stopServer(this.#child, mode).then(() => endWatchdog(this.#watchdog));
     return this.#stopped;
   }
 
   async restart(mode: StopMode = 'fast'): Promise<void> {
-    await endServer(this.#child, mode);
-    const { child } = await startServer(this.#binaries, this.dataDirectory, this.logFile, this.port);
+    await stopServer(this.#child, mode);
+    const { child } = await startServer(this.#cluster, this.port);
     this.#child = child;
   }
 }

@@ -1,37 +1,5 @@
-import { ACCOUNT, REGION } from './account.ts';
-import { Sandbox } from './lambda-sandbox.ts';
-
-export interface LambdaFunction {
-  readonly name: string;
-  /** The bundle: holds index.mjs. */
-  readonly directory: string;
-  /** As in the template: index.handler. */
-  readonly handler: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly timeoutSeconds: number;
-}
-
-/** What Lambda answers for an error: the Cause that a state machine sees. A killed sandbox leaves no trace. */
-export interface LambdaErrorPayload {
-  readonly errorType: string;
-  readonly errorMessage: string;
-  readonly trace?: readonly string[];
-}
-
-export interface ToSandbox {
-  readonly event: string;
-  readonly context: {
-    readonly functionName: string;
-    readonly awsRequestId: string;
-    readonly invokedFunctionArn: string;
-    /** Milliseconds since 1970. */
-    readonly deadline: number;
-  };
-}
-
-export type FromSandbox =
-  | { readonly type: 'result'; readonly result: string }
-  | { readonly type: 'error'; readonly payload: LambdaErrorPayload };
+import { type LambdaFunction, Sandbox } from './lambda-sandbox.ts';
+import { functionArn } from './local-arns.ts';
 
 export interface Invocation {
   readonly function: string;
@@ -42,17 +10,17 @@ export interface Invocation {
 
 export interface LambdaHostOptions {
   readonly functions: readonly LambdaFunction[];
-  /** Every line that a function writes. @default dropped */
+  /** Receives each line that a function writes to its log. @default the lines are discarded */
   readonly onLog?: (functionName: string, line: string) => void;
 }
 
 /**
- * Runs Lambda bundles as Lambda does: each sandbox is a process of its own, serves one invocation at a time, stays warm
- * and is used again; more invocations at a time mean more sandboxes. Unlike Lambda it does not freeze a sandbox between
- * two invocations.
+ * Runs Lambda bundles as Lambda does. Each sandbox is a separate process that handles one invocation at a time and stays
+ * warm for the next. Concurrent invocations start more sandboxes. Unlike Lambda, the host does not freeze a sandbox
+ * between two invocations.
  */
 export class LambdaHost {
-  /** What has been invoked and has ended, in the order of the ends. */
+  /** The invocations that have ended, in the order in which they ended. */
   readonly invocations: Invocation[] = [];
   readonly #functions: ReadonlyMap<string, LambdaFunction>;
   readonly #onLog: (functionName: string, line: string) => void;
@@ -70,22 +38,19 @@ export class LambdaHost {
   }
 
   /**
-   * Invokes a function; event and result pass through JSON text.
-   * @throws LambdaError whose name is Lambda's errorType and whose message is Lambda's answer as JSON
+   * Invokes a function. The event and the result are converted to JSON text and back.
+   * @throws LambdaError with Lambda's errorType as its name and Lambda's response as its message, in JSON
    */
   async invoke(name: string, payload: unknown): Promise<unknown> {
     const definition = this.#functions.get(name);
     if (definition === undefined) {
-      throw new Error(`There is no function "${name}" here. Functions: ${this.functionNames.join(', ')}.`);
+      throw new Error(`The function "${name}" does not exist. Functions: ${this.functionNames.join(', ')}.`);
     }
-    if (this.#closed) throw new Error(`The local Lambda is closed: ${name} was not invoked.`);
+    if (this.#closed) throw new Error(`The local Lambda is closed. It did not invoke ${name}.`);
     const startedAt = new Date();
     const sandbox = this.#take(definition);
     try {
-      return await sandbox.invoke(
-        JSON.stringify(payload) ?? 'null',
-        `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
-      );
+      return await sandbox.invoke(JSON.stringify(payload) ?? 'null', functionArn(name));
     } finally {
       if (sandbox.alive) this.#idle.get(name)?.push(sandbox);
       const durationMs = Date.now() - startedAt.getTime();
@@ -93,14 +58,14 @@ export class LambdaHost {
     }
   }
 
-  /** Ends the sandboxes of a function, or of all, with -9, whatever they are doing. */
+  /** Kills (SIGKILL) the sandboxes of one function, or of all functions. */
   kill(name?: string): void {
     for (const [sandbox, owner] of this.#all) {
       if (name === undefined || owner === name) sandbox.kill();
     }
   }
 
-  /** Ends all sandboxes and waits until they are gone. */
+  /** Kills all sandboxes and waits until their processes have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.kill();

@@ -1,15 +1,15 @@
 /*
- * One sandbox of the local Lambda: started by lambda-host.ts with the module and the export as arguments, the function's
- * own environment and nothing else of ours. Loads the handler once, then serves one invocation after the other.
+ * The process of one sandbox of the local Lambda. lambda-sandbox.ts starts it with the module and the export as
+ * arguments and with the function's variables only. It loads the handler once, then handles one invocation at a time.
  */
 import { registerHooks } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { FromSandbox, LambdaErrorPayload, ToSandbox } from './lambda-host.ts';
+import type { InvocationRequest, InvocationResponse, LambdaErrorPayload } from './lambda-sandbox.ts';
 
 type Handler = (event: unknown, context: unknown) => unknown;
 
-// Lambda's runtime brings the AWS SDK along, so bundles leave it out. Here it comes from this project.
+// Lambda's runtime includes the AWS SDK, so the bundles do not contain it. Here this project's copy is used.
 registerHooks({
   resolve(specifier, context, next) {
     try {
@@ -21,24 +21,24 @@ registerHooks({
   },
 });
 
-// The host is gone: so is the sandbox.
+// The sandbox ends with its host.
 process.on('disconnect', () => process.exit(0));
 
 const [module = '', exported = ''] = process.argv.slice(2);
 const loaded: Promise<Handler | LambdaErrorPayload> = load(module, exported);
 
-process.on('message', (message: ToSandbox) => {
+process.on('message', (message: InvocationRequest) => {
   void answer(message);
 });
 
-async function answer({ event, context }: ToSandbox): Promise<void> {
+async function answer({ event, context }: InvocationRequest): Promise<void> {
   const handler = await loaded;
   if (typeof handler !== 'function') {
     send({ type: 'error', payload: handler });
     return;
   }
-  const deadline = context.deadline;
-  const given = {
+  const { deadline } = context;
+  const lambdaContext = {
     functionName: context.functionName,
     functionVersion: '$LATEST',
     memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
@@ -48,7 +48,7 @@ async function answer({ event, context }: ToSandbox): Promise<void> {
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
   };
   try {
-    const result: unknown = await handler(JSON.parse(event), given);
+    const result: unknown = await handler(JSON.parse(event), lambdaContext);
     send({ type: 'result', result: JSON.stringify(result) ?? 'null' });
   } catch (error) {
     send({ type: 'error', payload: describe(error) });
@@ -67,7 +67,7 @@ async function load(file: string, name: string): Promise<Handler | LambdaErrorPa
     };
   } catch (error) {
     const payload = describe(error);
-    // What Lambda's runtime calls these two; whatever else the module throws arrives as it is.
+    // Lambda's runtime has its own names for these two errors. It passes on any other error unchanged.
     if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
       return { ...payload, errorType: 'Runtime.ImportModuleError', errorMessage: String(error) };
     }
@@ -85,6 +85,6 @@ function describe(error: unknown): LambdaErrorPayload {
   return { errorType: error.name, errorMessage: error.message, trace: (error.stack ?? '').split('\n') };
 }
 
-function send(message: FromSandbox): void {
+function send(message: InvocationResponse): void {
   process.send?.(message);
 }

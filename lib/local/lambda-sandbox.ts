@@ -2,13 +2,47 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { REGION } from './account.ts';
-import type { FromSandbox, LambdaErrorPayload, LambdaFunction, ToSandbox } from './lambda-host.ts';
+import { REGION } from './local-arns.ts';
 
 const ENTRY = path.join(import.meta.dirname, 'lambda-process.ts');
 const MEMORY_MB = '1024';
 
-/** What an invocation fails with: `name` is Lambda's errorType, `message` the JSON text that Step Functions calls Cause. */
+export interface LambdaFunction {
+  readonly name: string;
+  /** Folder of the bundle. It contains index.mjs. */
+  readonly directory: string;
+  /** As in the template: index.handler. */
+  readonly handler: string;
+  /** The function's own environment variables. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly timeoutSeconds: number;
+}
+
+/** Lambda's response to an error: the Cause that a state machine receives. A killed sandbox has no trace. */
+export interface LambdaErrorPayload {
+  readonly errorType: string;
+  readonly errorMessage: string;
+  readonly trace?: readonly string[];
+}
+
+/** One invocation, as the host sends it to lambda-process.ts. */
+export interface InvocationRequest {
+  readonly event: string;
+  readonly context: {
+    readonly functionName: string;
+    readonly awsRequestId: string;
+    readonly invokedFunctionArn: string;
+    /** Milliseconds since 1970. */
+    readonly deadline: number;
+  };
+}
+
+/** How an invocation ended, as lambda-process.ts sends it to the host. */
+export type InvocationResponse =
+  | { readonly type: 'result'; readonly result: string }
+  | { readonly type: 'error'; readonly payload: LambdaErrorPayload };
+
+/** A failed invocation: `name` is Lambda's errorType, `message` is the JSON text that Step Functions calls the Cause. */
 export class LambdaError extends Error {
   override readonly name: string;
 
@@ -18,11 +52,11 @@ export class LambdaError extends Error {
   }
 }
 
-/** One process that serves one invocation at a time, as a Lambda execution environment does. */
+/** One process that handles one invocation at a time, as Lambda's runtime does. */
 export class Sandbox {
   readonly #function: LambdaFunction;
   readonly #child: ChildProcess;
-  /** Settles when the process is gone, with how it ended. */
+  /** Resolves when the process has ended, with its exit status or signal. */
   readonly exited: Promise<string>;
   alive = true;
 
@@ -31,9 +65,9 @@ export class Sandbox {
     const [module = '', exported = 'handler'] = definition.handler.split('.');
     const child = fork(ENTRY, [path.join(definition.directory, `${module}.mjs`), exported], {
       cwd: definition.directory,
-      env: environmentOf(definition),
+      env: variablesOf(definition),
       execArgv: [],
-      // A group of its own: Ctrl-C in the terminal is the command's to handle, functions in flight finish.
+      // A separate process group: Ctrl-C in the terminal reaches only the command, so running functions can finish.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -59,12 +93,12 @@ export class Sandbox {
     const { name, timeoutSeconds } = this.#function;
     const awsRequestId = randomUUID();
     const deadline = Date.now() + timeoutSeconds * 1000;
-    const { promise: answered, resolve } = Promise.withResolvers<FromSandbox>();
-    const listener = (message: FromSandbox) => resolve(message);
+    const { promise: answered, resolve } = Promise.withResolvers<InvocationResponse>();
+    const listener = (message: InvocationResponse) => resolve(message);
     this.#child.once('message', listener);
     this.#keepsHostAlive(true);
     let timer: NodeJS.Timeout | undefined;
-    const timedOut = new Promise<FromSandbox>((settle) => {
+    const timedOut = new Promise<InvocationResponse>((settle) => {
       timer = setTimeout(() => {
         this.kill();
         settle(
@@ -80,11 +114,11 @@ export class Sandbox {
       failure('Runtime.ExitError', awsRequestId, `Runtime exited with error: ${how}`),
     );
     try {
-      const message: ToSandbox = {
+      const message: InvocationRequest = {
         event: payload,
         context: { functionName: name, awsRequestId, invokedFunctionArn, deadline },
       };
-      // The error of a channel that is closed is told by the process's end as well.
+      // No error handling here: when the channel is closed, `died` reports it.
       this.#child.send(message, () => undefined);
       const answer = await Promise.race([answered, timedOut, died]);
       if (answer.type === 'error') throw new LambdaError(answer.payload);
@@ -96,7 +130,7 @@ export class Sandbox {
     }
   }
 
-  /** Ends the process and its children with -9; returns at once. */
+  /** Kills (SIGKILL) the process and its children, and returns without waiting for their end. */
   kill(): void {
     const { pid } = this.#child;
     if (!this.alive || pid === undefined) return;
@@ -104,7 +138,7 @@ export class Sandbox {
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // It ended by itself.
+      // The process has already ended.
     }
   }
 
@@ -113,7 +147,7 @@ export class Sandbox {
     await this.exited;
   }
 
-  /** A warm sandbox must not keep a command from ending that forgot to close its host. */
+  /** Lets a command end that did not close its host: a warm sandbox alone must not keep it running. */
   #keepsHostAlive(yes: boolean): void {
     const handles = [this.#child, this.#child.channel, this.#child.stdout, this.#child.stderr];
     for (const handle of handles as ({ ref?(): void; unref?(): void } | null | undefined)[]) {
@@ -123,11 +157,11 @@ export class Sandbox {
   }
 }
 
-function failure(errorType: string, requestId: string, what: string): FromSandbox {
+function failure(errorType: string, requestId: string, what: string): InvocationResponse {
   return { type: 'error', payload: { errorType, errorMessage: `RequestId: ${requestId} Error: ${what}` } };
 }
 
-function environmentOf({ name, directory, handler, environment }: LambdaFunction): NodeJS.ProcessEnv {
+function variablesOf({ name, directory, handler, variables }: LambdaFunction): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
@@ -142,6 +176,6 @@ function environmentOf({ name, directory, handler, environment }: LambdaFunction
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     LAMBDA_TASK_ROOT: directory,
     _HANDLER: handler,
-    ...environment,
+    ...variables,
   };
 }

@@ -5,58 +5,38 @@ import {
   environmentSchema,
 } from '../config/environment.ts';
 
-/** Name of the environment that runs on this machine. */
+/** Name of the environment of local runs. */
 export const LOCAL_ENVIRONMENT = 'local';
 
 export interface LocalEnvironmentOptions {
-  /** Folder with SQL migrations, "none", or a runner. */
+  /** Folder with SQL migrations, "none", or another runner. */
   migrations: EnvironmentInput['migrations'];
   services: EcsService[];
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
   when?: Environment['builds']['when'];
-  /** How long Build Index waits for its own statement, in seconds. @default as in AWS */
+  /** How long Build Index waits for its statement, in seconds. @default as in AWS */
   waitSeconds?: number;
   /** Longest pause between two attempts, in seconds. @default as in AWS */
   maxPauseSeconds?: number;
-  /** Builds that one execution of build-indexes takes on. @default as in AWS */
+  /** Number of builds in one round of build-indexes. @default as in AWS */
   perRound?: number;
-  /** @default no session is ever ended */
+  /** @default no session is terminated */
   terminateBlockers?: Environment['builds']['terminateBlockers'];
 }
 
-/** The environment of a run on this machine: as in AWS, but for looks at the services, which stop within moments here. */
+/** The environment of a local run: as in AWS, with shorter intervals and timeouts, because local services stop quickly. */
 export function localEnvironment(options: LocalEnvironmentOptions): Environment {
-  const {
-    migrations,
-    services,
-    maxConcurrent,
-    lockTimeoutSeconds,
-    attempts,
-    when,
-    waitSeconds,
-    maxPauseSeconds,
-    perRound,
-    terminateBlockers,
-  } = options;
+  const { migrations, services, ...builds } = options;
   return environmentSchema.parse({
-    // The local functions get the address itself: see LocalWorkflow.
+    // The local functions do not read this secret. They get DATABASE_URL: see LocalWorkflow.
     database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0' },
     migrations,
     services,
     pollSeconds: 1,
     stopMinutes: 1,
     startMinutes: 1,
-    builds: {
-      maxConcurrent,
-      lockTimeoutSeconds,
-      attempts,
-      when,
-      waitSeconds,
-      maxPauseSeconds,
-      perRound,
-      terminateBlockers,
-    },
+    builds,
   });
 }

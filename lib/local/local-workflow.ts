@@ -12,54 +12,54 @@ import { openSfnEndpoint, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
 import type { LocalTask } from './aws/task-process.ts';
 import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
-import { type LambdaFunction, LambdaHost } from './lambda-host.ts';
+import { LambdaHost } from './lambda-host.ts';
+import type { LambdaFunction } from './lambda-sandbox.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
-import { readStack } from './synthesise.ts';
+import { readStack } from './read-stack.ts';
 
 export interface LocalWorkflowOptions {
   databaseUrl: string;
   environment: Environment;
   registry: CompiledRegistry;
-  /** Folder that the environment's paths are relative to. */
+  /** Folder to which the environment's paths are relative. */
   projectRoot: string;
   /** Services of the local ECS. @default none */
   services?: readonly LocalService[];
-  /** EventBridge rules that exist here. @default none */
+  /** EventBridge rules of the local AWS. @default none */
   rules?: readonly RuleState[];
-  /** Event source mappings that exist here. @default none */
+  /** Event source mappings of the local AWS. @default none */
   mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
-  /** Task definitions that exist here, for migrations by the runner ecs-task. @default none */
+  /** Task definitions of the local ECS, for the migration runner ecs-task. @default none */
   tasks?: readonly LocalTask[];
-  /**
-   * What stands for the function of migrations by the runner lambda: a folder with index.mjs. It is told DATABASE_URL.
-   * @default there is no such function
-   */
+  /** The function that applies the migrations, for the migration runner lambda. @default none */
   migrationFunction?: {
+    /** Folder that contains index.mjs. */
     directory: string;
-    environment?: Readonly<Record<string, string>>;
-    /** @default as in AWS */
+    /** The function's own variables. It gets DATABASE_URL too. */
+    variables?: Readonly<Record<string, string>>;
+    /** @default 900, the limit of Lambda */
     timeoutSeconds?: number;
   };
-  /** Where the AWS stand-ins remember. */
+  /** File with the state of the local AWS. */
   stateFile: string;
-  /** Longest that a function may run, in seconds. @default as in AWS */
+  /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
   lambdaSeconds?: number;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
 
-/** As long as Lambda lets a function run. */
-const LONGEST_FUNCTION_SECONDS = 900;
+/** Lambda's limit for a function's timeout. */
+const MAX_FUNCTION_SECONDS = 900;
 
-/** How an execution of `deploy` ended, with its report where it came to one. */
+/** The result of an execution of `deploy`, with its report. Undefined: it ended before the report. */
 export interface LocalDeploy {
   result: ExecutionResult;
   summary: ReportResult | undefined;
 }
 
 /**
- * The workflow on this machine: the stack is synthesised, its definitions run in the local engine, its bundles in
- * sandboxes, and the AWS services that the definitions call have stand-ins.
+ * The workflow on this machine. It synthesises the stack, runs the definitions in the local engine and the bundles in
+ * sandboxes, and answers the AWS calls of the definitions with the local AWS.
  */
 export class LocalWorkflow {
   readonly machines: MachineNames = machineNamesOf(LOCAL_ENVIRONMENT);
@@ -70,7 +70,7 @@ export class LocalWorkflow {
   readonly #endpoint: SfnEndpoint;
   #reported: ReportResult | undefined;
 
-  /** Synthesises the stack and opens all that its executions need. */
+  /** Synthesises the stack and opens everything that its executions use. */
   static async open(options: LocalWorkflowOptions): Promise<LocalWorkflow> {
     const opened: { workflow?: LocalWorkflow } = {};
     const endpoint = await openSfnEndpoint((machineArn) => opened.workflow?.engine.running(machineArn) ?? []);
@@ -108,13 +108,13 @@ export class LocalWorkflow {
       lambdas: this.lambdas,
       aws: this.aws,
       onEvent: (event) => {
-        if (event.state === 'Report' && event.type === 'StateExited') this.#noteReport(event);
+        if (event.state === 'Report' && event.type === 'StateExited') this.#keepReport(event);
         options.onEvent?.(event);
       },
     });
   }
 
-  /** Every state of the four definitions, as "machine: State". */
+  /** All states of the four definitions, as "machine: State". */
   stateNames(): string[] {
     const prefix = `pg-deploy-step-${LOCAL_ENVIRONMENT}-`;
     return this.engine.stateNames().map(({ machine, state }) => `${machine.replace(prefix, '')}: ${state}`);
@@ -129,21 +129,24 @@ export class LocalWorkflow {
     };
   }
 
-  /** Runs `start-services` by itself, as a person does: with `{}`, or as the recovery rule does: with its reason. */
+  /** Runs `start-services` alone. The input is `{}`, as in the console, or has a reason, as from the recovery rule. */
   async recover(input: unknown = {}): Promise<ExecutionResult> {
     return await this.engine.start(this.machines.startServices, input).result;
   }
 
-  /** Names of services that a deploy stopped and nobody has started yet. */
+  /** Names of the services with saved state: a deploy stopped them, and they have not been started since. */
   get remembered(): string[] {
     return Object.keys(this.aws.state.ssm.parameters)
       .filter((name) => name.includes('/services/'))
       .map((name) => name.split('/').at(-1) ?? name);
   }
 
-  /** Ends the sandboxes and, unless told otherwise, the services' processes. */
+  /**
+   * Ends the executions and the sandboxes.
+   * @param tasks stop: also end the services' processes; leave: they continue to run
+   */
   async close(tasks: 'stop' | 'leave' = 'stop'): Promise<void> {
-    // An execution that is still at work would call stand-ins that are gone.
+    // First the executions: they would call a local AWS that is closed.
     await this.engine.close();
     await this.lambdas.close();
     await this.#endpoint.close();
@@ -151,21 +154,21 @@ export class LocalWorkflow {
     rmSync(this.#outdir, { recursive: true, force: true });
   }
 
-  /** Failed executions have no output, so the report is taken where it is made. */
-  #noteReport(event: EngineEvent): void {
+  /** Keeps the output of the state Report, because a failed execution has no output. */
+  #keepReport(event: EngineEvent): void {
     this.#reported = reportResultSchema.safeParse(event.output).data;
   }
 }
 
 function synthesise(outdir: string, { environment, registry, projectRoot }: LocalWorkflowOptions) {
-  // cdk synth and the tests check the template against CloudFormation's rules; here that costs seconds of every run.
+  // The validation takes seconds. `cdk synth` and the tests validate the template.
   const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
   const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
   new DeployStepStack(app, name, { environmentName: LOCAL_ENVIRONMENT, environment, registry, projectRoot });
   return readStack(app.synth().getStackByName(name).template, outdir);
 }
 
-/** The user's own function, if the environment has one and something stands for it. */
+/** The application's migration function, if the environment uses the runner lambda. */
 function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
   const { environment, migrationFunction, databaseUrl } = options;
   const { migrations } = environment;
@@ -175,24 +178,24 @@ function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
       name: migrations.function.replace(/^arn:.*:function:/, '').replace(/:.*$/, ''),
       directory: migrationFunction.directory,
       handler: 'index.handler',
-      environment: { DATABASE_URL: databaseUrl, ...migrationFunction.environment },
-      timeoutSeconds: migrationFunction.timeoutSeconds ?? LONGEST_FUNCTION_SECONDS,
+      variables: { DATABASE_URL: databaseUrl, ...migrationFunction.variables },
+      timeoutSeconds: migrationFunction.timeoutSeconds ?? MAX_FUNCTION_SECONDS,
     },
   ];
 }
 
-/** What differs from AWS: the functions are told the address instead of its secret, and where Step Functions answers. */
+/** Changes a function's variables: the database URL replaces the secret, and Step Functions has a local endpoint. */
 function toLocal(
   fn: LambdaFunction,
   { databaseUrl, lambdaSeconds }: LocalWorkflowOptions,
   sfnUrl: string,
 ): LambdaFunction {
-  const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...environment } = fn.environment;
+  const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...variables } = fn.variables;
   return {
     ...fn,
     timeoutSeconds: Math.min(fn.timeoutSeconds, lambdaSeconds ?? fn.timeoutSeconds),
-    environment: {
-      ...environment,
+    variables: {
+      ...variables,
       DATABASE_URL: databaseUrl,
       AWS_ENDPOINT_URL_SFN: sfnUrl,
       AWS_ACCESS_KEY_ID: 'local',

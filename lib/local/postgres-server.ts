@@ -5,39 +5,39 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { StopMode } from './embedded-postgres.ts';
-import type { PostgresBinaries } from './postgres-binaries.ts';
+import type { Cluster } from './postgres-cluster.ts';
 
-const STARTS_IN_SECONDS = 60;
+/** `fast` ends all sessions and writes a checkpoint. `immediate` is a crash: the next start runs recovery. */
+export type StopMode = 'fast' | 'immediate';
+
+const START_TIMEOUT_SECONDS = 60;
 
 /**
- * Starts the server and waits until it takes connections.
- * @param fixedPort @default a free one
- * @throws Error with the end of the server's log
+ * Starts the server and waits until it accepts connections.
+ * @param fixedPort @default a free port
+ * @throws Error with the end of the server's log when the server does not start
  */
 export async function startServer(
-  binaries: PostgresBinaries,
-  data: string,
-  logFile: string,
+  cluster: Cluster,
   fixedPort?: number,
-) {
+): Promise<{ child: ChildProcess; port: number }> {
   for (let attempt = 1; ; attempt += 1) {
     const port = fixedPort ?? (await freePort());
-    const child = launch(binaries, data, logFile, port);
-    if (await isReady(child, data)) return { child, port };
-    const log = (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-20).join('\n');
-    // Another process took the port between our look and the server's bind.
+    const child = launch(cluster, port);
+    if (await isReady(child, cluster.dataDirectory)) return { child, port };
+    const log = (await readFile(cluster.logFile, 'utf8').catch(() => '')).split('\n').slice(-20).join('\n');
+    // Another process used the port after it was found free. Try another port.
     if (fixedPort === undefined && attempt < 5 && log.includes('could not bind')) continue;
     child.kill('SIGQUIT');
     throw new Error(`PostgreSQL did not start on port ${port}. The end of its log:\n${log}`);
   }
 }
 
-function launch(binaries: PostgresBinaries, data: string, logFile: string, port: number): ChildProcess {
+function launch({ binaries, dataDirectory, logFile }: Cluster, port: number): ChildProcess {
   const log = openSync(logFile, 'a');
-  const child = spawn(binaries.postgres, ['-D', data, '-p', String(port)], {
+  const child = spawn(binaries.postgres, ['-D', dataDirectory, '-p', String(port)], {
     ...binaries.user,
-    cwd: path.dirname(data),
+    cwd: path.dirname(dataDirectory),
     detached: true,
     stdio: ['ignore', log, log],
     env: { PATH: process.env.PATH },
@@ -48,20 +48,21 @@ function launch(binaries: PostgresBinaries, data: string, logFile: string, port:
   return child;
 }
 
-/** Reads what the server says of itself in postmaster.pid, as pg_ctl does. */
-async function isReady(child: ChildProcess, data: string): Promise<boolean> {
-  const deadline = Date.now() + STARTS_IN_SECONDS * 1000;
+/** Reads the server's status from postmaster.pid, as pg_ctl does. */
+async function isReady(child: ChildProcess, dataDirectory: string): Promise<boolean> {
+  const deadline = Date.now() + START_TIMEOUT_SECONDS * 1000;
+  const pidFile = path.join(dataDirectory, 'postmaster.pid');
   while (Date.now() < deadline) {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
-    const lines = (await readFile(path.join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+    const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready') return true;
     await pause(20);
   }
   return false;
 }
 
-/** Ends the server and waits until it is gone. */
-export async function endServer(child: ChildProcess, mode: StopMode): Promise<void> {
+/** Stops the server and waits until its process has ended. */
+export async function stopServer(child: ChildProcess, mode: StopMode): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.ref();
   const ended = once(child, 'exit');
@@ -76,6 +77,6 @@ async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No free port on 127.0.0.1.');
+  if (address === null || typeof address === 'string') throw new Error('127.0.0.1 has no free port.');
   return address.port;
 }

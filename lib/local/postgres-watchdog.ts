@@ -1,20 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { PostgresBinaries } from './postgres-binaries.ts';
+import type { Cluster } from './postgres-cluster.ts';
 
-/** Waits, in a session of its own, until the pipe from this process closes; then ends the server, whatever happened. */
-export function startWatchdog(
-  binaries: PostgresBinaries,
-  root: string,
-  data: string,
-  remove: boolean,
-): ChildProcess {
+/**
+ * Starts a process, in a session of its own, that waits until the pipe from this process closes. Then it stops the
+ * server, however this process ended.
+ * @param removeRoot also remove the cluster's folder
+ */
+export function startWatchdog({ binaries, root, dataDirectory }: Cluster, removeRoot: boolean): ChildProcess {
   const script = [
     'cat >/dev/null',
     '"$1" stop -D "$2" -m fast -t 20 || "$1" stop -D "$2" -m immediate -t 20',
-    ...(remove ? ['rm -rf "$3"'] : []),
+    ...(removeRoot ? ['rm -rf "$3"'] : []),
   ].join('\n');
-  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, data, root], {
+  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, root], {
     ...binaries.user,
     cwd: '/',
     detached: true,
@@ -26,7 +25,7 @@ export function startWatchdog(
   return child;
 }
 
-/** Lets the watchdog do its work now and waits for it. */
+/** Closes the watchdog's pipe and waits until the watchdog has ended. */
 export async function endWatchdog(watchdog: ChildProcess): Promise<void> {
   if (watchdog.exitCode !== null || watchdog.signalCode !== null) return;
   watchdog.ref();

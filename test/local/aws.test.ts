@@ -32,7 +32,7 @@ function open(options: Partial<LocalAwsOptions> = {}): LocalAws {
 }
 
 function call<T = Record<string, unknown>>(action: string, parameters: object): Promise<T> {
-  return (aws ?? expect.fail('nothing is open')).call(`${SDK}:${action}`, parameters) as Promise<T>;
+  return (aws ?? expect.fail('the local AWS is not open')).call(`${SDK}:${action}`, parameters) as Promise<T>;
 }
 
 async function savedState(): Promise<AwsState> {
@@ -63,7 +63,7 @@ describe('Parameter Store', () => {
     });
   });
 
-  test('keeps what is there unless told to overwrite it', async () => {
+  test('keeps an existing parameter unless Overwrite is set', async () => {
     open();
     await call('ssm:putParameter', { ...parameter, Overwrite: false });
     await expect(call('ssm:putParameter', { ...parameter, Value: '0' })).rejects.toMatchObject({
@@ -74,7 +74,7 @@ describe('Parameter Store', () => {
     });
   });
 
-  test('is found again by the next process', async () => {
+  test('keeps its parameters for the next process', async () => {
     open();
     await call('ssm:putParameter', parameter);
     open();
@@ -88,7 +88,7 @@ describe('SNS', () => {
   const publish = (parameters: object) =>
     open().call('arn:aws:states:::sns:publish', { TopicArn: TOPIC, Message: 'text', ...parameters });
 
-  test('keeps what is published', async () => {
+  test('stores published messages in the state file', async () => {
     expect(await publish({ Subject: 'Deploy failed', Message: { a: 1 } })).toMatchObject({
       MessageId: expect.any(String),
     });
@@ -101,13 +101,13 @@ describe('SNS', () => {
     ['of 100 characters', 'x'.repeat(100)],
     ['with a line break', 'one\ntwo'],
     ['with a control character', 'one\u0007'],
-    ['that is empty', ''],
+    ['without characters', ''],
     ['with letters outside ASCII', 'échec'],
   ])('refuses a subject %s', async (_what, Subject) => {
     await expect(publish({ Subject })).rejects.toMatchObject({ name: 'SNS.InvalidParameterException' });
   });
 
-  test('takes a subject of 99 characters', async () => {
+  test('accepts a subject of 99 characters', async () => {
     expect(await publish({ Subject: 'x'.repeat(99) })).toHaveProperty('MessageId');
   });
 
@@ -120,15 +120,15 @@ describe('SNS', () => {
   });
 });
 
-describe('what is not known is refused', () => {
-  test('a service or an action', async () => {
+describe('the local AWS refuses', () => {
+  test('an action that it does not support', async () => {
     expect(open().supports(`${SDK}:ecs:deleteService`)).toBe(false);
     await expect(call('ecs:deleteService', {})).rejects.toThrow(
-      /deleteService is not known here\. Known: .*putParameter/,
+      /does not support .*deleteService\. Supported: .*putParameter/,
     );
   });
 
-  test('a parameter, by its name', async () => {
+  test('an unknown or missing parameter, which the error names', async () => {
     open();
     await expect(call('ssm:getParameter', { Nmae: 'x' })).rejects.toMatchObject({
       name: 'States.Runtime',
@@ -139,7 +139,7 @@ describe('what is not known is refused', () => {
   });
 });
 
-test('nothing is done any more after the end', async () => {
+test('a closed local AWS refuses calls and changes nothing', async () => {
   await open().close();
   await expect(call('ssm:putParameter', { Name: '/late', Value: '1', Type: 'String' })).rejects.toThrow(
     'The local AWS is closed',
@@ -147,9 +147,9 @@ test('nothing is done any more after the end', async () => {
   expect((await savedState()).ssm.parameters).toEqual({});
 });
 
-test('a state file that is not one is told of', async () => {
+test('a state file that is not JSON is refused with its name', async () => {
   await writeFile(stateFile, 'not json');
-  expect(() => open()).toThrow(/aws\.json is not the state of a local run/);
+  expect(() => open()).toThrow(/aws\.json does not contain the state of a local run/);
 });
 
 describe('ECS services', () => {
@@ -167,7 +167,7 @@ describe('ECS services', () => {
     cluster: 'demo',
     service: name,
     desiredCount,
-    environment: {
+    variables: {
       DATABASE_URL: database.url,
       WORK_SQL: "insert into work (service) values (current_setting('application_name'))",
     },
@@ -193,7 +193,7 @@ describe('ECS services', () => {
   const update = (Service: string, DesiredCount: number) =>
     call('ecs:updateService', { Cluster: 'demo', Service, DesiredCount });
 
-  test('hold connections and write while they run', async () => {
+  test('hold connections and write rows while they run', async () => {
     open({ services: [service('web', 2), service('worker', 1)] });
     expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 0, PendingCount: 2 });
     await aws?.steady();
@@ -215,7 +215,7 @@ describe('ECS services', () => {
     ]);
   });
 
-  test('lose their connections at 0 and have them back at the same count', async () => {
+  test('close their connections at count 0 and open them again at the previous count', async () => {
     open({ services: [service('web', 2)] });
     await aws?.steady();
     expect(await update('web', 0)).toMatchObject({ Service: { DesiredCount: 0 } });
@@ -226,16 +226,16 @@ describe('ECS services', () => {
     expect(await connections('web')).toBe(4);
   });
 
-  test('are killed when they do not end within the stop timeout', async () => {
-    const stubborn = service('web', 1);
-    stubborn.environment.WORK_SQL = 'select pg_sleep(600)';
-    open({ services: [stubborn], stopTimeoutSeconds: 0 });
+  test('are killed when they do not stop within the stop timeout', async () => {
+    const busy = service('web', 1);
+    busy.variables.WORK_SQL = 'select pg_sleep(600)';
+    open({ services: [busy], stopTimeoutSeconds: 0 });
     await aws?.steady();
     await update('web', 0);
     await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
   });
 
-  test('get another task for one that died', async () => {
+  test('replace a task that was killed', async () => {
     open({ services: [service('web', 1)] });
     await aws?.steady();
     const [task] = aws?.state.ecs.services[0]?.tasks ?? [];
@@ -245,7 +245,7 @@ describe('ECS services', () => {
     expect(aws?.state.ecs.services[0]?.tasks[0]?.pid).not.toBe(task?.pid);
   });
 
-  test('connect again when the database ended their sessions', async () => {
+  test('connect again after the database terminated their sessions', async () => {
     open({ services: [service('web', 1)] });
     await aws?.steady();
     await database.query(
@@ -254,7 +254,7 @@ describe('ECS services', () => {
     await eventually(() => connections('web')).toBe(2);
   });
 
-  test('go on when their run is killed, and belong to the next one', async () => {
+  test('continue when their run is killed, and belong to the next run', async () => {
     const script = path.join(folder, 'run.ts');
     const module = path.resolve(import.meta.dirname, '../../lib/local/aws/local-aws.ts');
     await writeFile(
@@ -279,7 +279,7 @@ describe('ECS services', () => {
     await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
   });
 
-  test('are left running, or ended, as the end of the run wants it', async () => {
+  test('continue or stop at the end of the run, as close() was called', async () => {
     const first = open({ services: [service('web', 1)] });
     await first.steady();
     await first.close({ tasks: 'leave' });
@@ -291,7 +291,7 @@ describe('ECS services', () => {
     expect((await savedState()).ecs.services).toMatchObject([{ desiredCount: 1, tasks: [] }]);
   });
 
-  test('that do not exist are told of as ECS does', async () => {
+  test('that do not exist cause the same errors as in ECS', async () => {
     open({ services: [service('web', 0), service('daemon', 0, { schedulingStrategy: 'DAEMON' })] });
     expect(await call('ecs:describeServices', { Cluster: 'demo', Services: ['web', 'gone'] })).toMatchObject({
       Services: [{ ServiceName: 'web' }],
@@ -323,13 +323,13 @@ describe('ECS services', () => {
     const register = (more: object) =>
       call('applicationautoscaling:registerScalableTarget', { ...target, ...more });
 
-    test('spring back to the minimum when scaling is not suspended', async () => {
+    test('return to the minimum count when scaling is not suspended', async () => {
       open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
       await update('web', 0);
       await eventually(() => describeOne('web')).toMatchObject({ DesiredCount: 1 });
     });
 
-    test('stay at 0 while scaling is suspended, and are clamped as soon as the target is registered again', async () => {
+    test('stay at 0 while scaling is suspended, and get the minimum count when the target is registered again', async () => {
       open({ services: [service('web', 2, { scaling: { min: 1, max: 4 } })] });
       expect(await register({ SuspendedState: suspended(true) })).toHaveProperty('ScalableTargetARN');
       await update('web', 0);
@@ -347,7 +347,7 @@ describe('ECS services', () => {
       });
     });
 
-    test('cannot be registered without limits, or for a service that is not there', async () => {
+    test('cannot be registered without capacities, or for a service that does not exist', async () => {
       open({ services: [service('web', 0)] });
       await expect(register({})).rejects.toMatchObject({
         name: 'ApplicationAutoScaling.ValidationException',

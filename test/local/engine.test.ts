@@ -54,7 +54,7 @@ beforeAll(async () => {
         name: 'Demo',
         directory: folder,
         handler: 'index.handler',
-        environment: { COUNTS: folder },
+        variables: { COUNTS: folder },
         timeoutSeconds: 60,
       },
     ],

@@ -20,9 +20,9 @@ const BUNDLE = `
       case 'nothing': return undefined;
       case 'served': return { served, pid: process.pid };
       case 'slow': await pause(event.ms); return process.pid;
-      case 'environment': return { env: process.env, cwd: process.cwd() };
+      case 'variables': return { env: process.env, cwd: process.cwd() };
       case 'context': return { ...context, remaining: context.getRemainingTimeInMillis() };
-      case 'error': throw new LockNotAvailable('the lock was not to be had');
+      case 'error': throw new LockNotAvailable('could not acquire the lock');
       case 'text': throw 'just text';
       case 'exit': process.exit(3);
       case 'hang': await new Promise(() => setInterval(() => {}, 1000));
@@ -47,7 +47,7 @@ async function hostOf(code: string, timeoutSeconds = 60): Promise<LambdaHost> {
         name: 'Demo',
         directory: await bundle('demo', code),
         handler: 'index.handler',
-        environment: { COLOUR: 'blue' },
+        variables: { COLOUR: 'blue' },
         timeoutSeconds,
       },
     ],
@@ -60,7 +60,7 @@ async function failureOf(
   promise: Promise<unknown>,
 ): Promise<{ name: string; payload: Record<string, unknown> }> {
   const error = await promise.then(
-    () => expect.fail('it did not fail'),
+    () => expect.fail('the invocation did not fail'),
     (thrown: Error) => thrown,
   );
   return { name: error.name, payload: JSON.parse(error.message) };
@@ -73,7 +73,7 @@ afterAll(() => rm(folder, { recursive: true }));
 afterEach(() => host?.close());
 
 describe('an invocation', () => {
-  test('passes event and result through JSON', async () => {
+  test('converts event and result to JSON and back', async () => {
     await hostOf(BUNDLE);
     const answer = await host.invoke('Demo', { what: 'echo', gone: undefined, when: new Date(0) });
     expect(answer).toEqual({
@@ -83,10 +83,10 @@ describe('an invocation', () => {
     expect(await host.invoke('Demo', { what: 'nothing' })).toBeNull();
   });
 
-  test('sees the environment of the function, as in Lambda, and nothing of ours', async () => {
+  test('has the function variables as in Lambda, and no variable of the host', async () => {
     process.env.SECRET_OF_THE_TEST = 'do not pass on';
     await hostOf(BUNDLE);
-    const answer = (await host.invoke('Demo', { what: 'environment' })) as {
+    const answer = (await host.invoke('Demo', { what: 'variables' })) as {
       env: Record<string, string>;
       cwd: string;
     };
@@ -95,7 +95,7 @@ describe('an invocation', () => {
     expect(answer.env.LAMBDA_TASK_ROOT).toBe(answer.cwd);
   });
 
-  test('has a context with the time that is left', async () => {
+  test('has a context with the remaining time', async () => {
     await hostOf(BUNDLE, 30);
     const context = (await host.invoke('Demo', { what: 'context' })) as Record<string, unknown>;
     expect(context.functionName).toBe('Demo');
@@ -105,7 +105,7 @@ describe('an invocation', () => {
     expect(context.remaining).toBeLessThanOrEqual(30_000);
   });
 
-  test('hands on what the function logs', async () => {
+  test('passes the log lines of the function to the host', async () => {
     await hostOf(BUNDLE);
     await host.invoke('Demo', { what: 'nothing' });
     await eventually(() => lines).toContain('Demo: serving nothing');
@@ -120,20 +120,20 @@ describe('sandboxes', () => {
     expect(await host.invoke('Demo', { what: 'served' })).toEqual({ served: 2, pid: first.pid });
   });
 
-  test('are as many as there are invocations at a time', async () => {
+  test('are started for each concurrent invocation', async () => {
     await hostOf(BUNDLE);
     const pids = await Promise.all([1, 2, 3].map(() => host.invoke('Demo', { what: 'slow', ms: 500 })));
     expect(new Set(pids).size).toBe(3);
   });
 
-  test('end by themselves when the host is killed', async () => {
+  test('end when the host is killed', async () => {
     const script = path.join(folder, 'host.ts');
     const module = path.resolve(import.meta.dirname, '../../lib/local/lambda-host.ts');
     const definition = {
       name: 'Demo',
       directory: await bundle('demo', BUNDLE),
       handler: 'index.handler',
-      environment: {},
+      variables: {},
       timeoutSeconds: 60,
     };
     await writeFile(
@@ -151,7 +151,7 @@ describe('sandboxes', () => {
     await eventually(() => isRunning(pid)).toBe(false);
   });
 
-  test('are gone, with the processes they started, when the host is closed', async () => {
+  test('end with the processes that they started when the host is closed', async () => {
     await hostOf(BUNDLE);
     const { pid } = (await host.invoke('Demo', { what: 'served' })) as { pid: number };
     const child = (await host.invoke('Demo', { what: 'spawn' })) as number;
@@ -162,25 +162,25 @@ describe('sandboxes', () => {
 });
 
 describe('an error', () => {
-  test('of the handler arrives with its name and Lambda’s answer', async () => {
+  test('of the handler arrives with its name and Lambda’s response', async () => {
     await hostOf(BUNDLE);
     const { name, payload } = await failureOf(host.invoke('Demo', { what: 'error' }));
     expect(name).toBe('LockNotAvailable');
     expect(payload).toMatchObject({
       errorType: 'LockNotAvailable',
-      errorMessage: 'the lock was not to be had',
-      trace: expect.arrayContaining(['LockNotAvailable: the lock was not to be had']),
+      errorMessage: 'could not acquire the lock',
+      trace: expect.arrayContaining(['LockNotAvailable: could not acquire the lock']),
     });
   });
 
-  test('that is no Error is told by its type', async () => {
+  test('that is not an Error has its type as name', async () => {
     await hostOf(BUNDLE);
     const { name, payload } = await failureOf(host.invoke('Demo', { what: 'text' }));
     expect(name).toBe('string');
     expect(payload.errorMessage).toBe('just text');
   });
 
-  test('leaves the sandbox warm', async () => {
+  test('of the handler keeps the sandbox warm', async () => {
     await hostOf(BUNDLE);
     const before = await host.invoke('Demo', { what: 'served' });
     await failureOf(host.invoke('Demo', { what: 'error' }));
@@ -224,22 +224,22 @@ describe('an error', () => {
     expect(name).toBe('Runtime.HandlerNotFound');
   });
 
-  test('of loading arrives as the module threw it', async () => {
-    await hostOf(`throw new RangeError('no environment');`);
+  test('while loading the module arrives unchanged', async () => {
+    await hostOf(`throw new RangeError('no variables');`);
     const { name, payload } = await failureOf(host.invoke('Demo', {}));
     expect(name).toBe('RangeError');
-    expect(payload.errorMessage).toBe('no environment');
+    expect(payload.errorMessage).toBe('no variables');
   });
 
-  test('names the functions there are when one is unknown', async () => {
+  test('for an unknown function lists the valid functions', async () => {
     await hostOf(BUNDLE);
     await expect(host.invoke('Other', {})).rejects.toThrow(
-      'There is no function "Other" here. Functions: Demo.',
+      'The function "Other" does not exist. Functions: Demo.',
     );
   });
 });
 
-test('a bundle finds the AWS SDK as in Lambda', async () => {
+test('a bundle can import the AWS SDK as in Lambda', async () => {
   await hostOf(`
     import { SFNClient } from '@aws-sdk/client-sfn';
     export const handler = () => SFNClient.name;`);
@@ -252,7 +252,7 @@ async function isRunning(pid: number): Promise<boolean> {
   } catch {
     return false;
   }
-  // Where nobody reaps orphans a dead one keeps its number.
+  // A zombie keeps its process id until its parent reads its exit status.
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return !/\) Z /.test(stat);
 }

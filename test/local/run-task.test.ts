@@ -18,7 +18,7 @@ beforeEach(async () => {
   lines = [];
   aws = new LocalAws({
     stateFile: path.join(folder, 'aws.json'),
-    tasks: [{ ...TASK, command: ['/bin/sh', '-c', 'echo $COLOUR; exit $CODE'], environment: { CODE: '0' } }],
+    tasks: [{ ...TASK, command: ['/bin/sh', '-c', 'echo $COLOUR; exit $CODE'], variables: { CODE: '0' } }],
     onTaskLine: (_task, line) => lines.push(line),
     stopTimeoutSeconds: 1,
   });
@@ -33,7 +33,7 @@ const overriding = (override: object) => ({
   Overrides: { ContainerOverrides: [{ Name: 'app', ...override }] },
 });
 
-test('exit code 0 answers with the description of the task', async () => {
+test('runTask.sync returns the description of a task that ends with exit code 0', async () => {
   const answer = await aws.call(RUN, overriding({ Environment: [{ Name: 'COLOUR', Value: 'red' }] }));
 
   expect(answer).toMatchObject({
@@ -45,7 +45,7 @@ test('exit code 0 answers with the description of the task', async () => {
   expect(lines).toEqual(['red']);
 });
 
-test('another exit code fails as Step Functions fails then: States.TaskFailed, the description as the Cause', async () => {
+test('another exit code fails with States.TaskFailed, and the Cause is the description of the task', async () => {
   const failing = aws.call(RUN, overriding({ Environment: [{ Name: 'CODE', Value: '7' }] }));
 
   const error = await failing.catch((caught: Error) => caught);
@@ -56,11 +56,11 @@ test('another exit code fails as Step Functions fails then: States.TaskFailed, t
   });
 });
 
-test('a command that does not heed SIGTERM is killed when its time is over', async () => {
-  const stubborn = ['/bin/sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'];
+test('a command that ignores SIGTERM is killed after the stop timeout', async () => {
+  const ignoresSigterm = ['/bin/sh', '-c', 'trap "" TERM; echo up; while :; do sleep 0.1; done'];
   const aborted = new AbortController();
   const running = aws
-    .call(RUN, overriding({ Command: stubborn }), aborted.signal)
+    .call(RUN, overriding({ Command: ignoresSigterm }), aborted.signal)
     .catch((caught: Error) => caught);
   await eventually(() => lines).toEqual(['up']);
 
@@ -71,10 +71,18 @@ test('a command that does not heed SIGTERM is killed when its time is over', asy
 });
 
 test.each<[string, object, string]>([
-  ['a cluster that is not there', { ...PARAMETERS, Cluster: 'other' }, 'ECS.ClusterNotFoundException'],
-  ['a task definition that is not there', { ...PARAMETERS, TaskDefinition: 'other' }, 'ECS.ClientException'],
-  ['a container that is not in it', overriding({ Name: 'other' }), 'ECS.InvalidParameterException'],
-  ['a parameter that is not known here', { ...PARAMETERS, Count: 2 }, 'States.Runtime'],
+  ['a cluster that does not exist', { ...PARAMETERS, Cluster: 'other' }, 'ECS.ClusterNotFoundException'],
+  [
+    'a task definition that does not exist',
+    { ...PARAMETERS, TaskDefinition: 'other' },
+    'ECS.ClientException',
+  ],
+  [
+    'a container that is not in the task definition',
+    overriding({ Name: 'other' }),
+    'ECS.InvalidParameterException',
+  ],
+  ['a parameter that the local AWS does not support', { ...PARAMETERS, Count: 2 }, 'States.Runtime'],
 ])('%s is refused', async (_what, parameters, name) => {
   await expect(aws.call(RUN, parameters)).rejects.toMatchObject({ name });
 });

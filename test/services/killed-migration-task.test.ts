@@ -29,7 +29,7 @@ beforeAll(async () => {
         {
           ...{ cluster: 'demo', family: 'hangs', container: 'migrate' },
           command: ['sleep', '600'],
-          environment: {},
+          variables: {},
         },
       ],
     },

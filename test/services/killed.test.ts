@@ -204,7 +204,7 @@ const SCENARIOS: Scenario[] = [
   { name: 'a mapping that is gone', prepare: async () => taken(workflow.workflow.aws.state.lambda.mappings) },
   {
     name: 'a mapping that is changing',
-    prepare: async () => changed(workflow.workflow.aws.state.lambda.mappings[0], { looksLeft: 99 }),
+    prepare: async () => changed(workflow.workflow.aws.state.lambda.mappings[0], { staleReads: 99 }),
   },
   {
     name: 'a rule that could not be restored',

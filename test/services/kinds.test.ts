@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { demoTasks as demoServices } from '../../lib/local/demo.ts';
+import { localDemoServices } from '../../lib/local/demo-services.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, servicesNow } from '../support/services.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
@@ -143,15 +143,15 @@ describe('what cannot be stopped is refused before anything is stopped', () => {
       aws: {
         ...ALL_KINDS_IN_AWS,
         services: [
-          ...demoServices(database.url),
+          ...localDemoServices(database.url),
           {
             cluster: 'demo',
             service: 'agent',
             desiredCount: 0,
-            environment: {},
+            variables: {},
             schedulingStrategy: 'DAEMON',
           },
-          { cluster: 'demo', service: 'plain', desiredCount: 0, environment: {} },
+          { cluster: 'demo', service: 'plain', desiredCount: 0, variables: {} },
         ],
       },
     });

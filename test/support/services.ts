@@ -1,5 +1,5 @@
 import type { Service } from '../../lib/config/environment.ts';
-import { DEMO_SERVICES } from '../../lib/local/demo.ts';
+import { DEMO_SERVICES } from '../../lib/local/demo-services.ts';
 import type { TestWorkflow } from './workflow.ts';
 
 const MAPPING = '11111111-2222-4333-8444-555555555555';

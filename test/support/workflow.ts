@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../lambdas/shared/report-schema.ts';
 import type { Environment, EnvironmentInput } from '../../lib/config/environment.ts';
-import { DEMO_SERVICES, demoTasks } from '../../lib/local/demo.ts';
+import { DEMO_SERVICES, localDemoServices } from '../../lib/local/demo-services.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/local-environment.ts';
 import { LocalWorkflow, type LocalWorkflowOptions } from '../../lib/local/local-workflow.ts';
@@ -72,7 +72,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
       }),
       ...options.environment,
     },
-    services: services.length === 0 ? [] : demoTasks(options.databaseUrl),
+    services: services.length === 0 ? [] : localDemoServices(options.databaseUrl),
     ...options.aws,
     stateFile: options.stateFile ?? join(folder, 'aws.json'),
     ...(options.lambdaSeconds === undefined ? {} : { lambdaSeconds: options.lambdaSeconds }),

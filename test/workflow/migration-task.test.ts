@@ -83,7 +83,7 @@ async function open({ args = [], runner, environment, onState }: Tool): Promise<
         {
           ...{ cluster: 'demo', family: 'shop-migrate', container: 'migrate' },
           command: [process.execPath, join(folder, 'tool.mjs'), ...args],
-          environment: { DATABASE_URL: database.url },
+          variables: { DATABASE_URL: database.url },
         },
       ],
     },

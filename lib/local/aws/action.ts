@@ -1,19 +1,19 @@
 import { z } from 'zod';
 import { StatesRuntime, TaskError } from '../engine/errors.ts';
 
-/** One call of a service, as a Task's Resource names it. */
+/** One API action of an AWS service. */
 export interface Action {
-  /** @param signal aborted when the answer is no longer waited for */
+  /** @param signal aborted when the caller no longer waits for the result */
   run(parameters: unknown, signal: AbortSignal): unknown;
 }
 
-/** By the Resource of a Task state. */
+/** The actions by the Resource of a Task state. */
 export type Actions = Readonly<Record<string, Action>>;
 
 /**
- * Makes an action that takes exactly these parameters.
- * @throws StatesRuntime, when it is run, for a parameter that is missing, unknown or wrong: Step Functions does not
- * let a state machine catch that either
+ * An action that accepts exactly these parameters.
+ * @throws StatesRuntime from `run` when a parameter is missing, unknown or wrong. As in Step Functions, a state machine
+ * cannot catch this error
  */
 export function action<S extends z.ZodType>(
   resource: string,
@@ -32,7 +32,7 @@ export function action<S extends z.ZodType>(
   ];
 }
 
-/** An error of a service under the name that Step Functions gives it, such as Ssm.ParameterNotFoundException. */
+/** A service's error with the name that Step Functions gives it, such as Ssm.ParameterNotFoundException. */
 export function serviceError(name: string, message: string): TaskError {
   return new TaskError(name, message);
 }

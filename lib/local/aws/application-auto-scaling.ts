@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ACCOUNT, REGION } from '../account.ts';
+import { ACCOUNT, localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import type { ScalingTarget, ServiceState, StateFile } from './state-file.ts';
 
@@ -11,7 +11,7 @@ const targetFields = {
   ScalableDimension: z.literal('ecs:service:DesiredCount'),
 };
 
-/** Scalable targets of ECS services, which hold a service's count between a minimum and a maximum. */
+/** Scalable targets of ECS services. A target keeps a service's desired count between a minimum and a maximum. */
 export function scalingActions(file: StateFile, onChange: () => void): Actions {
   const { targets } = file.state.scaling;
 
@@ -47,7 +47,7 @@ export function scalingActions(file: StateFile, onChange: () => void): Actions {
         for (const [flag, value] of Object.entries(SuspendedState)) {
           target.SuspendedState[flag as keyof ScalingTarget['SuspendedState']] = value === true;
         }
-        // As in AWS: at once, whatever is suspended, and also when no capacity was passed.
+        // As in AWS: immediately, also while scaling is suspended, and also when the call has no capacities.
         service.desiredCount = Math.min(Math.max(service.desiredCount, min), max);
         file.save();
         onChange();
@@ -74,20 +74,20 @@ export function scalingActions(file: StateFile, onChange: () => void): Actions {
   ]);
 }
 
-/** A count that scaling, where it is not suspended, would not leave as it is: a service below its minimum. */
-export function countWantedByScaling(file: StateFile, service: ServiceState): number {
+/** The desired count after scaling: at least the minimum, unless scaling out is suspended. */
+export function countAfterScaling(file: StateFile, service: ServiceState): number {
   const target = file.state.scaling.targets.find((entry) => entry.ResourceId === resourceIdOf(service));
   if (target === undefined || target.SuspendedState.DynamicScalingOutSuspended) return service.desiredCount;
   return Math.max(service.desiredCount, target.MinCapacity);
 }
 
 function newTarget(
-  named: Pick<ScalingTarget, 'ServiceNamespace' | 'ResourceId' | 'ScalableDimension'>,
+  ids: Pick<ScalingTarget, 'ServiceNamespace' | 'ResourceId' | 'ScalableDimension'>,
   MinCapacity: number,
   MaxCapacity: number,
 ): ScalingTarget {
   return {
-    ...named,
+    ...ids,
     CreationTime: new Date().toISOString(),
     MinCapacity,
     MaxCapacity,
@@ -105,7 +105,7 @@ function resourceIdOf({ cluster, service }: ServiceState): string {
 
 function arnOf({ ResourceId }: ScalingTarget): string {
   const id = Buffer.from(ResourceId).toString('hex').slice(0, 32);
-  return `arn:aws:application-autoscaling:${REGION}:${ACCOUNT}:scalable-target/${id}`;
+  return localArn('application-autoscaling', `scalable-target/${id}`);
 }
 
 function invalid(message: string) {

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { ACCOUNT, REGION } from '../account.ts';
+import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import type { StateFile } from './state-file.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:eventbridge';
-/** Switching a rule is eventually consistent: it is seen at the second look. */
-const LOOKS_UNTIL_CHANGED = 1;
+/** EventBridge is eventually consistent: the first read after a change still returns the old state. */
+const STALE_READS = 1;
 
 const parameters = z.strictObject({ Name: z.string().min(1), EventBusName: z.string().default('default') });
 
-/** EventBridge: describe, enable and disable a rule. */
+/** EventBridge: describes, enables and disables rules. */
 export function eventBridgeActions(file: StateFile): Actions {
   const find = ({ Name, EventBusName }: z.output<typeof parameters>) => {
     const found = file.state.eventBridge.rules.find(
@@ -23,9 +23,9 @@ export function eventBridgeActions(file: StateFile): Actions {
     }
     return found;
   };
-  const set = (state: 'ENABLED' | 'DISABLED') => (rule: z.output<typeof parameters>) => {
+  const change = (state: 'ENABLED' | 'DISABLED') => (rule: z.output<typeof parameters>) => {
     const found = find(rule);
-    if (found.state !== state) found.looksLeft = LOOKS_UNTIL_CHANGED;
+    if (found.state !== state) found.staleReads = STALE_READS;
     found.state = state;
     file.save();
     return {};
@@ -33,17 +33,17 @@ export function eventBridgeActions(file: StateFile): Actions {
   return Object.fromEntries([
     action(`${SDK}:describeRule`, parameters, (wanted) => {
       const rule = find(wanted);
-      const seen = rule.looksLeft ? (rule.state === 'ENABLED' ? 'DISABLED' : 'ENABLED') : rule.state;
-      rule.looksLeft = Math.max(0, (rule.looksLeft ?? 0) - 1);
+      const state = rule.staleReads ? (rule.state === 'ENABLED' ? 'DISABLED' : 'ENABLED') : rule.state;
+      rule.staleReads = Math.max(0, (rule.staleReads ?? 0) - 1);
       file.save();
       return {
-        Arn: `arn:aws:events:${REGION}:${ACCOUNT}:rule/${rule.name}`,
+        Arn: localArn('events', `rule/${rule.name}`),
         EventBusName: rule.eventBus,
         Name: rule.name,
-        State: seen,
+        State: state,
       };
     }),
-    action(`${SDK}:disableRule`, parameters, set('DISABLED')),
-    action(`${SDK}:enableRule`, parameters, set('ENABLED')),
+    action(`${SDK}:disableRule`, parameters, change('DISABLED')),
+    action(`${SDK}:enableRule`, parameters, change('ENABLED')),
   ]);
 }

@@ -2,11 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { StatesRuntime } from '../engine/errors.ts';
 import type { Actions } from './action.ts';
 import { scalingActions } from './application-auto-scaling.ts';
-import { ecsActions } from './ecs.ts';
-import { Tasks } from './ecs-tasks.ts';
-import { eventSourceMappingActions } from './event-source-mappings.ts';
+import { ecsServiceActions } from './ecs-services.ts';
 import { eventBridgeActions } from './eventbridge.ts';
+import { eventSourceMappingActions } from './lambda-mappings.ts';
 import { RunTasks } from './run-task.ts';
+import { ServiceTasks } from './service-tasks.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
 import { type AwsState, type RuleState, StateFile } from './state-file.ts';
@@ -16,41 +16,41 @@ export interface LocalService {
   readonly cluster: string;
   readonly service: string;
   readonly desiredCount: number;
-  /** Variables of its tasks: see demo-service.ts; DATABASE_URL at least. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Limits of its scalable target. @default it has none */
+  /** Environment variables of its tasks: DATABASE_URL at least. See demo-service-process.ts. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Capacities of its scalable target. @default no scalable target */
   readonly scaling?: { readonly min: number; readonly max: number };
   /** @default REPLICA */
   readonly schedulingStrategy?: 'REPLICA' | 'DAEMON';
 }
 
 export interface LocalAwsOptions {
-  /** Where the stand-ins remember; what is there already is gone on from. */
+  /** The state of the local AWS. An existing file is continued. */
   readonly stateFile: string;
-  /** Services that exist. One that the state file knows keeps its count and its processes. @default none */
+  /** The services. A service in the state file keeps its count and its processes. @default none */
   readonly services?: readonly LocalService[];
-  /** EventBridge rules that exist. One that the state file knows keeps its state. @default none */
+  /** The EventBridge rules. A rule in the state file keeps its state. @default none */
   readonly rules?: readonly RuleState[];
-  /** Event source mappings that exist, likewise. @default none */
+  /** The event source mappings. A mapping in the state file keeps its state. @default none */
   readonly mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
-  /** Topics that exist. @default none */
+  /** The SNS topics. @default none */
   readonly topicArns?: readonly string[];
-  /** Task definitions that RunTask can start. @default none */
+  /** The task definitions that RunTask can start. @default none */
   readonly tasks?: readonly LocalTask[];
-  /** Every line that a started task writes. @default dropped */
+  /** Receives each line that such a task writes. @default the lines are discarded */
   readonly onTaskLine?: (task: LocalTask, line: string) => void;
-  /** From SIGTERM to SIGKILL. @default 30, as in ECS */
+  /** Seconds between SIGTERM and SIGKILL. @default 30, as in ECS */
   readonly stopTimeoutSeconds?: number;
 }
 
 /**
- * Stands in for the AWS services that state machines call themselves: ECS, Application Auto Scaling, Parameter Store,
- * EventBridge and SNS. Names, parameters, answers and errors are those that Step Functions shows of the real ones; what is not
- * known here is refused.
+ * Local versions of the AWS services that the state machines call: ECS, Application Auto Scaling, Parameter Store,
+ * EventBridge, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
+ * Functions. Any other action is refused.
  */
 export class LocalAws {
   readonly #file: StateFile;
-  readonly #tasks: Tasks;
+  readonly #tasks: ServiceTasks;
   readonly #runTasks: RunTasks;
   readonly #actions: Actions;
   #closed = false;
@@ -76,14 +76,14 @@ export class LocalAws {
     }
     for (const { uuid, enabled } of mappings) {
       const isKnown = lambda.mappings.some((mapping) => mapping.uuid === uuid);
-      if (!isKnown) lambda.mappings.push({ uuid, enabled, looksLeft: 0 });
+      if (!isKnown) lambda.mappings.push({ uuid, enabled, staleReads: 0 });
     }
     this.#file.save();
-    this.#tasks = new Tasks(this.#file, stopTimeoutSeconds);
+    this.#tasks = new ServiceTasks(this.#file, stopTimeoutSeconds);
     this.#runTasks = new RunTasks({ tasks, stopTimeoutSeconds, onLine: onTaskLine });
     this.#actions = {
       ...this.#runTasks.actions,
-      ...ecsActions(this.#file, this.#tasks),
+      ...ecsServiceActions(this.#file, this.#tasks),
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
@@ -92,7 +92,7 @@ export class LocalAws {
     };
   }
 
-  /** What AWS remembers now, to read. */
+  /** The current state of the local AWS. */
   get state(): Readonly<AwsState> {
     return this.#file.state;
   }
@@ -102,9 +102,10 @@ export class LocalAws {
   }
 
   /**
-   * Answers a call.
+   * Runs an action.
    * @param resource the Resource of a Task state, such as arn:aws:states:::aws-sdk:ecs:updateService
-   * @throws an Error named as Step Functions names the service's; States.Runtime for wrong parameters
+   * @throws TaskError with the name that Step Functions gives the service's error
+   * @throws StatesRuntime when the parameters are wrong or the action is unknown
    */
   async call(
     resource: string,
@@ -114,20 +115,22 @@ export class LocalAws {
     const action = this.supports(resource) ? this.#actions[resource] : undefined;
     if (action === undefined) {
       throw new StatesRuntime(
-        `${resource} is not known here. Known: ${Object.keys(this.#actions).sort().join(', ')}.`,
+        `The local AWS does not support ${resource}. Supported: ${Object.keys(this.#actions).sort().join(', ')}.`,
       );
     }
-    // An execution that goes on after its run's end must not start processes that nobody ends.
-    if (this.#closed) throw new StatesRuntime(`The local AWS is closed: ${resource} was not called.`);
+    // An execution that continues after the end of the run must not start processes: nothing would stop them.
+    if (this.#closed) {
+      throw new StatesRuntime(`The local AWS is closed. It did not run ${resource}.`);
+    }
     return structuredClone(await action.run(parameters, signal));
   }
 
-  /** How many tasks that RunTask started run now. */
+  /** The number of running tasks that RunTask started. */
   get runningTasks(): number {
     return this.#runTasks.running;
   }
 
-  /** Waits until every service has as many tasks, all connected, as it should. */
+  /** Waits until every service has its desired number of tasks, all connected to the database. */
   async steady(signal?: AbortSignal): Promise<void> {
     while (!this.#file.state.ecs.services.every((service) => this.#tasks.isSteady(service))) {
       await pause(50, undefined, { signal });
@@ -135,8 +138,9 @@ export class LocalAws {
   }
 
   /**
-   * Ends the stand-ins. The state file stays.
-   * @param tasks stop: end the services' processes; leave: they go on, and whoever opens the state file next has them
+   * Ends the tasks that RunTask started, and refuses further calls. The state file is kept.
+   * @param tasks stop: also end the services' processes; leave: they continue, and belong to the next LocalAws that opens
+   * the state file
    */
   async close({ tasks }: { tasks: 'stop' | 'leave' } = { tasks: 'stop' }): Promise<void> {
     this.#closed = true;
@@ -145,12 +149,12 @@ export class LocalAws {
     else this.#tasks.leave();
   }
 
-  #add({ cluster, service, desiredCount, environment, scaling, schedulingStrategy }: LocalService): void {
+  #add({ cluster, service, desiredCount, variables, scaling, schedulingStrategy }: LocalService): void {
     const { ecs, scaling: scalings } = this.#file.state;
     const known = ecs.services.find((entry) => entry.cluster === cluster && entry.service === service);
     if (known !== undefined) {
-      // The database may be at another address in this run.
-      known.environment = { ...environment };
+      // The database can have another URL in this run.
+      known.variables = { ...variables };
       return;
     }
     const now = new Date().toISOString();
@@ -160,7 +164,7 @@ export class LocalAws {
       desiredCount,
       schedulingStrategy: schedulingStrategy ?? 'REPLICA',
       createdAt: now,
-      environment: { ...environment },
+      variables: { ...variables },
       tasks: [],
     });
     if (scaling === undefined) return;

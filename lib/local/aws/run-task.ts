@@ -9,7 +9,7 @@ const SDK = 'arn:aws:states:::aws-sdk:ecs';
 export interface RunTaskOptions {
   readonly tasks: readonly LocalTask[];
   readonly stopTimeoutSeconds: number;
-  /** Every line that a task writes. */
+  /** Receives each line that a task writes. */
   readonly onLine: (task: LocalTask, line: string) => void;
 }
 
@@ -40,7 +40,7 @@ const runTaskSchema = z.strictObject({
     .optional(),
 });
 
-/** Tasks that RunTask starts: commands on this machine, whose exit codes mean what a container's mean. */
+/** ECS: starts, lists, describes and stops single tasks, which are commands on this machine. */
 export class RunTasks {
   readonly actions: Actions;
   readonly #options: RunTaskOptions;
@@ -86,12 +86,12 @@ export class RunTasks {
     ]);
   }
 
-  /** Process ids would tell as much: how many of the tasks run. */
+  /** The number of running tasks. */
   get running(): number {
     return this.#processes.filter(({ stopped }) => !stopped).length;
   }
 
-  /** Ends all of them, now. */
+  /** Kills all tasks (SIGKILL) and waits until their processes have ended. */
   async close(): Promise<void> {
     for (const task of this.#processes) task.signal('SIGKILL');
     await Promise.all(this.#processes.map(({ ended }) => ended));
@@ -121,7 +121,7 @@ export class RunTasks {
       task: definition,
       group: Group ?? `family:${family}`,
       command: override?.Command,
-      environment: Object.fromEntries((override?.Environment ?? []).map(({ Name, Value }) => [Name, Value])),
+      variables: Object.fromEntries((override?.Environment ?? []).map(({ Name, Value }) => [Name, Value])),
       onLine: (line) => this.#options.onLine(definition, line),
     });
     this.#processes.push(task);
@@ -130,17 +130,17 @@ export class RunTasks {
     throw new TaskError('States.TaskFailed', JSON.stringify(task.describe()));
   }
 
-  /** Step Functions stops the task of an execution that is aborted; that it does at a time-out is not promised, so it goes on. */
+  /** Step Functions stops the task of an aborted execution. At a timeout AWS does not document it, so the task continues. */
   async #untilEnded(task: TaskProcess, signal: AbortSignal): Promise<void> {
-    const { promise: left, resolve } = Promise.withResolvers<void>();
-    const leave = () => {
+    const { promise: detached, resolve } = Promise.withResolvers<void>();
+    const onAbort = () => {
       if (signal.reason instanceof TimedOut) resolve();
       else void task.stop('The execution was aborted', this.#stopTimeoutMs);
     };
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
-    await Promise.race([task.ended, left]);
-    signal.removeEventListener('abort', leave);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    await Promise.race([task.ended, detached]);
+    signal.removeEventListener('abort', onAbort);
     if (signal.aborted) throw new Aborted();
   }
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** An execution as ListExecutions tells of it. */
+/** A running execution, as ListExecutions returns it. */
 export interface RunningExecution {
   readonly arn: string;
   readonly name: string;
@@ -12,7 +12,7 @@ export interface RunningExecution {
 }
 
 export interface SfnEndpoint {
-  /** For AWS_ENDPOINT_URL_SFN. */
+  /** Value for AWS_ENDPOINT_URL_SFN. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -20,8 +20,8 @@ export interface SfnEndpoint {
 const TARGET = 'AWSStepFunctions.ListExecutions';
 
 /**
- * Answers ListExecutions, over HTTP as the SDK in a function's bundle asks it. Any other call is refused.
- * @param running the executions of a state machine that run now
+ * Starts an HTTP endpoint of Step Functions for the SDK in a function's bundle. It supports only ListExecutions.
+ * @param running returns the running executions of a state machine
  */
 export async function openSfnEndpoint(
   running: (machineArn: string) => RunningExecution[],
@@ -30,14 +30,17 @@ export async function openSfnEndpoint(
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' }).end(JSON.stringify(body));
     if (request.headers['x-amz-target'] !== TARGET) {
-      answer(400, { __type: 'UnknownOperationException', message: `Only ${TARGET} is known here.` });
+      answer(400, {
+        __type: 'UnknownOperationException',
+        message: `The local endpoint supports only ${TARGET}.`,
+      });
       return;
     }
     const { stateMachineArn, statusFilter } = JSON.parse(await text(request)) as Record<string, unknown>;
     if (typeof stateMachineArn !== 'string' || statusFilter !== 'RUNNING') {
       answer(400, {
         __type: 'ValidationException',
-        message: 'stateMachineArn and the statusFilter RUNNING are needed.',
+        message: 'stateMachineArn and the statusFilter RUNNING are required.',
       });
       return;
     }

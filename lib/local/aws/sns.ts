@@ -3,16 +3,16 @@ import { z } from 'zod';
 import { type Actions, action, serviceError } from './action.ts';
 import type { StateFile } from './state-file.ts';
 
-const MOST_BYTES = 262_144;
+const MAX_MESSAGE_BYTES = 262_144;
 
-/** Topics: what is published stays in the state file, where a person or a test reads it. */
+/** SNS: publishes messages. They are stored in the state file, where you and the tests can read them. */
 export function snsActions(file: StateFile, topicArns: readonly string[]): Actions {
   return Object.fromEntries([
     action(
       'arn:aws:states:::sns:publish',
       z.strictObject({
         TopicArn: z.string(),
-        // Step Functions turns an object into its JSON text.
+        // Step Functions converts an object to JSON text.
         Message: z.union([z.string(), z.record(z.string(), z.unknown())]),
         Subject: z.string().optional(),
         MessageAttributes: z.record(z.string(), z.unknown()).optional(),
@@ -23,7 +23,7 @@ export function snsActions(file: StateFile, topicArns: readonly string[]): Actio
         }
         const text = typeof Message === 'string' ? Message : JSON.stringify(Message);
         if (text === '') throw invalid('Message', 'Empty message');
-        if (Buffer.byteLength(text) > MOST_BYTES) throw invalid('Message', 'Message too long');
+        if (Buffer.byteLength(text) > MAX_MESSAGE_BYTES) throw invalid('Message', 'Message too long');
         if (Subject !== undefined) checkSubject(Subject);
         const MessageId = randomUUID();
         file.state.sns.messages.push({
@@ -44,7 +44,7 @@ export function snsActions(file: StateFile, topicArns: readonly string[]): Actio
   ]);
 }
 
-/** ASCII, begins with a letter, a digit or punctuation, no line breaks or control characters, under 100 characters. */
+/** A subject is ASCII text of less than 100 characters. It does not start with a space and has no control characters. */
 function checkSubject(subject: string): void {
   if (!/^[\x21-\x7e][\x20-\x7e]{0,98}$/.test(subject)) throw invalid('Subject', `"${subject}"`);
 }

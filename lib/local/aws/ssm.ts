@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { ACCOUNT, REGION } from '../account.ts';
+import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import type { StateFile } from './state-file.ts';
 
-const MOST_CHARACTERS = 4096;
+const MAX_VALUE_CHARACTERS = 4096;
 const SDK = 'arn:aws:states:::aws-sdk:ssm';
 
-/** Parameter Store: put, get and delete, with standard parameters. */
+/** Parameter Store: puts, gets and deletes standard parameters. */
 export function ssmActions(file: StateFile): Actions {
   const { parameters } = file.state.ssm;
   const find = (name: string) => {
@@ -42,10 +42,10 @@ export function ssmActions(file: StateFile): Actions {
             'A parameter type is required when you create a parameter.',
           );
         }
-        if (Value.length > MOST_CHARACTERS) {
+        if (Value.length > MAX_VALUE_CHARACTERS) {
           throw serviceError(
             'Ssm.ValidationException',
-            `Standard tier parameters support a maximum parameter value of ${MOST_CHARACTERS} characters.`,
+            `Standard tier parameters support a maximum parameter value of ${MAX_VALUE_CHARACTERS} characters.`,
           );
         }
         const Version = (existing?.Version ?? 0) + 1;
@@ -59,7 +59,7 @@ export function ssmActions(file: StateFile): Actions {
       z.strictObject({ Name: z.string(), WithDecryption: z.boolean().optional() }),
       ({ Name }) => ({
         Parameter: {
-          Arn: `arn:aws:ssm:${REGION}:${ACCOUNT}:parameter/${Name.replace(/^\//, '')}`,
+          Arn: localArn('ssm', `parameter/${Name.replace(/^\//, '')}`),
           DataType: 'text',
           Name,
           ...find(Name),

@@ -6,7 +6,7 @@ export interface TaskState {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** When it was told to end, ISO 8601. */
+  /** When SIGTERM was sent, ISO 8601. */
   stoppingSince?: string;
 }
 
@@ -17,8 +17,8 @@ export interface ServiceState {
   /** ISO 8601. */
   readonly createdAt: string;
   desiredCount: number;
-  /** Variables of its tasks. */
-  environment: Record<string, string>;
+  /** Environment variables of its tasks. */
+  variables: Record<string, string>;
   tasks: TaskState[];
 }
 
@@ -58,18 +58,18 @@ export interface RuleState {
   readonly name: string;
   readonly eventBus: string;
   state: 'ENABLED' | 'DISABLED';
-  /** Looks at it that still see the state before. @default none */
-  looksLeft?: number;
+  /** Number of reads that still return the previous state. @default 0 */
+  staleReads?: number;
 }
 
 export interface MappingState {
   readonly uuid: string;
   enabled: boolean;
-  /** Looks at it that still see the change under way. */
-  looksLeft: number;
+  /** Number of reads that still return Enabling or Disabling. */
+  staleReads: number;
 }
 
-/** All that AWS would remember. */
+/** The state of all local AWS services. */
 export interface AwsState {
   ecs: { services: ServiceState[] };
   scaling: { targets: ScalingTarget[] };
@@ -80,14 +80,14 @@ export interface AwsState {
 }
 
 /**
- * What the stand-ins remember, in a JSON file that is whole at any time: written anew and renamed on every change, so
- * that a killed run leaves behind what AWS would. One process at a time uses it.
+ * The state of the local AWS in a JSON file. Each change writes a new file and renames it, so the file is complete at any
+ * time: after a killed run it contains what AWS would still have. Only one process at a time may use it.
  */
 export class StateFile {
   readonly path: string;
   readonly state: AwsState;
 
-  /** @throws Error when the file is there and cannot be read */
+  /** @throws Error when the file exists and cannot be read */
   constructor(file: string) {
     this.path = file;
     this.state = {
@@ -101,7 +101,7 @@ export class StateFile {
     };
   }
 
-  /** Writes the state as it is now. */
+  /** Writes the current state. */
   save(): void {
     mkdirSync(path.dirname(this.path), { recursive: true });
     const draft = `${this.path}.${process.pid}.new`;
@@ -121,6 +121,11 @@ function read(file: string): AwsState | undefined {
   try {
     return JSON.parse(text) as AwsState;
   } catch (cause) {
-    throw new Error(`${file} is not the state of a local run: ${String(cause)}. Remove it.`, { cause });
+    throw new Error(
+      `${file} does not contain the state of a local run. Remove the file. (${String(cause)})`,
+      {
+        cause,
+      },
+    );
   }
 }

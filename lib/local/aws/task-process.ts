@@ -1,58 +1,60 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { ACCOUNT, REGION } from '../account.ts';
+import { localArn } from '../local-arns.ts';
 
-/** What stands for a task definition with one container: a command on this machine. */
+/** A task definition with one container, which is a command on this machine. */
 export interface LocalTask {
   readonly cluster: string;
   /** Family of the task definition. */
   readonly family: string;
   readonly container: string;
-  /** The image's command with its arguments, which an override of the command takes the place of. */
+  /** The image's command with its arguments. A container override can replace it. */
   readonly command: readonly string[];
-  /** Variables of the container, as its task definition has them: DATABASE_URL at least. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** @default the folder that this process runs in */
+  /** Environment variables of the container: DATABASE_URL at least. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Working directory. @default the working directory of this process */
   readonly directory?: string;
 }
 
 export interface TaskStart {
   readonly task: LocalTask;
   readonly group: string;
+  /** Undefined: the command of the task definition. */
   readonly command: readonly string[] | undefined;
-  readonly environment: Readonly<Record<string, string>>;
+  /** Variables in addition to those of the task definition. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly onLine: (line: string) => void;
 }
 
-/** A task that RunTask started: one process with its children. */
+/** A task that RunTask started: a process with its children. */
 export class TaskProcess {
   readonly arn: string;
   readonly startedAt = new Date();
   readonly definition: LocalTask;
   readonly group: string;
-  /** Settles when the process is gone. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  /** Null: it runs, or did not come to run. */
+  /** Null: the process still runs, or could not be started. */
   exitCode: number | null = null;
   stopped = false;
-  /** Why it was told to stop, or did not come to run. */
+  /** Why the task stopped. */
   stopCode: 'EssentialContainerExited' | 'UserInitiated' | 'TaskFailedToStart' = 'EssentialContainerExited';
   stoppedReason = 'Essential container in task exited';
   containerReason: string | undefined;
   readonly #child: ChildProcess;
 
-  constructor({ task, group, command, environment, onLine }: TaskStart) {
+  constructor({ task, group, command, variables, onLine }: TaskStart) {
     this.definition = task;
     this.group = group;
-    this.arn = `arn:aws:ecs:${REGION}:${ACCOUNT}:task/${task.cluster}/${randomBytes(16).toString('hex')}`;
+    this.arn = localArn('ecs', `task/${task.cluster}/${randomBytes(16).toString('hex')}`);
     const [program = '', ...args] = command ?? task.command;
     const child = spawn(program, args, {
       cwd: task.directory,
-      // A group of its own: Ctrl-C in the terminal is the command's to handle, and a stop reaches its children too.
+      // A separate process group: Ctrl-C in the terminal does not reach it, and a stop also reaches its children.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, ...task.environment, ...environment },
+      env: { PATH: process.env.PATH, ...task.variables, ...variables },
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
@@ -65,9 +67,9 @@ export class TaskProcess {
         this.containerReason = `CannotStartContainerError: ${error.message}`;
         resolve();
       });
-      // A container ends with its first process, whatever else runs in it.
+      // A container ends with its first process, also when other processes still run in it.
       child.once('exit', () => this.signal('SIGKILL'));
-      // 128 and the signal's number, as a container's exit code tells it.
+      // After a signal, a container's exit code is 128 plus the number of the signal.
       child.once('close', (code, signal) => {
         this.exitCode = code ?? 128 + (signal === 'SIGTERM' ? 15 : 9);
         resolve();
@@ -77,15 +79,15 @@ export class TaskProcess {
     });
   }
 
-  /** As StopTask: asks with SIGTERM, and insists with SIGKILL when the stop timeout is over. */
+  /** Sends SIGTERM, and SIGKILL after the stop timeout, as StopTask does. */
   async stop(reason: string, stopTimeoutMs: number): Promise<void> {
     if (this.stopped) return;
     this.stopCode = 'UserInitiated';
     this.stoppedReason = reason;
     this.signal('SIGTERM');
-    const insist = setTimeout(() => this.signal('SIGKILL'), stopTimeoutMs);
+    const kill = setTimeout(() => this.signal('SIGKILL'), stopTimeoutMs);
     await this.ended;
-    clearTimeout(insist);
+    clearTimeout(kill);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -94,17 +96,17 @@ export class TaskProcess {
     try {
       process.kill(-pid, name);
     } catch {
-      // It ended by itself.
+      // The process has already ended.
     }
   }
 
-  /** As DescribeTasks tells it, in the case that Step Functions gives the names. */
+  /** The result of DescribeTasks, with the names in the case that Step Functions uses. */
   describe(): Record<string, unknown> {
     const { cluster, family, container } = this.definition;
     const status = this.stopped ? 'STOPPED' : 'RUNNING';
     return {
       Attachments: [],
-      ClusterArn: `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/${cluster}`,
+      ClusterArn: localArn('ecs', `cluster/${cluster}`),
       Containers: [
         {
           ContainerArn: this.arn.replace(':task/', ':container/'),
@@ -123,7 +125,7 @@ export class TaskProcess {
       StartedBy: 'AWS Step Functions',
       ...(this.stopped ? { StopCode: this.stopCode, StoppedReason: this.stoppedReason } : {}),
       TaskArn: this.arn,
-      TaskDefinitionArn: `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${family}:1`,
+      TaskDefinitionArn: localArn('ecs', `task-definition/${family}:1`),
     };
   }
 }

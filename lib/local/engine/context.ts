@@ -1,5 +1,5 @@
-import { ACCOUNT } from '../account.ts';
 import type { Machine } from '../engine.ts';
+import { ACCOUNT } from '../local-arns.ts';
 
 /** What $$ of a definition leads to. */
 export function contextOf(

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { ACCOUNT, REGION } from '../account.ts';
+import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
 import type { MappingState, StateFile } from './state-file.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:lambda';
 
-/** A change takes a moment in AWS too: it is seen at the second look. */
-const LOOKS_UNTIL_CHANGED = 1;
+/** A change takes a moment in AWS too: the first read after it still returns the state Disabling or Enabling. */
+const STALE_READS = 1;
 
-/** Lambda: event source mappings, which change by way of Disabling and Enabling. */
+/** Lambda: reads, enables and disables event source mappings. */
 export function eventSourceMappingActions(file: StateFile): Actions {
   const find = (uuid: string) => {
     const found = file.state.lambda.mappings.find((mapping) => mapping.uuid === uuid);
@@ -17,11 +17,11 @@ export function eventSourceMappingActions(file: StateFile): Actions {
     }
     return found;
   };
-  const answer = (mapping: MappingState) => ({
-    EventSourceMappingArn: `arn:aws:lambda:${REGION}:${ACCOUNT}:event-source-mapping:${mapping.uuid}`,
+  const describe = (mapping: MappingState) => ({
+    EventSourceMappingArn: localArn('lambda', `event-source-mapping:${mapping.uuid}`),
     Uuid: mapping.uuid,
     State:
-      mapping.looksLeft > 0
+      mapping.staleReads > 0
         ? mapping.enabled
           ? 'Enabling'
           : 'Disabling'
@@ -32,20 +32,20 @@ export function eventSourceMappingActions(file: StateFile): Actions {
   return Object.fromEntries([
     action(`${SDK}:getEventSourceMapping`, z.strictObject({ Uuid: z.string() }), ({ Uuid }) => {
       const mapping = find(Uuid);
-      const seen = answer(mapping);
-      mapping.looksLeft = Math.max(0, mapping.looksLeft - 1);
+      const described = describe(mapping);
+      mapping.staleReads = Math.max(0, mapping.staleReads - 1);
       file.save();
-      return seen;
+      return described;
     }),
     action(
       `${SDK}:updateEventSourceMapping`,
       z.strictObject({ Uuid: z.string(), Enabled: z.boolean() }),
       ({ Uuid, Enabled }) => {
         const mapping = find(Uuid);
-        if (mapping.enabled !== Enabled) mapping.looksLeft = LOOKS_UNTIL_CHANGED;
+        if (mapping.enabled !== Enabled) mapping.staleReads = STALE_READS;
         mapping.enabled = Enabled;
         file.save();
-        return answer(mapping);
+        return describe(mapping);
       },
     ),
   ]);

@@ -1,4 +1,4 @@
-import { ACCOUNT, REGION } from './account.ts';
+import { ACCOUNT, functionArn, localArn, REGION } from './local-arns.ts';
 
 /** A synthesised CloudFormation template. */
 export interface Template {
@@ -11,31 +11,31 @@ export interface Resource {
   readonly Metadata?: Readonly<Record<string, unknown>>;
 }
 
-/** Properties that hold a resource's name, and what its ARN is made of. A resource without a name bears its id. */
+/** For each type: the property with the resource's name, and the ARN. A resource without a name is named by its id. */
 const NAMED: Readonly<Record<string, { property: string; arn: (name: string) => string }>> = {
   'AWS::StepFunctions::StateMachine': {
     property: 'StateMachineName',
-    arn: (name) => `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${name}`,
+    arn: (name) => localArn('states', `stateMachine:${name}`),
   },
   'AWS::Lambda::Function': {
     property: 'FunctionName',
-    arn: (name) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
+    arn: functionArn,
   },
   'AWS::SNS::Topic': {
     property: 'TopicName',
-    arn: (name) => `arn:aws:sns:${REGION}:${ACCOUNT}:${name}`,
+    arn: (name) => localArn('sns', name),
   },
 };
 
-const PSEUDO: Readonly<Record<string, string>> = {
+const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
   'AWS::Partition': 'aws',
   'AWS::Region': REGION,
   'AWS::AccountId': ACCOUNT,
   'AWS::URLSuffix': 'amazonaws.com',
 };
 
-/** Knows the local names and ARNs of a template's resources, and puts them in the place of intrinsic functions. */
-export class References {
+/** The local names and ARNs of a template's resources. Replaces CloudFormation's intrinsic functions with them. */
+export class TemplateReferences {
   readonly #resources: Template['Resources'];
 
   constructor({ Resources }: Template) {
@@ -52,12 +52,17 @@ export class References {
   arn(logicalId: string): string {
     const type = this.#resources[logicalId]?.Type;
     const known = type === undefined ? undefined : NAMED[type];
-    if (known === undefined)
-      throw new Error(`A local run has no ARN for ${logicalId} (${type ?? 'not there'}).`);
+    if (known === undefined) {
+      throw new Error(`A local run has no ARN for ${describe(logicalId, type)}.`);
+    }
     return known.arn(this.name(logicalId));
   }
 
-  /** Replaces the intrinsic functions in a value. */
+  /**
+   * Replaces the intrinsic functions in a value.
+   * @param within the logical id for error messages: the resource that contains the value
+   * @throws Error that names the resource and the function that cannot be resolved
+   */
   resolve(value: unknown, within: string): unknown {
     if (Array.isArray(value)) return value.map((entry) => this.resolve(entry, within));
     if (typeof value !== 'object' || value === null) return value;
@@ -70,7 +75,9 @@ export class References {
         return parts.map((part) => this.resolve(part, within)).join(separator);
       }
       if (key === 'Fn::Sub') return this.#substitute(argument, within);
-      if (key.startsWith('Fn::')) throw new Error(`${within} uses ${key}, which a local run cannot resolve.`);
+      if (key.startsWith('Fn::')) {
+        throw new Error(`${within} uses ${key}. A local run cannot resolve this function.`);
+      }
     }
     return Object.fromEntries(
       Object.entries(value).map(([name, inner]) => [name, this.resolve(inner, within)]),
@@ -78,7 +85,7 @@ export class References {
   }
 
   #ref(id: string, within: string): string {
-    const pseudo = PSEUDO[id];
+    const pseudo = PSEUDO_PARAMETERS[id];
     if (pseudo !== undefined) return pseudo;
     const resource = this.#resources[id];
     switch (resource?.Type) {
@@ -91,7 +98,7 @@ export class References {
         return this.arn(id);
       default:
         throw new Error(
-          `${within} refers to ${id} (${resource?.Type ?? 'not there'}), which a local run has not.`,
+          `${within} refers to ${describe(id, resource?.Type)}. A local run does not have such a resource.`,
         );
     }
   }
@@ -102,17 +109,21 @@ export class References {
       : String(argument).split('.', 2);
     if (attribute === 'Arn' || attribute === 'TopicArn') return this.arn(id);
     if (attribute === 'Name' || attribute === 'TopicName') return this.name(id);
-    throw new Error(`${within} asks for ${id}.${attribute}, which a local run has not.`);
+    throw new Error(`${within} refers to ${id}.${attribute}. A local run does not have this attribute.`);
   }
 
   #substitute(argument: unknown, within: string): string {
-    const [text, own] = Array.isArray(argument)
+    const [text, variables] = Array.isArray(argument)
       ? (argument as [string, Record<string, unknown>])
       : [String(argument), {}];
     return text.replace(/\$\{(!?)([^}]+)\}/g, (_whole, literal: string, name: string) => {
       if (literal !== '') return `\${${name}}`;
-      if (Object.hasOwn(own, name)) return String(this.resolve(own[name], within));
+      if (Object.hasOwn(variables, name)) return String(this.resolve(variables[name], within));
       return name.includes('.') ? this.#attribute(name, within) : this.#ref(name, within);
     });
   }
+}
+
+function describe(logicalId: string, type: string | undefined): string {
+  return type === undefined ? `${logicalId}, which does not exist` : `${logicalId} (${type})`;
 }

@@ -2,10 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Definition } from './engine/definition.ts';
 import type { Machine } from './engine.ts';
-import type { LambdaFunction } from './lambda-host.ts';
-import { References, type Resource, type Template } from './references.ts';
-
-export type { Template } from './references.ts';
+import type { LambdaFunction } from './lambda-sandbox.ts';
+import { type Resource, type Template, TemplateReferences } from './template-references.ts';
 
 export interface SynthesisedMachine extends Machine {
   readonly logicalId: string;
@@ -16,7 +14,7 @@ export interface SynthesisedFunction extends LambdaFunction {
   readonly arn: string;
 }
 
-/** What the local run needs of a stack, with local ARNs in the place of references. */
+/** The parts of a stack that a local run uses. All references are replaced by local ARNs. */
 export interface SynthesisedStack {
   readonly machines: readonly SynthesisedMachine[];
   readonly functions: readonly SynthesisedFunction[];
@@ -25,11 +23,11 @@ export interface SynthesisedStack {
 
 /**
  * Reads the state machines, functions and topics of a synthesised stack.
- * @param outdir the cloud assembly's folder, where the functions' code lies
- * @throws Error naming the resource and the reference or the asset that cannot be resolved
+ * @param outdir folder of the cloud assembly, which contains the functions' code
+ * @throws Error that names the resource and the reference or asset that cannot be resolved
  */
 export function readStack(template: Template, outdir: string): SynthesisedStack {
-  const references = new References(template);
+  const references = new TemplateReferences(template);
   const assets = readAssets(outdir);
   const ofType = (type: string) =>
     Object.entries(template.Resources).filter(([, resource]) => resource.Type === type);
@@ -52,7 +50,7 @@ export function readStack(template: Template, outdir: string): SynthesisedStack 
         arn: references.arn(logicalId),
         directory: codeOf(logicalId, resource, outdir, assets),
         handler: String(Handler),
-        environment: Object.fromEntries(
+        variables: Object.fromEntries(
           Object.entries(Variables).map(([key, value]) => [
             key,
             String(references.resolve(value, logicalId)),
@@ -65,7 +63,7 @@ export function readStack(template: Template, outdir: string): SynthesisedStack 
   };
 }
 
-/** The folders of the assembly's assets, by the key under which they are uploaded. */
+/** The folders of the assembly's assets, by their S3 key. */
 function readAssets(outdir: string): ReadonlyMap<string, string> {
   const folders = new Map<string, string>();
   for (const file of readdirSync(outdir).filter((name) => name.endsWith('.assets.json'))) {
@@ -90,10 +88,11 @@ function codeOf(
   outdir: string,
   assets: ReadonlyMap<string, string>,
 ): string {
-  const written = Metadata?.['aws:asset:path'];
-  if (typeof written === 'string') return path.resolve(outdir, written);
+  const assetPath = Metadata?.['aws:asset:path'];
+  if (typeof assetPath === 'string') return path.resolve(outdir, assetPath);
   const { S3Key } = (Properties?.Code ?? {}) as { S3Key?: unknown };
   const folder = typeof S3Key === 'string' ? assets.get(S3Key) : undefined;
-  if (folder === undefined) throw new Error(`The code of ${logicalId} is not among the assets in ${outdir}.`);
+  if (folder === undefined)
+    throw new Error(`The assets in ${outdir} do not contain the code of ${logicalId}.`);
   return folder;
 }

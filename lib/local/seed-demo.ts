@@ -4,22 +4,20 @@ import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migration-history.ts';
-import { type EcsService, ecsServiceSchema } from '../config/environment.ts';
-import type { LocalService } from './aws/local-aws.ts';
 
-/** The demo's last migrations: what its release brings. All before them are production as it was. */
+/** The demo's release: its last migrations. The migrations before them make the database as it was in production. */
 const MIGRATIONS_OF_THE_RELEASE = 2;
 
 const DATABASE = join(import.meta.dirname, '../../database');
 
-/** A host that does not answer must not hold a run up for the minutes that the system would wait. */
+/** Fails early when the host does not answer. The operating system would wait for minutes. */
 const CONNECTION_TIMEOUT_MS = 15_000;
 
 /**
- * Makes the demo database as it was before the release: all migrations but the last two, and rows. A database that has
- * the demo's rows already is left alone; one whose filling was interrupted is filled.
- * @param signal ends the filling, in the server too
- * @returns whether it was filled
+ * Creates the demo database as it was before the release: all migrations but the last two, and the demo's rows. Leaves
+ * a database that has the rows unchanged, and completes one whose seed was interrupted.
+ * @param signal interrupts the seed, also in the server
+ * @returns true if the rows were inserted, false if they existed
  */
 export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promise<boolean> {
   const client = new pg.Client({
@@ -27,16 +25,16 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
     application_name: 'pg-deploy-step seed',
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
   });
-  // A connection that is lost shows at the next statement; without a listener it would end the process.
+  // The next statement reports a lost connection. Without a listener the lost connection would end the process.
   client.on('error', () => undefined);
   await client.connect();
   const { rows: sessions } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  const abandon = () => void terminate(databaseUrl, sessions[0]?.pid);
-  signal?.addEventListener('abort', abandon);
+  const interrupt = () => void terminate(databaseUrl, sessions[0]?.pid);
+  signal?.addEventListener('abort', interrupt);
   const before = await migrationsBeforeRelease();
   try {
     signal?.throwIfAborted();
-    if (await isFilled(client)) return false;
+    if (await isSeeded(client)) return false;
     await runner({
       dbClient: client,
       dir: before,
@@ -48,22 +46,22 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
     await client.query(await readFile(join(DATABASE, 'seed.sql'), 'utf8'));
     return true;
   } finally {
-    signal?.removeEventListener('abort', abandon);
+    signal?.removeEventListener('abort', interrupt);
     await client.end();
     await rm(before, { recursive: true, force: true });
   }
 }
 
-async function isFilled(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>(
-    "select to_regclass('public.deals') is not null as there",
+async function isSeeded(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    "select to_regclass('public.deals') is not null as exists",
   );
-  if (!rows[0]?.there) return false;
-  // The rows come in one transaction of their own after the tables.
+  if (!rows[0]?.exists) return false;
+  // The tables and the rows are committed by two transactions, so the tables can exist without rows.
   return (await client.query('select from public.deals limit 1')).rowCount === 1;
 }
 
-/** A session does not notice that its client is gone: it would go on to the end and commit. */
+/** Ends the session. A session does not notice that its client is gone: it would continue, and commit. */
 async function terminate(databaseUrl: string, pid: number | undefined): Promise<void> {
   const client = new pg.Client({
     connectionString: databaseUrl,
@@ -74,7 +72,7 @@ async function terminate(databaseUrl: string, pid: number | undefined): Promise<
     await client.connect();
     await client.query('select pg_terminate_backend($1)', [pid]);
   } catch {
-    // It ends by itself when its statement does.
+    // The session ends when its statement does.
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -86,21 +84,4 @@ async function migrationsBeforeRelease(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'pg-deploy-step-seed-'));
   for (const file of files) await cp(join(from, file), join(folder, file));
   return folder;
-}
-
-const CLUSTER = 'demo';
-
-/** The demo's services as an environment has them. */
-export const DEMO_SERVICES: EcsService[] = [
-  ecsServiceSchema.parse({ name: 'api', cluster: CLUSTER, service: 'api', scaling: true }),
-  ecsServiceSchema.parse({ name: 'worker', cluster: CLUSTER, service: 'worker' }),
-];
-
-/** The demo's services as the local ECS runs them: real processes that hold connections and write. */
-export function demoTasks(databaseUrl: string): LocalService[] {
-  const environment = { DATABASE_URL: databaseUrl };
-  return [
-    { cluster: CLUSTER, service: 'api', desiredCount: 2, environment, scaling: { min: 1, max: 4 } },
-    { cluster: CLUSTER, service: 'worker', desiredCount: 1, environment },
-  ];
 }

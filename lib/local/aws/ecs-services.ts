@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { ACCOUNT, REGION } from '../account.ts';
+import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
-import type { Tasks } from './ecs-tasks.ts';
+import type { ServiceTasks } from './service-tasks.ts';
 import type { ServiceState, StateFile } from './state-file.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:ecs';
-const arn = (resource: string) => `arn:aws:ecs:${REGION}:${ACCOUNT}:${resource}`;
+const arn = (resource: string) => localArn('ecs', resource);
 
-/** Services whose tasks are processes on this machine: look at them and change how many there should be. */
-export function ecsActions(file: StateFile, tasks: Tasks): Actions {
+/** ECS: describes services and changes their desired counts. The tasks are processes on this machine. */
+export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions {
   const find = (cluster: string, wanted: string) => {
     const clusterName = lastPart(cluster);
     const inCluster = file.state.ecs.services.filter((entry) => entry.cluster === clusterName);
@@ -66,7 +66,7 @@ export function ecsActions(file: StateFile, tasks: Tasks): Actions {
   ]);
 }
 
-function describe(service: ServiceState, tasks: Tasks) {
+function describe(service: ServiceState, tasks: ServiceTasks) {
   const { cluster, service: name, desiredCount, schedulingStrategy, createdAt } = service;
   const { running, pending } = tasks.count(service);
   const taskDefinition = arn(`task-definition/${name}:1`);

@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalAws } from '../../lib/local/aws/local-aws.ts';
 import { LocalEngine } from '../../lib/local/engine.ts';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
-import { readStack, type SynthesisedStack, type Template } from '../../lib/local/synthesise.ts';
+import { readStack, type SynthesisedStack } from '../../lib/local/read-stack.ts';
+import type { Template } from '../../lib/local/template-references.ts';
 
 let folder: string;
 let stack: SynthesisedStack;
@@ -51,11 +52,11 @@ beforeAll(async () => {
         input: sfn.TaskInput.fromObject({ greeting: 'hello' }),
         outputPath: '$.Output',
       }).next(
-        new tasks.SnsPublish(scope, 'Tell', {
+        new tasks.SnsPublish(scope, 'Publish', {
           topic,
           subject: 'Done',
           message: sfn.TaskInput.fromJsonPathAt('$.event.greeting'),
-          resultPath: '$.told',
+          resultPath: '$.published',
         }),
       ),
     ),
@@ -66,7 +67,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test('a stack is read with local ARNs in the place of references', () => {
+test('readStack replaces references with local ARNs', () => {
   expect(stack.functions).toEqual([
     {
       name: 'demo-work',
@@ -74,7 +75,7 @@ test('a stack is read with local ARNs in the place of references', () => {
       arn: 'arn:aws:lambda:eu-west-1:000000000000:function:demo-work',
       directory: expect.stringContaining(path.join(folder, 'cdk.out', 'asset.')),
       handler: 'index.handler',
-      environment: {
+      variables: {
         PARENT: 'demo-parent',
         WHERE: 'eu-west-1/000000000000/arn:aws:sns:eu-west-1:000000000000:alerts',
       },
@@ -93,7 +94,7 @@ test('a stack is read with local ARNs in the place of references', () => {
   });
 });
 
-test('a synthesised stack runs', async () => {
+test('the local engine runs a synthesised stack', async () => {
   const lambdas = new LambdaHost({ functions: stack.functions });
   const aws = new LocalAws({ stateFile: path.join(folder, 'aws.json'), topicArns: stack.topicArns });
   try {
@@ -107,45 +108,53 @@ test('a synthesised stack runs', async () => {
   }
 });
 
-describe('what cannot be resolved is told of:', () => {
-  const machine = (DefinitionString: unknown): Template => ({
-    Resources: {
-      Machine: { Type: 'AWS::StepFunctions::StateMachine', Properties: { DefinitionString } },
-      Queue: { Type: 'AWS::SQS::Queue' },
-    },
-  });
+const machine = (DefinitionString: unknown): Template => ({
+  Resources: {
+    Machine: { Type: 'AWS::StepFunctions::StateMachine', Properties: { DefinitionString } },
+    Queue: { Type: 'AWS::SQS::Queue' },
+  },
+});
 
-  test.each([
-    ['a resource of another kind', { Ref: 'Queue' }, 'Machine refers to Queue (AWS::SQS::Queue)'],
-    ['a resource that is not there', { Ref: 'Gone' }, 'Machine refers to Gone (not there)'],
-    [
-      'an attribute',
-      { 'Fn::GetAtt': ['Machine', 'StateMachineRevisionId'] },
-      'Machine asks for Machine.StateMachineRevisionId',
+test('readStack fills in the variables of Fn::Sub', () => {
+  const definition = {
+    'Fn::Sub': [
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are CloudFormation's
+      '{"StartAt":"A","States":{"A":{"Type":"Pass","Result":"${AWS::Region} ${own} ${Machine.Arn} ${!kept}","End":true}}}',
+      { own: { Ref: 'AWS::AccountId' } },
     ],
-    ['another function', { 'Fn::ImportValue': 'x' }, 'Machine uses Fn::ImportValue'],
+  };
+  expect(readStack(machine(definition), folder).machines[0]?.definition.States.A?.Result).toBe(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are CloudFormation's
+    'eu-west-1 000000000000 arn:aws:states:eu-west-1:000000000000:stateMachine:Machine ${kept}',
+  );
+});
+
+describe('readStack reports', () => {
+  test.each([
+    [
+      'a reference to a resource of another type',
+      { Ref: 'Queue' },
+      'Machine refers to Queue (AWS::SQS::Queue)',
+    ],
+    [
+      'a reference to a resource that does not exist',
+      { Ref: 'Gone' },
+      'Machine refers to Gone, which does not exist',
+    ],
+    [
+      'an unknown attribute',
+      { 'Fn::GetAtt': ['Machine', 'StateMachineRevisionId'] },
+      'Machine refers to Machine.StateMachineRevisionId',
+    ],
+    ['an unknown intrinsic function', { 'Fn::ImportValue': 'x' }, 'Machine uses Fn::ImportValue'],
   ])('%s', (_what, definition, message) => {
     expect(() => readStack(machine(definition), folder)).toThrow(message);
   });
 
-  test('substitutions are filled in', () => {
-    const definition = {
-      'Fn::Sub': [
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are CloudFormation's
-        '{"StartAt":"A","States":{"A":{"Type":"Pass","Result":"${AWS::Region} ${own} ${Machine.Arn} ${!kept}","End":true}}}',
-        { own: { Ref: 'AWS::AccountId' } },
-      ],
-    };
-    expect(readStack(machine(definition), folder).machines[0]?.definition.States.A?.Result).toBe(
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are CloudFormation's
-      'eu-west-1 000000000000 arn:aws:states:eu-west-1:000000000000:stateMachine:Machine ${kept}',
-    );
-  });
-
-  test('code that is not among the assets', () => {
+  test('code that is missing from the assets', () => {
     const template = {
       Resources: { Fn: { Type: 'AWS::Lambda::Function', Properties: { Code: { S3Key: 'gone.zip' } } } },
     };
-    expect(() => readStack(template, folder)).toThrow('The code of Fn is not among the assets');
+    expect(() => readStack(template, folder)).toThrow('do not contain the code of Fn');
   });
 });

@@ -3,18 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { countWantedByScaling } from './application-auto-scaling.ts';
+import { countAfterScaling } from './application-auto-scaling.ts';
 import type { ServiceState, StateFile, TaskState } from './state-file.ts';
 
-const ENTRY = path.join(import.meta.dirname, '../demo-service.ts');
-const LOOKS_EVERY_MS = 100;
-/** A task that ended by itself is replaced after a pause, as ECS throttles it. */
-const REPLACES_AFTER_MS = 2000;
+const ENTRY = path.join(import.meta.dirname, '../demo-service-process.ts');
+const RECONCILE_INTERVAL_MS = 100;
+/** ECS also waits before it replaces a task that stopped by itself. */
+const REPLACEMENT_DELAY_MS = 2000;
 
-/**
- * The tasks of all services: detached processes that survive this one, found again by what the state file says of them.
- */
-export class Tasks {
+/** The tasks of all services. They are detached processes that outlive this one. The state file has their process ids. */
+export class ServiceTasks {
   readonly #file: StateFile;
   readonly #folder: string;
   readonly #stopTimeoutMs: number;
@@ -28,7 +26,7 @@ export class Tasks {
     if (file.state.ecs.services.length > 0) this.reconcile();
   }
 
-  /** Running: up, and connected. Pending: coming up. What was told to end counts until it is gone. */
+  /** Running: connected to the database. Pending: not yet. A task that is stopping counts until its process has ended. */
   count(service: ServiceState): { running: number; pending: number } {
     const alive = service.tasks.filter((task) => isAlive(task));
     const running = alive.filter(
@@ -42,21 +40,22 @@ export class Tasks {
     return pending === 0 && running === service.desiredCount;
   }
 
-  /** Starts and ends processes until there are as many as desired; goes on looking after them in the background. */
+  /** Starts and stops processes to reach the desired counts, now and from now on in the background. */
   reconcile(): void {
     for (const service of this.#file.state.ecs.services) this.#reconcileService(service);
     if (this.#timer === undefined) {
-      this.#timer = setInterval(() => this.reconcile(), LOOKS_EVERY_MS);
+      this.#timer = setInterval(() => this.reconcile(), RECONCILE_INTERVAL_MS);
       this.#timer.unref();
     }
   }
 
+  /** Stops the background work. The processes continue to run. */
   leave(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  /** Ends all processes, whatever is desired; the state file goes on saying what is desired. */
+  /** Stops all processes. The desired counts in the state file stay as they are. */
   async stopAll(): Promise<void> {
     this.leave();
     const { services } = this.#file.state.ecs;
@@ -72,9 +71,9 @@ export class Tasks {
 
   #reconcileService(service: ServiceState): void {
     let changed = false;
-    const wanted = countWantedByScaling(this.#file, service);
-    if (wanted !== service.desiredCount) {
-      service.desiredCount = wanted;
+    const desired = countAfterScaling(this.#file, service);
+    if (desired !== service.desiredCount) {
+      service.desiredCount = desired;
       changed = true;
     }
     const dead = service.tasks.filter((task) => !isAlive(task));
@@ -82,18 +81,18 @@ export class Tasks {
       service.tasks = service.tasks.filter((task) => !dead.includes(task));
       for (const task of dead) rmSync(this.#readyFile(task), { force: true });
       if (dead.some(({ stoppingSince }) => stoppingSince === undefined)) {
-        this.#replaceNotBefore.set(service, Date.now() + REPLACES_AFTER_MS);
+        this.#replaceNotBefore.set(service, Date.now() + REPLACEMENT_DELAY_MS);
       }
       changed = true;
     }
-    const staying = service.tasks.filter(({ stoppingSince }) => stoppingSince === undefined);
-    for (const task of service.tasks.filter((entry) => !staying.includes(entry))) this.#stop(task);
-    for (const task of staying.slice(service.desiredCount)) {
+    const kept = service.tasks.filter(({ stoppingSince }) => stoppingSince === undefined);
+    for (const task of service.tasks.filter((entry) => !kept.includes(entry))) this.#stop(task);
+    for (const task of kept.slice(service.desiredCount)) {
       this.#stop(task);
       changed = true;
     }
     if (Date.now() >= (this.#replaceNotBefore.get(service) ?? 0)) {
-      for (let missing = service.desiredCount - staying.length; missing > 0; missing -= 1) {
+      for (let missing = service.desiredCount - kept.length; missing > 0; missing -= 1) {
         service.tasks.push(this.#start(service));
         changed = true;
       }
@@ -105,12 +104,12 @@ export class Tasks {
     mkdirSync(this.#folder, { recursive: true });
     const id = randomBytes(16).toString('hex');
     const child = spawn(process.execPath, [ENTRY, id], {
-      // The command's Ctrl-C and its death are not the service's.
+      // The service continues when the command gets Ctrl-C or is killed.
       detached: true,
       stdio: 'ignore',
       env: {
         PATH: process.env.PATH,
-        ...service.environment,
+        ...service.variables,
         SERVICE_NAME: service.service,
         READY_FILE: this.#readyFile({ id }),
       },
@@ -120,7 +119,7 @@ export class Tasks {
     return { id, pid: child.pid ?? 0, startedAt: new Date().toISOString() };
   }
 
-  /** Asks with SIGTERM, and insists with SIGKILL when the stop timeout is over. */
+  /** Sends SIGTERM, and SIGKILL after the stop timeout. */
   #stop(task: TaskState): void {
     if (!isAlive(task)) return;
     if (task.stoppingSince === undefined) {
@@ -134,7 +133,7 @@ export class Tasks {
   }
 }
 
-/** Is the task's process there? A number that now belongs to another process, or to a dead one, does not count. */
+/** Is the task's process running? False if the process has ended, or if another process now has its id. */
 function isAlive({ pid, id }: TaskState): boolean {
   if (pid === 0) return false;
   try {
@@ -154,6 +153,6 @@ function signal({ pid }: TaskState, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It ended by itself.
+    // The process has already ended.
   }
 }
