@@ -23,6 +23,16 @@ describe.each(PAGES)('%s', (page) => {
   });
 });
 
+it('docs/reliability.md names only test files that exist', () => {
+  const cells = [...readFileSync('docs/reliability.md', 'utf8').matchAll(/\| ([^|]+) \|$/gm)];
+  const names = cells.flatMap(([, cell = '']) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name));
+  const missing = names.filter(
+    (name) => globSync(`test/{reliability,preflight}/${name}.test.ts`).length === 0,
+  );
+  expect(names.length).toBeGreaterThan(40);
+  expect(missing).toEqual([]);
+});
+
 it('the README has at most 1,500 words', () => {
   expect(readFileSync('README.md', 'utf8').split(/\s+/).length).toBeLessThanOrEqual(1_500);
 });
