@@ -7,6 +7,7 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { Environment } from '../config/environment.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
 import { type MachineNames, machineNamesOf } from '../workflow/machine-names.ts';
+import { DEPLOY } from '../workflow/state-names.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
 import { openSfnEndpoint, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
@@ -108,7 +109,7 @@ export class LocalWorkflow {
       lambdas: this.lambdas,
       aws: this.aws,
       onEvent: (event) => {
-        if (event.state === 'Report' && event.type === 'StateExited') this.#keepReport(event);
+        if (event.state === DEPLOY.report && event.type === 'StateExited') this.#keepReport(event);
         options.onEvent?.(event);
       },
     });

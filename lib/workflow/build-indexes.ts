@@ -16,6 +16,7 @@ import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { invokeTask } from './invoke-task.ts';
 import { buildRetry, CONNECTION_RETRY } from './retry.ts';
+import { BUILD_INDEXES } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface BuildIndexesProps {
@@ -38,30 +39,30 @@ export class BuildIndexes extends Construct {
       execution: JsonPath.executionName,
       request: JsonPath.objectAt('$$.Execution.Input'),
     });
-    const plan = invokeTask(this, 'Plan', props.functions, {
+    const plan = invokeTask(this, BUILD_INDEXES.plan, props.functions, {
       task: 'plan-builds',
       payload: planPayload,
       comment: 'What is missing, in lanes: one table, one build at a time',
     });
     plan.addRetry(CONNECTION_RETRY);
-    const planAgain = invokeTask(this, 'Plan What Remains', props.functions, {
+    const planAgain = invokeTask(this, BUILD_INDEXES.planAgain, props.functions, {
       task: 'plan-builds',
       payload: planPayload,
       comment: 'Counts what was given up and finds what is left',
     });
     planAgain.addRetry(CONNECTION_RETRY);
 
-    const done = new Pass(this, 'Builds Done');
+    const done = new Pass(this, BUILD_INDEXES.done);
     const buildLanes = this.buildLanes(props);
     plan.next(
-      new Choice(this, 'Anything To Build?')
+      new Choice(this, BUILD_INDEXES.anythingToBuild)
         .when(Condition.stringEquals('$.decision', 'build'), buildLanes)
         .otherwise(done),
     );
     buildLanes
       .next(planAgain)
       .next(
-        new Choice(this, 'More To Build?')
+        new Choice(this, BUILD_INDEXES.moreToBuild)
           .when(
             Condition.and(
               Condition.stringEquals('$.decision', 'build'),
@@ -80,14 +81,14 @@ export class BuildIndexes extends Construct {
   }
 
   private buildLanes(props: BuildIndexesProps): MapState {
-    const lanes = new MapState(this, 'Build Lanes', {
+    const lanes = new MapState(this, BUILD_INDEXES.buildLanes, {
       comment: 'Tables side by side',
       maxConcurrency: props.builds.maxConcurrent,
       itemsPath: '$.lanes',
       itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'lane.$': '$$.Map.Item.Value' },
       resultPath: JsonPath.DISCARD,
     });
-    const lane = new MapState(this, 'Build Lane', {
+    const lane = new MapState(this, BUILD_INDEXES.buildLane, {
       comment: 'Two concurrent builds on one table deadlock, so they go one at a time',
       maxConcurrency: 1,
       itemsPath: '$.lane.indexes',
@@ -105,7 +106,7 @@ export class BuildIndexes extends Construct {
       index: JsonPath.stringAt('$.index'),
       until: JsonPath.stringAt('$.until'),
     });
-    const build = invokeTask(this, 'Build Index', props.functions, {
+    const build = invokeTask(this, BUILD_INDEXES.buildIndex, props.functions, {
       task: 'build-index',
       payload: one,
       resultPath: '$.build',
@@ -114,7 +115,7 @@ export class BuildIndexes extends Construct {
     const retry = buildRetry(props.builds);
     if (retry !== undefined) build.addRetry(retry);
 
-    const check = invokeTask(this, 'Check Index', props.functions, {
+    const check = invokeTask(this, BUILD_INDEXES.checkIndex, props.functions, {
       task: 'check-index',
       payload: one,
       resultPath: '$.build',
@@ -122,7 +123,7 @@ export class BuildIndexes extends Construct {
     });
     check.addRetry(CONNECTION_RETRY);
 
-    const settle = invokeTask(this, 'Settle Index', props.functions, {
+    const settle = invokeTask(this, BUILD_INDEXES.settleIndex, props.functions, {
       task: 'settle-index',
       payload: TaskInput.fromObject({
         deploy: JsonPath.stringAt('$.deploy'),
@@ -134,24 +135,24 @@ export class BuildIndexes extends Construct {
     });
     settle.addRetry(CONNECTION_RETRY);
 
-    const ended = new Pass(this, 'Index Done');
+    const ended = new Pass(this, BUILD_INDEXES.indexDone);
     build.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
     check.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
     settle.next(ended);
 
     const state = '$.build.output.state';
-    const wait = new Wait(this, 'Wait For Build', {
+    const wait = new Wait(this, BUILD_INDEXES.waitForBuild, {
       time: WaitTime.secondsPath('$.build.output.waitSeconds'),
     });
     build.next(
-      new Choice(this, 'Still Building?')
+      new Choice(this, BUILD_INDEXES.stillBuilding)
         .when(Condition.stringEquals(state, 'building'), wait)
         .when(Condition.stringEquals(state, 'interrupted'), build)
         .otherwise(ended),
     );
     wait.next(check);
     check.next(
-      new Choice(this, 'Index Valid?')
+      new Choice(this, BUILD_INDEXES.indexValid)
         .when(Condition.stringEquals(state, 'building'), wait)
         .when(Condition.stringEquals(state, 'interrupted'), build)
         .otherwise(ended),

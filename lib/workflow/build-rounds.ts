@@ -11,6 +11,9 @@ import type { BuildScope } from '../../lambdas/shared/payloads.ts';
 import { startExecution } from './start-execution.ts';
 
 export interface BuildRoundsProps {
+  /** Names of the state that builds a round, and of the one that asks for another. */
+  build: string;
+  more: string;
   machine: StateMachine;
   scope: BuildScope;
   /** More fields of the input, such as `windowStartedAt`. */
@@ -23,12 +26,8 @@ export interface BuildRoundsProps {
  * Runs `build-indexes` until nothing remains to be tried. Each round is an execution of its own, so that no registry is
  * too large for one history. Reads `$.deploy` and `$.indexes`; leaves the last plan in `$.builds.output`.
  */
-export function buildRounds(
-  scope: Construct,
-  id: string,
-  props: BuildRoundsProps,
-): StepFunctionsStartExecution {
-  const build = startExecution(scope, id, {
+export function buildRounds(scope: Construct, props: BuildRoundsProps): StepFunctionsStartExecution {
+  const build = startExecution(scope, props.build, {
     machine: props.machine,
     comment: props.comment,
     input: {
@@ -40,7 +39,7 @@ export function buildRounds(
     resultPath: '$.builds',
   });
   build.next(
-    new Choice(scope, `${id}: More?`)
+    new Choice(scope, props.more)
       .when(Condition.stringEquals('$.builds.output.decision', 'build'), build)
       .otherwise(props.after),
   );

@@ -25,6 +25,7 @@ import { RESTORE_RETRY } from './retry.ts';
 import { putMemory } from './services/memory.ts';
 import type { ServiceTargets } from './services/target.ts';
 import { startExecution } from './start-execution.ts';
+import { DEPLOY } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface DeployProps {
@@ -63,7 +64,7 @@ export class Deploy extends Construct {
     const window = this.window(start, report);
     const preflight = this.preflight(report, { window, online, start });
     // Whatever a person or a pipeline typed, the states below find an object.
-    const begin = new Pass(this, 'Begin', { parameters: { 'input.$': '$' } });
+    const begin = new Pass(this, DEPLOY.begin, { parameters: { 'input.$': '$' } });
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Deploys: stops services, migrates, builds indexes, starts services, reports',
@@ -76,7 +77,7 @@ export class Deploy extends Construct {
     report: IChainable,
     ways: { window: IChainable; online: IChainable; start: IChainable },
   ): IChainable {
-    const preflight = invokeTask(this, 'Preflight', this.props.functions, {
+    const preflight = invokeTask(this, DEPLOY.preflight, this.props.functions, {
       task: 'preflight',
       payload: TaskInput.fromObject({ execution: EXECUTION, input: JsonPath.objectAt('$.input') }),
       comment: 'Is there something to do, and may it be done? Nothing is stopped before it has said so',
@@ -84,7 +85,7 @@ export class Deploy extends Construct {
     caught(preflight, report, '$.preflightFailure');
     const decided = (decision: string) => Condition.stringEquals('$.decision', decision);
     return preflight.next(
-      new Choice(this, 'What To Do?')
+      new Choice(this, DEPLOY.whatToDo)
         .when(decided('deploy'), ways.window)
         .when(decided('indexes'), ways.online)
         .when(decided('start-services'), ways.start)
@@ -95,7 +96,7 @@ export class Deploy extends Construct {
   }
 
   private window(start: IChainable, report: IChainable): IChainable {
-    const window = startExecution(this, 'Maintenance Window', {
+    const window = startExecution(this, DEPLOY.maintenanceWindow, {
       machine: this.props.maintenanceWindow,
       comment: 'All that can break runs in there; whatever becomes of it, the services are looked after here',
       input: {
@@ -112,7 +113,7 @@ export class Deploy extends Construct {
         Condition.stringEquals('$.window.output.services', services),
       );
     return window.next(
-      new Choice(this, 'What Of The Services?')
+      new Choice(this, DEPLOY.shouldStartServices)
         .when(verdict('leave-stopped'), this.leftStopped(report))
         .when(verdict('untouched'), report)
         .otherwise(start),
@@ -124,11 +125,11 @@ export class Deploy extends Construct {
     const { services } = this.props;
     // A marker without services would be there still when the environment is given some.
     if (services.items.length === 0) return report;
-    const note = new Pass(this, 'Note Left Stopped', {
+    const note = new Pass(this, DEPLOY.recordLeftStopped, {
       parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
       resultPath: '$.remembered',
     });
-    const mark = putMemory(this, 'Mark Left Stopped', services.marker, true);
+    const mark = putMemory(this, DEPLOY.saveMarker, services.marker, true);
     mark.addRetry(RESTORE_RETRY);
     caught(mark, report, '$.markFailure');
     note.next(mark).next(report);
@@ -136,7 +137,7 @@ export class Deploy extends Construct {
   }
 
   private start(online: IChainable, report: IChainable): IChainable {
-    const start = startExecution(this, 'Start Services', {
+    const start = startExecution(this, DEPLOY.startServices, {
       machine: this.props.startServices,
       comment: 'Whatever happened to the non-critical indexes',
       input: { deploy: JsonPath.stringAt('$.deploy') },
@@ -147,7 +148,7 @@ export class Deploy extends Construct {
     const { builds, windowMinutes } = this.props.environment;
     if (builds.when === 'before-start' && windowMinutes === undefined) return start.next(report);
     return start.next(
-      new Choice(this, 'Builds Left?')
+      new Choice(this, DEPLOY.buildsRemaining)
         .when(
           Condition.and(
             Condition.isPresent('$.window.output.verdict'),
@@ -160,7 +161,9 @@ export class Deploy extends Construct {
   }
 
   private buildOnline(report: IChainable): IChainable {
-    const build = buildRounds(this, 'Build Indexes Online', {
+    const build = buildRounds(this, {
+      build: DEPLOY.buildOnline,
+      more: DEPLOY.moreToBuildOnline,
       machine: this.props.buildIndexes,
       scope: 'all',
       comment: 'While the services run',
@@ -171,12 +174,12 @@ export class Deploy extends Construct {
   }
 
   private report(): IChainable {
-    const report = invokeTask(this, 'Report', this.props.functions, {
+    const report = invokeTask(this, DEPLOY.report, this.props.functions, {
       task: 'report',
       payload: TaskInput.fromObject({ execution: EXECUTION, state: JsonPath.objectAt('$') }),
       comment: 'Always comes, also when the database is gone',
     });
-    const lost = new Pass(this, 'Report Lost', {
+    const lost = new Pass(this, DEPLOY.reportFailed, {
       parameters: {
         report: NULL,
         status: 'failed',
@@ -192,16 +195,16 @@ export class Deploy extends Construct {
     });
     caught(report, lost, '$.reportFailure');
 
-    const failed = new Fail(this, 'Failed', { error: 'DeployFailed', causePath: '$.failure' });
-    const succeeded = new Succeed(this, 'Succeeded', { outputPath: '$.report' });
-    const ended = new Choice(this, 'Succeeded?')
+    const failed = new Fail(this, DEPLOY.failed, { error: 'DeployFailed', causePath: '$.failure' });
+    const succeeded = new Succeed(this, DEPLOY.succeeded, { outputPath: '$.report' });
+    const ended = new Choice(this, DEPLOY.isSucceeded)
       .when(Condition.stringEquals('$.status', 'succeeded'), succeeded)
       .otherwise(failed);
-    const alert = publishAlert(this, 'Alert', this.props.topic);
+    const alert = publishAlert(this, DEPLOY.alert, this.props.topic);
     // An alert that cannot be sent must not change how the deploy ends.
     alert.addCatch(ended, { errors: [Errors.ALL], resultPath: '$.alertFailure' });
     alert.next(ended);
-    const needed = new Choice(this, 'Alert Needed?')
+    const needed = new Choice(this, DEPLOY.alertNeeded)
       .when(Condition.booleanEquals('$.alert.needed', true), alert)
       .otherwise(ended);
     lost.next(needed);

@@ -14,6 +14,7 @@ import type { Environment } from '../config/environment.ts';
 import type { TaskFunctions } from '../functions/task-functions.ts';
 import { invokeTask } from './invoke-task.ts';
 import { CONNECTION_RETRY } from './retry.ts';
+import { WINDOW } from './state-names.ts';
 
 export interface DrainSessionsProps {
   functions: TaskFunctions;
@@ -30,24 +31,24 @@ export interface DrainSessionsProps {
  */
 export function drainSessions(scope: Construct, props: DrainSessionsProps): Pass {
   const looks = Math.max(1, Math.ceil(props.drain.seconds / props.pollSeconds));
-  const begin = new Pass(scope, 'Begin Drain', { parameters: { count: 0 }, resultPath: '$.looks' });
-  const check = invokeTask(scope, 'Check Sessions', props.functions, {
+  const begin = new Pass(scope, WINDOW.drain.begin, { parameters: { count: 0 }, resultPath: '$.looks' });
+  const check = invokeTask(scope, WINDOW.drain.check, props.functions, {
     task: 'check-sessions',
     payload: TaskInput.fromObject({ deploy: JsonPath.stringAt('$.deploy') }),
     resultPath: '$.sessions',
     comment: 'Who of the application is still connected?',
   });
   check.addRetry(CONNECTION_RETRY);
-  const wait = new Wait(scope, 'Wait For Sessions', {
+  const wait = new Wait(scope, WINDOW.drain.wait, {
     time: WaitTime.duration(Duration.seconds(props.pollSeconds)),
   });
-  const count = new Pass(scope, 'Count Drain Look', {
+  const count = new Pass(scope, WINDOW.drain.count, {
     parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.looks.count'), 1) },
     resultPath: '$.looks',
   });
   begin.next(check);
   check.next(
-    new Choice(scope, 'Sessions Gone?')
+    new Choice(scope, WINDOW.drain.reached)
       .when(Condition.numberEquals('$.sessions.output.remaining', 0), props.onGone)
       .when(Condition.numberGreaterThanEquals('$.looks.count', looks), props.onRemaining)
       .otherwise(wait),

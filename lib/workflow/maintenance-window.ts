@@ -16,6 +16,7 @@ import { drainSessions } from './drain-sessions.ts';
 import { migrate } from './migrations/migrate.ts';
 import { NULL } from './null.ts';
 import type { ServiceTargets } from './services/target.ts';
+import { WINDOW } from './state-names.ts';
 import { checkServices, stopServices } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
@@ -41,9 +42,9 @@ export class MaintenanceWindow extends Construct {
   constructor(scope: Construct, id: string, props: MaintenanceWindowProps) {
     super(scope, id);
     this.props = props;
-    const ok = this.verdict('All Built', 'ok', 'start');
+    const ok = this.verdict(WINDOW.verdicts.complete, 'ok', 'start');
     const critical = this.verdict(
-      'Critical Index Failed',
+      WINDOW.verdicts.criticalIndexFailed,
       'critical-failed',
       props.environment.onCriticalFailure,
     );
@@ -53,10 +54,14 @@ export class MaintenanceWindow extends Construct {
       functions: props.functions,
       environmentName: props.environmentName,
       next: build,
-      failed: this.verdict('Migration Failed', 'migration-failed', props.environment.onMigrationFailure),
+      failed: this.verdict(
+        WINDOW.verdicts.migrationFailed,
+        'migration-failed',
+        props.environment.onMigrationFailure,
+      ),
     });
     const drain = this.drain(migrated);
-    const begin = new Pass(this, 'Begin Window', {
+    const begin = new Pass(this, WINDOW.begin, {
       parameters: {
         'deploy.$': '$.deploy',
         'execution.$': '$.execution',
@@ -80,13 +85,13 @@ export class MaintenanceWindow extends Construct {
 
   private stop(next: IChainable): IChainable {
     const check = checkServices(this, this.props.services);
-    const refused = this.verdict('Services Refused', 'services-refused', 'untouched');
+    const refused = this.verdict(WINDOW.verdicts.servicesCannotBeStopped, 'services-refused', 'untouched');
     const stop = stopServices(this, this.props.services);
-    const notStopped = this.verdict('Services Not Stopped', 'services-not-stopped', 'start');
+    const notStopped = this.verdict(WINDOW.verdicts.servicesNotStopped, 'services-not-stopped', 'start');
     check.next(
       anyOf(
         this,
-        'All Can Be Stopped?',
+        { look: WINDOW.summarizeChecks, choice: WINDOW.allCanBeStopped },
         { list: '$.checked[*].usable', value: 'false' },
         { yes: refused, no: stop },
       ),
@@ -94,7 +99,7 @@ export class MaintenanceWindow extends Construct {
     stop.next(
       anyOf(
         this,
-        'All Stopped?',
+        { look: WINDOW.summarizeStopped, choice: WINDOW.allStopped },
         { list: '$.stopped[*].outcome', value: "'not-stopped'" },
         { yes: notStopped, no: next },
       ),
@@ -109,22 +114,24 @@ export class MaintenanceWindow extends Construct {
       functions: this.props.functions,
       drain,
       pollSeconds,
-      onGone: new Pass(this, 'No Sessions Left', {
+      onGone: new Pass(this, WINDOW.noSessionsLeft, {
         parameters: { output: { sessions: NULL } },
         resultPath: '$.sessions',
       }).next(next),
-      onRemaining: this.verdict('Sessions Remain', 'sessions-remain', 'start'),
+      onRemaining: this.verdict(WINDOW.verdicts.sessionsRemain, 'sessions-remain', 'start'),
     });
   }
 
   private build(ok: IChainable, critical: IChainable): IChainable {
     const scope: BuildScope = this.props.environment.builds.when === 'after-start' ? 'critical' : 'all';
-    return buildRounds(this, 'Build Indexes', {
+    return buildRounds(this, {
+      build: WINDOW.buildIndexes,
+      more: WINDOW.moreToBuild,
       machine: this.props.buildIndexes,
       scope,
       input: { windowStartedAt: JsonPath.stringAt('$.startedAt') },
       comment: 'Every index of the registry that is missing, as far as the window lasts',
-      after: new Choice(this, 'Critical Index Lost?')
+      after: new Choice(this, WINDOW.anyCriticalFailed)
         .when(Condition.numberGreaterThan('$.builds.output.failed.critical', 0), critical)
         .otherwise(ok),
     });
@@ -147,16 +154,18 @@ export class MaintenanceWindow extends Construct {
 /** Goes one way if a list holds a value, and the other way if it does not. */
 function anyOf(
   scope: Construct,
-  id: string,
+  id: { look: string; choice: string },
   { list, value }: { list: string; value: string },
   ways: { yes: IChainable; no: IChainable },
 ): Pass {
-  const look = new Pass(scope, id.replace('?', ''), {
+  const look = new Pass(scope, id.look, {
     parameters: { 'any.$': `States.ArrayContains(${list}, ${value})` },
     resultPath: '$.look',
   });
   look.next(
-    new Choice(scope, id).when(Condition.booleanEquals('$.look.any', true), ways.yes).otherwise(ways.no),
+    new Choice(scope, id.choice)
+      .when(Condition.booleanEquals('$.look.any', true), ways.yes)
+      .otherwise(ways.no),
   );
   return look;
 }

@@ -14,6 +14,7 @@ import { publishAlert } from './publish-alert.ts';
 import { awsCall } from './services/aws-call.ts';
 import { deleteMemory, getMemory, PARAMETER_MISSING } from './services/memory.ts';
 import type { ServiceTargets } from './services/target.ts';
+import { START_SERVICES } from './state-names.ts';
 import { eachKind } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
@@ -56,26 +57,26 @@ export class StartServices extends Construct {
   }
 
   private nothing(): IChainable {
-    return new Pass(this, 'No Services Configured', { parameters: { services: [] } });
+    return new Pass(this, START_SERVICES.noneConfigured, { parameters: { services: [] } });
   }
 
   private startAll(): IChainable {
     const { services } = this.props;
-    const begin = new Pass(this, 'Begin', { parameters: { 'input.$': '$' } });
-    const ordered = new Pass(this, 'Start As Ordered', {
+    const begin = new Pass(this, START_SERVICES.begin, { parameters: { 'input.$': '$' } });
+    const ordered = new Pass(this, START_SERVICES.startOnRequest, {
       parameters: { recovery: false, services: services.items },
     });
-    const recovering = new Pass(this, 'Start As Recovery', {
+    const recovering = new Pass(this, START_SERVICES.startAsRecovery, {
       parameters: { recovery: true, services: services.items, 'input.$': '$.input' },
     });
-    const forgetMarker = deleteMemory(this, 'Forget Marker', services.marker);
+    const forgetMarker = deleteMemory(this, START_SERVICES.deleteMarker, services.marker);
     forgetMarker.addCatch(ordered, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const lookForMarker = getMemory(this, 'Look For Marker', services.marker);
+    const lookForMarker = getMemory(this, START_SERVICES.readMarker, services.marker);
     lookForMarker.addCatch(recovering, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const onPurpose = new Pass(this, 'Stopped On Purpose', { parameters: { services: [] } });
+    const onPurpose = new Pass(this, START_SERVICES.leftStopped, { parameters: { services: [] } });
     lookForMarker.next(onPurpose);
 
-    const all = new MapState(this, 'Start Services', {
+    const all = new MapState(this, START_SERVICES.startServices, {
       itemsPath: '$.services',
       itemSelector: { 'recovery.$': '$.recovery', 'service.$': '$$.Map.Item.Value' },
       resultPath: '$.services',
@@ -85,7 +86,7 @@ export class StartServices extends Construct {
     recovering.next(all);
     all.next(this.tell());
     return begin.next(
-      new Choice(this, 'Is A Recovery?')
+      new Choice(this, START_SERVICES.startedAsRecovery)
         .when(
           Condition.and(
             Condition.isPresent('$.input.reason'),
@@ -101,26 +102,26 @@ export class StartServices extends Construct {
 
   private startOne(): IChainable {
     const { services } = this.props;
-    const recall = getMemory(this, 'Recall Service', services.memory);
-    recall.addCatch(this.untouched('Nothing Remembered', 'nothing-remembered'), {
+    const recall = getMemory(this, START_SERVICES.readState, services.memory);
+    recall.addCatch(this.untouched(START_SERVICES.nothingSaved, 'nothing-remembered'), {
       errors: PARAMETER_MISSING,
       resultPath: JsonPath.DISCARD,
     });
 
-    const steady = new Pass(this, 'Note Steady', {
+    const steady = new Pass(this, START_SERVICES.steady, {
       parameters: { outcome: 'started', 'startedAt.$': '$$.State.EnteredTime' },
       resultPath: '$.result',
     });
-    const late = new Pass(this, 'Note Not Steady', {
+    const late = new Pass(this, START_SERVICES.notSteady, {
       parameters: { outcome: 'not-steady', startedAt: NULL },
       resultPath: '$.result',
     });
-    const start = eachKind(this, 'Which Kind To Start?', services, (kind) =>
+    const start = eachKind(this, START_SERVICES.whichKindToStart, services, (kind) =>
       kind.start(this, { steady, late }),
     );
 
-    const forget = deleteMemory(this, 'Forget Service', services.memory);
-    const ended = new Pass(this, 'Service Done', {
+    const forget = deleteMemory(this, START_SERVICES.deleteState, services.memory);
+    const ended = new Pass(this, START_SERVICES.serviceDone, {
       parameters: {
         'name.$': '$.service.name',
         'outcome.$': '$.result.outcome',
@@ -132,12 +133,12 @@ export class StartServices extends Construct {
     forget.addCatch(ended, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
     forget.next(ended);
     // What is not steady stays remembered, so that the next recovery looks after it again.
-    const isSteady = new Choice(this, 'Is Steady?')
+    const isSteady = new Choice(this, START_SERVICES.isSteady)
       .when(Condition.stringEquals('$.result.outcome', 'started'), forget)
       .otherwise(ended);
     const after = eachKind(
       this,
-      'Which Kind Was Started?',
+      START_SERVICES.whichKindStarted,
       services,
       (kind) => kind.afterStart?.(this, isSteady) ?? isSteady,
     );
@@ -145,7 +146,7 @@ export class StartServices extends Construct {
     late.next(after);
 
     return recall.next(
-      new Choice(this, 'Recovers?')
+      new Choice(this, START_SERVICES.isRecovery)
         .when(Condition.booleanEquals('$.recovery', true), this.unlessDeployRuns(start))
         .otherwise(start),
     );
@@ -153,7 +154,7 @@ export class StartServices extends Construct {
 
   /** A recovery takes nothing away from a deploy that is at work. */
   private unlessDeployRuns(start: IChainable): IChainable {
-    const look = awsCall(this, 'Look At Its Deploy', {
+    const look = awsCall(this, START_SERVICES.describeDeploy, {
       api: 'sfn',
       action: 'describeExecution',
       iamResources: [this.props.deployExecutions],
@@ -163,10 +164,10 @@ export class StartServices extends Construct {
     // Step Functions forgets an execution after 90 days.
     look.addCatch(start, { errors: ['Sfn.ExecutionDoesNotExistException'], resultPath: JsonPath.DISCARD });
     return look.next(
-      new Choice(this, 'Deploy Still Runs?')
+      new Choice(this, START_SERVICES.isDeployRunning)
         .when(
           Condition.stringEquals('$.deploy.status', 'RUNNING'),
-          this.untouched('Left To Its Deploy', 'left-to-its-deploy'),
+          this.untouched(START_SERVICES.deployStillRunning, 'left-to-its-deploy'),
         )
         .otherwise(start),
     );
@@ -180,15 +181,15 @@ export class StartServices extends Construct {
 
   /** Tells people when a recovery had something to start: a deploy died, and they were not asked. */
   private tell(): IChainable {
-    const done = new Pass(this, 'Started', { parameters: { 'services.$': '$.services' } });
-    const look = new Pass(this, 'Look At Outcomes', {
+    const done = new Pass(this, START_SERVICES.started, { parameters: { 'services.$': '$.services' } });
+    const look = new Pass(this, START_SERVICES.checkOutcomes, {
       parameters: {
         'started.$': "States.ArrayContains($.services[*].outcome, 'started')",
         'late.$': "States.ArrayContains($.services[*].outcome, 'not-steady')",
       },
       resultPath: '$.look',
     });
-    const word = new Pass(this, 'Word Alert', {
+    const word = new Pass(this, START_SERVICES.prepareAlert, {
       parameters: {
         subject: 'pg-deploy-step: the recovery started services',
         // One line: an intrinsic function's text has no line breaks.
@@ -197,11 +198,11 @@ export class StartServices extends Construct {
       },
       resultPath: '$.alert',
     });
-    const alert = publishAlert(this, 'Alert', this.props.topic);
+    const alert = publishAlert(this, START_SERVICES.alert, this.props.topic);
     alert.addCatch(done, { errors: ['States.ALL'], resultPath: JsonPath.DISCARD });
     word.next(alert).next(done);
     return look.next(
-      new Choice(this, 'Tell People?')
+      new Choice(this, START_SERVICES.shouldAlert)
         .when(
           Condition.and(
             Condition.booleanEquals('$.recovery', true),

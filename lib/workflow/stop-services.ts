@@ -11,13 +11,14 @@ import { NULL } from './null.ts';
 import type { ServiceKind } from './services/kind.ts';
 import { getMemory, PARAMETER_EXISTS, putMemory } from './services/memory.ts';
 import type { ServiceTargets } from './services/target.ts';
+import { WINDOW } from './state-names.ts';
 
 /**
  * Looks at all services before any of them is stopped. Reads `$.services`; leaves in `$.checked` an item for each, with
  * what it is to be started with again.
  */
 export function checkServices(scope: Construct, services: ServiceTargets): MapState {
-  const usable = new Pass(scope, 'Service Can Be Stopped', {
+  const usable = new Pass(scope, WINDOW.serviceCanBeStopped, {
     parameters: {
       'name.$': '$.service.name',
       usable: true,
@@ -26,17 +27,17 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
       'current.$': '$.current',
     },
   });
-  const refused = new Pass(scope, 'Service Refused', {
+  const refused = new Pass(scope, WINDOW.serviceCannotBeStopped, {
     parameters: { 'name.$': '$.service.name', usable: false, 'reason.$': '$.refusal.reason' },
   });
-  const map = new MapState(scope, 'Check Services', {
+  const map = new MapState(scope, WINDOW.checkServices, {
     comment: 'All of them, before the first one is stopped',
     itemsPath: '$.services',
     itemSelector: { 'service.$': '$$.Map.Item.Value' },
     resultPath: '$.checked',
   });
   map.itemProcessor(
-    eachKind(scope, 'Which Kind To Check?', services, (kind) => kind.check(scope, { usable, refused })),
+    eachKind(scope, WINDOW.whichKindToCheck, services, (kind) => kind.check(scope, { usable, refused })),
   );
   return map;
 }
@@ -46,13 +47,13 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
  * until it has stopped. Reads `$.checked`, `$.deploy`, `$.execution`; leaves a StoppedService for each in `$.stopped`.
  */
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
-  const stopped = outcome(scope, 'Service Stopped', 'stopped');
-  const late = outcome(scope, 'Service Not Stopped', 'not-stopped');
-  const stop = eachKind(scope, 'Which Kind To Stop?', services, (kind) =>
+  const stopped = outcome(scope, WINDOW.serviceStopped, 'stopped');
+  const late = outcome(scope, WINDOW.serviceNotStopped, 'not-stopped');
+  const stop = eachKind(scope, WINDOW.whichKindToStop, services, (kind) =>
     kind.stop(scope, { stopped, late }),
   );
 
-  const note = new Pass(scope, 'Note What Runs', {
+  const note = new Pass(scope, WINDOW.recordCurrentState, {
     parameters: {
       'current.$': '$.current',
       'stoppedAt.$': '$$.State.EnteredTime',
@@ -61,11 +62,11 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
     },
     resultPath: '$.remembered',
   });
-  const remember = putMemory(scope, 'Remember Service', services.memory, false);
+  const remember = putMemory(scope, WINDOW.saveState, services.memory, false);
   // An earlier run died before it could start the service again: its word is the true one, not today's 0. It becomes this
   // deploy's to start, so that no recovery takes it for abandoned.
-  const recall = getMemory(scope, 'Recall Earlier Memory', services.memory);
-  const adopt = new Pass(scope, 'Adopt Earlier Memory', {
+  const recall = getMemory(scope, WINDOW.readEarlierState, services.memory);
+  const adopt = new Pass(scope, WINDOW.useEarlierState, {
     parameters: {
       'current.$': '$.memory.value.current',
       'stoppedAt.$': '$.memory.value.stoppedAt',
@@ -74,12 +75,12 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
     },
     resultPath: '$.remembered',
   });
-  const keep = putMemory(scope, 'Keep Earlier Memory', services.memory, true);
+  const keep = putMemory(scope, WINDOW.saveEarlierState, services.memory, true);
   note.next(remember).next(stop);
   remember.addCatch(recall, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
   recall.next(adopt).next(keep).next(stop);
 
-  const map = new MapState(scope, 'Stop Services', {
+  const map = new MapState(scope, WINDOW.stopServices, {
     comment: 'All at once, so that the window is as long as the slowest and no longer',
     itemsPath: '$.checked',
     itemSelector: {

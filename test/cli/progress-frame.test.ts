@@ -134,11 +134,11 @@ describe('the picture', () => {
     story.start();
     story.tell('deploy', 'StateEntered', 'Start Services');
     story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
-    story.service('startServices', 'StateExited', 'Look At Starting Tasks', 'api', output);
+    story.service('startServices', 'StateExited', 'Check Starting Tasks', 'api', output);
     story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
     expect(draw(story).join('\n')).toContain('api starts, 1 of 2 tasks, nightly starts');
-    story.service('startServices', 'StateExited', 'Note Steady', 'api', output);
-    story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
+    story.service('startServices', 'StateExited', 'Service Steady', 'api', output);
+    story.service('startServices', 'StateExited', 'Service Steady', 'nightly', {});
     expect(draw(story).join('\n')).toContain('api steady at 2 tasks, nightly steady');
   });
 

@@ -181,19 +181,19 @@ describe('the phases', () => {
     story.decide('deploy');
     story.tell('maintenanceWindow', 'StateEntered', 'Stop Services');
     const remembered = { current: { desiredCount: 2, scaling: null } };
-    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', { remembered });
+    story.service('maintenanceWindow', 'StateExited', 'Record Current State', 'api', { remembered });
     story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
     story.now = 1.5;
     story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'api', {});
     story.tell('maintenanceWindow', 'StateExited', 'Stop Services');
     story.tell('deploy', 'StateEntered', 'Start Services');
-    story.service('startServices', 'StateExited', 'Recall Service', 'api', { memory: { value: remembered } });
+    story.service('startServices', 'StateExited', 'Read Saved State', 'api', { memory: { value: remembered } });
     story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
-    story.service('startServices', 'StateExited', 'Look At Starting Tasks', 'api', {
+    story.service('startServices', 'StateExited', 'Check Starting Tasks', 'api', {
       counts: { running: 1 },
     });
     story.now = 3;
-    story.service('startServices', 'StateExited', 'Note Steady', 'api', {});
+    story.service('startServices', 'StateExited', 'Service Steady', 'api', {});
     expect(story.texts).toEqual([
       'Preflight',
       'Decision: there is something to do: services stop for it',
@@ -209,13 +209,13 @@ describe('the phases', () => {
   test('services that do not stop or do not become steady are told of as failures', () => {
     const story = new Story(registry);
     const counts = { counts: { running: 1 } };
-    story.service('maintenanceWindow', 'StateExited', 'Look At Stopping Tasks', 'api', counts);
+    story.service('maintenanceWindow', 'StateExited', 'Check Stopping Tasks', 'api', counts);
     story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'api', {});
     story.service('maintenanceWindow', 'StateExited', 'Service Not Stopped', 'rule', {});
-    story.service('startServices', 'StateExited', 'Note Not Steady', 'api', {
+    story.service('startServices', 'StateExited', 'Service Not Steady', 'api', {
       memory: { value: { current: { desiredCount: 2 } } },
     });
-    story.service('startServices', 'StateExited', 'Note Not Steady', 'rule', {});
+    story.service('startServices', 'StateExited', 'Service Not Steady', 'rule', {});
     expect(story.lines).toEqual([
       { kind: 'failure', text: 'api did not stop in time: 1 task still run' },
       { kind: 'failure', text: 'rule did not stop in time' },
@@ -231,9 +231,9 @@ describe('the phases', () => {
     story.service('maintenanceWindow', 'StateExited', 'Service Stopped', 'nightly', {});
     story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
     story.now = 2;
-    story.service('startServices', 'StateExited', 'Note Steady', 'nightly', {});
+    story.service('startServices', 'StateExited', 'Service Steady', 'nightly', {});
     // It was disabled before, so nothing enables it.
-    story.service('startServices', 'StateExited', 'Note Steady', 'queue', {});
+    story.service('startServices', 'StateExited', 'Service Steady', 'queue', {});
     expect(story.texts).toEqual([
       'nightly stops',
       'nightly stopped after 0 ms',
@@ -248,9 +248,9 @@ describe('the phases', () => {
     const story = new Story(registry);
     story.tell('maintenanceWindow', 'StateEntered', 'Check Services');
     const refused = { name: 'web', usable: false, reason: 'there is no such ECS service' };
-    story.service('maintenanceWindow', 'StateExited', 'Service Refused', 'web', refused);
+    story.service('maintenanceWindow', 'StateExited', 'Service Cannot Be Stopped', 'web', refused);
     story.tell('maintenanceWindow', 'StateExited', 'Check Services');
-    story.tell('maintenanceWindow', 'StateEntered', 'Services Refused');
+    story.tell('maintenanceWindow', 'StateEntered', 'Services Cannot Be Stopped');
     expect(story.texts).toEqual(['Stop services', 'web cannot be stopped: there is no such ECS service']);
     expect(story.run.phases.find('stop')?.state).toBe('failed');
   });
@@ -258,8 +258,8 @@ describe('the phases', () => {
   test('a service that an earlier deploy left stopped is told of with the earlier count', () => {
     const story = new Story(registry);
     const remembered = (desiredCount: number) => ({ remembered: { current: { desiredCount } } });
-    story.service('maintenanceWindow', 'StateExited', 'Note What Runs', 'api', remembered(0));
-    story.service('maintenanceWindow', 'StateExited', 'Adopt Earlier Memory', 'api', remembered(3));
+    story.service('maintenanceWindow', 'StateExited', 'Record Current State', 'api', remembered(0));
+    story.service('maintenanceWindow', 'StateExited', 'Use Earlier State', 'api', remembered(3));
     story.service('maintenanceWindow', 'StateEntered', 'Stop Tasks', 'api');
     expect(story.texts).toEqual([
       'api is to start as an earlier deploy remembered it',
@@ -309,7 +309,7 @@ describe('the phases', () => {
       story.decide('nothing');
       story.tell('deploy', 'StateEntered', 'Start Services');
     }
-    quiet.service('startServices', 'StateExited', 'Nothing Remembered', 'api', {});
+    quiet.service('startServices', 'StateExited', 'Nothing Saved', 'api', {});
     left.service('startServices', 'StateEntered', 'Start Tasks', 'api');
     for (const story of [quiet, left]) story.tell('deploy', 'StateExited', 'Start Services');
     expect(quiet.texts.at(-1)).toBe('Decision: nothing to do, the services go on');
@@ -436,7 +436,7 @@ describe('the phases', () => {
   test('asking for what is not remembered is no trouble', () => {
     const story = new Story(registry);
     const error = 'Ssm.ParameterNotFoundException';
-    story.tell('startServices', 'StateFailed', 'Recall Service', {
+    story.tell('startServices', 'StateFailed', 'Read Saved State', {
       error,
       within: [{ state: 'Start Services', index: 0 }],
     });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LocalExecution } from '../../lib/local/engine.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import { eventually } from '../support/eventually.ts';
 import { endsOf, historyEvents } from '../support/executions.ts';
 import { MAJORS, openRig, type Rig } from '../support/rig.ts';
@@ -113,7 +114,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     const { inAll } = await atOnce();
     expect(inAll).toBeGreaterThan(1);
     expect(inAll).toBeLessThanOrEqual(MOST_AT_ONCE);
-    const plan = rig.workflow.events.find((event) => event.state === 'Plan' && event.type === 'StateExited');
+    const plan = rig.workflow.events.find(
+      (event) => event.state === BUILD_INDEXES.plan && event.type === 'StateExited',
+    );
     expect(plan?.output).toMatchObject({ lanes: [{ table: 'crowded' }, {}, {}, {}] });
   });
 
@@ -123,9 +126,11 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
     const looks = rig.workflow.events.filter(
       (event) =>
-        event.execution === execution.name && event.type === 'StateEntered' && event.state === 'Check Index',
+        event.execution === execution.name &&
+        event.type === 'StateEntered' &&
+        event.state === BUILD_INDEXES.checkIndex,
     ).length;
-    // The execution itself, Plan and its choice, the lanes' Map, Plan What Remains and its choice, the end.
+    // The execution itself, Plan and its choice, the lanes' Map, Plan Again and its choice, the end.
     const around = 2 + 7 + 4 + 7 + 2;
     const lanes = 3;
     expect(historyEvents(rig.workflow.events, execution.name)).toBe(

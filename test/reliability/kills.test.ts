@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import { Drive } from '../support/drive.ts';
 import { eventually } from '../support/eventually.ts';
 import { MAJORS, openRig, type Rig } from '../support/rig.ts';
@@ -191,7 +192,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     // Assess
     expect(
       rig.workflow.events.filter(({ type }) => type === 'StateRetried').map(({ state }) => state),
-    ).toContain('Build Index');
+    ).toContain(BUILD_INDEXES.buildIndex);
     expect(status).toBe('SUCCEEDED');
     expect(report).toMatchObject({ status: 'succeeded', failure: null, warnings: [] });
     expect(report.indexes).toEqual([

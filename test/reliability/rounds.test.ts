@@ -3,6 +3,7 @@ import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
@@ -70,7 +71,7 @@ describe('rounds of three builds', () => {
     opened.events.filter(
       (event) =>
         event.type === 'StateEntered' &&
-        event.state === 'Build Lanes' &&
+        event.state === BUILD_INDEXES.buildLanes &&
         (execution === undefined || event.execution === execution),
     );
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BUILD_INDEXES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servicesNow } from '../support/services.ts';
@@ -53,7 +54,7 @@ async function dieAfterStopping(): Promise<void> {
   const died = Promise.withResolvers<void>();
   const dying = await open({
     onEvent: (event) => {
-      if (event.type === 'StateEntered' && event.state === 'Build Indexes') died.resolve();
+      if (event.type === 'StateEntered' && event.state === WINDOW.buildIndexes) died.resolve();
     },
   });
   const { execution } = dying.workflow.start({});
@@ -97,7 +98,9 @@ describe('the reconciler', () => {
     await blocker.query('begin');
     await blocker.query('lock table orders in access exclusive mode');
     const deploying = workflow.deploy();
-    await eventually(() => workflow.events.some((event) => event.state === 'Build Index')).toBe(true);
+    await eventually(() => workflow.events.some((event) => event.state === BUILD_INDEXES.buildIndex)).toBe(
+      true,
+    );
 
     const { output } = await workflow.workflow.recover({ reason: 'reconcile' });
     const meanwhile = servicesNow(workflow);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BUILD_INDEXES, DEPLOY, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servicesNow } from '../support/services.ts';
@@ -53,8 +54,9 @@ describe('services that do not stop in time', () => {
       environment: { stopMinutes: 0.01 },
       onEvent: (event) => {
         // A process that hangs: it hears no SIGTERM until it is woken.
-        if (event.type === 'StateEntered' && event.state === 'Check Services') signalWorker('SIGSTOP');
-        if (event.type === 'StateEntered' && event.state === 'Services Not Stopped') signalWorker('SIGCONT');
+        if (event.type === 'StateEntered' && event.state === WINDOW.checkServices) signalWorker('SIGSTOP');
+        if (event.type === 'StateEntered' && event.state === WINDOW.verdicts.servicesNotStopped)
+          signalWorker('SIGCONT');
       },
     });
 
@@ -94,14 +96,14 @@ describe('sessions of the application', () => {
     const workflow = await open({
       environment: { drain: { ...DRAIN, seconds: 60 } },
       onEvent: (event) => {
-        if (event.type === 'StateEntered' && event.state === 'Wait For Sessions') void cron.end();
+        if (event.type === 'StateEntered' && event.state === WINDOW.drain.wait) void cron.end();
       },
     });
 
     const { report } = await workflow.deploy();
 
     expect(report.status).toBe('succeeded');
-    expect(entered(workflow, 'Check Sessions').length).toBeGreaterThan(1);
+    expect(entered(workflow, WINDOW.drain.check).length).toBeGreaterThan(1);
   });
 });
 
@@ -115,7 +117,7 @@ describe('a window whose budget is used up', () => {
     await reader.query('select from other');
 
     const deploying = workflow.deploy();
-    await eventually(() => entered(workflow, 'Build Indexes Online').length).toBe(1);
+    await eventually(() => entered(workflow, DEPLOY.buildOnline).length).toBe(1);
     const meanwhile = servicesNow(workflow);
     const building = await database.query(
       "select indisvalid from pg_index where indexrelid = 'idx_orders_status'::regclass",
@@ -145,7 +147,7 @@ describe('a window whose budget is used up', () => {
 
     const deploying = workflow.deploy();
     // Looks at it several times, far beyond the window's second.
-    await eventually(() => entered(workflow, 'Check Index').length).toBeGreaterThan(1);
+    await eventually(() => entered(workflow, BUILD_INDEXES.checkIndex).length).toBeGreaterThan(1);
     const meanwhile = servicesNow(workflow);
     await reader.query('rollback');
     await reader.end();
@@ -164,7 +166,7 @@ describe('two deploys', () => {
     await blocker.query('lock table people in access exclusive mode');
     const workflow = await open();
     const first = workflow.workflow.start({}, 'the-first').ended;
-    await eventually(() => entered(workflow, 'Build Index').length).toBeGreaterThan(0);
+    await eventually(() => entered(workflow, BUILD_INDEXES.buildIndex).length).toBeGreaterThan(0);
 
     const second = await workflow.workflow.start({}, 'the-second').ended;
     const meanwhile = servicesNow(workflow);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { servicesNow } from '../support/services.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
@@ -48,7 +49,7 @@ async function runOnce(killIn: string | undefined): Promise<string[]> {
   const { execution, ended } = workflow.workflow.start({});
   observe = ({ type, machine, state }) => {
     if (type !== 'StateEntered' || !machine.endsWith('maintenance-window') || state === null) return;
-    if (entered.length === 0 && state !== 'Run Migrations') return;
+    if (entered.length === 0 && state !== MIGRATIONS.run) return;
     entered.push(state);
     if (state === killIn) execution.abort();
   };
@@ -72,7 +73,7 @@ test('killed in each state around a task that hangs, the services come back', as
     await workflow.workflow.aws.steady();
     expect({ killedIn: state, ...servicesNow(workflow) }).toEqual({ killedIn: state, ...before });
     // It is stopped with the execution that waits for it.
-    if (state === 'Run Migrations') expect(workflow.workflow.aws.runningTasks).toBe(0);
+    if (state === MIGRATIONS.run) expect(workflow.workflow.aws.runningTasks).toBe(0);
   }
   console.log(
     `Killed in ${reached.length} states around a migration's task; the services came back in all of them.`,

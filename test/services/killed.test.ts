@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { BUILD_INDEXES, ECS, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, servicesNow } from '../support/services.ts';
@@ -118,10 +119,10 @@ function changed(what: object | undefined, fields: Record<string, unknown>): Run
  * tells its suspended state; and the other two are where a recovery ends because it has nothing to do.
  */
 const NOT_REACHED = [
-  'deploy: Report Lost',
-  'maintenance-window: Note Scaling Never Suspended',
-  'start-services: Left To Its Deploy',
-  'start-services: Stopped On Purpose',
+  'deploy: Report Failed',
+  'maintenance-window: Record Scaling Not Suspended',
+  'start-services: Deploy Still Running',
+  'start-services: Left Stopped',
 ];
 
 const SCENARIOS: Scenario[] = [
@@ -143,8 +144,8 @@ const SCENARIOS: Scenario[] = [
   {
     name: 'services that hang',
     onState: (state) => {
-      if (state === 'Check Services') worker('SIGSTOP');
-      if (state === 'Services Not Stopped') worker('SIGCONT');
+      if (state === WINDOW.checkServices) worker('SIGSTOP');
+      if (state === WINDOW.verdicts.servicesNotStopped) worker('SIGCONT');
     },
     prepare: async () => async () => worker('SIGCONT'),
   },
@@ -170,7 +171,7 @@ const SCENARIOS: Scenario[] = [
       return async () => await held();
     },
     onState: (state) => {
-      if (state === 'Index Valid?') void held();
+      if (state === BUILD_INDEXES.indexValid) void held();
     },
   },
   {
@@ -183,7 +184,7 @@ const SCENARIOS: Scenario[] = [
   {
     name: 'a migration that breaks',
     onState: (state) => {
-      if (state === 'Stop Services')
+      if (state === WINDOW.stopServices)
         void database.query('alter table pgmigrations rename column run_on to ran_on');
     },
     prepare: async () => async () =>
@@ -194,7 +195,7 @@ const SCENARIOS: Scenario[] = [
   {
     name: 'a service that does not come up',
     onState: (state) => {
-      if (state === 'Look At Starting Tasks') worker('SIGSTOP');
+      if (state === ECS.running.check) worker('SIGSTOP');
     },
     prepare: async () => async () => worker('SIGCONT'),
   },
@@ -280,13 +281,18 @@ test.each(SCENARIOS)(
 test('the recovery itself may be killed in each of its states, and the next one brings the services back', async () => {
   const before = servicesNow(workflow);
   const recovering = [
-    'Is A Recovery?',
-    'Look For Marker',
-    'Start As Recovery',
-    'Look At Its Deploy',
-    'Deploy Still Runs?',
+    START_SERVICES.startedAsRecovery,
+    START_SERVICES.readMarker,
+    START_SERVICES.startAsRecovery,
+    START_SERVICES.describeDeploy,
+    START_SERVICES.isDeployRunning,
   ];
-  for (const state of [...recovering, 'Tell People?', 'Word Alert', 'Alert']) {
+  for (const state of [
+    ...recovering,
+    START_SERVICES.shouldAlert,
+    START_SERVICES.prepareAlert,
+    START_SERVICES.alert,
+  ]) {
     await runOnce({ name: 'a deploy' }, 'maintenance-window: Run Migrations');
     expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
     const { engine, machines } = workflow.workflow;

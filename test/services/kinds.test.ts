@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localDemoServices } from '../../lib/local/demo-services.ts';
+import { ECS, MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, servicesNow } from '../support/services.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
@@ -43,7 +44,7 @@ test('services of every kind go down for the migrations and come back as they we
   const workflow = await open({
     migrations: { '0001_total': 'alter table orders add column total numeric;' },
     onEvent: (event) => {
-      if (event.type === 'StateEntered' && event.state === 'Run Migrations' && opened)
+      if (event.type === 'StateEntered' && event.state === MIGRATIONS.run && opened)
         seen.push(servicesNow(opened));
     },
   });
@@ -165,7 +166,7 @@ describe('what cannot be stopped is refused before anything is stopped', () => {
       ...before,
       processes: { ...before.processes, agent: 0, plain: 0 },
     });
-    expect(states(workflow)).not.toContain('Stop Tasks');
+    expect(states(workflow)).not.toContain(ECS.stop);
     expect(report.downtimeMs).toBe(0);
     expect(workflow.alerts.at(-1)?.Message).toContain('Services: up; they were not stopped');
   });

@@ -31,7 +31,7 @@ test('has these states and no others', () => {
     'Index Valid?',
     'More To Build?',
     'Plan',
-    'Plan What Remains',
+    'Plan Again',
     'Settle Index',
     'Still Building?',
     'Wait For Build',

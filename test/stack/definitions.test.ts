@@ -150,8 +150,8 @@ test('a retry names an error of our own by the name that its class throws', () =
 test.each(['after-start', 'window'])('what the window left is built online after the start (%s)', (name) => {
   const deploy = machine(name, 'deploy').States;
 
-  expect(deploy['Start Services']?.Next).toBe('Builds Left?');
-  expect(deploy['Builds Left?']).toMatchObject({
+  expect(deploy['Start Services']?.Next).toBe('Builds Remaining?');
+  expect(deploy['Builds Remaining?']).toMatchObject({
     Choices: [
       {
         And: [
@@ -172,7 +172,7 @@ test('builds of non-critical indexes come after the start where the environment 
   expect(machine('prod', 'maintenance-window').States['Build Indexes']?.Parameters).toMatchObject({
     Input: { scope: 'all' },
   });
-  expect(machine('prod', 'deploy').States).not.toHaveProperty('Builds Left?');
+  expect(machine('prod', 'deploy').States).not.toHaveProperty('Builds Remaining?');
 });
 
 test('a critical index that failed leaves services stopped, or starts them where the environment says so', () => {
@@ -187,7 +187,7 @@ test('without migrations the window goes from stopped services to the builds', (
   const { States: states } = machine('no-migrations', 'maintenance-window');
 
   expect(states).not.toHaveProperty('Run Migrations');
-  expect(states['All Stopped?']?.Default).toBe('No Migrations Configured');
+  expect(states['All Services Stopped?']?.Default).toBe('No Migrations Configured');
   expect(machine('drain-no-migrations', 'maintenance-window').States['No Sessions Left']?.Next).toBe(
     'No Migrations Configured',
   );

@@ -36,18 +36,18 @@ test('has these states and no others', () => {
     'Alert Needed?',
     'Begin',
     'Build Indexes Online',
-    'Build Indexes Online: More?',
     'Failed',
     'Maintenance Window',
-    'Mark Left Stopped',
-    'Note Left Stopped',
+    'More To Build Online?',
     'Preflight',
+    'Record Left Stopped',
     'Report',
-    'Report Lost',
+    'Report Failed',
+    'Save Left Stopped Marker',
     'Start Services',
+    'Start Services?',
     'Succeeded',
     'Succeeded?',
-    'What Of The Services?',
     'What To Do?',
   ]);
   expect(deploy().StartAt).toBe('Begin');
@@ -56,21 +56,11 @@ test('has these states and no others', () => {
 
 test.each([
   ['Preflight', INVOKES, 'What To Do?', catchAll('Report', '$.preflightFailure')],
-  [
-    'Maintenance Window',
-    STARTS_CHILD,
-    'What Of The Services?',
-    catchAll('Start Services', '$.windowFailure'),
-  ],
-  ['Mark Left Stopped', PUTS_PARAMETER, 'Report', catchAll('Report', '$.markFailure')],
+  ['Maintenance Window', STARTS_CHILD, 'Start Services?', catchAll('Start Services', '$.windowFailure')],
+  ['Save Left Stopped Marker', PUTS_PARAMETER, 'Report', catchAll('Report', '$.markFailure')],
   ['Start Services', STARTS_CHILD, 'Report', catchAll('Report', '$.startFailure')],
-  [
-    'Build Indexes Online',
-    STARTS_CHILD,
-    'Build Indexes Online: More?',
-    catchAll('Report', '$.buildsFailure'),
-  ],
-  ['Report', INVOKES, 'Alert Needed?', catchAll('Report Lost', '$.reportFailure')],
+  ['Build Indexes Online', STARTS_CHILD, 'More To Build Online?', catchAll('Report', '$.buildsFailure')],
+  ['Report', INVOKES, 'Alert Needed?', catchAll('Report Failed', '$.reportFailure')],
 ])('%s goes on to its end whatever breaks', (name, resource, next, catches) => {
   const state = task(name);
 
@@ -102,9 +92,9 @@ describe('after the maintenance window', () => {
   ];
 
   test('starts the services unless it said that they stay down or were not touched', () => {
-    expect(task('What Of The Services?')).toMatchObject({
+    expect(task('Start Services?')).toMatchObject({
       Choices: [
-        { And: verdict('leave-stopped'), Next: 'Note Left Stopped' },
+        { And: verdict('leave-stopped'), Next: 'Record Left Stopped' },
         { And: verdict('untouched'), Next: 'Report' },
       ],
       Default: 'Start Services',
@@ -112,22 +102,22 @@ describe('after the maintenance window', () => {
   });
 
   test('marks services that stay down, for the recovery to see, in a parameter of its own', () => {
-    expect(task('Note Left Stopped')).toMatchObject({
+    expect(task('Record Left Stopped')).toMatchObject({
       Parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
       ResultPath: '$.remembered',
-      Next: 'Mark Left Stopped',
+      Next: 'Save Left Stopped Marker',
     });
-    expect(task('Mark Left Stopped').Parameters).toMatchObject({
+    expect(task('Save Left Stopped Marker').Parameters).toMatchObject({
       Name: '/pg-deploy-step/prod/left-stopped',
       Overwrite: true,
       'Value.$': 'States.JsonToString($.remembered)',
     });
-    expect(task('Mark Left Stopped').Retry).toContainEqual(RESTORE_RETRY);
+    expect(task('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
   });
 
   test('marks nothing where there are no services: nobody would clear it', () => {
-    expect(Object.keys(machines.machine('none', 'deploy').States)).not.toContain('Mark Left Stopped');
-    expect(waysOf(machines.state('none', 'deploy', 'What Of The Services?'))).toEqual([
+    expect(Object.keys(machines.machine('none', 'deploy').States)).not.toContain('Save Left Stopped Marker');
+    expect(waysOf(machines.state('none', 'deploy', 'Start Services?'))).toEqual([
       'Report',
       'Report',
       'Start Services',
@@ -146,7 +136,7 @@ describe('after the maintenance window', () => {
 });
 
 test('asks for another round of builds while more remain', () => {
-  expect(task('Build Indexes Online: More?')).toMatchObject({
+  expect(task('More To Build Online?')).toMatchObject({
     Choices: [{ Variable: '$.builds.output.decision', StringEquals: 'build', Next: 'Build Indexes Online' }],
     Default: 'Report',
   });
@@ -166,7 +156,7 @@ test('ends as the report says, also when the alert could not be sent', () => {
 });
 
 test('alerts and fails when the report itself is lost', () => {
-  const lost = task('Report Lost');
+  const lost = task('Report Failed');
 
   expect(lost.Next).toBe('Alert Needed?');
   expect(lost.Parameters).toMatchObject({ report: null, status: 'failed', alert: { needed: true } });

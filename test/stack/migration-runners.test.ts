@@ -112,11 +112,15 @@ describe('the runner ecs-task', () => {
 
   test('makes data of every failure, and stops the task at the deadline before it goes on', () => {
     expect(state('fargate', 'Run Migrations').Catch).toEqual([
-      { ErrorEquals: ['States.Timeout'], Next: 'List Late Tasks', ResultPath: '$.migrationError' },
-      { ErrorEquals: ['States.DataLimitExceeded'], Next: 'Migration Broke', ResultPath: '$.migrationError' },
-      { ErrorEquals: ['States.ALL'], Next: 'Migration Broke', ResultPath: '$.migrationError' },
+      { ErrorEquals: ['States.Timeout'], Next: 'List Migration Tasks', ResultPath: '$.migrationError' },
+      {
+        ErrorEquals: ['States.DataLimitExceeded'],
+        Next: 'Record Migration Error',
+        ResultPath: '$.migrationError',
+      },
+      { ErrorEquals: ['States.ALL'], Next: 'Record Migration Error', ResultPath: '$.migrationError' },
     ]);
-    expect(state('fargate', 'Migration Broke')).toMatchObject({
+    expect(state('fargate', 'Record Migration Error')).toMatchObject({
       Parameters: {
         output: {
           status: 'failed',
@@ -129,20 +133,22 @@ describe('the runner ecs-task', () => {
       },
       Next: 'Migration Failed',
     });
-    expect(state('ec2', 'Migration Broke').Parameters).toMatchObject({ output: { runner: { logs: null } } });
-    expect(state('fargate', 'List Late Tasks').Parameters).toEqual({
+    expect(state('ec2', 'Record Migration Error').Parameters).toMatchObject({
+      output: { runner: { logs: null } },
+    });
+    expect(state('fargate', 'List Migration Tasks').Parameters).toEqual({
       ...{ Cluster: 'prod', Family: 'shop-migrate', DesiredStatus: 'RUNNING' },
     });
-    expect(state('fargate', 'Describe Late Tasks')).toMatchObject({
+    expect(state('fargate', 'Describe Migration Tasks')).toMatchObject({
       Parameters: { Cluster: 'prod', 'Tasks.$': '$.late.tasks' },
       ResultSelector: {
         'tasks.$': "$.Tasks[?(@.Group == 'pg-deploy-step-fargate-migrations')].TaskArn",
       },
-      Next: 'Stop Late Tasks',
+      Next: 'Stop Migration Tasks',
     });
-    for (const name of ['List Late Tasks', 'Describe Late Tasks', 'Stop Late Tasks']) {
+    for (const name of ['List Migration Tasks', 'Describe Migration Tasks', 'Stop Migration Tasks']) {
       expect(state('fargate', name).Catch).toEqual([
-        { ErrorEquals: ['States.ALL'], Next: 'Migration Broke', ResultPath: null },
+        { ErrorEquals: ['States.ALL'], Next: 'Record Migration Error', ResultPath: null },
       ]);
     }
     expect(Object.keys(reachableWithout(window('fargate'), 'Run Migrations'))).not.toContain('Build Indexes');

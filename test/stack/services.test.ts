@@ -142,7 +142,7 @@ describe.each(WITH_SERVICES)('whatever its data, a window of the environment %s'
     mappings: ['Disable Mapping'],
   };
   const stops = environmentName === 'all' ? Object.values(STOPS).flat() : STOPS[environmentName];
-  const MEMORIES = ['Keep Earlier Memory', 'Remember Service'];
+  const MEMORIES = ['Save Earlier State', 'Save Service State'];
   const DATABASE = ['Build Indexes', 'Run Migrations'];
   const LOOKS = environmentName === 'all' ? ['Check Sessions'] : [];
 
@@ -150,23 +150,29 @@ describe.each(WITH_SERVICES)('whatever its data, a window of the environment %s'
     expect(changing(statesOf(window()))).toEqual([...stops, ...MEMORIES, ...DATABASE, ...LOOKS].sort());
   });
 
-  test.each(['Check Services', 'All Can Be Stopped?'])('changes none of them without passing %s', (state) => {
-    expect(changesWithout(state)).toEqual([]);
-  });
+  test.each(['Check Services', 'All Services Can Be Stopped?'])(
+    'changes none of them without passing %s',
+    (state) => {
+      expect(changesWithout(state)).toEqual([]);
+    },
+  );
 
   test('changes nothing while it checks', () => {
     const inside = stateOf(window(), 'Check Services').ItemProcessor?.States ?? {};
 
-    expect(Object.keys(inside)).toContain('Service Refused');
+    expect(Object.keys(inside)).toContain('Service Cannot Be Stopped');
     expect(changing(inside)).toEqual([]);
   });
 
-  test.each(['Stop Services', 'All Stopped?'])('leaves the database alone without passing %s', (state) => {
-    expect(changesWithout(state).filter((name) => DATABASE.includes(name))).toEqual([]);
-  });
+  test.each(['Stop Services', 'All Services Stopped?'])(
+    'leaves the database alone without passing %s',
+    (state) => {
+      expect(changesWithout(state).filter((name) => DATABASE.includes(name))).toEqual([]);
+    },
+  );
 
   test('stops nothing that it has not tried to remember', () => {
-    const withoutMemory = changesWithout('Remember Service');
+    const withoutMemory = changesWithout('Save Service State');
 
     expect(withoutMemory.filter((name) => [...stops, ...MEMORIES].includes(name))).toEqual([]);
   });
@@ -187,7 +193,7 @@ describe('the walk that proves it', () => {
   });
 });
 
-test.each(['Check Sessions', 'Sessions Gone?', 'No Sessions Left'])(
+test.each(['Check Sessions', 'Sessions Closed?', 'No Sessions Left'])(
   'the database is left alone without passing %s where sessions have to be gone',
   (state) => {
     const changes = changing(reachableWithout(machine('all', 'maintenance-window'), state));
@@ -200,5 +206,5 @@ test.each(['Check Sessions', 'Sessions Gone?', 'No Sessions Left'])(
 test.each(WITH_SERVICES)('nothing is started without its memory in the environment %s', (environmentName) => {
   const start = machine(environmentName, 'start-services');
 
-  expect(changing(reachableWithout(start, 'Recall Service'))).toEqual(['Alert', 'Forget Marker']);
+  expect(changing(reachableWithout(start, 'Read Saved State'))).toEqual(['Alert', 'Delete Marker']);
 });

@@ -20,52 +20,52 @@ test('has these states and no others', () => {
   expect(Object.keys(statesOf(start())).sort()).toEqual([
     'Alert',
     'Begin',
-    'Count Look: Mapping Enabled',
-    'Count Look: Rule Enabled',
-    'Count Look: Tasks Running',
-    'Deploy Still Runs?',
+    'Begin Enabled Mapping Checks',
+    'Begin Enabled Rule Checks',
+    'Begin Starting Checks',
+    'Check Enabled Mapping',
+    'Check Enabled Rule',
+    'Check Outcomes',
+    'Check Starting Tasks',
+    'Count Enabled Mapping Check',
+    'Count Enabled Rule Check',
+    'Count Starting Check',
+    'Delete Marker',
+    'Delete Saved State',
+    'Deploy Running?',
+    'Deploy Still Running',
+    'Describe Deploy',
     'Enable Mapping',
     'Enable Rule',
-    'Forget Marker',
-    'Forget Service',
-    'Is A Recovery?',
-    'Is Steady?',
-    'Left To Its Deploy',
-    'Look At Its Deploy',
-    'Look At Outcomes',
-    'Look At Starting Tasks',
-    'Look For Marker',
-    'Look Whether Mapping Enabled',
-    'Look Whether Rule Enabled',
+    'Is Recovery?',
+    'Is Service Steady?',
+    'Left Stopped',
     'Mapping Enabled?',
-    'Note Not Steady',
-    'Note Steady',
-    'Nothing Remembered',
-    'Pause: Mapping Enabled',
-    'Pause: Rule Enabled',
-    'Pause: Tasks Running',
-    'Recall Service',
-    'Recovers?',
+    'Nothing Saved',
+    'Prepare Alert',
+    'Read Marker',
+    'Read Saved State',
     'Resume Scaling',
+    'Resume Scaling?',
     'Rule Enabled?',
-    'Scaling To Resume?',
+    'Send Alert?',
     'Service Done',
-    'Start As Ordered',
+    'Service Not Steady',
+    'Service Steady',
+    'Services Started',
     'Start As Recovery',
+    'Start On Request',
     'Start Services',
     'Start Tasks',
-    'Started',
-    'Stopped On Purpose',
+    'Started As Recovery?',
     'Tasks Running?',
-    'Tell People?',
-    'Wait Until Mapping Enabled',
-    'Wait Until Rule Enabled',
-    'Wait Until Tasks Running',
+    'Wait For Enabled Mapping',
+    'Wait For Enabled Rule',
+    'Wait For Tasks To Run',
     'Was Mapping Enabled?',
     'Was Rule Enabled?',
     'Which Kind To Start?',
     'Which Kind Was Started?',
-    'Word Alert',
   ]);
 });
 
@@ -73,7 +73,7 @@ describe('the marker of services left stopped on purpose', () => {
   const marker = { Name: '/pg-deploy-step/every/left-stopped' };
 
   test('is heeded by a recovery, which starts nothing then', () => {
-    expect(task('Is A Recovery?')).toMatchObject({
+    expect(task('Started As Recovery?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -85,48 +85,48 @@ describe('the marker of services left stopped on purpose', () => {
               ],
             },
           ],
-          Next: 'Look For Marker',
+          Next: 'Read Marker',
         },
       ],
-      Default: 'Forget Marker',
+      Default: 'Delete Marker',
     });
-    expect(task('Look For Marker')).toMatchObject({ Parameters: marker, Next: 'Stopped On Purpose' });
-    expect(task('Look For Marker').Catch).toEqual(notThere('Start As Recovery'));
-    expect(task('Stopped On Purpose')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
+    expect(task('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
+    expect(task('Read Marker').Catch).toEqual(notThere('Start As Recovery'));
+    expect(task('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
     expect(task('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
   });
 
   test('is cleared by a deploy and by a person, also where there is none', () => {
-    expect(task('Forget Marker')).toMatchObject({
+    expect(task('Delete Marker')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:ssm:deleteParameter',
       Parameters: marker,
-      Next: 'Start As Ordered',
+      Next: 'Start On Request',
     });
-    expect(task('Forget Marker').Catch).toEqual(notThere('Start As Ordered'));
-    expect(task('Start As Ordered').Parameters).toMatchObject({ recovery: false });
+    expect(task('Delete Marker').Catch).toEqual(notThere('Start On Request'));
+    expect(task('Start On Request').Parameters).toMatchObject({ recovery: false });
   });
 });
 
 describe('a recovery', () => {
   test('takes nothing away from a deploy that still runs', () => {
-    expect(waysOf(task('Recovers?'))).toEqual(['Look At Its Deploy', 'Which Kind To Start?']);
-    expect(task('Look At Its Deploy')).toMatchObject({
+    expect(waysOf(task('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
+    expect(task('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.memory.value.execution' },
-      Next: 'Deploy Still Runs?',
+      Next: 'Deploy Running?',
     });
-    expect(task('Deploy Still Runs?')).toMatchObject({
-      Choices: [{ Variable: '$.deploy.status', StringEquals: 'RUNNING', Next: 'Left To Its Deploy' }],
+    expect(task('Deploy Running?')).toMatchObject({
+      Choices: [{ Variable: '$.deploy.status', StringEquals: 'RUNNING', Next: 'Deploy Still Running' }],
       Default: 'Which Kind To Start?',
     });
-    expect(task('Left To Its Deploy')).toMatchObject({
+    expect(task('Deploy Still Running')).toMatchObject({
       Parameters: { outcome: 'left-to-its-deploy', startedAt: null, stoppedAt: null },
       End: true,
     });
   });
 
   test('starts what belongs to a deploy that Step Functions has forgotten', () => {
-    expect(task('Look At Its Deploy').Catch).toEqual([
+    expect(task('Describe Deploy').Catch).toEqual([
       {
         ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
         Next: 'Which Kind To Start?',
@@ -136,7 +136,7 @@ describe('a recovery', () => {
   });
 
   test('tells people when it had something to start, and only then', () => {
-    expect(task('Tell People?')).toMatchObject({
+    expect(task('Send Alert?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -148,19 +148,22 @@ describe('a recovery', () => {
               ],
             },
           ],
-          Next: 'Word Alert',
+          Next: 'Prepare Alert',
         },
       ],
-      Default: 'Started',
+      Default: 'Services Started',
     });
-    expect(task('Alert')).toMatchObject({ Resource: 'arn:aws:states:::sns:publish', Next: 'Started' });
-    expect(task('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Started']);
+    expect(task('Alert')).toMatchObject({
+      Resource: 'arn:aws:states:::sns:publish',
+      Next: 'Services Started',
+    });
+    expect(task('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Services Started']);
   });
 });
 
 test('leaves a service alone that was not remembered', () => {
-  expect(task('Recall Service').Catch).toEqual(notThere('Nothing Remembered'));
-  expect(task('Nothing Remembered').Parameters).toEqual({
+  expect(task('Read Saved State').Catch).toEqual(notThere('Nothing Saved'));
+  expect(task('Nothing Saved').Parameters).toEqual({
     'name.$': '$.service.name',
     outcome: 'nothing-remembered',
     startedAt: null,
@@ -168,7 +171,7 @@ test('leaves a service alone that was not remembered', () => {
   });
   const one = task('Start Services').ItemProcessor;
   if (one === undefined) throw new Error('Start Services is no Map.');
-  expect(changing(reachableWithout(one, 'Recall Service'))).toEqual([]);
+  expect(changing(reachableWithout(one, 'Read Saved State'))).toEqual([]);
 });
 
 test('starts the remembered count and looks until the deadline', () => {
@@ -180,12 +183,12 @@ test('starts the remembered count and looks until the deadline', () => {
       {
         Variable: '$.counts.running',
         NumericEqualsPath: '$.memory.value.current.desiredCount',
-        Next: 'Note Steady',
+        Next: 'Service Steady',
       },
       // 15 minutes, looked at every 10 seconds
-      { Variable: '$.looks.count', NumericGreaterThanEquals: 90, Next: 'Note Not Steady' },
+      { Variable: '$.looks.count', NumericGreaterThanEquals: 90, Next: 'Service Not Steady' },
     ],
-    Default: 'Pause: Tasks Running',
+    Default: 'Wait For Tasks To Run',
   });
 });
 
@@ -197,32 +200,32 @@ test.each([
   (thing, on, call, fields) => {
     expect(task(`Was ${thing} Enabled?`)).toMatchObject({
       Choices: [{ Variable: '$.memory.value.current.state', StringEquals: on, Next: `Enable ${thing}` }],
-      Default: 'Note Steady',
+      Default: 'Service Steady',
     });
     expect(task(`Enable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${call}`);
     expect(task(`Enable ${thing}`).Parameters).toMatchObject(fields);
     expect(waysOf(task(`${thing} Enabled?`))).toEqual([
-      'Note Steady',
-      'Note Not Steady',
-      `Pause: ${thing} Enabled`,
+      'Service Steady',
+      'Service Not Steady',
+      `Wait For Enabled ${thing}`,
     ]);
   },
 );
 
 test('resumes scaling as it was, in any case, and forgets only what runs steadily', () => {
-  for (const name of ['Note Steady', 'Note Not Steady']) {
+  for (const name of ['Service Steady', 'Service Not Steady']) {
     expect(task(name).Next).toBe('Which Kind Was Started?');
   }
-  expect(task('Note Not Steady').Parameters).toEqual({ outcome: 'not-steady', startedAt: null });
+  expect(task('Service Not Steady').Parameters).toEqual({ outcome: 'not-steady', startedAt: null });
   expect(task('Which Kind Was Started?').Choices).toContainEqual({
     Variable: '$.service.kind',
     StringEquals: 'ecs',
-    Next: 'Scaling To Resume?',
+    Next: 'Resume Scaling?',
   });
-  expect(waysOf(task('Scaling To Resume?'))).toEqual(['Resume Scaling', 'Is Steady?']);
+  expect(waysOf(task('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
   expect(task('Resume Scaling').Parameters).toMatchObject({
     'SuspendedState.$': '$.memory.value.current.scaling',
   });
-  expect(waysOf(task('Is Steady?'))).toEqual(['Forget Service', 'Service Done']);
-  expect(task('Forget Service').Catch).toEqual(notThere('Service Done'));
+  expect(waysOf(task('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
+  expect(task('Delete Saved State').Catch).toEqual(notThere('Service Done'));
 });

@@ -15,33 +15,33 @@ test('services stop in these states and no others', () => {
   const map = { States: task('Stop Services').ItemProcessor?.States ?? {} };
 
   expect(Object.keys(statesOf(map)).sort()).toEqual([
-    'Adopt Earlier Memory',
-    'Count Look: Mapping Disabled',
-    'Count Look: Rule Disabled',
-    'Count Look: Tasks Stopped',
+    'Begin Disabled Mapping Checks',
+    'Begin Disabled Rule Checks',
+    'Begin Stopping Checks',
+    'Check Disabled Mapping',
+    'Check Disabled Rule',
+    'Check Stopping Tasks',
+    'Count Disabled Mapping Check',
+    'Count Disabled Rule Check',
+    'Count Stopping Check',
     'Disable Mapping',
     'Disable Rule',
-    'Keep Earlier Memory',
-    'Look At Stopping Tasks',
-    'Look Whether Mapping Disabled',
-    'Look Whether Rule Disabled',
     'Mapping Disabled?',
-    'Note What Runs',
-    'Pause: Mapping Disabled',
-    'Pause: Rule Disabled',
-    'Pause: Tasks Stopped',
-    'Recall Earlier Memory',
-    'Remember Service',
+    'Read Earlier State',
+    'Record Current State',
     'Rule Disabled?',
-    'Scaling To Suspend?',
+    'Save Earlier State',
+    'Save Service State',
     'Service Not Stopped',
     'Service Stopped',
     'Stop Tasks',
     'Suspend Scaling',
+    'Suspend Scaling?',
     'Tasks Stopped?',
-    'Wait Until Mapping Disabled',
-    'Wait Until Rule Disabled',
-    'Wait Until Tasks Stopped',
+    'Use Earlier State',
+    'Wait For Disabled Mapping',
+    'Wait For Disabled Rule',
+    'Wait For Tasks To Stop',
     'Which Kind To Stop?',
   ]);
   // All at once.
@@ -50,8 +50,8 @@ test('services stop in these states and no others', () => {
 
 describe('what a service is to be started with again', () => {
   test('is remembered before anything is stopped, with the deploy that it belongs to', () => {
-    expect(task('Stop Services').ItemProcessor?.StartAt).toBe('Note What Runs');
-    expect(task('Note What Runs')).toMatchObject({
+    expect(task('Stop Services').ItemProcessor?.StartAt).toBe('Record Current State');
+    expect(task('Record Current State')).toMatchObject({
       Parameters: {
         'current.$': '$.current',
         'stoppedAt.$': '$$.State.EnteredTime',
@@ -59,24 +59,24 @@ describe('what a service is to be started with again', () => {
         'execution.$': '$.execution',
       },
       ResultPath: '$.remembered',
-      Next: 'Remember Service',
+      Next: 'Save Service State',
     });
-    const remember = task('Remember Service');
+    const remember = task('Save Service State');
     expect(remember.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
     expect(remember.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
     expect(remember.Next).toBe('Which Kind To Stop?');
     expect(remember.Catch).toEqual([
       {
         ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
-        Next: 'Recall Earlier Memory',
+        Next: 'Read Earlier State',
         ResultPath: null,
       },
     ]);
   });
 
   test('is what an earlier run remembered, if it died before it could start the service again', () => {
-    expect(task('Recall Earlier Memory').Next).toBe('Adopt Earlier Memory');
-    expect(task('Adopt Earlier Memory')).toMatchObject({
+    expect(task('Read Earlier State').Next).toBe('Use Earlier State');
+    expect(task('Use Earlier State')).toMatchObject({
       Parameters: {
         'current.$': '$.memory.value.current',
         'stoppedAt.$': '$.memory.value.stoppedAt',
@@ -85,19 +85,19 @@ describe('what a service is to be started with again', () => {
         'execution.$': '$.execution',
       },
       ResultPath: '$.remembered',
-      Next: 'Keep Earlier Memory',
+      Next: 'Save Earlier State',
     });
-    expect(task('Keep Earlier Memory').Parameters).toMatchObject({
+    expect(task('Save Earlier State').Parameters).toMatchObject({
       'Name.$': '$.service.parameter',
       Overwrite: true,
     });
-    expect(task('Keep Earlier Memory').Next).toBe('Which Kind To Stop?');
+    expect(task('Save Earlier State').Next).toBe('Which Kind To Stop?');
   });
 });
 
 test('each kind is stopped in its way', () => {
   expect(task('Which Kind To Stop?').Choices).toEqual([
-    { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Scaling To Suspend?' },
+    { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Suspend Scaling?' },
     { Variable: '$.service.kind', StringEquals: 'event-rule', Next: 'Disable Rule' },
     { Variable: '$.service.kind', StringEquals: 'event-source-mapping', Next: 'Disable Mapping' },
   ]);
@@ -105,7 +105,7 @@ test('each kind is stopped in its way', () => {
 
 describe('an ECS service', () => {
   test('has all its scaling suspended before its count goes to 0', () => {
-    expect(waysOf(task('Scaling To Suspend?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+    expect(waysOf(task('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
     const suspend = task('Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
@@ -134,7 +134,7 @@ describe('an ECS service', () => {
         // 10 minutes, looked at every 10 seconds
         { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
-      Default: 'Pause: Tasks Stopped',
+      Default: 'Wait For Tasks To Stop',
     });
   });
 });
@@ -165,19 +165,20 @@ describe.each([
       })),
       Default: third,
     });
-    for (const name of [`${thing} Not Found`, third]) expect(task(name).Next).toBe('Service Refused');
+    for (const name of [`${thing} Not Found`, third])
+      expect(task(name).Next).toBe('Service Cannot Be Stopped');
   });
 
   test('is disabled, and has stopped when it says so itself', () => {
     expect(task(`Disable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${disable}`);
-    expect(task(`Disable ${thing}`).Next).toBe(`Wait Until ${thing} Disabled`);
-    expect(task(`Look Whether ${thing} Disabled`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
+    expect(task(`Disable ${thing}`).Next).toBe(`Begin Disabled ${thing} Checks`);
+    expect(task(`Check Disabled ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
     expect(task(`${thing} Disabled?`)).toMatchObject({
       Choices: [
         { Variable: '$.seen.state', StringEquals: off, Next: 'Service Stopped' },
         { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
-      Default: `Pause: ${thing} Disabled`,
+      Default: `Wait For Disabled ${thing}`,
     });
   });
 });

@@ -18,24 +18,24 @@ const task = (name: string, environmentName = 'prod') =>
 
 test('has these states and no others, those of its Maps left out', () => {
   expect(Object.keys(window().States).sort()).toEqual([
-    'All Built',
-    'All Can Be Stopped',
-    'All Can Be Stopped?',
-    'All Stopped',
-    'All Stopped?',
+    'All Services Can Be Stopped?',
+    'All Services Stopped?',
+    'Any Critical Index Failed?',
     'Begin Window',
     'Build Indexes',
-    'Build Indexes: More?',
     'Check Services',
     'Critical Index Failed',
-    'Critical Index Lost?',
-    'Migration Broke',
     'Migration Failed',
     'Migrations Applied?',
+    'More Indexes To Build?',
+    'Record Migration Error',
     'Run Migrations',
+    'Services Cannot Be Stopped',
     'Services Not Stopped',
-    'Services Refused',
     'Stop Services',
+    'Summarize Service Checks',
+    'Summarize Stopped Services',
+    'Window Complete',
   ]);
 });
 
@@ -79,21 +79,24 @@ describe('before the first service is stopped', () => {
     const definition = window(environmentName);
 
     expect(changing(statesOf(definition))).toEqual(
-      expect.arrayContaining(['Stop Tasks', 'Remember Service']),
+      expect.arrayContaining(['Stop Tasks', 'Save Service State']),
     );
     expect(changing(reachableWithout(definition, 'Check Services'))).toEqual([]);
     // Nor past the question whether all of them may be stopped.
-    expect(changing(reachableWithout(definition, 'All Can Be Stopped?'))).toEqual([]);
+    expect(changing(reachableWithout(definition, 'All Services Can Be Stopped?'))).toEqual([]);
     expect(changing({ look: stateOf(definition, 'Check Services') })).toEqual([]);
   });
 
   test('one that may not be stopped refuses the whole window, which touches none', () => {
-    expect(task('All Can Be Stopped')).toMatchObject({
+    expect(task('Summarize Service Checks')).toMatchObject({
       Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
       ResultPath: '$.look',
-      Next: 'All Can Be Stopped?',
+      Next: 'All Services Can Be Stopped?',
     });
-    expect(waysOf(task('All Can Be Stopped?'))).toEqual(['Services Refused', 'Stop Services']);
+    expect(waysOf(task('All Services Can Be Stopped?'))).toEqual([
+      'Services Cannot Be Stopped',
+      'Stop Services',
+    ]);
   });
 
   test('a service that is missing, inactive or a DAEMON is refused', () => {
@@ -104,12 +107,12 @@ describe('before the first service is stopped', () => {
         { Not: { Variable: `${first}.Status`, StringEquals: 'ACTIVE' }, Next: 'Service Not Found' },
         { Variable: `${first}.SchedulingStrategy`, StringEquals: 'DAEMON', Next: 'Service Is A Daemon' },
       ],
-      Default: 'Note Count',
+      Default: 'Record Count',
     });
     for (const name of ['Service Not Found', 'Service Is A Daemon', 'Scaling Not Found']) {
-      expect(task(name)).toMatchObject({ ResultPath: '$.refusal', Next: 'Service Refused' });
+      expect(task(name)).toMatchObject({ ResultPath: '$.refusal', Next: 'Service Cannot Be Stopped' });
     }
-    expect(task('Service Refused').Parameters).toEqual({
+    expect(task('Service Cannot Be Stopped').Parameters).toEqual({
       'name.$': '$.service.name',
       usable: false,
       'reason.$': '$.refusal.reason',
@@ -120,12 +123,12 @@ describe('before the first service is stopped', () => {
     expect(waysOf(task('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
     expect(task('Scaling Found?')).toMatchObject({
       Choices: [
-        { Variable: '$.scalable.targets[0].SuspendedState', IsPresent: true, Next: 'Note Scaling' },
-        { Variable: '$.scalable.targets[0]', IsPresent: true, Next: 'Note Scaling Never Suspended' },
+        { Variable: '$.scalable.targets[0].SuspendedState', IsPresent: true, Next: 'Record Scaling' },
+        { Variable: '$.scalable.targets[0]', IsPresent: true, Next: 'Record Scaling Not Suspended' },
       ],
       Default: 'Scaling Not Found',
     });
-    expect(task('Note Scaling')).toMatchObject({
+    expect(task('Record Scaling')).toMatchObject({
       Parameters: {
         'desiredCount.$': '$.current.desiredCount',
         'scaling.$': '$.scalable.targets[0].SuspendedState',
@@ -137,11 +140,11 @@ describe('before the first service is stopped', () => {
 });
 
 test('runs no migration while a service runs', () => {
-  expect(task('Stop Services').Next).toBe('All Stopped');
-  expect(task('All Stopped').Parameters).toEqual({
+  expect(task('Stop Services').Next).toBe('Summarize Stopped Services');
+  expect(task('Summarize Stopped Services').Parameters).toEqual({
     'any.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
   });
-  expect(waysOf(task('All Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
+  expect(waysOf(task('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
 });
 
 describe('sessions of the application', () => {
@@ -151,11 +154,11 @@ describe('sessions of the application', () => {
     for (const name of ['Begin Drain', 'Check Sessions', 'Sessions Remain']) {
       expect(names).not.toContain(name);
     }
-    expect(waysOf(task('All Stopped?', 'every'))).toEqual(['Services Not Stopped', 'Begin Drain']);
+    expect(waysOf(task('All Services Stopped?', 'every'))).toEqual(['Services Not Stopped', 'Begin Drain']);
   });
 
   test('are waited for until the deadline, and no migration is run while one remains', () => {
-    expect(task('Sessions Gone?', 'every')).toMatchObject({
+    expect(task('Sessions Closed?', 'every')).toMatchObject({
       Choices: [
         { Variable: '$.sessions.output.remaining', NumericEquals: 0, Next: 'No Sessions Left' },
         // 45 seconds, looked at every 10 seconds
@@ -184,20 +187,20 @@ test('tells a migration that failed from one that is retried', () => {
   expect(run.Catch).toEqual(
     ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
       ErrorEquals: [error],
-      Next: 'Migration Broke',
+      Next: 'Record Migration Error',
       ResultPath: '$.migrationError',
     })),
   );
-  expect(task('Migration Broke').Parameters).toEqual({
+  expect(task('Record Migration Error').Parameters).toEqual({
     output: { status: 'failed', runner: { name: 'sql' }, 'caught.$': '$.migrationError' },
   });
-  expect(task('Migration Broke').Next).toBe('Migration Failed');
+  expect(task('Record Migration Error').Next).toBe('Migration Failed');
   expect(waysOf(task('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
 });
 
 test.each([
-  ['All Built', 'ok', 'start'],
-  ['Services Refused', 'services-refused', 'untouched'],
+  ['Window Complete', 'ok', 'start'],
+  ['Services Cannot Be Stopped', 'services-refused', 'untouched'],
   ['Services Not Stopped', 'services-not-stopped', 'start'],
   ['Sessions Remain', 'sessions-remain', 'start'],
   ['Migration Failed', 'migration-failed', 'start'],
@@ -217,12 +220,12 @@ test.each([
 });
 
 test('judges the critical indexes when no more builds remain', () => {
-  expect(waysOf(task('Build Indexes: More?'))).toEqual(['Build Indexes', 'Critical Index Lost?']);
-  expect(task('Critical Index Lost?')).toMatchObject({
+  expect(waysOf(task('More Indexes To Build?'))).toEqual(['Build Indexes', 'Any Critical Index Failed?']);
+  expect(task('Any Critical Index Failed?')).toMatchObject({
     Choices: [
       { Variable: '$.builds.output.failed.critical', NumericGreaterThan: 0, Next: 'Critical Index Failed' },
     ],
-    Default: 'All Built',
+    Default: 'Window Complete',
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Report } from '../../lambdas/shared/report-schema.ts';
 import type { EngineEvent, ExecutionResult, LocalExecution } from '../../lib/local/engine.ts';
+import { DEPLOY } from '../../lib/workflow/state-names.ts';
 import type { TestWorkflow } from './workflow.ts';
 
 /** How one of several executions ended, and its own report where it made one. */
@@ -19,7 +20,7 @@ export async function endsOf({ events }: TestWorkflow, ...executions: LocalExecu
 
 function reportOf(events: readonly EngineEvent[], { name }: LocalExecution): Report | undefined {
   const made = events.findLast(
-    (event) => event.execution === name && event.state === 'Report' && event.type === 'StateExited',
+    (event) => event.execution === name && event.state === DEPLOY.report && event.type === 'StateExited',
   );
   return (made?.output as { report: Report } | undefined)?.report;
 }

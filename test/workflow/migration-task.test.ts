@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EnvironmentInput } from '../../lib/config/environment.ts';
+import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
@@ -229,7 +230,7 @@ test('a task that does not end in time is told to stop, and the services start',
   expect(workflow.workflow.aws.runningTasks).toBe(0);
   await eventually(toolSessions).toBe(0);
   expect(
-    workflow.events.filter(({ type, state }) => type === 'StateEntered' && state === 'Stop Late Task'),
+    workflow.events.filter(({ type, state }) => type === 'StateEntered' && state === MIGRATIONS.stopTask),
   ).toHaveLength(1);
   expect(workflow.running()).toEqual(SERVICES_UP);
   expect(workflow.alerts[0]?.Message).toContain('aws ecs list-tasks --cluster demo --family shop-migrate');

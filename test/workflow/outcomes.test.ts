@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
@@ -353,6 +354,10 @@ describe('build-indexes by itself', () => {
 });
 
 async function untilRetried(workflow: TestWorkflow): Promise<void> {
-  while (!workflow.events.some((event) => event.type === 'StateRetried' && event.state === 'Build Index'))
+  while (
+    !workflow.events.some(
+      (event) => event.type === 'StateRetried' && event.state === BUILD_INDEXES.buildIndex,
+    )
+  )
     await sleep(50);
 }

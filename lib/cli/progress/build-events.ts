@@ -2,6 +2,7 @@ import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
+import { BUILD_INDEXES } from '../../workflow/state-names.ts';
 import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';
 import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
@@ -9,7 +10,11 @@ import { errorOf, listAt, numberAt, textAt } from './payload.ts';
 import { humanDuration } from './units.ts';
 
 /** States of build-indexes that work on one index. */
-const INDEX_STATES = ['Build Index', 'Check Index', 'Settle Index'];
+const INDEX_STATES: readonly string[] = [
+  BUILD_INDEXES.buildIndex,
+  BUILD_INDEXES.checkIndex,
+  BUILD_INDEXES.settleIndex,
+];
 
 const OUTCOMES: Partial<Record<IndexStatus, string>> = {
   present: 'already exists',
@@ -29,11 +34,15 @@ export function applyBuildMachine(run: RunProgress, event: EngineEvent): Progres
     const { lane, index } = builds.ensure(id, undefined, run.registry);
     return applyIndexEvent(event, builds, lane.table, index);
   }
-  if (event.state === 'Plan' && event.type === 'StateExited') {
+  if (event.state === BUILD_INDEXES.plan && event.type === 'StateExited') {
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
     return nothing ? [line('step', `Nothing to build${alreadyThere(event.output)}`)] : [];
   }
-  if (event.state === 'Build Lanes' && event.type === 'StateEntered' && event.within.length === 0) {
+  if (
+    event.state === BUILD_INDEXES.buildLanes &&
+    event.type === 'StateEntered' &&
+    event.within.length === 0
+  ) {
     return planned(run, builds, event);
   }
   return [];
@@ -63,9 +72,9 @@ function applyIndexEvent(
   const now = Date.parse(event.at);
   switch (event.type) {
     case 'StateEntered':
-      return event.state === 'Build Index' ? begin(builds, table, index, now) : [];
+      return event.state === BUILD_INDEXES.buildIndex ? begin(builds, table, index, now) : [];
     case 'StateRetried':
-      return event.state === 'Build Index' ? begin(builds, table, index, now) : [];
+      return event.state === BUILD_INDEXES.buildIndex ? begin(builds, table, index, now) : [];
     case 'StateFailed':
       return failed(event, builds, index);
     case 'StateCaught':
@@ -91,7 +100,7 @@ function failed(event: EngineEvent, builds: BuildsProgress, index: IndexProgress
   const error = errorOf(event);
   index.error = { name: error.name, message: withoutName(error.message, index) };
   clearLive(index);
-  if (event.state !== 'Build Index') {
+  if (event.state !== BUILD_INDEXES.buildIndex) {
     return [line('warning', `${builds.label(index)} ${event.state}: ${error.name}: ${index.error.message}`)];
   }
   index.state = 'retrying';
@@ -112,7 +121,7 @@ function exited(
   now: number,
 ): ProgressLine[] {
   // A failed state that was caught is exited as well, with the error as its output.
-  if (index.state === 'settling' && event.state !== 'Settle Index') return [];
+  if (index.state === 'settling' && event.state !== BUILD_INDEXES.settleIndex) return [];
   const state = textAt(event.output, 'build', 'output', 'state');
   if (state === 'interrupted') {
     index.error = { name: 'BuildInterrupted', message: 'the session that built it ended too soon' };

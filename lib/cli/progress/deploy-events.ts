@@ -1,5 +1,6 @@
 import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
+import { DEPLOY } from '../../workflow/state-names.ts';
 import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { at, numberAt, textAt } from './payload.ts';
@@ -7,11 +8,11 @@ import type { PhaseKey } from './phases.ts';
 
 /** The states of `deploy` that are phases of their own. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
-  Preflight: 'preflight',
-  'Start Services': 'start',
-  'Build Indexes Online': 'online',
-  Report: 'report',
-  Alert: 'alert',
+  [DEPLOY.preflight]: 'preflight',
+  [DEPLOY.startServices]: 'start',
+  [DEPLOY.buildOnline]: 'online',
+  [DEPLOY.report]: 'report',
+  [DEPLOY.alert]: 'alert',
 };
 
 const DECISIONS: Record<PreflightResult['decision'], { result: string; text: string }> = {

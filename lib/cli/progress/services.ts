@@ -1,5 +1,6 @@
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
+import { ECS, MAPPING, RULE, START_SERVICES, WINDOW } from '../../workflow/state-names.ts';
 import { line, type ProgressLine } from './line.ts';
 import { numberAt, textAt } from './payload.ts';
 import { humanDuration } from './units.ts';
@@ -24,9 +25,9 @@ export interface ServiceProgress {
 }
 
 /** States that stop a service, by its kind: ecs, event-rule, event-source-mapping. */
-const STOPS = ['Stop Tasks', 'Disable Rule', 'Disable Mapping'];
+const STOPS: readonly string[] = [ECS.stop, RULE.disable, MAPPING.disable];
 /** States that start one. */
-const STARTS = ['Start Tasks', 'Enable Rule', 'Enable Mapping'];
+const STARTS: readonly string[] = [ECS.start, RULE.enable, MAPPING.enable];
 
 /** What becomes of the services, from the events of the Maps that check, stop and start them. */
 export class ServicesProgress {
@@ -50,12 +51,12 @@ export class ServicesProgress {
     service.count = numberAt(event.output, 'remembered', 'current', 'desiredCount') ?? service.count;
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
-      case 'Service Refused':
+      case WINDOW.serviceCannotBeStopped:
         service.state = 'refused';
         return [line('failure', `${service.name} cannot be stopped: ${textAt(event.output, 'reason')}`)];
-      case 'Adopt Earlier Memory':
+      case WINDOW.useEarlierState:
         return [line('step', `${service.name} is to start as an earlier deploy remembered it`)];
-      case 'Service Stopped':
+      case WINDOW.serviceStopped:
         service.state = 'stopped';
         return [
           line(
@@ -63,7 +64,7 @@ export class ServicesProgress {
             `${service.name} stopped after ${humanDuration(now - service.since)}${ofCount(service)}`,
           ),
         ];
-      case 'Service Not Stopped':
+      case WINDOW.serviceNotStopped:
         service.state = 'not-stopped';
         return [line('failure', `${service.name} did not stop in time${stillRunning(service)}`)];
       default:
@@ -74,7 +75,7 @@ export class ServicesProgress {
   /** An event of start-services inside its Map "Start Services". What was not remembered is not told of. */
   applyStart(event: EngineEvent): ProgressLine[] {
     const now = Date.parse(event.at);
-    const service = this.#of(event, event.state === 'Nothing Remembered' ? 'running' : 'stopped');
+    const service = this.#of(event, event.state === START_SERVICES.nothingSaved ? 'running' : 'stopped');
     if (service === undefined) return [];
     if (event.type === 'StateEntered' && STARTS.includes(event.state ?? '')) {
       service.state = 'starting';
@@ -85,15 +86,15 @@ export class ServicesProgress {
     service.count = numberAt(event.output, 'memory', 'value', 'current', 'desiredCount') ?? service.count;
     service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
     switch (event.state) {
-      case 'Note Steady':
+      case START_SERVICES.steady:
         return [this.#steady(service, now)];
-      case 'Note Not Steady':
+      case START_SERVICES.notSteady:
         service.state = 'not-steady';
         return [line('failure', `${service.name} did not become steady in time${ofRunning(service)}`)];
-      case 'Nothing Remembered':
+      case START_SERVICES.nothingSaved:
         service.state = 'running';
         return [];
-      case 'Left To Its Deploy':
+      case START_SERVICES.deployStillRunning:
         service.state = 'left-to-its-deploy';
         return [line('step', `${service.name} is left to the deploy that stopped it, which still runs`)];
       default:

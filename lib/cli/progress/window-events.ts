@@ -1,6 +1,7 @@
 import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migration-runner.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
+import { MIGRATIONS, WINDOW } from '../../workflow/state-names.ts';
 import { line, type ProgressLine } from './line.ts';
 import type { RunProgress } from './model.ts';
 import { at, listAt, numberAt, textAt } from './payload.ts';
@@ -8,19 +9,19 @@ import type { PhaseKey } from './phases.ts';
 
 /** The states of `maintenance-window` that are phases of their own. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
-  'Check Services': 'stop',
-  'Stop Services': 'stop',
-  'Begin Drain': 'drain',
-  'Check Sessions': 'drain',
-  'Run Migrations': 'migrate',
-  'Build Indexes': 'build',
+  [WINDOW.checkServices]: 'stop',
+  [WINDOW.stopServices]: 'stop',
+  [WINDOW.drain.begin]: 'drain',
+  [WINDOW.drain.check]: 'drain',
+  [MIGRATIONS.run]: 'migrate',
+  [WINDOW.buildIndexes]: 'build',
 };
 
 /** Verdicts that tell of a phase that was exited well and failed all the same. */
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
-  'Services Refused': 'stop',
-  'Services Not Stopped': 'stop',
-  'Critical Index Failed': 'build',
+  [WINDOW.verdicts.servicesCannotBeStopped]: 'stop',
+  [WINDOW.verdicts.servicesNotStopped]: 'stop',
+  [WINDOW.verdicts.criticalIndexFailed]: 'build',
 };
 
 /** An event of the states of `maintenance-window`, those inside the Map of its services left out. */
@@ -28,11 +29,11 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
   const state = event.state ?? '';
   const failed = FAILURE_OF[state];
   if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
-  if (state === 'No Sessions Left' && event.type === 'StateExited') {
+  if (state === WINDOW.noSessionsLeft && event.type === 'StateExited') {
     run.end('drain', event, 'done', 'none left');
     return [line('done', 'No session of the application is left')];
   }
-  if (state === 'Sessions Remain' && event.type === 'StateExited') {
+  if (state === WINDOW.verdicts.sessionsRemain && event.type === 'StateExited') {
     run.end('drain', event, 'failed');
     return [line('failure', `Sessions of the application remain: ${textAt(event.output, 'sessions')}`)];
   }
@@ -46,7 +47,7 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
   if (key === 'drain') return drained(run, event);
   // Checking them is the first half of the phase.
-  if (state === 'Check Services') return [];
+  if (state === WINDOW.checkServices) return [];
   if (key === 'migrate') return migrated(run, event);
   run.end(key, event);
   return [];

@@ -5,6 +5,7 @@ import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts'
 import type { EcsTaskMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { NOT_STARTED_TASK_RETRY } from '../retry.ts';
+import { MIGRATIONS } from '../state-names.ts';
 import { runTaskRights } from './ecs-task-rights.ts';
 import {
   catchBroken,
@@ -12,7 +13,6 @@ import {
   MIGRATIONS_PATH,
   type MigrateProps,
   migrationBroke,
-  RUN_MIGRATIONS,
   rendered,
 } from './run.ts';
 import { stopLateTask } from './stop-late-task.ts';
@@ -27,7 +27,7 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
     ...{ name: 'ecs-task', cluster, taskDefinition, container, timeoutMinutes, logs },
   };
   const group = `pg-deploy-step-${props.environmentName}-migrations`;
-  const run = new RawTask(scope, RUN_MIGRATIONS, {
+  const run = new RawTask(scope, MIGRATIONS.run, {
     comment: "A task of the application's own image; its exit code tells whether it failed",
     resource: `arn:${Aws.PARTITION}:states:::ecs:runTask.sync`,
     parameters: { ...runTaskParameters(migrations), Group: group },

@@ -5,14 +5,8 @@ import type { Construct } from 'constructs';
 import type { LambdaMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry.ts';
-import {
-  catchBroken,
-  MIGRATIONS_PATH,
-  type MigrateProps,
-  migrationBroke,
-  RUN_MIGRATIONS,
-  withNulls,
-} from './run.ts';
+import { MIGRATIONS } from '../state-names.ts';
+import { catchBroken, MIGRATIONS_PATH, type MigrateProps, migrationBroke, withNulls } from './run.ts';
 
 /** Beyond the function's own limit, whose error says more. */
 const GRACE = Duration.seconds(30);
@@ -24,7 +18,7 @@ const GRACE = Duration.seconds(30);
 export function runFunction(scope: Construct, migrations: LambdaMigrations, props: MigrateProps): IChainable {
   const { function: name, timeoutMinutes, payload } = migrations;
   const runner = { name: 'lambda', function: name, timeoutMinutes } as const;
-  const run = new RawTask(scope, RUN_MIGRATIONS, {
+  const run = new RawTask(scope, MIGRATIONS.run, {
     comment: "A function of the application's own; that it throws is what tells a failure",
     resource: `arn:${Aws.PARTITION}:states:::lambda:invoke`,
     parameters: {

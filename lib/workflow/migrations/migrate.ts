@@ -1,6 +1,7 @@
 import { type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Migrations } from '../../config/migrations.ts';
+import { MIGRATIONS } from '../state-names.ts';
 import { runEcsTask } from './ecs-task.ts';
 import { runFunction } from './function.ts';
 import type { MigrateProps } from './run.ts';
@@ -19,6 +20,6 @@ export function migrate(scope: Construct, migrations: Migrations, props: Migrate
     case 'lambda':
       return runFunction(scope, migrations, props);
     case 'none':
-      return new Pass(scope, 'No Migrations Configured').next(props.next);
+      return new Pass(scope, MIGRATIONS.noneConfigured).next(props.next);
   }
 }

@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { TaskFunctions } from '../../functions/task-functions.ts';
 import { NULL } from '../null.ts';
+import { MIGRATIONS } from '../state-names.ts';
 
 export interface MigrateProps {
   functions: TaskFunctions;
@@ -13,16 +14,13 @@ export interface MigrateProps {
   failed: IChainable;
 }
 
-/** The state that runs the migrations, whoever runs them: progress and tests know it by this name. */
-export const RUN_MIGRATIONS = 'Run Migrations';
-
 /** Where each runner's state leaves a WindowMigrations. */
 export const MIGRATIONS_PATH = '$.migrations';
 const ERROR_PATH = '$.migrationError';
 
 /** Turns whatever Run Migrations fails with into data, unread: the report's function reads the Cause. */
 export function migrationBroke(scope: Construct, runner: MigrationRunner, failed: IChainable): Pass {
-  const broke = new Pass(scope, 'Migration Broke', {
+  const broke = new Pass(scope, MIGRATIONS.recordError, {
     parameters: { output: { status: 'failed', runner: rendered(runner), 'caught.$': ERROR_PATH } },
     resultPath: MIGRATIONS_PATH,
   });

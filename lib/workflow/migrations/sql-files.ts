@@ -2,12 +2,13 @@ import { Choice, Condition, type IChainable, JsonPath, TaskInput } from 'aws-cdk
 import type { Construct } from 'constructs';
 import { invokeTask } from '../invoke-task.ts';
 import { MIGRATION_RETRY } from '../retry.ts';
-import { catchBroken, MIGRATIONS_PATH, type MigrateProps, migrationBroke, RUN_MIGRATIONS } from './run.ts';
+import { MIGRATIONS } from '../state-names.ts';
+import { catchBroken, MIGRATIONS_PATH, type MigrateProps, migrationBroke } from './run.ts';
 
 /** The runner sql: the function run-migrations applies the files. SQL that fails is its answer, not its error. */
 export function runSqlFiles(scope: Construct, props: MigrateProps): IChainable {
   const runner = { name: 'sql' } as const;
-  const run = invokeTask(scope, RUN_MIGRATIONS, props.functions, {
+  const run = invokeTask(scope, MIGRATIONS.run, props.functions, {
     task: 'run-migrations',
     payload: TaskInput.fromObject({ deploy: JsonPath.stringAt('$.deploy') }),
     result: {
@@ -19,7 +20,7 @@ export function runSqlFiles(scope: Construct, props: MigrateProps): IChainable {
   run.addRetry(MIGRATION_RETRY);
   catchBroken(run, migrationBroke(scope, runner, props.failed));
   run.next(
-    new Choice(scope, 'Migrations Applied?')
+    new Choice(scope, MIGRATIONS.areApplied)
       .when(Condition.stringEquals('$.migrations.output.status', 'applied'), props.next)
       .otherwise(props.failed),
   );

@@ -13,6 +13,7 @@ import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations.ts';
 import { RawTask } from '../raw-task.ts';
 import { apiRetry } from '../retry.ts';
+import { MIGRATIONS } from '../state-names.ts';
 import { inCluster, onTasks } from './ecs-task-rights.ts';
 
 export interface StopLateTaskProps {
@@ -32,7 +33,7 @@ export function stopLateTask(
   { migrations, group, next }: StopLateTaskProps,
 ): TaskStateBase {
   const { cluster } = migrations;
-  const list = call(scope, 'List Late Tasks', {
+  const list = call(scope, MIGRATIONS.listTasks, {
     action: 'listTasks',
     parameters: { Cluster: cluster, Family: familyOf(migrations.taskDefinition), DesiredStatus: 'RUNNING' },
     result: { path: '$.late', selector: { 'tasks.$': '$.TaskArns' } },
@@ -44,20 +45,20 @@ export function stopLateTask(
     }),
     next,
   });
-  const describe = call(scope, 'Describe Late Tasks', {
+  const describe = call(scope, MIGRATIONS.describeTasks, {
     action: 'describeTasks',
     parameters: { Cluster: cluster, Tasks: JsonPath.listAt('$.late.tasks') },
     result: { path: '$.late', selector: { 'tasks.$': `$.Tasks[?(@.Group == '${group}')].TaskArn` } },
     right: onTasks(scope, migrations, ['ecs:DescribeTasks']),
     next,
   });
-  const stop = new MapState(scope, 'Stop Late Tasks', {
+  const stop = new MapState(scope, MIGRATIONS.stopTasks, {
     itemsPath: '$.late.tasks',
     itemSelector: { 'task.$': '$$.Map.Item.Value' },
     resultPath: JsonPath.DISCARD,
   });
   stop.itemProcessor(
-    call(scope, 'Stop Late Task', {
+    call(scope, MIGRATIONS.stopTask, {
       action: 'stopTask',
       parameters: {
         Cluster: cluster,

@@ -11,6 +11,7 @@ import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EcsService } from '../../config/environment.ts';
 import { NULL } from '../null.ts';
+import { ECS } from '../state-names.ts';
 import { type AwsCall, awsCall } from './aws-call.ts';
 import type { Patience, ServiceKind } from './kind.ts';
 import { refusal } from './refusal.ts';
@@ -36,36 +37,36 @@ export class EcsServices implements ServiceKind {
   }
 
   check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
-    const describe = this.#describe(scope, 'Describe Service', {
+    const describe = this.#describe(scope, ECS.describe, {
       path: '$.described',
       // The whole list: it is empty where the service does not exist.
       selector: { 'services.$': '$.Services' },
     });
-    const note = new Pass(scope, 'Note Count', {
+    const note = new Pass(scope, ECS.recordCount, {
       parameters: { 'desiredCount.$': '$.described.services[0].DesiredCount', scaling: NULL },
       resultPath: '$.current',
     });
     const first = '$.described.services[0]';
     const notFound = refusal(
       scope,
-      'Service Not Found',
+      ECS.notFound,
       'there is no such ECS service: check "cluster" and "service"',
     );
     const daemon = refusal(
       scope,
-      'Service Is A Daemon',
+      ECS.daemon,
       'it is a DAEMON service, which cannot be scaled to 0: leave it out',
     );
     for (const reason of [notFound, daemon]) reason.next(refused);
     describe.next(
-      new Choice(scope, 'Service Usable?')
+      new Choice(scope, ECS.isUsable)
         .when(Condition.not(Condition.isPresent(first)), notFound)
         .when(Condition.not(Condition.stringEquals(`${first}.Status`, 'ACTIVE')), notFound)
         .when(Condition.stringEquals(`${first}.SchedulingStrategy`, 'DAEMON'), daemon)
         .otherwise(note),
     );
     note.next(
-      new Choice(scope, 'Has Scaling?')
+      new Choice(scope, ECS.hasScaling)
         .when(Condition.booleanEquals('$.service.scaling', true), this.#checkScaling(scope, usable, refused))
         .otherwise(usable),
     );
@@ -73,7 +74,7 @@ export class EcsServices implements ServiceKind {
   }
 
   #checkScaling(scope: Construct, usable: IChainable, refused: IChainable): State {
-    const describe = this.#scaling(scope, 'Describe Scaling', {
+    const describe = this.#scaling(scope, ECS.describeScaling, {
       action: 'describeScalableTargets',
       parameters: {
         ServiceNamespace: 'ecs',
@@ -82,7 +83,7 @@ export class EcsServices implements ServiceKind {
       },
       result: { path: '$.scalable', selector: { 'targets.$': '$.ScalableTargets' } },
     });
-    const note = new Pass(scope, 'Note Scaling', {
+    const note = new Pass(scope, ECS.recordScaling, {
       parameters: {
         'desiredCount.$': '$.current.desiredCount',
         'scaling.$': '$.scalable.targets[0].SuspendedState',
@@ -90,7 +91,7 @@ export class EcsServices implements ServiceKind {
       resultPath: '$.current',
     });
     // The answer may leave out what was never suspended.
-    const noteNone = new Pass(scope, 'Note Scaling Never Suspended', {
+    const noteNone = new Pass(scope, ECS.recordScalingNotSuspended, {
       parameters: {
         'desiredCount.$': '$.current.desiredCount',
         scaling: {
@@ -103,13 +104,13 @@ export class EcsServices implements ServiceKind {
     });
     const none = refusal(
       scope,
-      'Scaling Not Found',
+      ECS.scalingNotFound,
       'it has no Application Auto Scaling, although "scaling" is true: set it to false',
     );
     none.next(refused);
     for (const noted of [note, noteNone]) noted.next(usable);
     describe.next(
-      new Choice(scope, 'Scaling Found?')
+      new Choice(scope, ECS.scalingFound)
         .when(Condition.isPresent('$.scalable.targets[0].SuspendedState'), note)
         .when(Condition.isPresent('$.scalable.targets[0]'), noteNone)
         .otherwise(none),
@@ -118,15 +119,15 @@ export class EcsServices implements ServiceKind {
   }
 
   stop(scope: Construct, { stopped, late }: { stopped: IChainable; late: IChainable }): State {
-    const suspend = this.#register(scope, 'Suspend Scaling', {
+    const suspend = this.#register(scope, ECS.suspendScaling, {
       DynamicScalingInSuspended: true,
       DynamicScalingOutSuspended: true,
       ScheduledScalingSuspended: true,
     });
-    const toZero = this.#setCount(scope, 'Stop Tasks', 0);
+    const toZero = this.#setCount(scope, ECS.stop, 0);
     const waiting = waitUntil(scope, {
-      goal: 'Tasks Stopped',
-      look: this.#counts(scope, 'Look At Stopping Tasks'),
+      names: ECS.stopped,
+      look: this.#counts(scope, ECS.stopped.check),
       reached: Condition.and(
         Condition.numberEquals('$.counts.running', 0),
         Condition.numberEquals('$.counts.pending', 0),
@@ -137,17 +138,17 @@ export class EcsServices implements ServiceKind {
       onLate: late,
     });
     suspend.next(toZero).next(waiting);
-    return new Choice(scope, 'Scaling To Suspend?')
+    return new Choice(scope, ECS.shouldSuspendScaling)
       .when(Condition.booleanEquals('$.service.scaling', true), suspend)
       .otherwise(toZero);
   }
 
   start(scope: Construct, { steady, late }: { steady: IChainable; late: IChainable }): State {
     const wanted = '$.memory.value.current.desiredCount';
-    const start = this.#setCount(scope, 'Start Tasks', JsonPath.numberAt(wanted));
+    const start = this.#setCount(scope, ECS.start, JsonPath.numberAt(wanted));
     const waiting = waitUntil(scope, {
-      goal: 'Tasks Running',
-      look: this.#counts(scope, 'Look At Starting Tasks'),
+      names: ECS.running,
+      look: this.#counts(scope, ECS.running.check),
       // Changing the count starts no deployment, so no circuit breaker of ECS guards this.
       reached: Condition.numberEqualsJsonPath('$.counts.running', wanted),
       looks: this.#patience.startLooks,
@@ -162,11 +163,11 @@ export class EcsServices implements ServiceKind {
   afterStart(scope: Construct, next: IChainable): State {
     const resume = this.#register(
       scope,
-      'Resume Scaling',
+      ECS.resumeScaling,
       JsonPath.objectAt('$.memory.value.current.scaling'),
     );
     resume.next(next);
-    return new Choice(scope, 'Scaling To Resume?')
+    return new Choice(scope, ECS.shouldResumeScaling)
       .when(Condition.booleanEquals('$.service.scaling', true), resume)
       .otherwise(next);
   }

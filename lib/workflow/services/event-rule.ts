@@ -3,6 +3,7 @@ import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EventRule } from '../../config/environment.ts';
+import { RULE } from '../state-names.ts';
 import { type AwsCall, awsCall } from './aws-call.ts';
 import type { Patience } from './kind.ts';
 import { type Switch, Switched } from './switched.ts';
@@ -22,16 +23,13 @@ export class EventRules extends Switched {
   }
 
   protected readonly switch: Switch = {
-    thing: 'Rule',
+    names: RULE,
     on: 'ENABLED',
     off: 'DISABLED',
     missingError: 'EventBridge.ResourceNotFoundException',
     missing: 'there is no such EventBridge rule: check "rule" and "eventBus"',
-    third: {
-      id: 'Rule Cannot Be Restored',
-      reason:
-        'its state is neither ENABLED nor DISABLED, and EnableRule could not bring that back: leave it out',
-    },
+    third:
+      'its state is neither ENABLED nor DISABLED, and EnableRule could not bring that back: leave it out',
     describe: (scope, id, path) =>
       this.#call(scope, id, { action: 'describeRule', result: { path, selector: { 'state.$': '$.State' } } }),
     turn: (scope, id, on) => this.#call(scope, id, { action: on ? 'enableRule' : 'disableRule' }),

@@ -3,6 +3,7 @@ import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { EventSourceMapping } from '../../config/environment.ts';
+import { MAPPING } from '../state-names.ts';
 import { type AwsCall, awsCall } from './aws-call.ts';
 import type { Patience } from './kind.ts';
 import { type Switch, Switched } from './switched.ts';
@@ -25,16 +26,13 @@ export class EventSourceMappings extends Switched {
   }
 
   protected readonly switch: Switch = {
-    thing: 'Mapping',
+    names: MAPPING,
     on: 'Enabled',
     off: 'Disabled',
     missingError: 'Lambda.ResourceNotFoundException',
     missing: 'there is no such event source mapping: check "uuid"',
-    third: {
-      id: 'Mapping Is Changing',
-      reason:
-        'its state is neither Enabled nor Disabled: somebody is changing it, so deploy again when they are done',
-    },
+    third:
+      'its state is neither Enabled nor Disabled: somebody is changing it, so deploy again when they are done',
     describe: (scope, id, path) =>
       this.#call(scope, id, {
         action: 'getEventSourceMapping',

@@ -2,14 +2,14 @@ import { Choice, Condition, type IChainable, JsonPath, type State } from 'aws-cd
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { Service } from '../../config/environment.ts';
+import type { SwitchNames, WaitNames } from '../state-names.ts';
 import type { Patience, ServiceKind } from './kind.ts';
 import { refusal } from './refusal.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** What is particular to one kind of service that is switched on and off. */
 export interface Switch {
-  /** What its states are called after: "Rule". */
-  thing: string;
+  names: SwitchNames;
   /** Its two states, as its API names them. */
   on: string;
   off: string;
@@ -17,8 +17,8 @@ export interface Switch {
   missingError: string;
   /** Why one that does not exist is refused. */
   missing: string;
-  /** Why one in a third state is refused, and what that state is called here. */
-  third: { id: string; reason: string };
+  /** Why one in a third state is refused. */
+  third: string;
   /** Asks for its state, into `path`. */
   describe(scope: Construct, id: string, path: string): CallAwsService;
   turn(scope: Construct, id: string, on: boolean): CallAwsService;
@@ -36,14 +36,14 @@ export abstract class Switched implements ServiceKind {
   }
 
   check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
-    const { thing, on, off, third, missing, missingError } = this.switch;
-    const describe = this.switch.describe(scope, `Describe ${thing}`, '$.current');
-    const notFound = refusal(scope, `${thing} Not Found`, missing);
-    const neither = refusal(scope, third.id, third.reason);
+    const { names, on, off, third, missing, missingError } = this.switch;
+    const describe = this.switch.describe(scope, names.describe, '$.current');
+    const notFound = refusal(scope, names.notFound, missing);
+    const neither = refusal(scope, names.otherState, third);
     for (const reason of [notFound, neither]) reason.next(refused);
     describe.addCatch(notFound, { errors: [missingError], resultPath: JsonPath.DISCARD });
     describe.next(
-      new Choice(scope, `${thing} Usable?`)
+      new Choice(scope, names.isUsable)
         .when(Condition.stringEquals('$.current.state', on), usable)
         .when(Condition.stringEquals('$.current.state', off), usable)
         .otherwise(neither),
@@ -52,32 +52,32 @@ export abstract class Switched implements ServiceKind {
   }
 
   stop(scope: Construct, { stopped, late }: { stopped: IChainable; late: IChainable }): State {
-    const { thing, off } = this.switch;
-    const disable = this.switch.turn(scope, `Disable ${thing}`, false);
-    disable.next(this.#wait(scope, `${thing} Disabled`, off, this.#patience.stopLooks, stopped, late));
+    const { names, off } = this.switch;
+    const disable = this.switch.turn(scope, names.disable, false);
+    disable.next(this.#wait(scope, names.disabled, off, this.#patience.stopLooks, stopped, late));
     return disable;
   }
 
   start(scope: Construct, { steady, late }: { steady: IChainable; late: IChainable }): State {
-    const { thing, on } = this.switch;
-    const enable = this.switch.turn(scope, `Enable ${thing}`, true);
-    enable.next(this.#wait(scope, `${thing} Enabled`, on, this.#patience.startLooks, steady, late));
-    return new Choice(scope, `Was ${thing} Enabled?`)
+    const { names, on } = this.switch;
+    const enable = this.switch.turn(scope, names.enable, true);
+    enable.next(this.#wait(scope, names.enabled, on, this.#patience.startLooks, steady, late));
+    return new Choice(scope, names.wasEnabled)
       .when(Condition.stringEquals('$.memory.value.current.state', on), enable)
       .otherwise(steady);
   }
 
   #wait(
     scope: Construct,
-    goal: string,
+    names: WaitNames,
     state: string,
     looks: number,
     onReached: IChainable,
     onLate: IChainable,
   ): State {
     return waitUntil(scope, {
-      goal,
-      look: this.switch.describe(scope, `Look Whether ${goal}`, '$.seen'),
+      names,
+      look: this.switch.describe(scope, names.check, '$.seen'),
       reached: Condition.stringEquals('$.seen.state', state),
       looks,
       pollSeconds: this.#patience.pollSeconds,

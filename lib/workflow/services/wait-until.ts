@@ -10,10 +10,10 @@ import {
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import type { WaitNames } from '../state-names.ts';
 
 export interface WaitUntilProps {
-  /** What the states are called after, such as "Tasks Stopped". */
-  goal: string;
+  names: WaitNames;
   /** Asks AWS. */
   look: TaskStateBase;
   /** Reads what `look` left. */
@@ -27,18 +27,18 @@ export interface WaitUntilProps {
 
 /** Looks until something is as wanted or the deadline has passed. @returns the first state */
 export function waitUntil(scope: Construct, props: WaitUntilProps): Pass {
-  const { goal, look } = props;
-  const begin = new Pass(scope, `Wait Until ${goal}`, { parameters: { count: 0 }, resultPath: '$.looks' });
-  const count = new Pass(scope, `Count Look: ${goal}`, {
+  const { names, look } = props;
+  const begin = new Pass(scope, names.begin, { parameters: { count: 0 }, resultPath: '$.looks' });
+  const count = new Pass(scope, names.count, {
     parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.looks.count'), 1) },
     resultPath: '$.looks',
   });
-  const wait = new Wait(scope, `Pause: ${goal}`, {
+  const wait = new Wait(scope, names.wait, {
     time: WaitTime.duration(Duration.seconds(props.pollSeconds)),
   });
   begin.next(look);
   look.next(
-    new Choice(scope, `${goal}?`)
+    new Choice(scope, names.reached)
       .when(props.reached, props.onReached)
       .when(Condition.numberGreaterThanEquals('$.looks.count', props.looks), props.onLate)
       .otherwise(wait),

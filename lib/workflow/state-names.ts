@@ -1,0 +1,236 @@
+/*
+ * The names of all states, by state machine. The definitions, the live display and the tests use these constants, so that
+ * renaming a state here is enough, and removing one is a compile error.
+ */
+
+/** The states of a loop that checks until a goal is reached or its deadline has passed. */
+export interface WaitNames {
+  readonly begin: string;
+  readonly check: string;
+  readonly reached: string;
+  readonly wait: string;
+  readonly count: string;
+}
+
+/** States of `deploy`. */
+export const DEPLOY = {
+  begin: 'Begin',
+  preflight: 'Preflight',
+  whatToDo: 'What To Do?',
+  maintenanceWindow: 'Maintenance Window',
+  shouldStartServices: 'Start Services?',
+  recordLeftStopped: 'Record Left Stopped',
+  saveMarker: 'Save Left Stopped Marker',
+  startServices: 'Start Services',
+  buildsRemaining: 'Builds Remaining?',
+  buildOnline: 'Build Indexes Online',
+  moreToBuildOnline: 'More To Build Online?',
+  report: 'Report',
+  reportFailed: 'Report Failed',
+  alertNeeded: 'Alert Needed?',
+  alert: 'Alert',
+  isSucceeded: 'Succeeded?',
+  succeeded: 'Succeeded',
+  failed: 'Failed',
+} as const;
+
+/** States of `maintenance-window` that run the migrations, whichever runner is configured. */
+export const MIGRATIONS = {
+  run: 'Run Migrations',
+  noneConfigured: 'No Migrations Configured',
+  areApplied: 'Migrations Applied?',
+  recordError: 'Record Migration Error',
+  listTasks: 'List Migration Tasks',
+  describeTasks: 'Describe Migration Tasks',
+  stopTasks: 'Stop Migration Tasks',
+  stopTask: 'Stop Migration Task',
+} as const;
+
+/** States of `maintenance-window`, except those of a runner of migrations or of a kind of service. */
+export const WINDOW = {
+  begin: 'Begin Window',
+  checkServices: 'Check Services',
+  whichKindToCheck: 'Which Kind To Check?',
+  serviceCanBeStopped: 'Service Can Be Stopped',
+  serviceCannotBeStopped: 'Service Cannot Be Stopped',
+  summarizeChecks: 'Summarize Service Checks',
+  allCanBeStopped: 'All Services Can Be Stopped?',
+  stopServices: 'Stop Services',
+  recordCurrentState: 'Record Current State',
+  saveState: 'Save Service State',
+  readEarlierState: 'Read Earlier State',
+  useEarlierState: 'Use Earlier State',
+  saveEarlierState: 'Save Earlier State',
+  whichKindToStop: 'Which Kind To Stop?',
+  serviceStopped: 'Service Stopped',
+  serviceNotStopped: 'Service Not Stopped',
+  summarizeStopped: 'Summarize Stopped Services',
+  allStopped: 'All Services Stopped?',
+  drain: {
+    begin: 'Begin Drain',
+    check: 'Check Sessions',
+    reached: 'Sessions Closed?',
+    wait: 'Wait For Sessions',
+    count: 'Count Session Check',
+  },
+  noSessionsLeft: 'No Sessions Left',
+  buildIndexes: 'Build Indexes',
+  moreToBuild: 'More Indexes To Build?',
+  anyCriticalFailed: 'Any Critical Index Failed?',
+  verdicts: {
+    complete: 'Window Complete',
+    servicesCannotBeStopped: 'Services Cannot Be Stopped',
+    servicesNotStopped: 'Services Not Stopped',
+    sessionsRemain: 'Sessions Remain',
+    migrationFailed: 'Migration Failed',
+    criticalIndexFailed: 'Critical Index Failed',
+  },
+} as const;
+
+/** States of `build-indexes`. */
+export const BUILD_INDEXES = {
+  plan: 'Plan',
+  anythingToBuild: 'Anything To Build?',
+  buildLanes: 'Build Lanes',
+  buildLane: 'Build Lane',
+  buildIndex: 'Build Index',
+  stillBuilding: 'Still Building?',
+  waitForBuild: 'Wait For Build',
+  checkIndex: 'Check Index',
+  indexValid: 'Index Valid?',
+  settleIndex: 'Settle Index',
+  indexDone: 'Index Done',
+  planAgain: 'Plan Again',
+  moreToBuild: 'More To Build?',
+  done: 'Builds Done',
+} as const;
+
+/** States of `start-services`, except those of a kind of service. */
+export const START_SERVICES = {
+  noneConfigured: 'No Services Configured',
+  begin: 'Begin',
+  startedAsRecovery: 'Started As Recovery?',
+  deleteMarker: 'Delete Marker',
+  startOnRequest: 'Start On Request',
+  readMarker: 'Read Marker',
+  leftStopped: 'Left Stopped',
+  startAsRecovery: 'Start As Recovery',
+  startServices: 'Start Services',
+  readState: 'Read Saved State',
+  nothingSaved: 'Nothing Saved',
+  isRecovery: 'Is Recovery?',
+  describeDeploy: 'Describe Deploy',
+  isDeployRunning: 'Deploy Running?',
+  deployStillRunning: 'Deploy Still Running',
+  whichKindToStart: 'Which Kind To Start?',
+  steady: 'Service Steady',
+  notSteady: 'Service Not Steady',
+  whichKindStarted: 'Which Kind Was Started?',
+  isSteady: 'Is Service Steady?',
+  deleteState: 'Delete Saved State',
+  serviceDone: 'Service Done',
+  checkOutcomes: 'Check Outcomes',
+  shouldAlert: 'Send Alert?',
+  prepareAlert: 'Prepare Alert',
+  alert: 'Alert',
+  started: 'Services Started',
+} as const;
+
+/** States of `maintenance-window` and `start-services` that check, stop and start an ECS service. */
+export const ECS = {
+  describe: 'Describe Service',
+  isUsable: 'Service Usable?',
+  notFound: 'Service Not Found',
+  daemon: 'Service Is A Daemon',
+  recordCount: 'Record Count',
+  hasScaling: 'Has Scaling?',
+  describeScaling: 'Describe Scaling',
+  scalingFound: 'Scaling Found?',
+  scalingNotFound: 'Scaling Not Found',
+  recordScaling: 'Record Scaling',
+  recordScalingNotSuspended: 'Record Scaling Not Suspended',
+  shouldSuspendScaling: 'Suspend Scaling?',
+  suspendScaling: 'Suspend Scaling',
+  stop: 'Stop Tasks',
+  stopped: {
+    begin: 'Begin Stopping Checks',
+    check: 'Check Stopping Tasks',
+    reached: 'Tasks Stopped?',
+    wait: 'Wait For Tasks To Stop',
+    count: 'Count Stopping Check',
+  },
+  start: 'Start Tasks',
+  running: {
+    begin: 'Begin Starting Checks',
+    check: 'Check Starting Tasks',
+    reached: 'Tasks Running?',
+    wait: 'Wait For Tasks To Run',
+    count: 'Count Starting Check',
+  },
+  shouldResumeScaling: 'Resume Scaling?',
+  resumeScaling: 'Resume Scaling',
+} as const;
+
+/** The states of a kind of service that is enabled and disabled. */
+export interface SwitchNames {
+  readonly describe: string;
+  readonly isUsable: string;
+  readonly notFound: string;
+  /** It is neither enabled nor disabled. */
+  readonly otherState: string;
+  readonly disable: string;
+  readonly disabled: WaitNames;
+  readonly wasEnabled: string;
+  readonly enable: string;
+  readonly enabled: WaitNames;
+}
+
+/** States of `maintenance-window` and `start-services` that check, disable and enable an EventBridge rule. */
+export const RULE = {
+  describe: 'Describe Rule',
+  isUsable: 'Rule Usable?',
+  notFound: 'Rule Not Found',
+  otherState: 'Rule Cannot Be Restored',
+  disable: 'Disable Rule',
+  disabled: {
+    begin: 'Begin Disabled Rule Checks',
+    check: 'Check Disabled Rule',
+    reached: 'Rule Disabled?',
+    wait: 'Wait For Disabled Rule',
+    count: 'Count Disabled Rule Check',
+  },
+  wasEnabled: 'Was Rule Enabled?',
+  enable: 'Enable Rule',
+  enabled: {
+    begin: 'Begin Enabled Rule Checks',
+    check: 'Check Enabled Rule',
+    reached: 'Rule Enabled?',
+    wait: 'Wait For Enabled Rule',
+    count: 'Count Enabled Rule Check',
+  },
+} as const satisfies SwitchNames;
+
+/** States of `maintenance-window` and `start-services` that check, disable and enable an event source mapping. */
+export const MAPPING = {
+  describe: 'Describe Mapping',
+  isUsable: 'Mapping Usable?',
+  notFound: 'Mapping Not Found',
+  otherState: 'Mapping Is Changing',
+  disable: 'Disable Mapping',
+  disabled: {
+    begin: 'Begin Disabled Mapping Checks',
+    check: 'Check Disabled Mapping',
+    reached: 'Mapping Disabled?',
+    wait: 'Wait For Disabled Mapping',
+    count: 'Count Disabled Mapping Check',
+  },
+  wasEnabled: 'Was Mapping Enabled?',
+  enable: 'Enable Mapping',
+  enabled: {
+    begin: 'Begin Enabled Mapping Checks',
+    check: 'Check Enabled Mapping',
+    reached: 'Mapping Enabled?',
+    wait: 'Wait For Enabled Mapping',
+    count: 'Count Enabled Mapping Check',
+  },
+} as const satisfies SwitchNames;
