@@ -10,18 +10,21 @@ export interface BuildProgress {
 }
 
 /**
- * The builds that run on a table, by any session. While a build waits or sorts, the view still shows the counts of the
- * phase before, which say nothing (lib/local/watch-builds.ts has the same condition, in a query that the functions, which
- * import nothing from there, have no use for). Another role's rows are hidden without pg_read_all_stats.
+ * SQL for the completed fraction of a phase, 0 to 1, from pg_stat_progress_create_index as `p`. Null while a build waits
+ * or sorts: the view then still shows the counts of the previous phase.
  */
+export const PHASE_FRACTION = `
+  case when p.phase like 'waiting%' or p.phase like '%: sorting%' then null
+       when p.blocks_total > 0 then least(1, p.blocks_done::float8 / p.blocks_total)
+       when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
+  end`;
+
+/** The running builds on a table, by any session. Another role's rows are hidden without pg_read_all_stats. */
 export async function readProgress(client: Client, table: Table): Promise<BuildProgress[]> {
   const { rows } = await client.query<BuildProgress>(
     `select p.pid,
             p.phase,
-            case when p.phase like 'waiting%' or p.phase like '%: sorting%' then null
-                 when p.blocks_total > 0 then least(1, p.blocks_done::float8 / p.blocks_total)
-                 when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
-            end as fraction
+            ${PHASE_FRACTION} as fraction
        from pg_stat_progress_create_index p
        join pg_class t on t.oid = p.relid
        join pg_namespace n on n.oid = t.relnamespace

@@ -72,7 +72,7 @@ export async function openWorkflow(
   });
   parts.defer(async () => {
     await workflow.close();
-    if (keeps && workflow.remembered.length === 0) forgetStateFile(stateFile);
+    if (keeps && workflow.servicesWithSavedState.length === 0) forgetStateFile(stateFile);
   });
   return {
     workflow,

@@ -56,7 +56,15 @@ async function runWith(
   observe(view.onEvent);
   const { deploy, recovery } = await deployOnce(workflow, settings, interrupt, view.note);
   await view.close();
-  return conclude({ deploy, recovery, remembered: workflow.remembered, settings, logFile, lastLines, say });
+  return conclude({
+    deploy,
+    recovery,
+    remembered: workflow.servicesWithSavedState,
+    settings,
+    logFile,
+    lastLines,
+    say,
+  });
 }
 
 async function fill(databaseUrl: string, signal: AbortSignal, say: Say): Promise<void> {

@@ -1,9 +1,10 @@
 /*
- * One task of a demo service: a process that holds connections to the database and writes while it runs.
+ * One task of a demo service: a process that holds connections to the database and writes rows while it runs.
  *
- * Variables: DATABASE_URL; SERVICE_NAME, which its connections bear; READY_FILE, made when all of them are open;
- * WORK_SQL, one statement for every 200 ms (default: a heartbeat in the demo's audit_logs).
- * Ends on SIGTERM, when the database has been away for 30 seconds, and when the folder of READY_FILE is removed.
+ * Variables: DATABASE_URL; SERVICE_NAME, the application_name of its connections; READY_FILE, which it creates when all
+ * connections are open; WORK_SQL, a statement that it runs every 200 ms (default: it inserts a heartbeat into the demo's
+ * audit_logs). It ends on SIGTERM, when the database has been unreachable for 30 seconds, and when the folder of
+ * READY_FILE is removed.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,14 +12,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 
 const CONNECTIONS = 2;
-const WORKS_EVERY_MS = 200;
-const GIVES_UP_AFTER_MS = 30_000;
+const WORK_INTERVAL_MS = 200;
+const MAX_UNREACHABLE_MS = 30_000;
 const HEARTBEAT = `
   insert into audit_logs (tenant_id, actor, action)
   select id, current_setting('application_name'), 'heartbeat' from tenants order by id limit 1`;
 
-// undefined_table, undefined_column and the like: before the migrations, and on a database that is not the demo's.
-const NO_SUCH_THING = /^42/;
+// Class 42, such as undefined_table: the migrations are not applied yet, or the database is not the demo database.
+const UNDEFINED_OBJECT = /^42/;
 
 const { DATABASE_URL, SERVICE_NAME = 'demo', READY_FILE = '', WORK_SQL = HEARTBEAT } = process.env;
 const stopping = new AbortController();
@@ -26,7 +27,7 @@ const open = new Set<Client>();
 
 process.on('SIGTERM', () => {
   stopping.abort();
-  // A statement that waits for a lock must not hold the task up.
+  // A statement that waits for a lock must not delay the end of the task.
   setTimeout(() => process.exit(0), 2000).unref();
   void Promise.all([...open].map((client) => client.end())).then(() => process.exit(0));
 });
@@ -48,7 +49,7 @@ async function keepWorking(number: number): Promise<void> {
       if (open.size === CONNECTIONS && READY_FILE !== '') writeFileSync(READY_FILE, '');
       for (;;) {
         lastSeen = Date.now();
-        await pause(WORKS_EVERY_MS, undefined, { signal: stopping.signal });
+        await pause(WORK_INTERVAL_MS, undefined, { signal: stopping.signal });
         if (READY_FILE !== '' && !existsSync(path.dirname(READY_FILE))) process.exit(0);
         await work(client, number);
       }
@@ -56,17 +57,17 @@ async function keepWorking(number: number): Promise<void> {
       open.delete(client);
       client.end().catch(() => undefined);
     }
-    if (Date.now() - lastSeen > GIVES_UP_AFTER_MS) process.exit(1);
+    if (Date.now() - lastSeen > MAX_UNREACHABLE_MS) process.exit(1);
     await pause(500, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
 }
 
-/** The first connection writes, the others read. */
+/** Runs one statement: WORK_SQL on the first connection, a read on the others. */
 async function work(client: Client, number: number): Promise<void> {
   try {
     await client.query(number === 0 ? WORK_SQL : 'select now()');
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === undefined || !NO_SUCH_THING.test(code)) throw error;
+    if (code === undefined || !UNDEFINED_OBJECT.test(code)) throw error;
   }
 }

@@ -136,7 +136,7 @@ export class LocalWorkflow {
   }
 
   /** Names of the services with saved state: a deploy stopped them, and they have not been started since. */
-  get remembered(): string[] {
+  get servicesWithSavedState(): string[] {
     return Object.keys(this.aws.state.ssm.parameters)
       .filter((name) => name.includes('/services/'))
       .map((name) => name.split('/').at(-1) ?? name);

@@ -1,43 +1,40 @@
 import pg from 'pg';
+import { PHASE_FRACTION } from '../../lambdas/postgres/build-progress.ts';
 
-/** One index build that runs in the database, by any session. */
+/** An index build that is running in the database, by any session. */
 export interface BuildRow {
   readonly pid: number;
   readonly schema: string;
   readonly table: string;
   /** Null: the index is not in the catalog yet. */
   readonly index: string | null;
-  /** As PostgreSQL names it, such as `building index: scanning table`. */
+  /** PostgreSQL's name for the phase, such as `building index: scanning table`. */
   readonly phase: string;
-  /** Of the phase, 0 to 1. Null: the phase has no measure. */
+  /** Completed fraction of the phase, 0 to 1. Null: unknown in this phase. */
   readonly fraction: number | null;
-  /** The session whose transaction it waits for, for people. Null: it waits for nobody. */
+  /** Description of the session whose transaction the build waits for. Null: the build does not wait. */
   readonly waitsFor: string | null;
 }
 
 export interface BuildWatch {
-  /** The builds of this moment. Never rejects: without a connection there are none, and the next call connects again. */
+  /** The running builds. Never rejects: without a connection the list is empty, and the next call connects again. */
   read(): Promise<BuildRow[]>;
-  /** Closes the connection; later reads give nothing. */
+  /** Closes the connection. Later reads return an empty list. */
   close(): Promise<void>;
 }
 
 const APPLICATION_NAME = 'pg-deploy-step progress';
 
-/** A picture that comes late is worth nothing. */
+/** The display needs current data, so a slow server is not waited for. */
 const TIMEOUT_MS = 5_000;
 
-/** While a build waits or sorts, the view still shows the counts of the phase before. */
 const BUILDS = `
   select p.pid,
          n.nspname as schema,
          t.relname as "table",
          i.relname as index,
          p.phase,
-         case when p.phase like 'waiting%' or p.phase like '%: sorting%' then null
-              when p.blocks_total > 0 then least(1, p.blocks_done::float8 / p.blocks_total)
-              when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
-         end as fraction,
+         ${PHASE_FRACTION} as fraction,
          case when a.pid is not null
               then format('pid %s (%s, %s, transaction open for %s s)', a.pid,
                           coalesce(nullif(a.application_name, ''), a.backend_type), coalesce(a.state, 'unknown'),
@@ -51,13 +48,13 @@ const BUILDS = `
    where p.datname = current_database()
    order by p.pid`;
 
-/** Looks at the running builds over a connection of its own, so that no build is held up by being watched. */
+/** Reads the running builds over a separate connection, so that reading does not delay a build. */
 export function watchBuilds(databaseUrl: string): BuildWatch {
   let connection: Promise<pg.Client> | undefined;
   let reading: Promise<BuildRow[]> | undefined;
   let closed = false;
 
-  const forget = async (): Promise<void> => {
+  const disconnect = async (): Promise<void> => {
     const client = await connection?.catch(() => undefined);
     connection = undefined;
     await client?.end().catch(() => undefined);
@@ -68,7 +65,7 @@ export function watchBuilds(databaseUrl: string): BuildWatch {
       const { rows } = await (await connection).query<BuildRow>(BUILDS);
       return rows;
     } catch {
-      await forget();
+      await disconnect();
       return [];
     }
   };
@@ -83,7 +80,7 @@ export function watchBuilds(databaseUrl: string): BuildWatch {
     async close() {
       closed = true;
       await reading;
-      await forget();
+      await disconnect();
     },
   };
 }
@@ -95,7 +92,7 @@ async function connect(databaseUrl: string): Promise<pg.Client> {
     connectionTimeoutMillis: TIMEOUT_MS,
     query_timeout: TIMEOUT_MS,
   });
-  // A lost connection shows at the next query; without a listener it would end the process.
+  // The next query reports a lost connection. Without a listener the lost connection would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -15,11 +15,11 @@ const INDEX = {
   critical: true,
   description: 'orders by status',
 };
-const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, remembered: [] };
+const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, withSavedState: [] };
 const DOWN = {
   processes: { api: 0, worker: 0 },
   desired: { api: 0, worker: 0 },
-  remembered: ['api', 'worker'],
+  withSavedState: ['api', 'worker'],
 };
 
 let database: TestDatabase;

@@ -16,7 +16,7 @@ const PEOPLE = {
   critical: true,
   description: 'signing in',
 };
-const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, remembered: [] };
+const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, withSavedState: [] };
 
 let database: TestDatabase;
 let opened: TestWorkflow | undefined;

@@ -66,7 +66,7 @@ test('services of every kind go down for the migrations and come back as they we
       ],
       rules: ['nightly DISABLED', 'retired DISABLED'],
       mappings: [expect.stringContaining('false')],
-      remembered: ['api', 'worker', 'nightly', 'retired', 'mailer'],
+      withSavedState: ['api', 'worker', 'nightly', 'retired', 'mailer'],
     },
   ]);
   expect(servicesNow(workflow)).toEqual(before);
@@ -102,14 +102,14 @@ test('a service that was at 0 stays at 0', async () => {
   const { report } = await workflow.deploy();
 
   expect(report.status).toBe('succeeded');
-  expect(servicesNow(workflow)).toMatchObject({ desired: { api: 2, worker: 0 }, remembered: [] });
+  expect(servicesNow(workflow)).toMatchObject({ desired: { api: 2, worker: 0 }, withSavedState: [] });
 });
 
 describe('what cannot be stopped is refused before anything is stopped', () => {
   const before = {
     processes: { api: 2, worker: 1 },
     rules: ['nightly ENABLED', 'retired DISABLED'],
-    remembered: [],
+    withSavedState: [],
   };
 
   test.each([

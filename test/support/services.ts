@@ -34,6 +34,6 @@ export function servicesNow({ workflow }: Pick<TestWorkflow, 'workflow'>) {
     suspended: scaling.targets.map((target) => ({ ...target.SuspendedState })),
     rules: eventBridge.rules.map((rule) => `${rule.name} ${rule.state}`),
     mappings: lambda.mappings.map((mapping) => `${mapping.uuid} ${mapping.enabled}`),
-    remembered: workflow.remembered,
+    withSavedState: workflow.servicesWithSavedState,
   };
 }

@@ -93,7 +93,7 @@ describe('a deploy', () => {
       expect(Date.parse(service.stoppedAt ?? '')).toBeLessThan(Date.parse(service.startedAt ?? ''));
     }
     expect(report.downtimeMs).toBeGreaterThan(0);
-    expect(workflow.workflow.remembered).toEqual([]);
+    expect(workflow.workflow.servicesWithSavedState).toEqual([]);
     expect(workflow.alerts).toEqual([]);
   });
 
@@ -191,7 +191,7 @@ describe('a critical index that cannot be built', () => {
     });
     expect(await invalidIndexes()).toBe(0);
     expect(workflow.running()).toEqual({ api: 0, worker: 0 });
-    expect(workflow.workflow.remembered.toSorted()).toEqual(['api', 'worker']);
+    expect(workflow.workflow.servicesWithSavedState.toSorted()).toEqual(['api', 'worker']);
     const [alert] = workflow.alerts;
     expect(alert?.Subject).toBe('pg-deploy-step local: deploy FAILED');
     expect(alert?.Message).toContain('Services: STOPPED: api, worker');
@@ -202,7 +202,7 @@ describe('a critical index that cannot be built', () => {
     // What the alert says to type brings them back at their counts.
     await workflow.workflow.recover();
     expect(workflow.running()).toEqual(SERVICES_UP);
-    expect(workflow.workflow.remembered).toEqual([]);
+    expect(workflow.workflow.servicesWithSavedState).toEqual([]);
   });
 
   test('lets the services start where the environment says so', async () => {
