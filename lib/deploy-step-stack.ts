@@ -3,15 +3,15 @@ import { ArnFormat, CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib
 import type { Construct } from 'constructs';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { AlertTopic } from './alerts/alert-topic.ts';
-import type { Environment } from './config/environment.ts';
-import { bundleFunctions } from './functions/bundle.ts';
-import { TaskFunctions } from './functions/task-functions.ts';
+import type { Environment } from './config/environment-config.ts';
+import { bundleFunctions } from './functions/bundle-functions.ts';
+import { WorkflowFunctions } from './functions/workflow-functions.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { BuildIndexes } from './workflow/build-indexes.ts';
 import { Deploy } from './workflow/deploy.ts';
-import { machineNamesOf } from './workflow/machine-names.ts';
+import { machineNamesOf } from './config/machine-names.ts';
 import { MaintenanceWindow } from './workflow/maintenance-window.ts';
-import { serviceTargetsOf } from './workflow/services/target.ts';
+import { serviceTargetsOf } from './workflow/services/service-targets.ts';
 import { StartServices } from './workflow/start-services.ts';
 
 export interface DeployStepStackProps extends StackProps {
@@ -40,7 +40,7 @@ export class DeployStepStack extends Stack {
           ? resolve(projectRoot, environment.migrations.directory)
           : null,
     });
-    const functions = new TaskFunctions(this, 'Functions', {
+    const functions = new WorkflowFunctions(this, 'Functions', {
       environmentName,
       environment,
       bundles,

@@ -3,7 +3,7 @@
  * pipeline. examples/pipeline shows them together.
  */
 export type { CompiledRegistry } from '../lambdas/shared/registry.ts';
-export type { Environment, EnvironmentInput } from './config/environment.ts';
+export type { Environment, EnvironmentInput } from './config/environment-config.ts';
 export { ConfigurationError, parseEnvironments } from './config/load-environments.ts';
 export { DeployStepStack, type DeployStepStackProps } from './deploy-step-stack.ts';
 export { DeployStep } from './pipeline/deploy-step.ts';
@@ -16,4 +16,4 @@ export {
 export { defineIndexes, type IndexEntry } from './registry/define-indexes.ts';
 export { loadRegistry } from './registry/load-registry.ts';
 export { RegistryError } from './registry/registry-error.ts';
-export { type MachineNames, machineNamesOf } from './workflow/machine-names.ts';
+export { type MachineNames, machineNamesOf } from './config/machine-names.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { messageOf } from '../../lambdas/shared/errors.ts';
-import { parseLintConfig } from '../config/lint.ts';
+import { parseLintConfig } from '../config/lint-config.ts';
 import { ConfigurationError, parseEnvironments } from '../config/load-environments.ts';
 import type { Tool } from '../sources/source.ts';
 

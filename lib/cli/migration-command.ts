@@ -1,4 +1,4 @@
-import type { EnvironmentInput } from '../config/environment.ts';
+import type { EnvironmentInput } from '../config/environment-config.ts';
 import type { LocalTask } from '../local/aws/task-process.ts';
 
 /** Names of the task that stands for one of ECS. */

@@ -7,7 +7,7 @@ import type { EngineEvent } from '../local/engine.ts';
 import { LOCAL_ENVIRONMENT, localEnvironment } from '../local/local-environment.ts';
 import { LocalWorkflow } from '../local/local-workflow.ts';
 import { watchBuilds } from '../local/watch-builds.ts';
-import { machineNamesOf } from '../workflow/machine-names.ts';
+import { machineNamesOf } from '../config/machine-names.ts';
 import { COMMAND_MIGRATIONS, commandTask, LastLines } from './migration-command.ts';
 import { createProgressView, type ProgressView } from './progress/view.ts';
 import type { RunSettings } from './run-settings.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Environment, environmentsSchema } from './environment.ts';
+import { type Environment, environmentsSchema } from './environment-config.ts';
 
 /** A configuration that cannot be used; each problem names the path of the wrong value. */
 export class ConfigurationError extends Error {

@@ -3,7 +3,7 @@ import {
   type Environment,
   type EnvironmentInput,
   environmentSchema,
-} from '../config/environment.ts';
+} from '../config/environment-config.ts';
 
 /** Name of the environment of local runs. */
 export const LOCAL_ENVIRONMENT = 'local';

@@ -5,7 +5,7 @@ import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import type { Construct } from 'constructs';
 import type { z } from 'zod';
 import type { executionInputSchema } from '../../lambdas/shared/execution-input.ts';
-import { machineNamesOf } from '../workflow/machine-names.ts';
+import { machineNamesOf } from '../config/machine-names.ts';
 
 /** What an execution of `deploy` is started with: `mode`, `indexes`, `force`, each of them optional. */
 export type DeployStepInput = z.input<typeof executionInputSchema>;

@@ -12,16 +12,16 @@ import {
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { Environment } from '../config/environment.ts';
-import type { TaskFunctions } from '../functions/task-functions.ts';
-import { invokeTask } from './invoke-task.ts';
-import { buildRetry, CONNECTION_RETRY } from './retry.ts';
+import type { Environment } from '../config/environment-config.ts';
+import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import { invokeFunction } from './invoke-function.ts';
+import { buildRetry, CONNECTION_RETRY } from './retry-and-catch.ts';
 import { BUILD_INDEXES } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface BuildIndexesProps {
   machineName: string;
-  functions: TaskFunctions;
+  functions: WorkflowFunctions;
   builds: Environment['builds'];
 }
 
@@ -39,14 +39,14 @@ export class BuildIndexes extends Construct {
       execution: JsonPath.executionName,
       request: JsonPath.objectAt('$$.Execution.Input'),
     });
-    const plan = invokeTask(this, BUILD_INDEXES.plan, props.functions, {
-      task: 'plan-builds',
+    const plan = invokeFunction(this, BUILD_INDEXES.plan, props.functions, {
+      function: 'plan-builds',
       payload: planPayload,
       comment: 'What is missing, in lanes: one table, one build at a time',
     });
     plan.addRetry(CONNECTION_RETRY);
-    const planAgain = invokeTask(this, BUILD_INDEXES.planAgain, props.functions, {
-      task: 'plan-builds',
+    const planAgain = invokeFunction(this, BUILD_INDEXES.planAgain, props.functions, {
+      function: 'plan-builds',
       payload: planPayload,
       comment: 'Counts what was given up and finds what is left',
     });
@@ -106,8 +106,8 @@ export class BuildIndexes extends Construct {
       index: JsonPath.stringAt('$.index'),
       until: JsonPath.stringAt('$.until'),
     });
-    const build = invokeTask(this, BUILD_INDEXES.buildIndex, props.functions, {
-      task: 'build-index',
+    const build = invokeFunction(this, BUILD_INDEXES.buildIndex, props.functions, {
+      function: 'build-index',
       payload: one,
       resultPath: '$.build',
       comment: 'Lock, start, wait a while; a longer build goes on without its Lambda',
@@ -115,16 +115,16 @@ export class BuildIndexes extends Construct {
     const retry = buildRetry(props.builds);
     if (retry !== undefined) build.addRetry(retry);
 
-    const check = invokeTask(this, BUILD_INDEXES.checkIndex, props.functions, {
-      task: 'check-index',
+    const check = invokeFunction(this, BUILD_INDEXES.checkIndex, props.functions, {
+      function: 'check-index',
       payload: one,
       resultPath: '$.build',
       comment: 'Is its backend still at it, is it valid?',
     });
     check.addRetry(CONNECTION_RETRY);
 
-    const settle = invokeTask(this, BUILD_INDEXES.settleIndex, props.functions, {
-      task: 'settle-index',
+    const settle = invokeFunction(this, BUILD_INDEXES.settleIndex, props.functions, {
+      function: 'settle-index',
       payload: TaskInput.fromObject({
         deploy: JsonPath.stringAt('$.deploy'),
         index: JsonPath.stringAt('$.index'),

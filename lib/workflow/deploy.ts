@@ -15,15 +15,15 @@ import {
   type TaskStateBase,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { Environment } from '../config/environment.ts';
-import type { TaskFunctions } from '../functions/task-functions.ts';
+import type { Environment } from '../config/environment-config.ts';
+import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { buildRounds } from './build-rounds.ts';
-import { invokeTask } from './invoke-task.ts';
-import { NULL } from './null.ts';
+import { invokeFunction } from './invoke-function.ts';
+import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
-import { RESTORE_RETRY } from './retry.ts';
-import { putMemory } from './services/memory.ts';
-import type { ServiceTargets } from './services/target.ts';
+import { RESTORE_RETRY } from './retry-and-catch.ts';
+import { putMemory } from './services/saved-state.ts';
+import type { ServiceTargets } from './services/service-targets.ts';
 import { startExecution } from './start-execution.ts';
 import { DEPLOY } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
@@ -31,7 +31,7 @@ import { WorkflowMachine } from './workflow-machine.ts';
 export interface DeployProps {
   machineName: string;
   environment: Environment;
-  functions: TaskFunctions;
+  functions: WorkflowFunctions;
   maintenanceWindow: StateMachine;
   buildIndexes: StateMachine;
   startServices: StateMachine;
@@ -77,8 +77,8 @@ export class Deploy extends Construct {
     report: IChainable,
     ways: { window: IChainable; online: IChainable; start: IChainable },
   ): IChainable {
-    const preflight = invokeTask(this, DEPLOY.preflight, this.props.functions, {
-      task: 'preflight',
+    const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
+      function: 'preflight',
       payload: TaskInput.fromObject({ execution: EXECUTION, input: JsonPath.objectAt('$.input') }),
       comment: 'Is there something to do, and may it be done? Nothing is stopped before it has said so',
     });
@@ -174,8 +174,8 @@ export class Deploy extends Construct {
   }
 
   private report(): IChainable {
-    const report = invokeTask(this, DEPLOY.report, this.props.functions, {
-      task: 'report',
+    const report = invokeFunction(this, DEPLOY.report, this.props.functions, {
+      function: 'report',
       payload: TaskInput.fromObject({ execution: EXECUTION, state: JsonPath.objectAt('$') }),
       comment: 'Always comes, also when the database is gone',
     });

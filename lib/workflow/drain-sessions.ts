@@ -10,14 +10,14 @@ import {
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Environment } from '../config/environment.ts';
-import type { TaskFunctions } from '../functions/task-functions.ts';
-import { invokeTask } from './invoke-task.ts';
-import { CONNECTION_RETRY } from './retry.ts';
+import type { Environment } from '../config/environment-config.ts';
+import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import { invokeFunction } from './invoke-function.ts';
+import { CONNECTION_RETRY } from './retry-and-catch.ts';
 import { WINDOW } from './state-names.ts';
 
 export interface DrainSessionsProps {
-  functions: TaskFunctions;
+  functions: WorkflowFunctions;
   drain: NonNullable<Environment['drain']>;
   pollSeconds: number;
   onGone: IChainable;
@@ -32,8 +32,8 @@ export interface DrainSessionsProps {
 export function drainSessions(scope: Construct, props: DrainSessionsProps): Pass {
   const looks = Math.max(1, Math.ceil(props.drain.seconds / props.pollSeconds));
   const begin = new Pass(scope, WINDOW.drain.begin, { parameters: { count: 0 }, resultPath: '$.looks' });
-  const check = invokeTask(scope, WINDOW.drain.check, props.functions, {
-    task: 'check-sessions',
+  const check = invokeFunction(scope, WINDOW.drain.check, props.functions, {
+    function: 'check-sessions',
     payload: TaskInput.fromObject({ deploy: JsonPath.stringAt('$.deploy') }),
     resultPath: '$.sessions',
     comment: 'Who of the application is still connected?',

@@ -9,13 +9,13 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
-import type { Environment } from '../config/environment.ts';
-import type { TaskFunctions } from '../functions/task-functions.ts';
+import type { Environment } from '../config/environment-config.ts';
+import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { buildRounds } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
-import { migrate } from './migrations/migrate.ts';
-import { NULL } from './null.ts';
-import type { ServiceTargets } from './services/target.ts';
+import { migrate } from './migrations/run-migrations.ts';
+import { NULL } from './null-parameters.ts';
+import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 import { checkServices, stopServices } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
@@ -25,7 +25,7 @@ type Verdict = (typeof WINDOW_VERDICTS)[number];
 export interface MaintenanceWindowProps {
   machineName: string;
   environmentName: string;
-  functions: TaskFunctions;
+  functions: WorkflowFunctions;
   buildIndexes: StateMachine;
   services: ServiceTargets;
   environment: Environment;

@@ -9,11 +9,11 @@ import {
   Pass,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { NULL } from './null.ts';
+import { awsCall } from './aws-call.ts';
+import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
-import { awsCall } from './services/aws-call.ts';
-import { deleteMemory, getMemory, PARAMETER_MISSING } from './services/memory.ts';
-import type { ServiceTargets } from './services/target.ts';
+import { deleteMemory, getMemory, PARAMETER_MISSING } from './services/saved-state.ts';
+import type { ServiceTargets } from './services/service-targets.ts';
 import { START_SERVICES } from './state-names.ts';
 import { eachKind } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';

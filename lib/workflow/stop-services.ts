@@ -7,10 +7,10 @@ import {
   type State,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { NULL } from './null.ts';
-import type { ServiceKind } from './services/kind.ts';
-import { getMemory, PARAMETER_EXISTS, putMemory } from './services/memory.ts';
-import type { ServiceTargets } from './services/target.ts';
+import { NULL } from './null-parameters.ts';
+import { getMemory, PARAMETER_EXISTS, putMemory } from './services/saved-state.ts';
+import type { ServiceKind } from './services/service-kind.ts';
+import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 
 /**

@@ -2,7 +2,7 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { ProgressLine } from '../../lib/cli/progress/model.ts';
 import { RunProgress } from '../../lib/cli/progress/model.ts';
 import type { EngineEvent } from '../../lib/local/engine/events.ts';
-import { machineNamesOf } from '../../lib/workflow/machine-names.ts';
+import { machineNamesOf } from '../../lib/config/machine-names.ts';
 
 /*
  * Event sequences in the shape in which the local engine tells them, and a run that they are fed to.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseEnvironments } from '../../lib/config/load-environments.ts';
-import { type Migrations, migrationsSchema } from '../../lib/config/migrations.ts';
+import { type Migrations, migrationsSchema } from '../../lib/config/migrations-config.ts';
 import { prodInput } from './support/synthesise.ts';
 
 const parse = (migrations: unknown): Migrations | undefined =>

@@ -1,6 +1,6 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TASKS } from '../../lib/functions/bundle.ts';
+import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
 import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { permissionsOf, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
@@ -198,7 +198,7 @@ test('a function may read the secret that is configured, decrypt it, and send tr
 
   const LIST_DEPLOYS = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
 
-  for (const task of TASKS) {
+  for (const task of FUNCTIONS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${task}`);
     expect(permissionsOf(template, role)).toEqual([
       `kms:Decrypt on ${key}`,

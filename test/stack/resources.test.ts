@@ -1,8 +1,8 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readVariables, sessionsVariablesSchema } from '../../lambdas/shared/function-variables.ts';
-import { TASKS } from '../../lib/functions/bundle.ts';
-import { machineNamesOf } from '../../lib/workflow/machine-names.ts';
+import { machineNamesOf } from '../../lib/config/machine-names.ts';
+import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resolveValue, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
@@ -17,7 +17,7 @@ afterAll(() => synthesised?.dispose());
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:222222222222:secret:prod/postgres-AbCdEf';
 
-describe.each(TASKS)('the function %s', (task) => {
+describe.each(FUNCTIONS)('the function %s', (task) => {
   const properties = () => {
     const name = `pg-deploy-step-prod-${task}`;
     const found = resourcesOfType(template, 'AWS::Lambda::Function').find(
@@ -190,7 +190,7 @@ test('alerts are encrypted at rest and in transit, and go to the configured addr
 test('a version that a running execution may still invoke outlives the next deployment', () => {
   const versions = resourcesOfType(template, 'AWS::Lambda::Version');
 
-  expect(versions).toHaveLength(TASKS.length);
+  expect(versions).toHaveLength(FUNCTIONS.length);
   for (const [, version] of versions) {
     expect(version).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   }

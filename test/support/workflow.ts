@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../lambdas/shared/report-schema.ts';
-import type { Environment, EnvironmentInput } from '../../lib/config/environment.ts';
+import type { Environment, EnvironmentInput } from '../../lib/config/environment-config.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../lib/local/demo-services.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/local-environment.ts';

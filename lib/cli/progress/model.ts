@@ -2,7 +2,7 @@ import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
-import type { MachineNames } from '../../workflow/machine-names.ts';
+import type { MachineNames } from '../../config/machine-names.ts';
 import { applyBuildMachine } from './build-events.ts';
 import { applyBuildRows } from './build-rows.ts';
 import { BuildsProgress } from './builds.ts';

@@ -2,7 +2,7 @@ import { createLogUpdate } from 'log-update';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
-import type { MachineNames } from '../../workflow/machine-names.ts';
+import type { MachineNames } from '../../config/machine-names.ts';
 import { frame } from './frame.ts';
 import { type LineKind, type ProgressLine, plain } from './line.ts';
 import { RunProgress } from './model.ts';

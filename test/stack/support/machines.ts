@@ -1,4 +1,4 @@
-import type { EnvironmentInput } from '../../../lib/config/environment.ts';
+import type { EnvironmentInput } from '../../../lib/config/environment-config.ts';
 import { type Definition, definitionsOf, type MachineName, type State, stateOf } from './definitions.ts';
 import { synthesise } from './synthesise.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import type { EnvironmentInput } from '../../../lib/config/environment.ts';
+import type { EnvironmentInput } from '../../../lib/config/environment-config.ts';
 import { parseEnvironments } from '../../../lib/config/load-environments.ts';
 import { DeployStepStack } from '../../../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../../../lib/registry/load-registry.ts';

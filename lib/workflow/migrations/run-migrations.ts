@@ -1,11 +1,11 @@
 import { type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Migrations } from '../../config/migrations.ts';
+import type { Migrations } from '../../config/migrations-config.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { runEcsTask } from './ecs-task.ts';
-import { runFunction } from './function.ts';
-import type { MigrateProps } from './run.ts';
-import { runSqlFiles } from './sql-files.ts';
+import type { MigrateProps } from './migration-states.ts';
+import { runEcsTask } from './run-ecs-task.ts';
+import { runFunction } from './run-lambda-function.ts';
+import { runSqlFiles } from './run-sql-files.ts';
 
 /**
  * The part of the maintenance window that migrates, by the configured runner. Reads `$.deploy` and `$.execution`; leaves a

@@ -2,7 +2,7 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import { awsCall } from './aws-call.ts';
+import { awsCall } from '../aws-call.ts';
 
 /*
  * What is remembered while services are stopped, in Parameter Store: it outlives every execution. For each service what

@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { Errors, JitterType, type RetryProps } from 'aws-cdk-lib/aws-stepfunctions';
 import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
-import type { Environment } from '../config/environment.ts';
+import type { Environment } from '../config/environment-config.ts';
 
 /**
  * Lambda's own trouble, and workers that died: every task may run twice, so another try is always safe.

@@ -1,11 +1,11 @@
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Environment, Service } from '../../config/environment.ts';
-import { EcsServices } from './ecs.ts';
-import { EventRules } from './event-rule.ts';
-import { EventSourceMappings } from './event-source-mapping.ts';
-import type { Patience, ServiceKind } from './kind.ts';
-import { markerName, memoryName, type ParameterName, parameterArn } from './memory.ts';
+import type { Environment, Service } from '../../config/environment-config.ts';
+import { EcsServices } from './ecs-services.ts';
+import { EventRules } from './event-rules.ts';
+import { EventSourceMappings } from './event-source-mappings.ts';
+import { markerName, memoryName, type ParameterName, parameterArn } from './saved-state.ts';
+import type { Patience, ServiceKind } from './service-kind.ts';
 
 /** The services of an environment as the machines see them. */
 export interface ServiceTargets {

@@ -10,11 +10,11 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
-import type { EcsTaskMigrations } from '../../config/migrations.ts';
+import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 import { RawTask } from '../raw-task.ts';
-import { apiRetry } from '../retry.ts';
+import { apiRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { inCluster, onTasks } from './ecs-task-rights.ts';
+import { inCluster, onTasks } from './ecs-task-permissions.ts';
 
 export interface StopLateTaskProps {
   migrations: EcsTaskMigrations;

@@ -1,6 +1,6 @@
 import type { IChainable, State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Service } from '../../config/environment.ts';
+import type { Service } from '../../config/environment-config.ts';
 
 /** How to look at, stop and start one kind of service. Each reads `$.service`, an item as `target` makes it. */
 export interface ServiceKind {

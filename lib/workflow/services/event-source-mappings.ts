@@ -2,11 +2,11 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EventSourceMapping } from '../../config/environment.ts';
+import type { EventSourceMapping } from '../../config/environment-config.ts';
+import { type AwsCall, awsCall } from '../aws-call.ts';
 import { MAPPING } from '../state-names.ts';
-import { type AwsCall, awsCall } from './aws-call.ts';
-import type { Patience } from './kind.ts';
-import { type Switch, Switched } from './switched.ts';
+import type { Patience } from './service-kind.ts';
+import { type Switch, Switched } from './switched-services.ts';
 
 /**
  * Lambda functions that consume a queue or a stream, by their event source mapping: a reserved concurrency of 0 would send

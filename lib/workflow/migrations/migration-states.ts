@@ -1,12 +1,12 @@
 import { Errors, type IChainable, Pass, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
-import type { TaskFunctions } from '../../functions/task-functions.ts';
-import { NULL } from '../null.ts';
+import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
+import { NULL } from '../null-parameters.ts';
 import { MIGRATIONS } from '../state-names.ts';
 
 export interface MigrateProps {
-  functions: TaskFunctions;
+  functions: WorkflowFunctions;
   environmentName: string;
   /** Where it goes on once the migrations are applied. */
   next: IChainable;

@@ -2,11 +2,11 @@ import { Aws, Duration } from 'aws-cdk-lib';
 import { Errors, type IChainable, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts';
-import type { EcsTaskMigrations } from '../../config/migrations.ts';
+import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 import { RawTask } from '../raw-task.ts';
-import { NOT_STARTED_TASK_RETRY } from '../retry.ts';
+import { NOT_STARTED_TASK_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { runTaskRights } from './ecs-task-rights.ts';
+import { runTaskRights } from './ecs-task-permissions.ts';
 import {
   catchBroken,
   catchError,
@@ -14,8 +14,8 @@ import {
   type MigrateProps,
   migrationBroke,
   rendered,
-} from './run.ts';
-import { stopLateTask } from './stop-late-task.ts';
+} from './migration-states.ts';
+import { stopLateTask } from './stop-ecs-task.ts';
 
 /**
  * The runner ecs-task: a task of the application's own image, waited for until it stops. An exit code other than 0 is a

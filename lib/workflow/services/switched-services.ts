@@ -1,10 +1,10 @@
 import { Choice, Condition, type IChainable, JsonPath, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { Service } from '../../config/environment.ts';
+import type { Service } from '../../config/environment-config.ts';
 import type { SwitchNames, WaitNames } from '../state-names.ts';
-import type { Patience, ServiceKind } from './kind.ts';
 import { refusal } from './refusal.ts';
+import type { Patience, ServiceKind } from './service-kind.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** What is particular to one kind of service that is switched on and off. */

@@ -9,12 +9,12 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EcsService } from '../../config/environment.ts';
-import { NULL } from '../null.ts';
+import type { EcsService } from '../../config/environment-config.ts';
+import { type AwsCall, awsCall } from '../aws-call.ts';
+import { NULL } from '../null-parameters.ts';
 import { ECS } from '../state-names.ts';
-import { type AwsCall, awsCall } from './aws-call.ts';
-import type { Patience, ServiceKind } from './kind.ts';
 import { refusal } from './refusal.ts';
+import type { Patience, ServiceKind } from './service-kind.ts';
 import { waitUntil } from './wait-until.ts';
 
 /**

@@ -2,11 +2,11 @@ import { Stack } from 'aws-cdk-lib';
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EventRule } from '../../config/environment.ts';
+import type { EventRule } from '../../config/environment-config.ts';
+import { type AwsCall, awsCall } from '../aws-call.ts';
 import { RULE } from '../state-names.ts';
-import { type AwsCall, awsCall } from './aws-call.ts';
-import type { Patience } from './kind.ts';
-import { type Switch, Switched } from './switched.ts';
+import type { Patience } from './service-kind.ts';
+import { type Switch, Switched } from './switched-services.ts';
 
 /** EventBridge rules, by which scheduled and event-driven work is kept away. */
 export class EventRules extends Switched {

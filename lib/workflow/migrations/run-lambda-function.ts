@@ -2,11 +2,17 @@ import { ArnFormat, Aws, Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IChainable, JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { LambdaMigrations } from '../../config/migrations.ts';
+import type { LambdaMigrations } from '../../config/migrations-config.ts';
 import { RawTask } from '../raw-task.ts';
-import { IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry.ts';
+import { IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { catchBroken, MIGRATIONS_PATH, type MigrateProps, migrationBroke, withNulls } from './run.ts';
+import {
+  catchBroken,
+  MIGRATIONS_PATH,
+  type MigrateProps,
+  migrationBroke,
+  withNulls,
+} from './migration-states.ts';
 
 /** Beyond the function's own limit, whose error says more. */
 const GRACE = Duration.seconds(30);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { migrationsSchema } from './migrations.ts';
+import { migrationsSchema } from './migrations-config.ts';
 
 const networkSchema = z
   .strictObject({

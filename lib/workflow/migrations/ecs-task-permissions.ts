@@ -1,7 +1,7 @@
 import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
-import type { EcsTaskMigrations } from '../../config/migrations.ts';
+import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 
 /** What the window's role needs to run the task and to hear of its end: this task definition, this cluster, these roles. */
 export function runTaskRights(scope: Construct, migrations: EcsTaskMigrations): PolicyStatement[] {

@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import { apiRetry } from '../retry.ts';
+import { apiRetry } from './retry-and-catch.ts';
 
 /** Names that the SDK integrations give the services, with the prefix of their errors and that of their IAM actions. */
 const APIS = {

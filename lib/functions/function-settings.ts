@@ -1,0 +1,100 @@
+import { Duration } from 'aws-cdk-lib';
+import type {
+  buildVariablesSchema,
+  checkVariablesSchema,
+  databaseVariablesSchema,
+  migrationsVariablesSchema,
+  planVariablesSchema,
+  preflightVariablesSchema,
+  reportVariablesSchema,
+  sessionsVariablesSchema,
+  Variables,
+} from '../../lambdas/shared/function-variables.ts';
+import type { Environment } from '../config/environment-config.ts';
+import type { MachineNames } from '../config/machine-names.ts';
+import type { FunctionName } from './bundle-functions.ts';
+
+/** The longest time limit that Lambda allows. */
+const LONGEST = Duration.minutes(15);
+
+/** Part of an invocation of build-index that is neither of its two waits: connecting, catalog queries, the ledger. */
+const BUILD_OVERHEAD_SECONDS = 120;
+
+/** The time limit of each function. */
+export const TIMEOUTS: Record<FunctionName, Duration> = {
+  preflight: Duration.minutes(2),
+  'check-sessions': Duration.minutes(1),
+  'run-migrations': LONGEST,
+  'plan-builds': Duration.minutes(2),
+  'build-index': LONGEST,
+  'check-index': Duration.minutes(5),
+  'settle-index': Duration.minutes(10),
+  report: Duration.minutes(2),
+};
+
+export interface FunctionVariables extends Record<FunctionName, Record<string, string>> {
+  preflight: Variables<typeof preflightVariablesSchema>;
+  'check-sessions': Variables<typeof sessionsVariablesSchema>;
+  'run-migrations': Variables<typeof migrationsVariablesSchema>;
+  'plan-builds': Variables<typeof planVariablesSchema>;
+  'build-index': Variables<typeof buildVariablesSchema>;
+  'check-index': Variables<typeof checkVariablesSchema>;
+  'settle-index': Variables<typeof databaseVariablesSchema>;
+  report: Variables<typeof reportVariablesSchema>;
+}
+
+export interface FunctionVariablesProps {
+  environmentName: string;
+  environment: Environment;
+  machines: MachineNames;
+  deployMachineArn: string;
+}
+
+/** The variables of each function, which the function checks with the same schema when it starts. */
+export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
+  const { database, builds, migrations, services, drain, windowMinutes } = props.environment;
+  const shared = {
+    DATABASE_SECRET_ARN: database.secretArn,
+    ...(database.name && { DATABASE_NAME: database.name }),
+    ...(database.host && { DATABASE_HOST: database.host }),
+    ...(database.port && { DATABASE_PORT: String(database.port) }),
+    // Amazon's certificate authorities sign the certificates of RDS, and Node does not load them by default.
+    NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+    POWERTOOLS_LOG_LEVEL: 'INFO',
+  };
+  const lockTimeout = { LOCK_TIMEOUT_SECONDS: String(builds.lockTimeoutSeconds) };
+  const terminate = builds.terminateBlockers && {
+    TERMINATE_IDLE_IN_TRANSACTION_SECONDS: String(builds.terminateBlockers.idleInTransactionSeconds),
+  };
+  const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
+  const patientWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
+  const runner = { MIGRATIONS: migrations.runner };
+  return {
+    preflight: { ...shared, ...runner, DEPLOY_MACHINE_ARN: props.deployMachineArn },
+    'check-sessions': {
+      ...shared,
+      DRAIN_ROLES: JSON.stringify(drain?.roles ?? []),
+      DRAIN_APPLICATION_NAMES: JSON.stringify(drain?.applicationNames ?? []),
+    },
+    'run-migrations': { ...shared, ...lockTimeout },
+    'plan-builds': { ...shared, BUILDS_A_ROUND: String(builds.perRound), ...window },
+    'build-index': {
+      ...shared,
+      ...lockTimeout,
+      ...terminate,
+      BUILD_WAIT_SECONDS: String(builds.waitSeconds),
+      PATIENT_WAIT_SECONDS: String(patientWait),
+      BUILD_ATTEMPTS: String(builds.attempts),
+    },
+    'check-index': { ...shared, ...lockTimeout, ...terminate },
+    'settle-index': shared,
+    report: {
+      ...shared,
+      ...runner,
+      ENVIRONMENT_NAME: props.environmentName,
+      SERVICES: services.map((service) => service.name).join(','),
+      START_SERVICES_MACHINE: props.machines.startServices,
+      BUILD_INDEXES_MACHINE: props.machines.buildIndexes,
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { Annotations, ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import type { Environment } from '../config/environment-config.ts';
+import type { MachineNames } from '../config/machine-names.ts';
+import { FUNCTIONS, type FunctionName } from './bundle-functions.ts';
+import { TIMEOUTS, variablesOf } from './function-settings.ts';
+
+const MEMORY_MB = 512;
+
+export interface WorkflowFunctionsProps {
+  environmentName: string;
+  environment: Environment;
+  /** The folder of each function's bundle. */
+  bundles: Record<FunctionName, string>;
+  machines: MachineNames;
+}
+
+/**
+ * The Lambda functions of the workflow. They run in the configured VPC and may read the database secret; preflight may
+ * also list the executions of `deploy`. The state machines invoke published versions, so that an update of the stack does
+ * not change the code of a running execution.
+ */
+export class WorkflowFunctions extends Construct {
+  readonly versions: Record<FunctionName, lambda.Version>;
+  readonly timeouts: Record<FunctionName, Duration> = TIMEOUTS;
+
+  constructor(scope: Construct, id: string, props: WorkflowFunctionsProps) {
+    super(scope, id);
+    const deployMachineArn = Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'stateMachine',
+      resourceName: props.machines.deploy,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    const variables = variablesOf({ ...props, deployMachineArn });
+    const network = networkOf(this, props.environment);
+    const { secretArn, secretKeyArn } = props.environment.database;
+    const secret = secretsmanager.Secret.fromSecretCompleteArn(this, 'DatabaseSecret', secretArn);
+    const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(this, secretKeyArn)];
+    const create = (name: FunctionName): lambda.Version => {
+      const functionName = `pg-deploy-step-${props.environmentName}-${name}`;
+      const fn = new lambda.Function(this, pascalCase(name), {
+        functionName,
+        description: `pg-deploy-step: ${name}`,
+        runtime: lambda.Runtime.NODEJS_24_X,
+        architecture: lambda.Architecture.ARM_64,
+        handler: 'index.handler',
+        code: lambda.Code.fromAsset(props.bundles[name]),
+        memorySize: MEMORY_MB,
+        timeout: this.timeouts[name],
+        tracing: lambda.Tracing.ACTIVE,
+        environment: variables[name],
+        logGroup: new logs.LogGroup(this, `${pascalCase(name)}Logs`, {
+          logGroupName: `/aws/lambda/${functionName}`,
+          retention: logs.RetentionDays.THREE_MONTHS,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+        // A running execution may still invoke an old version after the stack is updated.
+        currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+        ...network,
+      });
+      secret.grantRead(fn);
+      for (const statement of decryption) fn.addToRolePolicy(statement);
+      if (name === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));
+      return fn.currentVersion;
+    };
+    this.versions = Object.fromEntries(FUNCTIONS.map((name) => [name, create(name)])) as Record<
+      FunctionName,
+      lambda.Version
+    >;
+  }
+}
+
+/** Preflight checks that no other deploy is running. */
+function mayListExecutions(deployMachineArn: string): PolicyStatement {
+  return new PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
+}
+
+function networkOf(scope: Construct, environment: Environment): Partial<lambda.FunctionOptions> {
+  const { network } = environment;
+  if (network === undefined) return {};
+  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: network.vpcId,
+    availabilityZones: network.availabilityZones,
+    privateSubnetIds: network.subnetIds,
+  });
+  Annotations.of(vpc).acknowledgeWarning(
+    '@aws-cdk/aws-ec2:noSubnetRouteTableId',
+    'The stack creates no route.',
+  );
+  return {
+    vpc,
+    vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+    securityGroups: network.securityGroupIds.map((id, at) =>
+      ec2.SecurityGroup.fromSecurityGroupId(scope, `SecurityGroup${at}`, id, { mutable: false }),
+    ),
+  };
+}
+
+/** `grantRead` would add this permission to the policy of the key, which is impossible for an imported key. */
+function mayDecrypt(scope: Construct, keyArn: string): PolicyStatement {
+  return new PolicyStatement({
+    actions: ['kms:Decrypt'],
+    resources: [keyArn],
+    conditions: {
+      StringEquals: { 'kms:ViaService': `secretsmanager.${Stack.of(scope).region}.amazonaws.com` },
+    },
+  });
+}
+
+function pascalCase(name: FunctionName): string {
+  return name.replace(/(^|-)(\w)/g, (_match, _dash, letter: string) => letter.toUpperCase());
+}

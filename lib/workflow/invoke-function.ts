@@ -1,0 +1,44 @@
+import { Duration } from 'aws-cdk-lib';
+import { type TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { Construct } from 'constructs';
+import type { FunctionName } from '../functions/bundle-functions.ts';
+import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY } from './retry-and-catch.ts';
+
+export interface InvokeFunctionProps {
+  function: FunctionName;
+  payload: TaskInput;
+  /** Path of the function's result. @default it becomes the whole output of the state */
+  resultPath?: string;
+  /** Path and selected fields of Lambda's response, instead of `resultPath`. */
+  result?: { path: string; selector: Record<string, unknown> };
+  comment: string;
+}
+
+/** A state that invokes a function of the workflow. It retries errors of Lambda itself and has a time limit. */
+export function invokeFunction(
+  scope: Construct,
+  id: string,
+  functions: WorkflowFunctions,
+  props: InvokeFunctionProps,
+): LambdaInvoke {
+  const state = new LambdaInvoke(scope, id, {
+    comment: props.comment,
+    lambdaFunction: functions.versions[props.function],
+    payload: props.payload,
+    retryOnServiceExceptions: false,
+    // Longer than the function's own time limit, because the function's time-out error says more.
+    taskTimeout: Timeout.duration(functions.timeouts[props.function].plus(Duration.seconds(30))),
+    ...outputOf(props),
+  });
+  state.addRetry(LAMBDA_RETRY);
+  state.addRetry(IDLE_FUNCTION_RETRY);
+  return state;
+}
+
+function outputOf({ resultPath, result }: InvokeFunctionProps) {
+  if (result !== undefined) return { resultSelector: result.selector, resultPath: result.path };
+  if (resultPath !== undefined) return { resultSelector: { 'output.$': '$.Payload' }, resultPath };
+  return { outputPath: '$.Payload' };
+}
