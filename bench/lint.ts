@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModule, parseSync } from 'libpg-query';
 import { lintMigrations } from '../lib/lint/lint-migrations.ts';
-import { Registered } from '../lib/registry/registered.ts';
+import { RegisteredIndexes } from '../lib/registry/registered-indexes.ts';
 import { seconds } from './measure.ts';
 
 const COUNT = Number(process.argv[2] ?? 5_000);
@@ -56,7 +56,7 @@ try {
     });
     let found = 0;
     const lint = await timed(async () => {
-      const registered = new Registered([]);
+      const registered = new RegisteredIndexes([]);
       const { findings } = await lintMigrations({
         paths,
         startAfter: null,

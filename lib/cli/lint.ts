@@ -8,9 +8,9 @@ import { readSchema } from '../lint/read-schema.ts';
 import { lintRegistry } from '../lint/registry/lint-registry.ts';
 import { RULES_ALLOWED_IN_COMMENTS } from '../lint/rules.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
-import { Registered } from '../registry/registered.ts';
+import { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { RegistryError } from '../registry/registry-error.ts';
-import type { RegistryRuleName } from '../registry/rules.ts';
+import type { RegistryRuleName } from '../registry/registry-rules.ts';
 import { FAILED, SUCCEEDED } from './exit-codes.ts';
 import { type LintProgress, lintProgress } from './lint-progress.ts';
 import { type Linted, type LintFlags, type LintSettings, lintSettings } from './lint-settings.ts';
@@ -93,12 +93,12 @@ function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
 }
 
 /** A registry that cannot be used lists nothing, and is told of by its own linter; what is moved needs one that can. */
-async function readRegistered(registry: string | null, fix: boolean): Promise<Registered> {
+async function readRegistered(registry: string | null, fix: boolean): Promise<RegisteredIndexes> {
   try {
-    return new Registered(registry === null ? [] : await loadRegistry(registry));
+    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry));
   } catch (error) {
     if (fix || !(error instanceof RegistryError)) throw error;
-    return new Registered([]);
+    return new RegisteredIndexes([]);
   }
 }
 

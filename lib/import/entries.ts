@@ -1,7 +1,7 @@
 import type { IndexStmt } from 'libpg-query';
+import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
-import { entryOfStatement } from '../registry/entry-of-statement.ts';
-import { refusedByCompiler } from '../registry/refused-by-compiler.ts';
+import { entryFromStatement } from '../registry/entry-from-statement.ts';
 import type { NotTaken } from '../sources/source.ts';
 import type { SchemaIndex } from '../sql/schema/objects.ts';
 import type { Schema } from '../sql/schema/schema.ts';
@@ -42,7 +42,7 @@ export async function entriesOf(
     candidates.push({ index, entry: entryOf(index, index.written, placeOf(index)) });
   }
   const entries: IndexEntry[] = [];
-  const problems = await refusedByCompiler(candidates.map(({ entry }) => entry));
+  const problems = await refusedEntries(candidates.map(({ entry }) => entry));
   for (const [position, { index, entry }] of candidates.entries()) {
     const reason = problems.get(position);
     if (reason === undefined) entries.push(entry);
@@ -65,7 +65,7 @@ function entryOf(
 ): IndexEntry {
   const from = `From ${file}${line === null ? '' : `, line ${line}`}; say here what the index is for`;
   const description = index.description?.trim() || spokenComment(index.comments) || from;
-  return entryOfStatement(written, {
+  return entryFromStatement(written, {
     name: index.name,
     description,
     table: { schema: index.schema, name: index.table },

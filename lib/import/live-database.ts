@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
-import { entryOfStatement } from '../registry/entry-of-statement.ts';
-import { refusedByCompiler } from '../registry/refused-by-compiler.ts';
+import { entryFromStatement } from '../registry/entry-from-statement.ts';
 import { NoSourceError, type NotTaken } from '../sources/source.ts';
 import { readSql } from '../sql/read-sql.ts';
 import type { Imported } from './entries.ts';
@@ -66,7 +66,7 @@ export async function importDatabase(databaseUrl: string): Promise<Imported> {
     else
       notTaken.push(leftOut(index, 'it is invalid: a build of it was broken off; build it anew, or drop it'));
   }
-  const refused = await refusedByCompiler(entries);
+  const refused = await refusedEntries(entries);
   for (const [position, reason] of refused) {
     const index = own.filter(({ valid }) => valid)[position];
     if (index !== undefined) notTaken.push(leftOut(index, reason));
@@ -88,7 +88,7 @@ function entryOf({ schema, name, table, sql, tablespace, description }: LiveInde
   const whole = tablespace === null ? sql : withTablespace(sql, tablespace);
   const statement = readSql(whole).statements[0]?.node?.IndexStmt;
   if (statement === undefined) throw new Error(`PostgreSQL's text of ${name} is no CREATE INDEX: ${sql}`);
-  return entryOfStatement(
+  return entryFromStatement(
     { sql: whole, statement },
     {
       name,

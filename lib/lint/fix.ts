@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import type { Registered } from '../registry/registered.ts';
+import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
 import type { LintResult, MovedIndex } from './format.ts';
 import type { Move } from './migrations/movable.ts';
@@ -38,7 +38,7 @@ function oneLine(name: string): string {
 export async function moveIntoRegistry(
   moves: readonly Move[],
   registry: string,
-  registered: Registered,
+  registered: RegisteredIndexes,
   whyNotMovable: (move: Move) => string | null,
 ): Promise<Pick<LintResult, 'moved' | 'kept'>> {
   const judged = moves.map((move) => {

@@ -1,5 +1,5 @@
 import { basename, dirname, extname } from 'node:path';
-import type { Registered } from '../registry/registered.ts';
+import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
 import type { NotTaken, Tool } from '../sources/source.ts';
 import type { Schema } from '../sql/schema/schema.ts';
@@ -15,7 +15,7 @@ export interface MigrationsToLint {
   readonly from?: Tool | undefined;
   /** Name of the last migration that is not linted, with or without its extension. Null: all are. */
   readonly startAfter: string | null;
-  readonly registered: Registered;
+  readonly registered: RegisteredIndexes;
   /** Told after each file. */
   readonly onProgress: (done: number, total: number) => void;
 }

@@ -1,4 +1,4 @@
-import { type LintRule, REGISTRY_RULES } from '../registry/rules.ts';
+import { type LintRule, REGISTRY_RULES } from '../registry/registry-rules.ts';
 import { MIGRATION_RULES } from './migrations/rules.ts';
 
 const RULES: Record<string, LintRule> = { ...MIGRATION_RULES, ...REGISTRY_RULES };

@@ -1,75 +1,70 @@
+import { placesIn } from '../sql/places.ts';
 import type { IndexEntry } from './define-indexes.ts';
-import { entryText, type RegistryKind } from './entry-text.ts';
-import { findList } from './source/list.ts';
-import { tokensOf } from './source/tokens.ts';
+import { readJson } from './json-source.ts';
+import { readModule } from './module-source.ts';
+import type { NoList, SourceList } from './registry-source.ts';
+import { entryText, type RegistryKind } from './registry-text.ts';
 
-/** A file holds no list that entries could be written into; the message says what it should hold. */
+/** A registry file contains no list that entries can be added to. The message says why, where, and what to write. */
 export class NoListError extends Error {
   override readonly name = 'NoListError';
 }
 
 /**
- * Writes entries at the end of a registry's list, in the manner of the entries that are there; everything else stays
- * byte for byte, the ends of its lines and its comments included.
- * @throws NoListError where the default export does not write a list out, or the file cannot be read as its kind.
+ * Adds entries at the end of a registry's list, indented like its other entries. Everything else in the file stays
+ * unchanged, byte for byte, with its line endings and comments.
+ * @throws NoListError if the default export is not a list that the file writes out, or the file has a syntax error.
  */
 export function appendEntries(fileText: string, kind: RegistryKind, entries: readonly IndexEntry[]): string {
-  const tokens = tokensOf(fileText);
-  const list = tokens === null ? null : findList(tokens, kind);
-  if (list === null) {
-    throw new NoListError(
-      kind === 'json'
-        ? 'it holds no list that entries could be added to; make it a JSON array'
-        : 'its default export is made by code, so that no entries can be added to it; ' +
-            'write them into a list: export default defineIndexes([…])',
-    );
-  }
+  // Neither parser accepts a byte order mark.
+  const mark = fileText.startsWith('\ufeff') ? '\ufeff' : '';
+  const text = fileText.slice(mark.length);
+  const list = listOf(text, kind);
+  if ('reason' in list) throw noListError(text, kind, list);
   if (entries.length === 0) return fileText;
-  const { open, close, elements, trailingComma } = list;
-  const outer = indentationAt(fileText, open.start);
-  const last = elements.at(-1);
-  const first = last?.[0];
-  const ownLines =
-    first !== undefined && indentationAt(fileText, first.start).length === columnOf(fileText, first.start);
-  const step = stepOf(fileText, outer, ownLines ? indentationAt(fileText, first.start) : null);
-  const indent = ownLines ? indentationAt(fileText, first.start) : outer + step;
-  const eol = fileText.includes('\r\n') ? '\r\n' : '\n';
 
-  const before = fileText.slice(0, close.start).trimEnd();
-  const separated = last === undefined || trailingComma !== null;
-  const behindLast = separated ? before.length : (last.at(-1)?.end ?? before.length);
-  const comma = separated ? '' : ',';
-  const written = entries.map((entry) => indent + entryText(entry, kind, indent, step)).join(',\n');
+  const { start, close, elements, hasTrailingComma } = list;
+  const [first] = elements;
+  const outer = indentationAt(text, start);
+  const firstIndent = first === undefined ? '' : indentationAt(text, first.start);
+  const isOnOwnLine = first !== undefined && firstIndent.length === columnOf(text, first.start);
+  const step = stepOf(text, outer, isOnOwnLine ? firstIndent : null);
+  const indent = isOnOwnLine ? firstIndent : outer + step;
+  const eol = text.includes('\r\n') ? '\r\n' : '\n';
+
+  const before = text.slice(0, close).trimEnd();
+  const last = elements.at(-1);
+  const comma = last === undefined || hasTrailingComma ? '' : ',';
+  // A comment after the last entry stays after its comma.
+  const afterLast = comma === '' ? before.length : (last?.end ?? before.length);
+  const written = entries.map((entry) => indent + entryText(entry, kind, { indent, step })).join(',\n');
   const added = `\n${written}${kind === 'ts' ? ',' : ''}`.replaceAll('\n', eol);
-  const behind = fileText.slice(before.length, close.start);
-  const closing = behind.includes('\n') ? behind : eol + outer;
+  const gap = text.slice(before.length, close);
+  const closing = gap.includes('\n') ? gap : eol + outer;
   return (
-    fileText.slice(0, behindLast) +
-    comma +
-    before.slice(behindLast) +
-    added +
-    closing +
-    fileText.slice(close.start)
+    mark + text.slice(0, afterLast) + comma + before.slice(afterLast) + added + closing + text.slice(close)
   );
 }
 
-/**
- * A registry's file, whole.
- * @param importPath where a module gets `defineIndexes` from.
- */
-export function newRegistryFile(
-  entries: readonly IndexEntry[],
-  kind: RegistryKind,
-  importPath = 'pg-deploy-step/define-indexes',
-): string {
-  const empty =
-    kind === 'json'
-      ? '[]\n'
-      : `import { defineIndexes } from '${importPath}';\n\nexport default defineIndexes([]);\n`;
-  return appendEntries(empty, kind, entries);
+function listOf(text: string, kind: RegistryKind): SourceList | NoList {
+  try {
+    return (kind === 'json' ? readJson(text) : readModule(text)).list;
+  } catch (error) {
+    if (!(error instanceof SyntaxError) || !('pos' in error)) throw error;
+    return { reason: `it has a syntax error: ${error.message}`, start: Number(error.pos) };
+  }
 }
 
-/** The white space that the line of an offset begins with. */
+function noListError(text: string, kind: RegistryKind, { reason, start }: NoList): NoListError {
+  const { line, column } = placesIn(text)(start);
+  const wanted =
+    kind === 'json'
+      ? 'make it a JSON array'
+      : 'write export default defineIndexes([…]) with a list in this file';
+  return new NoListError(`entries cannot be added: ${reason} (line ${line}, column ${column}); ${wanted}`);
+}
+
+/** The white space at the beginning of an offset's line. */
 function indentationAt(text: string, offset: number): string {
   const line = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset);
   return /^[ \t]*/.exec(line)?.[0] ?? '';
@@ -79,9 +74,10 @@ function columnOf(text: string, offset: number): number {
   return offset - (text.lastIndexOf('\n', offset - 1) + 1);
 }
 
-/** What one level is indented by: as the entries are, else as the file's first indented line is, else two spaces. */
+/** One level of indentation: that of the entries, else that of the file's first indented line, else two spaces. */
 function stepOf(text: string, outer: string, inner: string | null): string {
-  if (inner !== null && inner.length > outer.length && inner.startsWith(outer))
+  if (inner !== null && inner.length > outer.length && inner.startsWith(outer)) {
     return inner.slice(outer.length);
+  }
   return /^(?:\t| {2,8}(?=\S))/m.exec(text)?.[0] ?? '  ';
 }

@@ -1,21 +1,172 @@
-import { type CompiledRegistry, compiledRegistrySchema } from '../../lambdas/shared/registry.ts';
-import { NO_PLACES, type RegistryPlaces } from './entry-places.ts';
-import { examineRegistry } from './examine-registry.ts';
-import { RegistryError } from './registry-error.ts';
+import type { IndexStmt } from 'libpg-query';
+import { mistakenFor } from '../../lambdas/shared/build-item.ts';
+import {
+  type CompiledIndex,
+  type CompiledRegistry,
+  compiledRegistrySchema,
+  indexId,
+} from '../../lambdas/shared/registry.ts';
+import type { Place } from '../sql/places.ts';
+import { compileStatement } from './compile-statement.ts';
+import type { IndexEntry } from './define-indexes.ts';
+import { readEntry, textField } from './entry-fields.ts';
+import { type EntryPlaces, NO_PLACES, type RegistryPlaces } from './entry-places.ts';
+import { problemText, RegistryError, type RegistryProblem } from './registry-error.ts';
+
+/** A valid entry and what it was compiled from. */
+export interface ExaminedEntry {
+  readonly index: CompiledIndex;
+  readonly statement: IndexStmt;
+  /** The entry's name in messages: `entry 3 "idx_deals_tenant"`. */
+  readonly label: string;
+  readonly places: EntryPlaces;
+  /** The warnings that the entry accepts, each with its reason. */
+  readonly accept: Readonly<Record<string, string>>;
+}
+
+export interface ExaminedRegistry {
+  /** The entries that have no problem of their own, in the order of the file. */
+  readonly examined: readonly ExaminedEntry[];
+  readonly problems: readonly RegistryProblem[];
+}
 
 /**
- * Compiles a registry: the form that is shipped with the functions, in the order of the entries.
- * @param entries what the registry's file holds: anything.
- * @param source the file's name, for messages.
- * @param places where the entries stand in the file. @default line 1, column 1
+ * Compiles a registry into the form that is shipped with the functions, in the order of the entries.
+ * @param entries the registry file's value, not validated yet.
+ * @param file the file's name, for messages.
+ * @param locate finds the entries in the file. It runs only when there is a problem, because it loads a parser.
+ * @default every problem is at line 1, column 1
  * @throws RegistryError with every problem of every entry.
  */
 export async function compileRegistry(
   entries: unknown,
-  source: string,
-  places: RegistryPlaces = NO_PLACES,
+  file: string,
+  locate?: () => Promise<RegistryPlaces>,
 ): Promise<CompiledRegistry> {
-  const { examined, problems } = await examineRegistry(entries, source, places);
-  if (problems.length > 0) throw new RegistryError(problems);
-  return compiledRegistrySchema.parse(examined.map(({ index }) => index));
+  const { examined, problems } = await examineRegistry(entries, file, NO_PLACES);
+  if (problems.length === 0) return compiledRegistrySchema.parse(examined.map(({ index }) => index));
+  const located = locate === undefined ? null : await examineRegistry(entries, file, await locate());
+  throw new RegistryError(located?.problems ?? problems);
+}
+
+/**
+ * Checks each entry of a registry, then all of them together.
+ * @param entries the registry file's value, not validated yet.
+ * @param file the file's name, for the problems.
+ */
+export async function examineRegistry(
+  entries: unknown,
+  file: string,
+  places: RegistryPlaces,
+): Promise<ExaminedRegistry> {
+  if (!Array.isArray(entries)) {
+    const message =
+      'it must contain a list of entries; write export default defineIndexes([{ name, sql, description }]) or a JSON array';
+    const problem = { rule: 'registry-file', entry: '', field: '', message, file, ...places.list } as const;
+    return { examined: [], problems: [problem] };
+  }
+  const problems: RegistryProblem[] = [];
+  const examined: ExaminedEntry[] = [];
+  const firstOfName = new Map<string, string>();
+  for (const [position, raw] of entries.entries()) {
+    const place = { file, entry: label(position, raw), places: places.of(position) };
+    const result = await examineEntry(raw, place);
+    problems.push(...result.problems);
+    if (result.examined === null) continue;
+    examined.push(result.examined);
+    const { schema, name } = result.examined.index;
+    const key = JSON.stringify([schema, name]);
+    const first = firstOfName.get(key);
+    if (first === undefined) {
+      firstOfName.set(key, place.entry);
+      continue;
+    }
+    const message = `${first} has this name in schema "${schema}" too; rename or remove one of them`;
+    problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
+  }
+  return { examined, problems: [...problems, ...ambiguousNames(examined, file)] };
+}
+
+interface EntryPlace {
+  readonly file: string;
+  readonly entry: string;
+  readonly places: EntryPlaces;
+}
+
+/** Checks the statement even if other fields of the entry are wrong. */
+async function examineEntry(
+  raw: unknown,
+  place: EntryPlace,
+): Promise<{ examined: ExaminedEntry | null; problems: RegistryProblem[] }> {
+  const { entry, problems: ofFields } = readEntry(raw);
+  const problems = ofFields.map((problem) => problemAt(place, problem));
+  const sql = textField(raw, 'sql');
+  if (sql === undefined) return { examined: null, problems };
+  const compiled = await compileStatement(sql, textField(raw, 'name') || undefined);
+  for (const { offset, ...problem } of compiled.problems) {
+    problems.push(problemAt(place, problem, offset === undefined ? undefined : place.places.inSql(offset)));
+  }
+  if (entry === null || compiled.index === null) return { examined: null, problems };
+  const { critical, description, serves, onDrift, accept } = entry;
+  const index = { ...compiled.index, critical, description, serves, onDrift };
+  const { statement } = compiled;
+  return { examined: { index, statement, label: place.entry, places: place.places, accept }, problems };
+}
+
+/** Executions, the ledger and reports use one text for an index, its schema and its partition: it must be unique. */
+function ambiguousNames(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+  const compiled = examined.map(({ index }) => index);
+  const byId = Map.groupBy(compiled, indexId);
+  return examined.flatMap(({ index, label: entry, places }) => {
+    const id = indexId(index);
+    // Almost no name contains an @, and comparing thousands of names with each other takes long.
+    const other = mistakenFor(index, id.includes('@') ? compiled : (byId.get(id) ?? []));
+    // Two entries with the same schema and name are reported above.
+    if (other === undefined || (other.schema === index.schema && other.name === index.name)) return [];
+    const message =
+      `executions and reports cannot distinguish "${id}" from "${indexId(other)}" (index "${other.name}" in schema ` +
+      `"${other.schema}") or from one of its partitions; rename one of the two indexes`;
+    return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
+  });
+}
+
+function problemAt(
+  { file, entry, places }: EntryPlace,
+  problem: Pick<RegistryProblem, 'rule' | 'field' | 'message'>,
+  at?: Place,
+): RegistryProblem {
+  const { line, column } = at ?? (problem.field === '' ? places.entry : places.field(problem.field));
+  return { ...problem, file, line, column, entry };
+}
+
+function label(position: number, raw: unknown): string {
+  const name = textField(raw, 'name');
+  return name ? `entry ${position + 1} "${name}"` : `entry ${position + 1}`;
+}
+
+/**
+ * The entries that the compiler refuses, by position, each with the reason: entries that do not compile must not be
+ * written. Of entries with ambiguous names the first one is kept.
+ */
+export async function refusedEntries(entries: readonly IndexEntry[]): Promise<Map<number, string>> {
+  const refused = new Map<number, string>();
+  for (;;) {
+    const accepted = [...entries.keys()].filter((position) => !refused.has(position));
+    const { problems } = await examineRegistry(
+      accepted.map((position) => entries[position]),
+      'the entries',
+      NO_PLACES,
+    );
+    const found = problems.map((problem) => ({
+      position: accepted[Number(/^entry (\d+)/.exec(problem.entry)?.[1]) - 1] ?? -1,
+      isOwn: problem.rule !== 'duplicate-name',
+      reason: problemText({ ...problem, entry: '' }),
+    }));
+    const own = found.filter(({ isOwn }) => isOwn);
+    // Both entries of an ambiguous pair are reported, so only the last one is refused; then all are checked again.
+    const last = found.toSorted((a, b) => b.position - a.position).slice(0, 1);
+    const next = own.length > 0 ? own : last;
+    if (next.length === 0) return refused;
+    for (const { position, reason } of next) if (!refused.has(position)) refused.set(position, reason);
+  }
 }

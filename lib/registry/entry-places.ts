@@ -1,102 +1,87 @@
 import { type Place, placesIn } from '../sql/places.ts';
-import type { RegistryKind } from './entry-text.ts';
-import { findList, namedObjects, objectAt, type SourceObject } from './source/list.ts';
-import { readText } from './source/literal.ts';
-import { type Token, tokensOf } from './source/tokens.ts';
+import { textField } from './entry-fields.ts';
+import type { RegistrySource, SourceValue } from './registry-source.ts';
 
-/** Where an entry stands in its file. What is made by code stands where the nearest thing does that is written out. */
+/** The places of an entry in its file. An entry that code computes has the place of the code, as far as it is known. */
 export interface EntryPlaces {
   readonly entry: Place;
-  /** Where a field stands, `critical`, or a key in it, `accept.redundant-index`; of a field that is missing, the entry. */
+  /** Place of a field, `critical`, or of a key in it, `accept.redundant-index`. A missing field has the entry's place. */
   readonly field: (path: string) => Place;
-  /** Where a character of the statement stands; of a statement that is put together by code, its field. */
+  /** Place of a character of the statement. A statement that code computes has the field's place. */
   readonly inSql: (offset: number) => Place;
 }
 
 export interface RegistryPlaces {
-  /** The list of entries; line 1, column 1 where it is made by code. */
+  /** The list of entries; line 1, column 1 if code computes it. */
   readonly list: Place;
   readonly of: (position: number) => EntryPlaces;
 }
 
 const START: Place = { line: 1, column: 1 };
 
-/** The places of a registry whose file is not known. */
-export const NO_PLACES: RegistryPlaces = { list: START, of: () => placesOfNothing(START) };
+/** The places of a registry whose file is unknown. */
+export const NO_PLACES: RegistryPlaces = { list: START, of: () => samePlace(START) };
 
 /**
- * Finds a registry's entries in its file: by their order where the list is written out, else by their name.
- * @param entries what the file holds, as it was loaded.
+ * Finds the entries of a registry in its file: by position if the file writes out the list, else by name.
+ * @param entries the registry file's value.
  */
-export function locateEntries(text: string, kind: RegistryKind, entries: readonly unknown[]): RegistryPlaces {
-  const tokens = tokensOf(text);
-  if (tokens === null) return NO_PLACES;
+export function placesOf(
+  text: string,
+  { list, objects }: RegistrySource,
+  entries: readonly unknown[],
+): RegistryPlaces {
   const placeOf = placesIn(text);
-  const list = findList(tokens, kind);
-  const listPlace = list === null ? START : placeOf(list.open.start);
-  const byName = namedObjects(tokens);
-  const spread = list?.elements.findIndex(([first]) => first?.text === '...') ?? -1;
-  const ordered = (spread === -1 ? list?.elements : list?.elements.slice(0, spread)) ?? [];
+  const elements = 'elements' in list ? list.elements : [];
+  const listPlace = 'elements' in list ? placeOf(list.start) : START;
+  const spread = elements.findIndex(({ isSpread }) => isSpread);
+  const ordered = spread === -1 ? elements : elements.slice(0, spread);
   const names = entries.map((entry) => textField(entry, 'name'));
+  const byName = Map.groupBy(objects, nameIn);
 
   function of(position: number): EntryPlaces {
-    const name = names[position];
     const element = ordered[position];
-    const written = element === undefined ? null : objectAt(element, 0);
-    const object = written !== null && isNamed(written, name) ? written : namesake(position, name);
-    if (object !== null) return placesOf(object, textField(entries[position], 'sql'), placeOf);
-    return placesOfNothing(element?.[0] === undefined ? listPlace : placeOf(element[0].start));
+    const object = element !== undefined && mayBe(element, names[position]) ? element : sameName(position);
+    if (object?.fields !== undefined) return placesInObject(object, position);
+    return samePlace(element === undefined ? listPlace : placeOf(element.start));
   }
 
-  /** Of entries with one name, the first in the list is the first in the file. */
-  function namesake(position: number, name: string | undefined): SourceObject | null {
-    if (name === undefined) return null;
+  /** Of entries with the same name, the first in the list is the first in the file. */
+  function sameName(position: number): SourceValue | undefined {
+    const name = names[position];
     const before = names.slice(0, position).filter((other) => other === name).length;
-    return byName.get(name)?.[before] ?? null;
+    return name === undefined ? undefined : byName.get(name)?.[before];
+  }
+
+  function placesInObject({ start, fields }: SourceValue, position: number): EntryPlaces {
+    const entry = placeOf(start);
+    const sql = fields?.get('sql')?.value.text;
+    const field = (path: string): Place => {
+      const [name = '', ...inner] = path.split('.');
+      const found = fields?.get(name);
+      const key = found?.value.fields?.get(inner.join('.')) ?? found;
+      return key === undefined ? entry : placeOf(key.start);
+    };
+    const inSql = (offset: number): Place => {
+      const at = sql?.value === textField(entries[position], 'sql') ? sql?.offsets?.[offset] : undefined;
+      return at === undefined ? field('sql') : placeOf(at);
+    };
+    return { entry, field, inSql };
   }
 
   return { list: listPlace, of };
 }
 
-function placesOf(
-  object: SourceObject,
-  sql: string | undefined,
-  placeOf: (offset: number) => Place,
-): EntryPlaces {
-  const entry = placeOf(object.open.start);
-  const field = (path: string): Place => {
-    const [name = '', ...inner] = path.split('.');
-    const found = object.fields.get(name);
-    if (found === undefined) return entry;
-    const key = objectAt(found.value, 0)?.fields.get(inner.join('.'))?.key ?? found.key;
-    return placeOf(key.start);
-  };
-  const literal = literalOf(object.fields.get('sql')?.value);
-  const inSql = (offset: number): Place => {
-    const at = literal?.value === sql ? literal?.offsets[offset] : undefined;
-    return at === undefined ? field('sql') : placeOf(at);
-  };
-  return { entry, field, inSql };
-}
-
-function placesOfNothing(place: Place): EntryPlaces {
+function samePlace(place: Place): EntryPlaces {
   return { entry: place, field: () => place, inSql: () => place };
 }
 
-/** An object without a name that is written out may be any. */
-function isNamed(object: SourceObject, name: string | undefined): boolean {
-  const literal = literalOf(object.fields.get('name')?.value);
-  return literal === null || name === undefined || literal.value === name;
+/** True if an element of the list can be the entry with this name. One whose name code computes can be any. */
+function mayBe(element: SourceValue, name: string | undefined): boolean {
+  const written = nameIn(element);
+  return element.fields !== undefined && (written === undefined || name === undefined || written === name);
 }
 
-function literalOf(value: readonly Token[] | undefined) {
-  const [token, ...others] = value ?? [];
-  return token === undefined || others.length > 0 ? null : readText(token);
-}
-
-/** A field of an entry that may be anything, where it is a text. */
-export function textField(entry: unknown, field: 'name' | 'sql'): string | undefined {
-  if (typeof entry !== 'object' || entry === null) return undefined;
-  const value = (entry as Record<string, unknown>)[field];
-  return typeof value === 'string' ? value : undefined;
+function nameIn({ fields }: SourceValue): string | undefined {
+  return fields?.get('name')?.value.text?.value;
 }

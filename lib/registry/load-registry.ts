@@ -4,46 +4,64 @@ import { extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
-import type { Place } from '../sql/places.ts';
+import { type Place, placesIn } from '../sql/places.ts';
 import { compileRegistry } from './compile-registry.ts';
-import { locateEntries, NO_PLACES, type RegistryPlaces } from './entry-places.ts';
-import type { RegistryKind } from './entry-text.ts';
-import { jsonErrorPosition } from './json-error-position.ts';
+import { NO_PLACES, placesOf, type RegistryPlaces } from './entry-places.ts';
 import { RegistryError } from './registry-error.ts';
+import type { RegistrySource } from './registry-source.ts';
+import type { RegistryKind } from './registry-text.ts';
 
-const MODULES = ['.ts', '.js', '.mjs'];
+const MODULES = ['.ts', '.js', '.mjs', '.cjs'];
 
-/** What a registry's file holds: anything, and where its entries stand. */
-export interface RegistryFile {
+/** The content of a registry file. */
+interface RegistryFile {
+  /** Not validated yet. */
   readonly entries: unknown;
-  readonly places: RegistryPlaces;
+  /** Finds the entries in the file. It loads a parser: call it only when places are needed. */
+  readonly locate: () => Promise<RegistryPlaces>;
 }
 
 /**
  * Reads and compiles a registry.
- * @param file a module (.ts, .js, .mjs) whose default export is the list of entries, or a .json file with the same
+ * @param file a module (.ts, .js, .mjs, .cjs) whose default export is the list of entries, or a .json file with the same
  *   list; relative to the working directory.
- * @throws RegistryError when the file is not there, cannot be read, or holds a registry that cannot be used.
+ * @throws RegistryError if the file does not exist, cannot be read, or contains a wrong entry.
  */
 export async function loadRegistry(file: string): Promise<CompiledRegistry> {
-  const { entries, places } = await readRegistryFile(file);
-  return await compileRegistry(entries, file, places);
+  const { entries, locate } = await readRegistryFile(file);
+  return await compileRegistry(entries, file, locate);
 }
 
 /**
- * Reads a registry's file, without a look at its entries.
- * @throws RegistryError when the file is not there, or cannot be read, parsed or imported.
+ * Reads a registry file without validating its entries.
+ * @throws RegistryError if the file does not exist, or cannot be read, parsed or imported.
  */
 export async function readRegistryFile(file: string): Promise<RegistryFile> {
   const kind = registryKind(file);
   const text = (await readText(file)).replace(/^\ufeff/, '');
-  const entries = kind === 'json' ? parseJson(file, text) : await importDefault(file, text);
-  const places = Array.isArray(entries) ? locateEntries(text, kind, entries) : NO_PLACES;
-  return { entries, places };
+  const entries = kind === 'json' ? await parseJson(file, text) : await importDefault(file, text);
+  const locate = async () => {
+    const source = Array.isArray(entries) ? await readSource(text, kind) : null;
+    return source === null ? NO_PLACES : placesOf(text, source, entries as unknown[]);
+  };
+  return { entries, locate };
+}
+
+/** The parsers are loaded here only, so that commands that need no places start without them. */
+async function readSource(text: string, kind: RegistryKind): Promise<RegistrySource | null> {
+  if (kind === 'json') return (await import('./json-source.ts')).readJson(text);
+  const { readModule } = await import('./module-source.ts');
+  try {
+    return readModule(text);
+  } catch (error) {
+    // Node.js imported the module, so the entries are known. Only their places are not.
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 /**
- * How a registry is written, by its file's extension.
+ * How a registry is written, by the extension of its file.
  * @throws RegistryError for any other extension.
  */
 export function registryKind(file: string): RegistryKind {
@@ -52,8 +70,8 @@ export function registryKind(file: string): RegistryKind {
   if (MODULES.includes(extension)) return 'ts';
   throw failure(
     file,
-    `a registry is a file with the extension ${MODULES.join(', ')} or .json, not ` +
-      (extension === '' ? 'one without any' : extension),
+    `a registry file has the extension ${MODULES.join(', ')} or .json; ` +
+      (extension === '' ? 'this file has none' : `this one has ${extension}`),
   );
 }
 
@@ -64,29 +82,32 @@ async function readText(file: string): Promise<string> {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const message =
       code === 'ENOENT'
-        ? `there is no such file (looked for ${resolve(file)}); check the path`
-        : `it cannot be read: ${messageOf(error)}`;
+        ? `the file does not exist (${resolve(file)}); check the path`
+        : `the file cannot be read: ${messageOf(error)}`;
     throw failure(file, message, error);
   }
 }
 
-function parseJson(file: string, text: string): unknown {
+async function parseJson(file: string, text: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw failure(file, `it is not valid JSON: ${messageOf(error)}`, error, jsonErrorPosition(text));
+    const { jsonSyntaxError } = await import('./json-source.ts');
+    const { offset, reason } = jsonSyntaxError(text) ?? { offset: 0, reason: null };
+    throw failure(file, `it is not valid JSON: ${reason ?? messageOf(error)}`, error, placesIn(text)(offset));
   }
 }
 
 async function importDefault(file: string, text: string): Promise<unknown> {
   const url = pathToFileURL(resolve(file));
-  // Node keeps a module for as long as it runs; a file that has changed since needs another address.
+  // Node.js caches modules by URL; a file that changed needs another one.
   url.searchParams.set('content', createHash('sha256').update(text).digest('hex').slice(0, 16));
   let module: Record<string, unknown>;
   try {
     module = await import(url.href);
   } catch (error) {
-    throw failure(file, `it cannot be imported: ${messageOf(error)}`, error, placeInStack(error, url));
+    const place = (await syntaxErrorPlace(text, error)) ?? placeInStack(error, url);
+    throw failure(file, `it cannot be imported: ${messageOf(error)}`, error, place);
   }
   if (!('default' in module)) {
     throw failure(file, 'it has no default export; write export default defineIndexes([…])');
@@ -94,13 +115,21 @@ async function importDefault(file: string, text: string): Promise<unknown> {
   return module.default;
 }
 
-/** Where a module's own code threw, or its types cannot be stripped, which moves nothing; else null. */
+/** The place of a syntax error, which Node.js reports without its column; null if the error is not in this file. */
+async function syntaxErrorPlace(text: string, error: unknown): Promise<Place | null> {
+  if (!(error instanceof SyntaxError)) return null;
+  const { moduleSyntaxError } = await import('./module-source.ts');
+  const offset = moduleSyntaxError(text);
+  return offset === null ? null : placesIn(text)(offset);
+}
+
+/** The place in the module that threw the error, or that Node.js cannot strip the types of; null if it is elsewhere. */
 function placeInStack(error: unknown, url: URL): Place | null {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   for (const path of [url.pathname, fileURLToPath(url)]) {
     const at = stack.indexOf(path);
-    const behind = at === -1 ? '' : stack.slice(at + path.length);
-    const [, line, column = 1] = /^(?:\?[^:\s]*)?:(\d+)(?::(\d+))?/.exec(behind) ?? [];
+    const after = at === -1 ? '' : stack.slice(at + path.length);
+    const [, line, column = 1] = /^(?:\?[^:\s]*)?:(\d+)(?::(\d+))?/.exec(after) ?? [];
     if (line !== undefined) return { line: Number(line), column: Number(column) };
   }
   return null;

@@ -1,4 +1,4 @@
-import type { RegistryRuleName } from './rules.ts';
+import type { RegistryRuleName } from './registry-rules.ts';
 
 /** One thing that is wrong in a registry, and where. */
 export interface RegistryProblem {

@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { appendEntries, newRegistryFile } from './append-entries.ts';
+import { refusedEntries } from './compile-registry.ts';
 import type { IndexEntry } from './define-indexes.ts';
-import { inOneLine } from './entry-of-statement.ts';
-import type { RegistryKind } from './entry-text.ts';
+import { inOneLine } from './entry-from-statement.ts';
 import { loadRegistry, registryKind } from './load-registry.ts';
-import { refusedByCompiler } from './refused-by-compiler.ts';
-import { Registered } from './registered.ts';
+import { RegisteredIndexes } from './registered-indexes.ts';
+import { newRegistryFile, type RegistryKind } from './registry-text.ts';
 
 /** What became of the entries. */
 export interface Written {
@@ -23,12 +22,12 @@ export interface Written {
 export async function writeRegistry(file: string, entries: readonly IndexEntry[]): Promise<Written> {
   const kind = registryKind(file);
   const isThere = existsSync(file);
-  const registered = new Registered(isThere ? await loadRegistry(file) : []);
+  const registered = new RegisteredIndexes(isThere ? await loadRegistry(file) : []);
   const judged = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
   const fresh = judged.filter(({ reason }) => reason === null).map(({ entry }) => entry);
   // One that the compiler cannot tell from an entry that is there.
   const there = registered.entries;
-  const refused = await refusedByCompiler([...there, ...fresh]);
+  const refused = await refusedEntries([...there, ...fresh]);
   const added = fresh.filter((_entry, position) => !refused.has(there.length + position));
   const kept = judged.flatMap(({ entry, reason }) => {
     const why = reason ?? refused.get(there.length + fresh.indexOf(entry));
@@ -36,6 +35,7 @@ export async function writeRegistry(file: string, entries: readonly IndexEntry[]
   });
   if (!isThere) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
   else if (added.length > 0) {
+    const { appendEntries } = await import('./append-entries.ts');
     writeFileSync(file, appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind))));
   }
   return { added, kept };
@@ -50,7 +50,7 @@ function layout(kind: RegistryKind): (entry: IndexEntry) => IndexEntry {
   return (entry) => (kind === 'json' ? inOneLine(entry) : entry);
 }
 
-function reasonToKeep(registered: Registered, entry: IndexEntry): string | null {
+function reasonToKeep(registered: RegisteredIndexes, entry: IndexEntry): string | null {
   const standing = registered.standingOf(entry);
   if (standing === null) return null;
   const difference =

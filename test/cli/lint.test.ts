@@ -286,6 +286,6 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     rmSync(place.file('indexes.json'));
     const { exitCode, stdout } = await place.run('lint', '--indexes', 'indexes.json');
     expect(exitCode).toBe(1);
-    expect(stdout).toContain('indexes.json:1:1: error registry-file: there is no such file');
+    expect(stdout).toContain('indexes.json:1:1: error registry-file: the file does not exist');
   });
 });

@@ -89,7 +89,7 @@ test("of two that executions cannot tell apart the first is taken, and the other
   );
   expect(entries.map(({ name }) => name)).toEqual(['i']);
   expect(notTaken).toMatchObject([{ line: 1, what: 'index s.i' }]);
-  expect(notTaken[0]?.reason).toContain('which cannot be told from');
+  expect(notTaken[0]?.reason).toContain('executions and reports cannot distinguish');
 });
 
 test('what changes indexes and cannot be followed is told: copies, settings, and what is taken back', async () => {

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quotedTable, quoteIdentifier } from '../../lambdas/postgres/identifiers.ts';
 import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
 import { importSources } from '../../lib/import/import-sql.ts';
-import { newRegistryFile } from '../../lib/registry/append-entries.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { newRegistryFile } from '../../lib/registry/registry-text.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -61,7 +61,7 @@ test.each([
     });
 
     await expect(compileRegistry([entry(oneName, one), entry(twoName, two)], 'f')).rejects.toThrow(
-      'cannot be told from',
+      'cannot distinguish',
     );
   },
 );

@@ -6,7 +6,7 @@ import { moveIntoRegistry, withoutMoved } from '../../lib/lint/fix.ts';
 import { lintMigrations } from '../../lib/lint/lint-migrations.ts';
 import { MigrationLinter } from '../../lib/lint/migrations/migration-linter.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
-import { Registered } from '../../lib/registry/registered.ts';
+import { RegisteredIndexes } from '../../lib/registry/registered-indexes.ts';
 
 let folder: string;
 const inFolder = (name: string) => join(folder, name);
@@ -24,7 +24,7 @@ afterEach(() => {
 async function fix(migrations: readonly [string, string][], registry: string, text?: string) {
   for (const [name, sql] of migrations) writeFileSync(inFolder(name), sql);
   if (text !== undefined) writeFileSync(inFolder(registry), text);
-  const registered = new Registered(text === undefined ? [] : await loadRegistry(inFolder(registry)));
+  const registered = new RegisteredIndexes(text === undefined ? [] : await loadRegistry(inFolder(registry)));
   const paths = migrations.map(([name]) => inFolder(name));
   const { moves, whyNotMovable } = await lintMigrations({
     ...{ paths, registered },
@@ -39,7 +39,11 @@ async function fix(migrations: readonly [string, string][], registry: string, te
 }
 
 function fixed(text: string): string {
-  const { moves } = new MigrationLinter(new Registered([])).lint({ file: 'a.sql', text, hasLines: true });
+  const { moves } = new MigrationLinter(new RegisteredIndexes([])).lint({
+    file: 'a.sql',
+    text,
+    hasLines: true,
+  });
   return withoutMoved(text, moves, 'database/indexes.ts');
 }
 
@@ -82,7 +86,7 @@ test.each([
 
 test('what was moved is not found again, nor is the comment that it left', () => {
   const text = 'create index i on t (a);\nselect 1;';
-  const { findings, allowances } = new MigrationLinter(new Registered([])).lint({
+  const { findings, allowances } = new MigrationLinter(new RegisteredIndexes([])).lint({
     file: 'a.sql',
     text: fixed(text),
     hasLines: true,

@@ -3,12 +3,12 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { withoutAllowed } from '../../lib/lint/allow.ts';
 import { MigrationLinter } from '../../lib/lint/migrations/migration-linter.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
-import { Registered } from '../../lib/registry/registered.ts';
+import { RegisteredIndexes } from '../../lib/registry/registered-indexes.ts';
 
 const RULES = ['create-index', 'create-index-on-new-table', 'drop-index', 'reindex'];
 
 function linterOf(registry: CompiledRegistry = []) {
-  const linter = new MigrationLinter(new Registered(registry));
+  const linter = new MigrationLinter(new RegisteredIndexes(registry));
   return (text: string, file = 'migrations/0001_a.sql') => {
     const { findings, allowances, moves } = linter.lint({ file, text, hasLines: true });
     return { findings: withoutAllowed(findings, allowances, RULES), moves };
@@ -290,7 +290,7 @@ test('what psql would run from elsewhere is a warning', () => {
 });
 
 test('what code wrote is told at the beginning of its file, and cannot be moved', () => {
-  const linter = new MigrationLinter(new Registered([]));
+  const linter = new MigrationLinter(new RegisteredIndexes([]));
   const { findings, moves } = linter.lint({
     file: '1_a.js',
     text: '\n\n create index i on t (a);',

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MIGRATION_RULES } from '../../lib/lint/migrations/rules.ts';
 import { lintRegistry } from '../../lib/lint/registry/lint-registry.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
-import { REGISTRY_RULES } from '../../lib/registry/rules.ts';
+import { REGISTRY_RULES } from '../../lib/registry/registry-rules.ts';
 import { entry, lintEntries, rulesFound } from './registry-support.ts';
 
 const DEMO = fileURLToPath(new URL('../../database/indexes.ts', import.meta.url));

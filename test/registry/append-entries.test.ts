@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import indexes from '../../database/indexes.ts';
-import { appendEntries, NoListError, newRegistryFile } from '../../lib/registry/append-entries.ts';
+import { appendEntries, NoListError } from '../../lib/registry/append-entries.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { newRegistryFile } from '../../lib/registry/registry-text.ts';
 
 const ENTRY: IndexEntry = {
   name: 'idx_a',

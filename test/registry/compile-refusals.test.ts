@@ -116,7 +116,7 @@ describe('the shape of a registry is refused', () => {
     const { message, problems } = await refusal(entries);
     expect(problems).toHaveLength(1);
     expect(message).toMatch(
-      /^The index registry is wrong\. my\/indexes\.ts:1:1: it must hold a list of entries/,
+      /^The index registry is wrong\. my\/indexes\.ts:1:1: it must contain a list of entries/,
     );
   });
 

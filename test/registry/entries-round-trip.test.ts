@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { appendEntries, newRegistryFile } from '../../lib/registry/append-entries.ts';
+import { appendEntries } from '../../lib/registry/append-entries.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { newRegistryFile } from '../../lib/registry/registry-text.ts';
 
 const piece = fc.constantFrom(
   "'",

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { jsonErrorPosition } from '../../lib/registry/json-error-position.ts';
+import { jsonSyntaxError } from '../../lib/registry/json-source.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { RegistryError } from '../../lib/registry/registry-error.ts';
 
@@ -51,21 +51,21 @@ test('a module that has changed is read again', async () => {
 });
 
 test('a file that is not there is refused with the place looked at', async () => {
-  expect(await refusalOf(join(folder, 'none.json'))).toMatch(
-    /there is no such file \(looked for .*none\.json/,
-  );
-  expect(await refusalOf(join(folder, 'none.ts'))).toContain('there is no such file');
+  expect(await refusalOf(join(folder, 'none.json'))).toMatch(/the file does not exist \(.*none\.json/);
+  expect(await refusalOf(join(folder, 'none.ts'))).toContain('the file does not exist');
 });
 
 test('a folder is refused with the reason', async () => {
   const path = join(folder, 'folder.json');
   await mkdir(path);
-  expect(await refusalOf(path)).toContain('it cannot be read: EISDIR');
+  expect(await refusalOf(path)).toContain('the file cannot be read: EISDIR');
 });
 
 test('another extension is refused with the valid ones', async () => {
-  expect(await refusalOf(await written('a.yaml', ''))).toContain('.ts, .js, .mjs or .json, not .yaml');
-  expect(await refusalOf(await written('plain', ''))).toContain('not one without any');
+  expect(await refusalOf(await written('a.yaml', ''))).toContain(
+    '.ts, .js, .mjs, .cjs or .json; this one has .yaml',
+  );
+  expect(await refusalOf(await written('plain', ''))).toContain('or .json; this file has none');
 });
 
 test('malformed JSON is refused with line and column', async () => {
@@ -114,7 +114,7 @@ test('a place of error is found for exactly the texts that JSON.parse refuses', 
       } catch {
         refused = true;
       }
-      expect(jsonErrorPosition(text) !== null).toBe(refused);
+      expect(jsonSyntaxError(text) !== null).toBe(refused);
     }),
     { numRuns: 2000 },
   );

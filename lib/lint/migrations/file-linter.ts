@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import { entryOfStatement } from '../../registry/entry-of-statement.ts';
-import { entryText } from '../../registry/entry-text.ts';
-import type { Registered } from '../../registry/registered.ts';
+import { entryFromStatement } from '../../registry/entry-from-statement.ts';
+import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
+import { entryText } from '../../registry/registry-text.ts';
 import type { SqlSource } from '../../sources/source.ts';
 import { codeBodyOf } from '../../sql/code-body.ts';
 import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
@@ -20,7 +20,7 @@ import type { Move } from './movable.ts';
 
 /** What all files of a history share. */
 export interface History {
-  readonly registered: Registered;
+  readonly registered: RegisteredIndexes;
   readonly schema: Schema;
   readonly functions: FunctionBodies;
 }
@@ -114,11 +114,11 @@ export class FileLinter {
     const description =
       spokenComment(statement.comments) ??
       `Moved from ${basename(this.source.file)}, line ${line}: say in a sentence what it serves`;
-    return entryOfStatement({ sql: statement.sql, statement: index }, { name, description, table });
+    return entryFromStatement({ sql: statement.sql, statement: index }, { name, description, table });
   }
 
   private report(place: Place, { rule, message, created }: IndexProblem): Finding {
-    const entry = created?.standing === null ? entryText(created.entry, 'ts', '') : undefined;
+    const entry = created?.standing === null ? entryText(created.entry, 'ts') : undefined;
     const finding: Finding = { ...this.at(place), rule, severity: 'error', message, entry };
     this.findings.push(finding);
     return finding;

@@ -1,6 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import type { Standing } from '../../registry/registered.ts';
+import type { Standing } from '../../registry/registered-indexes.ts';
 import type { IndexVerb } from '../../sql/embedded.ts';
 import type { StatementNode } from '../../sql/read-sql.ts';
 import type { MigrationRuleName } from './rules.ts';

@@ -1,4 +1,4 @@
-import type { Registered } from '../../registry/registered.ts';
+import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import type { SqlSource } from '../../sources/source.ts';
 import type { PsqlCommand } from '../../sql/pieces.ts';
 import { commandNotFollowed } from '../../sql/psql-command.ts';
@@ -22,7 +22,7 @@ export class MigrationLinter {
   private readonly history: History;
   private readonly mentions = new Mentions();
 
-  constructor(registered: Registered) {
+  constructor(registered: RegisteredIndexes) {
     this.history = { registered, schema: new Schema(), functions: new FunctionBodies() };
   }
 

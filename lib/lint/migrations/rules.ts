@@ -1,4 +1,4 @@
-import type { LintRule } from '../../registry/rules.ts';
+import type { LintRule } from '../../registry/registry-rules.ts';
 
 /** Every rule of the migrations, by its name. */
 export const MIGRATION_RULES = {

@@ -1,6 +1,6 @@
-import type { ExaminedEntry } from '../../registry/examine-registry.ts';
+import type { ExaminedEntry } from '../../registry/compile-registry.ts';
 import { type IndexShape, shapeOf } from '../../registry/index-shape.ts';
-import type { RegistryRuleName } from '../../registry/rules.ts';
+import type { RegistryRuleName } from '../../registry/registry-rules.ts';
 
 /** What a rule about entries reads: an entry and the shape of its index. */
 export interface EntryShape extends IndexShape {

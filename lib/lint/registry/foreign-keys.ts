@@ -2,7 +2,7 @@ import type { Node } from 'libpg-query';
 import { clipBytes, MAX_IDENTIFIER_BYTES, tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import { entryText } from '../../registry/entry-text.ts';
+import { entryText } from '../../registry/registry-text.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/objects.ts';
 import type { Schema } from '../../sql/schema/schema.ts';
@@ -97,7 +97,7 @@ function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>):
     message:
       `Foreign key (${on}) of ${tableName} has no index. PostgreSQL indexes only the referenced columns, so joins and ` +
       `every delete from ${referenced} read the whole table. Add this entry to the registry.`,
-    entry: entryText(entry, 'ts', ''),
+    entry: entryText(entry, 'ts'),
   };
 }
 

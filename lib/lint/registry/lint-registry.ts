@@ -2,10 +2,10 @@ import {
   type ExaminedEntry,
   type ExaminedRegistry,
   examineRegistry,
-} from '../../registry/examine-registry.ts';
+} from '../../registry/compile-registry.ts';
 import { readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
-import { REGISTRY_RULES } from '../../registry/rules.ts';
+import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
 import type { Schema } from '../../sql/schema/schema.ts';
 import type { Finding } from '../finding.ts';
 import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
@@ -55,8 +55,8 @@ export async function lintRegistry(file: string, options: LintRegistryOptions = 
 
 async function examine(file: string): Promise<ExaminedRegistry> {
   try {
-    const { entries, places } = await readRegistryFile(file);
-    return await examineRegistry(entries, file, places);
+    const { entries, locate } = await readRegistryFile(file);
+    return await examineRegistry(entries, file, await locate());
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
     return { examined: [], problems: error.problems };

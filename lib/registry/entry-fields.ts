@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { IndexEntry } from './define-indexes.ts';
-import { acceptRefusal, type RegistryRuleName } from './rules.ts';
+import { acceptRefusal, type RegistryRuleName } from './registry-rules.ts';
 
 const entrySchema = z.strictObject({
   name: z.string().min(1),
@@ -31,15 +31,15 @@ const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
 
 type ReadEntry = z.infer<typeof entrySchema>;
 
-/** A field that has not the form of an entry's. */
-export interface FormProblem {
+/** A field that is missing, unknown or has a wrong value. */
+interface FormProblem {
   readonly rule: RegistryRuleName;
-  /** With what is in it behind dots: `serves.1`. Empty: the entry as a whole. */
+  /** The field, with the wrong element of it after a dot: `serves.1`. Empty: the whole entry. */
   readonly field: string;
   readonly message: string;
 }
 
-/** What an entry says, its defaults filled in; null where it has a problem. */
+/** Reads an entry and fills in its defaults; the entry is null if it has a problem. */
 export function readEntry(raw: unknown): { entry: ReadEntry | null; problems: FormProblem[] } {
   const shape = entrySchema.safeParse(raw);
   if (!shape.success) return { entry: null, problems: shape.error.issues.flatMap(describeIssue) };
@@ -62,4 +62,11 @@ function describeIssue(issue: z.core.$ZodIssue): FormProblem[] {
   if (field === undefined)
     return [{ rule: 'entry-form', field: '', message: 'it must be an object { name, sql, description }' }];
   return [{ rule: 'entry-form', field: issue.path.join('.'), message: FIELDS[field as keyof IndexEntry] }];
+}
+
+/** A text field of an entry that is not validated yet; undefined if it is not a text. */
+export function textField(entry: unknown, field: 'name' | 'sql'): string | undefined {
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const value = (entry as Record<string, unknown>)[field];
+  return typeof value === 'string' ? value : undefined;
 }

@@ -1,7 +1,7 @@
 import type { IndexStmt, ScanToken } from 'libpg-query';
 import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
-import { type FieldProblem, isReserved, nameProblems, statementProblems } from './index-problems.ts';
 import { type IndexStatement, parseIndexStatement } from './parse-statement.ts';
+import { type FieldProblem, isReserved, nameProblems, statementProblems } from './statement-problems.ts';
 
 /** What the statement alone says of an index. */
 export type IndexFromStatement = Pick<
@@ -18,7 +18,7 @@ export type CompiledStatement =
  * @param name the entry's `name`; undefined where the entry has none, which is not this function's to tell.
  * @returns every problem found, or the index where there is none.
  */
-export async function compileIndex(sql: string, name: string | undefined): Promise<CompiledStatement> {
+export async function compileStatement(sql: string, name: string | undefined): Promise<CompiledStatement> {
   const parsed = await parseIndexStatement(sql);
   if ('refusal' in parsed) {
     const { refusal: message, offset } = parsed;

@@ -27,7 +27,7 @@ const NEXT_LINE = '\n      ';
  * The entry that takes a CREATE INDEX statement's place: with its name, CONCURRENTLY and IF NOT EXISTS, on the whole table
  * where it had ONLY, and from USING or the columns on as it was written. A unique index keeps data whole, so it is critical.
  */
-export function entryOfStatement(written: WrittenIndex, details: EntryDetails): IndexEntry {
+export function entryFromStatement(written: WrittenIndex, details: EntryDetails): IndexEntry {
   const { statement } = written;
   const { schemaname, relname = '' } = statement.relation ?? {};
   const table = details.table ?? { schema: schemaname ?? 'public', name: relname };

@@ -8,7 +8,7 @@ import { shapeOf } from './index-shape.ts';
 export type Standing = 'same' | 'other' | null;
 
 /** The indexes that a registry lists, and those that are about to be written into it. */
-export class Registered {
+export class RegisteredIndexes {
   /** What is listed, as the compiler is given it. */
   readonly entries: IndexEntry[] = [];
   readonly names: string[] = [];

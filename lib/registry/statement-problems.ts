@@ -1,7 +1,7 @@
 import type { ScanToken } from 'libpg-query';
 import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import type { IndexStatement } from './parse-statement.ts';
-import type { RegistryRuleName } from './rules.ts';
+import type { RegistryRuleName } from './registry-rules.ts';
 
 /** One thing that is wrong with a name or a statement. */
 export interface FieldProblem {
