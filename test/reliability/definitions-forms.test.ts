@@ -98,14 +98,15 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await database.query(TABLES);
     const entries: { name: string; sql: string }[] = [];
     const statements: string[] = [];
-    const add = (table: string, thereName: string, name: string, there: string, wanted: string) => {
-      statements.push(`create table "${table}" (like people including generated)`);
-      statements.push(statementOf(thereName, table, there, ''));
-      entries.push({ name, sql: statementOf(name, table, wanted, 'concurrently if not exists') });
-    };
     for (const [at, [there, wanted]] of forms.entries()) {
-      add(`t USING ${at}`, `${NAME} ${at}`, `${NAME} ${at}`, there, wanted);
-      add(`u USING ${at}`, `other ${at}`, `one ${at}`, there, wanted);
+      for (const { table, existing, name } of [
+        { table: `t USING ${at}`, existing: `${NAME} ${at}`, name: `${NAME} ${at}` },
+        { table: `u USING ${at}`, existing: `other ${at}`, name: `one ${at}` },
+      ]) {
+        statements.push(`create table "${table}" (like people including generated)`);
+        statements.push(statementOf(existing, table, there, ''));
+        entries.push({ name, sql: statementOf(name, table, wanted, 'concurrently if not exists') });
+      }
     }
     await database.query(statements.join(';'));
     const builds = await openBuilds(database.url, entries);

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BuildIndexResult, buildIndexResultSchema } from '../../lambdas/shared/payloads.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
-import { Drive } from '../support/drive.ts';
+import { openBuildIndexes, type RunBuildIndexes } from '../support/build-indexes.ts';
 import { eventually } from '../support/eventually.ts';
 import { MAJORS, openRig, type Rig } from '../support/rig.ts';
 import { buildsOf, LOG_SETTINGS, type ServerLog, serverLog } from '../support/server-log.ts';
@@ -44,11 +45,21 @@ const EXAMPLES: [Kill][] = [
   [{ at: 100, held: 'by an old snapshot' }],
 ];
 
+type Task = 'build-index' | 'check-index';
+
+/** What happens to an execution of build-indexes. */
+interface Interference {
+  afterFirstAnswer?: () => Promise<unknown>;
+  /** The first worker that checks is killed so many milliseconds into its attempt. */
+  killCheckAfterMs?: number;
+}
+
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   const kills = major === 18 ? 50 : 12;
   let rig: Rig;
-  let drive: Drive;
   let other: Client;
+  let run: RunBuildIndexes;
+  let current: Interference & { answers: BuildIndexResult[] };
 
   beforeAll(async () => {
     rig = await openRig(major, {
@@ -58,7 +69,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
                create table other (id int);
                create index idx_warm on other (id);`,
     });
-    drive = new Drive(rig.workflow.workflow.lambdas);
+    const { functionNames } = rig.workflow.workflow.lambdas;
+    run = await openBuildIndexes({ functionNames, invoke: invokeAndInterfere });
     other = await rig.session();
   });
 
@@ -72,24 +84,41 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return rows[0]?.valid === true;
   }
 
-  /** Kills one worker so many milliseconds into its attempt. @returns undefined: it had ended before */
-  async function killAt(deploy: string, milliseconds: number): Promise<string | undefined> {
-    await drive.invoke('build-index', 'warm', 'idx_warm');
-    const answer = drive.invoke('build-index', deploy, INDEX).then(
-      () => undefined,
-      (error: Error) => error.name,
-    );
+  const functionOf = (task: Task) => `pg-deploy-step-local-${task}`;
+
+  const invoke = (task: Task, deploy: string, index: string) =>
+    rig.workflow.workflow.lambdas.invoke(functionOf(task), { deploy, index });
+
+  const killWorkers = (task: Task) => rig.workflow.workflow.lambdas.kill(functionOf(task));
+
+  /** Calls a function once and kills its worker so many milliseconds into its attempt, if it has not ended by then. */
+  async function invokeAndKill(task: Task, deploy: string, milliseconds: number): Promise<unknown> {
+    await invoke(task, 'warm', 'idx_warm');
+    const answer = invoke(task, deploy, INDEX);
+    answer.catch(() => {});
     await sleep(milliseconds);
-    drive.kill('build-index');
+    killWorkers(task);
     return await answer;
   }
 
-  async function killCheck(deploy: string, milliseconds: number): Promise<void> {
-    await drive.invoke('check-index', 'warm', 'idx_warm');
-    const answer = drive.invoke('check-index', deploy, INDEX).catch(() => undefined);
-    await sleep(milliseconds);
-    drive.kill('check-index');
-    await answer;
+  async function invokeAndInterfere(name: string, payload: unknown): Promise<unknown> {
+    const { answers, killCheckAfterMs, afterFirstAnswer } = current;
+    const kills = name === functionOf('check-index') && killCheckAfterMs !== undefined;
+    if (kills) delete current.killCheckAfterMs;
+    const answer = kills
+      ? await invokeAndKill('check-index', (payload as { deploy: string }).deploy, killCheckAfterMs)
+      : await rig.workflow.workflow.lambdas.invoke(name, payload);
+    const result = buildIndexResultSchema.safeParse(answer).data;
+    if (result !== undefined && answers.push(result) === 1) await afterFirstAnswer?.();
+    return answer;
+  }
+
+  /** Runs build-indexes until the index is built. @returns the answers of Build Index and Check Index, in order */
+  async function finish(deploy: string, interference: Interference = {}): Promise<BuildIndexResult[]> {
+    current = { ...interference, answers: [] };
+    const plan = await run(deploy, { indexes: [INDEX] });
+    expect(plan).toMatchObject({ decision: 'done', present: 1, failed: { critical: 0, nonCritical: 0 } });
+    return current.answers;
   }
 
   /** Where in its attempt the worker was killed, as the catalog, the server's log and the ledger show it. */
@@ -114,20 +143,25 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       const deploy = randomUUID();
       const log = serverLog(rig.server.logFile);
       const holder = await hold(held);
-      if ((await killAt(deploy, wait)) === 'Runtime.ExitError') return { deploy, log, holder };
+      const error = await invokeAndKill('build-index', deploy, wait).then(
+        () => undefined,
+        (reason: Error) => reason.name,
+      );
+      if (error === 'Runtime.ExitError') return { deploy, log, holder };
       await holder.end();
-      await drive.toTheEnd(deploy, INDEX, { state: 'building', status: 'building', waitSeconds: 1 });
+      await finish(deploy);
       await other.query(`drop index ${INDEX}`);
     }
   }
 
   test(`of ${kills} workers killed with -9 at any moment none loses a build: it is built once, and nothing is left behind`, async () => {
     // Prepare: how long an attempt takes
-    await drive.build('first', INDEX);
+    await finish('first');
     await other.query(`drop index ${INDEX}`);
     const started = performance.now();
-    await drive.build('measured', INDEX);
+    await invoke('build-index', 'measured', INDEX);
     const whole = performance.now() - started;
+    await finish('measured');
     await other.query(`drop index ${INDEX}`);
     const hits: Record<string, number> = {};
     let foundAlive = 0;
@@ -142,15 +176,17 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         const where = await whereItHit({ deploy, log });
         hits[where] = (hits[where] ?? 0) + 1;
         if (held === 'by a lock on the table') await holder.query('rollback');
-        const answer = await drive.build(deploy, INDEX);
-        if (where === 'in the build' && answer.state === 'building') foundAlive += 1;
+        // The worker that checks the build is killed as well, where there is one.
+        const answers = await finish(deploy, {
+          afterFirstAnswer: () => holder.end(),
+          killCheckAfterMs: at,
+        });
         await holder.end();
-        // The one that follows and finishes is killed as well, where there is one.
-        if (answer.state === 'building') await killCheck(deploy, at);
-        const { status } = await drive.toTheEnd(deploy, INDEX, answer);
+        if (where === 'in the build' && answers[0]?.state === 'building') foundAlive += 1;
 
         // Assess
-        expect(['built', 'present']).toContain(status);
+        // Without an answer Plan has found the index valid and finished.
+        expect(['built', 'present', undefined]).toContain(answers.at(-1)?.status);
         expect(await isValid()).toBe(true);
         expect(buildsOf(log.lines(), INDEX)).toHaveLength(1);
         await rig.expectClean();
@@ -182,10 +218,10 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     // Act: one is killed while it tries for the lock, one while the build goes on
     const ended = rig.build(INDEX);
     await eventually(waiting).toBe(1);
-    drive.kill('build-index');
+    killWorkers('build-index');
     await old.query('rollback to savepoint before');
     await eventually(followed).toBe(true);
-    drive.kill('check-index');
+    killWorkers('check-index');
     await old.query('rollback');
     const { status, report } = await ended;
 

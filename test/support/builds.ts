@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BuildSettings, buildIndex } from '../../lambdas/build-index/build-index.ts';
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
@@ -6,49 +5,62 @@ import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { type Examined, examine } from '../../lambdas/postgres/index-state.ts';
 import { readIndexReports } from '../../lambdas/report/index-report.ts';
 import { settleIndex } from '../../lambdas/settle-index/settle-index.ts';
-import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
 import type { Log } from '../../lambdas/shared/logger.ts';
-import type { BuildIndexResult, Lane } from '../../lambdas/shared/payloads.ts';
+import {
+  type BuildIndexResult,
+  buildIndexEventSchema,
+  type Lane,
+  type PlanBuildsResult,
+  planBuildsEventSchema,
+  settleIndexEventSchema,
+} from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { ATTEMPTS, openBuildIndexes } from './build-indexes.ts';
 
 export interface TestBuilds {
   readonly registry: CompiledRegistry;
-  /** Lanes of the next round. */
+  /** Calls Plan once. @returns the lanes */
   plan(deploy: string): Promise<Lane[]>;
+  /** Calls Build Index once. */
   build(deploy: string, item: string): Promise<BuildIndexResult>;
+  /** Calls Check Index once. */
   check(deploy: string, item: string): Promise<BuildIndexResult>;
+  /** Calls Settle Index once. */
   settle(deploy: string, item: string, error: unknown): Promise<BuildIndexResult>;
-  /** What build-indexes does with one item: build, look until it ends, settle what fails. */
-  buildItem(deploy: string, item: string): Promise<void>;
-  /** What build-indexes does with all of them. @returns the report's entries, by name */
-  deploy(deploy: string): Promise<Record<string, IndexReport>>;
+  /**
+   * Runs an execution of build-indexes for the whole registry.
+   * @param deploy name of the execution, so a new one each time
+   * @param afterPlan called between each plan and what comes of it
+   * @returns the report's entries, by name
+   */
+  deploy(
+    deploy: string,
+    afterPlan?: (plan: PlanBuildsResult) => Promise<void>,
+  ): Promise<Record<string, IndexReport>>;
   examine(): Promise<Record<string, Examined>>;
-  /** Rounds of the last deploy: the lanes of each. */
+  /** Rounds of the last execution: the lanes of each. */
   readonly rounds: Lane[][];
-  /** What the last deploy's report says of drifted indexes. */
+  /** What the report of the last execution says about drifted indexes. */
   readonly drifted: string[];
-  /** Lines that the functions wrote. */
+  /** Lines that the functions logged. */
   readonly log: string[];
 }
 
 const MOST_ROUNDS = 20;
 
-/** The functions of build-indexes, called as its definition calls them, without the time that synthesis takes. */
+/** The synthesised state machine `build-indexes` with its functions in this process, so that a test can set their settings. */
 export async function openBuilds(
   databaseUrl: string,
   entries: (Omit<IndexEntry, 'name' | 'description'> & { name: string; description?: string })[],
-  settings: Partial<BuildSettings> = {},
+  settings: Partial<Omit<BuildSettings, 'attempts'>> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
     'the test',
   );
-  const { attempts = 10, lockTimeoutSeconds = 3, waitSeconds = 60, patientWaitSeconds = 60 } = settings;
-  const { terminateIdleInTransactionSeconds } = settings;
-  const locks = { lockTimeoutSeconds, terminateIdleInTransactionSeconds };
   const lines: string[] = [];
   const write = (...parts: unknown[]) => void lines.push(JSON.stringify(parts));
   const log: Log = { debug: write, info: write, warn: write, error: write };
@@ -57,62 +69,90 @@ export async function openBuilds(
     registry,
     database,
     log,
-    settings: { ...locks, waitSeconds, patientWaitSeconds, attempts },
+    settings: {
+      lockTimeoutSeconds: 3,
+      waitSeconds: 60,
+      patientWaitSeconds: 60,
+      attempts: ATTEMPTS,
+      terminateIdleInTransactionSeconds: undefined,
+      ...settings,
+    },
   };
   const rounds: Lane[][] = [];
-  const told: string[] = [];
-  const builds: TestBuilds = {
+  const drifted: string[] = [];
+  let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
+
+  const plan = (event: unknown) =>
+    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsARound: 500 });
+  const planRound = async (event: unknown) => {
+    const planned = await plan(event);
+    if (planned.decision === 'build' && rounds.push(planned.lanes) > MOST_ROUNDS)
+      throw new Error(`The plan never ends: ${JSON.stringify(planned.lanes)}`);
+    await afterPlan(planned);
+    return planned;
+  };
+  const run = await openBuildIndexes(
+    inProcess({
+      'plan-builds': planRound,
+      'build-index': async (event) => await buildIndex(buildIndexEventSchema.parse(event), io),
+      'check-index': async (event) => await checkIndex(buildIndexEventSchema.parse(event), io),
+      'settle-index': async (event) => await settleIndex(settleIndexEventSchema.parse(event), io),
+    }),
+  );
+  return {
     registry,
     rounds,
-    drifted: told,
+    drifted,
     log: lines,
-    plan: async (deploy) =>
-      (await planBuilds({ execution: deploy, request: {} }, { ...io, buildsARound: 500 })).lanes,
+    plan: async (deploy) => (await plan({ execution: deploy, request: {} })).lanes,
     build: (deploy, index) => buildIndex({ deploy, index }, io),
     check: (deploy, index) => checkIndex({ deploy, index }, io),
-    settle: (deploy, index, error) => settleIndex({ deploy, index, error: caught(error) }, io),
-    async buildItem(deploy, item) {
-      let tries = 0;
-      let look = builds.build;
-      for (;;) {
-        try {
-          const { state } = await look(deploy, item);
-          if (state === 'done') return;
-          look = state === 'building' ? builds.check : builds.build;
-          await sleep(20);
-        } catch (error) {
-          tries += 1;
-          const again = BUILD_RETRY_ERRORS.some((name) => error instanceof Error && error.name === name);
-          if (!again || tries >= attempts) return void (await builds.settle(deploy, item, error));
-        }
-      }
-    },
-    async deploy(deploy) {
+    settle: (deploy, index, error) =>
+      settleIndex({ deploy, index, error: { Error: nameOf(error), Cause: causeOf(error) } }, io),
+    async deploy(deploy, hook = async () => {}) {
       rounds.length = 0;
-      for (let lanes = await builds.plan(deploy); lanes.length > 0; lanes = await builds.plan(deploy)) {
-        if (rounds.push(lanes) > MOST_ROUNDS)
-          throw new Error(`The plan never ends: ${JSON.stringify(lanes)}`);
-        await Promise.all(
-          lanes.map(async (lane) => {
-            for (const item of lane.indexes) await builds.buildItem(deploy, item);
-          }),
-        );
-      }
-      const { indexes, drifted } = await withClient(database, 'test report', (client) =>
+      afterPlan = hook;
+      await run(deploy);
+      const reports = await withClient(database, 'test report', (client) =>
         readIndexReports(client, deploy, registry, []),
       );
-      told.splice(0, told.length, ...drifted);
-      return Object.fromEntries(indexes.map((index) => [index.name, index]));
+      drifted.splice(0, drifted.length, ...reports.drifted);
+      return Object.fromEntries(reports.indexes.map((index) => [index.name, index]));
     },
     examine: () =>
       withClient(database, 'test examine', async (client) =>
         Object.fromEntries((await examine(client, registry)).map((one) => [one.index.name, one])),
       ),
   };
-  return builds;
 }
 
-function caught(error: unknown): { Error: string; Cause: string } {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-  return { Error: name, Cause: JSON.stringify({ errorType: name, errorMessage: message }) };
+type TaskFunction = (event: unknown) => Promise<unknown>;
+
+/** Functions of this process behind the interface of Lambda: payloads are JSON, and an error has a name and a Cause. */
+function inProcess(functions: Readonly<Record<string, TaskFunction>>) {
+  const named = new Map<string, TaskFunction>(
+    Object.entries(functions).map(([task, run]) => [`pg-deploy-step-local-${task}`, run]),
+  );
+  return {
+    functionNames: [...named.keys()],
+    async invoke(name: string, payload: unknown): Promise<unknown> {
+      const run = named.get(name);
+      if (run === undefined) throw new Error(`There is no function "${name}" here.`);
+      try {
+        return JSON.parse(JSON.stringify(await run(JSON.parse(JSON.stringify(payload)))));
+      } catch (error) {
+        throw Object.assign(new Error(causeOf(error)), { name: nameOf(error) });
+      }
+    },
+  };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'Error';
+}
+
+/** What Lambda makes of an error. */
+function causeOf(error: unknown): string {
+  const errorMessage = error instanceof Error ? error.message : String(error);
+  return JSON.stringify({ errorType: nameOf(error), errorMessage });
 }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 
@@ -5,12 +8,19 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Connection string of the server's database postgres, as superuser. */
     adminUrl: string;
+    /** Folder for files that test files share; it exists as long as the run. */
+    runFolder: string;
   }
 }
 
-/** One PostgreSQL server for the whole run; each test file makes databases of its own on it. */
+/** One PostgreSQL server and one folder for the whole run; each test file creates its own databases on the server. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startEmbeddedPostgres();
+  const runFolder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-tests-'));
   project.provide('adminUrl', server.url());
-  return () => server.stop();
+  project.provide('runFolder', runFolder);
+  return async () => {
+    rmSync(runFolder, { recursive: true, force: true });
+    await server.stop();
+  };
 }

@@ -1,0 +1,96 @@
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inject } from 'vitest';
+import {
+  buildIndexResultSchema,
+  type PlanBuildsResult,
+  planBuildsResultSchema,
+} from '../../lambdas/shared/payloads.ts';
+import { LocalEngine, type LocalEngineOptions, type Machine } from '../../lib/local/engine.ts';
+
+/** Attempts that the definition gives an index. */
+export const ATTEMPTS = 10;
+
+/** Pause between two checks of a build, in milliseconds; in AWS it is seconds or minutes. */
+const CHECK_PAUSE_MS = 20;
+
+/**
+ * Runs an execution of build-indexes to its end.
+ * @param deploy name of the execution, so a new one each time
+ * @returns the answer of its last Plan
+ * @throws Error when the execution does not succeed
+ */
+export type RunBuildIndexes = (deploy: string, input?: unknown) => Promise<PlanBuildsResult>;
+
+/** The synthesised state machine `build-indexes` with any functions behind it. Only the waits between two checks are shorter. */
+export async function openBuildIndexes(lambdas: LocalEngineOptions['lambdas']): Promise<RunBuildIndexes> {
+  const machine = await synthesisedMachine();
+  const engine = new LocalEngine({
+    machines: [machine],
+    lambdas: {
+      functionNames: lambdas.functionNames,
+      invoke: async (name, payload) => await withShortPause(await lambdas.invoke(name, payload)),
+    },
+    aws: {
+      supports: () => false,
+      call: () => Promise.reject(new Error('build-indexes calls functions only.')),
+    },
+  });
+  return async (deploy, input = {}) => {
+    const result = await engine.start(machine.name, input, { name: deploy }).result;
+    if (result.status !== 'SUCCEEDED') throw new Error(`build-indexes failed: ${JSON.stringify(result)}`);
+    return planBuildsResultSchema.parse(result.output);
+  };
+}
+
+/** Waits here instead of in the definition, whose shortest wait is a second. */
+async function withShortPause(answer: unknown): Promise<unknown> {
+  const result = buildIndexResultSchema.safeParse(answer).data;
+  if (result?.state !== 'building') return answer;
+  await sleep(CHECK_PAUSE_MS);
+  return { ...result, waitSeconds: 0 };
+}
+
+/** The first test of a run that asks for the machine synthesises the stack; the others read what that one wrote. */
+async function synthesisedMachine(): Promise<Machine> {
+  const file = join(inject('runFolder'), 'build-indexes.json');
+  if (!existsSync(file)) {
+    const machine = await synthesise();
+    // Two workers may synthesise at the same time; neither must read half of a file.
+    const written = `${file}.${process.pid}`;
+    writeFileSync(written, JSON.stringify(machine));
+    renameSync(written, file);
+  }
+  return JSON.parse(readFileSync(file, 'utf8')) as Machine;
+}
+
+async function synthesise(): Promise<Machine> {
+  // Loading the CDK takes longer than most of these tests.
+  const [{ App }, { DeployStepStack }, { localEnvironment, LOCAL_ENVIRONMENT }, { readStack }] =
+    await Promise.all([
+      import('aws-cdk-lib'),
+      import('../../lib/deploy-step-stack.ts'),
+      import('../../lib/local/local-environment.ts'),
+      import('../../lib/local/read-stack.ts'),
+    ]);
+  const outdir = mkdtempSync(join(inject('runFolder'), 'stack-'));
+  const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
+  const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
+  new DeployStepStack(app, name, {
+    environmentName: LOCAL_ENVIRONMENT,
+    environment: localEnvironment({
+      migrations: 'none',
+      services: [],
+      attempts: ATTEMPTS,
+      maxPauseSeconds: 1,
+    }),
+    registry: [],
+    projectRoot: outdir,
+  });
+  const { machines } = readStack(app.synth().getStackByName(name).template, outdir);
+  rmSync(outdir, { recursive: true, force: true });
+  const machine = machines.find((one) => one.name === `${name}-build-indexes`);
+  if (machine === undefined) throw new Error('The stack has no state machine build-indexes.');
+  return machine;
+}
