@@ -1,11 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { blockersOfTable, describeBlockers, terminateIdle } from '../postgres/blockers.ts';
-import { type BuildTarget, isBuilt } from '../postgres/build-target.ts';
+import {
+  blockersOfTable,
+  describeBlockers,
+  lockTimeoutMessage,
+  terminateIdle,
+} from '../postgres/blockers.ts';
+import { stillBuilding } from '../postgres/build-progress.ts';
+import { type Build, type BuildTarget, isBuilt } from '../postgres/build-target.ts';
 import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
-import { type Client, withClient } from '../postgres/client.ts';
+import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { buildStatement, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
-import { type Attempt, lastAttempt, noteAttempt, silentEnds, startAttempt } from '../postgres/ledger.ts';
+import {
+  type Attempt,
+  countUnexplainedFailures,
+  lastAttempt,
+  recordAttempt,
+  startAttempt,
+} from '../postgres/ledger.ts';
 import {
   DUPLICATE_TABLE,
   describeDatabaseError,
@@ -18,129 +30,150 @@ import { probeTableLock } from '../postgres/table-lock.ts';
 import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
 import { tableId } from '../shared/registry.ts';
-import { type BuildIndexIo, stillBuilding } from './build-index.ts';
 
-/** Attempts that may end without anybody hearing why before the index is given up. */
-const MOST_SILENT_ENDS = 3;
+export interface BuildSettings {
+  /** How long to try to acquire the table's lock, in seconds. */
+  lockTimeoutSeconds: number;
+  /** How long to wait for the statement before the client disconnects from it, in seconds. */
+  waitSeconds: number;
+  /** The same after an attempt that failed with an unknown error, in seconds. */
+  patientWaitSeconds: number;
+  /** Attempts for each index in one deploy. */
+  attempts: number;
+  /** Blockers that have been idle in their transaction for longer are terminated. Undefined: none is. */
+  terminateIdleInTransactionSeconds: number | undefined;
+}
 
-type Current = Pick<Attempt, 'attempt' | 'repairs'>;
+/** One attempt: the build with its row in the ledger. */
+interface BuildAttempt extends Build {
+  attempt: number;
+  repairs: boolean;
+  settings: BuildSettings;
+  database: Database;
+}
 
-/** One attempt, from the ledger's row to the index being valid, or to its being let go of. The index's lock is held. */
-export async function attempt(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  io: BuildIndexIo,
+/** Failures with an unknown error after which the index fails. */
+const MAX_UNEXPLAINED_FAILURES = 3;
+
+/**
+ * Makes one attempt: from its row in the ledger until the index is valid or the client disconnects from the build. The
+ * caller holds the advisory locks of the index and the table.
+ */
+export async function attemptBuild(
+  build: Build,
+  { settings, database }: { settings: BuildSettings; database: Database },
 ): Promise<BuildIndexResult> {
-  const before = await lastAttempt(client, deploy, target.item);
-  const silent = await silentEnds(client, deploy, target.item);
-  refuseAnother(before, silent, target, io.settings.attempts);
+  const { client, target, log } = build;
+  const before = await lastAttempt(build);
+  const unexplained = await countUnexplainedFailures(build);
+  failWhenUsedUp(target, { before, unexplained, attempts: settings.attempts });
   const leftover = await readCatalogEntry(client, target);
   const repairs = leftover !== undefined || before?.repairs === true;
-  const current: Current = { attempt: await startAttempt(client, deploy, target, repairs), repairs };
-  const log = { index: target.item, table: tableId(target), attempt: current.attempt };
-  io.log.info('Attempt starts.', { ...log, of: io.settings.attempts });
+  const attempt = { ...build, attempt: await startAttempt(build, repairs), repairs, settings, database };
+  const fields = { index: target.item, table: tableId(target), attempt: attempt.attempt };
+  log.info('Attempt starts.', { ...fields, of: settings.attempts });
   const started = Date.now();
   try {
-    refuseTakenName(target, leftover);
+    failWhenNameTaken(target, leftover);
     await removeInvalidIndex(client, target);
-    await tryTableLock(client, deploy, target, current, io);
+    await acquireTableLock(attempt);
     const statement = client.query(buildStatement(target));
-    // Let go of, it rejects when the connection closes: nobody listens then.
+    // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});
-    const waitSeconds = silent > 0 ? io.settings.patientWaitSeconds : io.settings.waitSeconds;
     const ended = statement.then(() => true);
+    const waitSeconds = unexplained > 0 ? settings.patientWaitSeconds : settings.waitSeconds;
     if (!(await Promise.race([ended, sleep(waitSeconds * 1000, false, { ref: false })]))) {
-      io.log.info('The build goes on without its client.', log);
+      log.info('The build continues without its client.', fields);
       return stillBuilding((Date.now() - started) / 1000);
     }
     const found = await readCatalogEntry(client, target);
-    // IF NOT EXISTS skips what took the name since.
-    refuseTakenName(target, found);
+    // IF NOT EXISTS skips the statement if another relation took the name since the last check.
+    failWhenNameTaken(target, found);
     if (!isBuilt(target, found))
-      throw new BuildInterrupted(`Index ${target.item}: the statement ended and the index is not valid.`);
-    return await finishBuild(client, deploy, target, found, current, io.log);
+      throw new BuildInterrupted(`Index ${target.item}: the statement ended, but the index is not valid.`);
+    return await finishBuild(build, found, attempt);
   } catch (error) {
-    return await afterError(error, client, deploy, target, current, io);
+    return await handleError(attempt, error);
   }
 }
 
-function refuseAnother(before: Attempt | undefined, silent: number, target: BuildTarget, most: number): void {
+/** @throws BuildFailed when the deploy must not make another attempt */
+function failWhenUsedUp(
+  target: BuildTarget,
+  counts: { before: Attempt | undefined; unexplained: number; attempts: number },
+): void {
+  const { before, unexplained, attempts } = counts;
   if (before === undefined) return;
   const sqlstate = before.sqlstate ?? undefined;
-  if (before.attempt >= most) {
+  if (before.attempt >= attempts) {
     throw new BuildFailed(
       `${before.message ?? `Index ${target.item} could not be built.`} (${before.attempt} attempts)`,
       { sqlstate },
     );
   }
-  if (silent >= MOST_SILENT_ENDS) {
+  if (unexplained >= MAX_UNEXPLAINED_FAILURES) {
     throw new BuildFailed(
-      `Index ${target.item}: its build ended ${silent} times without the index being valid, each time after its client had ` +
-        "let go of it. The reason is in the server's log",
+      `Index ${target.item}: the build failed ${unexplained} times after its client had disconnected. PostgreSQL's log ` +
+        'contains the error',
       { sqlstate },
     );
   }
 }
 
-/** @throws BuildFailed with duplicate_table: PostgreSQL itself would skip the statement, for IF NOT EXISTS compares names. */
-function refuseTakenName(target: BuildTarget, found: CatalogEntry | undefined): void {
+/**
+ * PostgreSQL itself would skip the statement: IF NOT EXISTS compares only names.
+ * @throws BuildFailed (duplicate_table) when another table's index or another relation has the target's name
+ */
+function failWhenNameTaken(target: BuildTarget, found: CatalogEntry | undefined): void {
   if (found === undefined || (found.kind === 'index' && found.table === target.table)) return;
-  const taker = found.kind === 'index' ? `an index of table ${found.table}` : 'a relation that is no index';
+  const owner =
+    found.kind === 'index' ? `an index of table ${found.table}` : 'a relation that is not an index';
   throw new BuildFailed(
-    `Index ${target.item}: the name ${target.name} is taken by ${taker}. Rename that one, or choose another name in the ` +
-      `registry for the index on ${tableId(target)}`,
+    `Index ${target.item}: the name ${target.name} is already used by ${owner}. Rename that relation, or choose another ` +
+      `name in the registry for the index on ${tableId(target)}`,
     { sqlstate: DUPLICATE_TABLE },
   );
 }
 
-/** Tries for the table's lock by itself, and says who has it. */
-async function tryTableLock(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  current: Current,
-  io: BuildIndexIo,
-): Promise<void> {
-  const { lockTimeoutSeconds, terminateIdleInTransactionSeconds } = io.settings;
+/** Acquires the table's lock once before the build. @throws LockNotAvailable that names the blockers */
+async function acquireTableLock(attempt: BuildAttempt): Promise<void> {
+  const { client, target, log } = attempt;
+  const { lockTimeoutSeconds, terminateIdleInTransactionSeconds } = attempt.settings;
   try {
     await probeTableLock(client, target, lockTimeoutSeconds);
   } catch (error) {
     if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
     const blockers = await blockersOfTable(client, target);
     const blockedBy = describeBlockers(blockers);
-    const terminated = await terminateIdle(client, blockers, terminateIdleInTransactionSeconds, io.log);
-    await noteAttempt(client, deploy, target.item, current.attempt, {
+    const terminated = await terminateIdle(client, blockers, terminateIdleInTransactionSeconds, log);
+    await recordAttempt(attempt, attempt.attempt, {
       status: 'building',
       blockedBy,
       terminated: terminated || undefined,
     });
     throw new LockNotAvailable(
-      `The lock on table ${tableId(target)} was not to be had within ${lockTimeoutSeconds} s.` +
-        (blockedBy === '' ? '' : ` Blocked by ${blockedBy}.`) +
-        (terminated === '' ? '' : ` Ended: ${terminated}.`),
+      lockTimeoutMessage(tableId(target), lockTimeoutSeconds, blockedBy) +
+        (terminated === '' ? '' : ` Terminated: ${terminated}.`),
       { sqlstate: LOCK_NOT_AVAILABLE, cause: error },
     );
   }
 }
 
-/** The catalog is the truth, not what the statement returned: looks, then writes down and throws. */
-async function afterError(
-  error: unknown,
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  current: Current,
-  io: BuildIndexIo,
-): Promise<BuildIndexResult> {
+/**
+ * Checks the catalog after an error: the index can be valid in spite of it.
+ * @throws the error, recorded in the ledger, when the index is not valid
+ */
+async function handleError(attempt: BuildAttempt, error: unknown): Promise<BuildIndexResult> {
+  const { client, target, log } = attempt;
   const failure = toDeployStepError(error, `Index ${target.item}`);
-  io.log.warn(failure.message, { index: target.item, attempt: current.attempt, error: failure.name });
-  const look = async (connection: Client) => {
+  log.warn(failure.message, { index: target.item, attempt: attempt.attempt, error: failure.name });
+  const finishOrFail = async (connection: Client) => {
+    const build = { ...attempt, client: connection };
     const found = await readCatalogEntry(connection, target);
     if (isBuilt(target, found) && target.finish.kind === 'nothing') {
-      return await finishBuild(connection, deploy, target, found, current, io.log);
+      return await finishBuild(build, found, attempt);
     }
-    await noteAttempt(connection, deploy, target.item, current.attempt, {
+    await recordAttempt(build, attempt.attempt, {
       status: 'retrying',
       sqlstate: sqlstateOf(failure),
       message: failure.message,
@@ -148,13 +181,15 @@ async function afterError(
     throw failure;
   };
   try {
-    // A new connection only where this one is gone or at work: the role may have no second one.
+    // Open a second connection only if this one is lost or busy: the role's connection limit may be 1.
     const isUsable = !isConnectionError(error) && !(error instanceof StillDropping);
-    return isUsable ? await look(client) : await withClient(io.database, `look at ${target.item}`, look);
+    return isUsable
+      ? await finishOrFail(client)
+      : await withClient(attempt.database, `check ${target.item}`, finishOrFail);
   } catch (later) {
-    // The server is still away: what happened first says more.
+    // The database is still unreachable: the first error is the more useful one.
     if (later !== failure)
-      io.log.warn('The attempt could not be written down.', { reason: describeDatabaseError(later) });
+      log.warn('Could not record the failed attempt.', { reason: describeDatabaseError(later) });
     throw failure;
   }
 }

@@ -1,7 +1,7 @@
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
-import { otherBuilders, pauseFor } from '../postgres/build-progress.ts';
+import { otherBuilders, stillBuilding } from '../postgres/build-progress.ts';
 import {
-  type BuildTarget,
+  type Build,
   entryTarget,
   findTarget,
   isBuilt,
@@ -13,7 +13,7 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { qualified } from '../postgres/identifiers.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
-import { ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
@@ -21,21 +21,8 @@ import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
-import { isLeftForLater, secondsLeft } from '../shared/window-end.ts';
-import { attempt } from './attempt.ts';
-
-export interface BuildSettings {
-  /** How long to try for the table's lock, in seconds. */
-  lockTimeoutSeconds: number;
-  /** How long to wait for the statement before letting go of it, in seconds. */
-  waitSeconds: number;
-  /** How long to wait where an earlier attempt ended without anybody hearing why, in seconds. */
-  patientWaitSeconds: number;
-  /** Attempts that an index has in one deploy. */
-  attempts: number;
-  /** Blockers that are idle in their transaction for longer are ended. Undefined: none is. */
-  terminateIdleInTransactionSeconds: number | undefined;
-}
+import { isPostponed, secondsLeft } from '../shared/window-end.ts';
+import { attemptBuild, type BuildSettings } from './attempt.ts';
 
 export interface BuildIndexIo {
   registry: CompiledRegistry;
@@ -45,14 +32,14 @@ export interface BuildIndexIo {
 }
 
 /**
- * Builds one index: looks first, heals what an earlier attempt left, tries the table's lock, starts CREATE INDEX
- * CONCURRENTLY and waits for it. A build that takes longer goes on in its backend; Check Index follows it.
- * @throws LockNotAvailable, Deadlock, ConnectionLost (another attempt may mend it), BuildFailed (it cannot).
+ * Builds one index: checks whether it exists, removes what an earlier attempt left, acquires the table's lock, starts CREATE
+ * INDEX CONCURRENTLY and waits for it. A build that takes longer continues in its backend, and Check Index monitors it.
+ * @throws LockNotAvailable, Deadlock, ConnectionLost, BuildInterrupted when a retry can succeed; BuildFailed when it cannot
  */
-export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo): Promise<BuildIndexResult> {
-  const { critical } = parseItem(anyTime.registry, event.index).index;
-  if (isLeftForLater(event, critical)) return { state: 'left', status: 'missing', waitSeconds: 1 };
-  const io = { ...anyTime, settings: within(secondsLeft(event, critical), anyTime.settings) };
+export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Promise<BuildIndexResult> {
+  const { critical } = parseItem(io.registry, event.index).index;
+  if (isPostponed(event, critical)) return { state: 'left', status: 'missing', waitSeconds: 1 };
+  const settings = limitWaits(io.settings, secondsLeft(event, critical));
   return await withClient(io.database, `build ${event.index}`, async (client) => {
     try {
       await prepareBuildSession(client);
@@ -62,23 +49,11 @@ export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo):
         io.log.info('Nothing to build.', { index: event.index, reason: resolved.reason });
         return { state: 'done', status: 'present', waitSeconds: 1 };
       }
-      const { target } = resolved;
-      if (resolved.kind === 'parent') return await settleParent(client, event.deploy, target, io);
-      if (!(await tryLock(client, indexLock(target)))) {
-        io.log.info('Another session works on this index; it is followed.', { index: event.index });
-        return stillBuilding(0);
-      }
-      if (!(await tryLock(client, tableLock(target)))) {
-        io.log.info('Another session works on the table; it is waited for.', { index: event.index });
-        return stillBuilding(0);
-      }
-      if (target.finish.kind === 'swap' && !(await isStillSo(client, target, io.registry))) {
-        // Another deploy swapped it between our look and our lock.
-        return { state: 'interrupted', status: 'building', waitSeconds: 1 };
-      }
+      const build: Build = { client, deploy: event.deploy, target: resolved.target, log: io.log };
+      if (resolved.kind === 'parent') return await finishParent(build);
       return (
-        (await withoutBuilding(client, event.deploy, target, io)) ??
-        (await attempt(client, event.deploy, target, io))
+        (await prepareToBuild(build, io.registry)) ??
+        (await attemptBuild(build, { settings, database: io.database }))
       );
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);
@@ -86,7 +61,7 @@ export async function buildIndex(event: BuildIndexEvent, anyTime: BuildIndexIo):
   });
 }
 
-/** What fails before there is anything to build, a partitioned table's skeleton, is an attempt all the same. */
+/** Resolves the target. A failure, for example to create the skeleton of a partitioned table, counts as an attempt. */
 async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo): Promise<Resolved> {
   try {
     return await resolveTarget(client, io.registry, event.index);
@@ -94,8 +69,8 @@ async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo)
     const failure = toDeployStepError(error, `Index ${event.index}`);
     if (isConnectionError(error)) throw failure;
     const target = entryTarget(parseItem(io.registry, event.index).index, event.index);
-    const attempt = await startAttempt(client, event.deploy, target, false);
-    await noteAttempt(client, event.deploy, target.item, attempt, {
+    const build: Build = { client, deploy: event.deploy, target, log: io.log };
+    await recordAttempt(build, await startAttempt(build, false), {
       status: 'retrying',
       sqlstate: failure.sqlstate,
       message: failure.message,
@@ -104,16 +79,11 @@ async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo)
   }
 }
 
-async function isStillSo(client: Client, target: BuildTarget, registry: CompiledRegistry): Promise<boolean> {
-  const again = await findTarget(client, registry, target.item);
-  return again?.name === target.name;
-}
-
-/** A lock request below this never evicts autovacuum. */
+/** Shortest lock timeout: autovacuum yields its lock only after deadlock_timeout. */
 const SHORTEST_LOCK_TIMEOUT_SECONDS = 3;
 
-/** No wait goes on beyond the window's end. */
-function within(seconds: number, settings: BuildSettings): BuildSettings {
+/** Limits all waits to the time until the end of the window. */
+function limitWaits(settings: BuildSettings, seconds: number): BuildSettings {
   return {
     ...settings,
     lockTimeoutSeconds: Math.min(
@@ -125,54 +95,50 @@ function within(seconds: number, settings: BuildSettings): BuildSettings {
   };
 }
 
-/** The index of a partitioned table is made of its partitions' ones; nothing is built, and that is written down. */
-async function settleParent(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  io: BuildIndexIo,
-): Promise<BuildIndexResult> {
-  // Their parts come next: they are items of their own.
+/** Finishes the index of a partitioned table: it needs no build, because it consists of the indexes of its partitions. */
+async function finishParent(build: Build): Promise<BuildIndexResult> {
+  const { client, target } = build;
+  // The partitions are items of their own, which the next plan contains.
   if (incompleteLeaves(await readPartitionTree(client, target.entry)).length > 0)
     return { state: 'done', status: 'building', waitSeconds: 1 };
-  const attempt = await startAttempt(client, deploy, target, false);
+  const attempt = await startAttempt(build, false);
   const found = await readCatalogEntry(client, target);
-  if (found?.valid)
-    return await finishBuild(client, deploy, target, found, { attempt, repairs: false }, io.log);
+  if (found?.valid) return await finishBuild(build, found, { attempt, repairs: false });
   throw new BuildFailed(
-    `Index ${target.item}: each partition has its valid part, attached, but the server does not look again whether the ` +
-      `index is whole by now (older minor versions never do). Drop it in a quiet moment, and deploy again: ` +
+    `Index ${target.item}: each partition has its valid index attached, but the index itself is still invalid, because ` +
+      'this minor version of PostgreSQL does not check it again. Drop it when the load is low, then deploy again: ' +
       `drop index ${qualified(target)};`,
   );
 }
 
-/** What makes a build needless: the index is valid, or somebody is at its table. Undefined: it is to be built. */
-async function withoutBuilding(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  io: BuildIndexIo,
+/**
+ * Acquires the advisory locks of a build.
+ * @returns the result when this function must not build: the index is valid, or another session works on it or on its table.
+ * Undefined: the locks are held and the index can be built
+ */
+async function prepareToBuild(
+  build: Build,
+  registry: CompiledRegistry,
 ): Promise<BuildIndexResult | undefined> {
-  const found = await readCatalogEntry(client, target);
-  if (isBuilt(target, found)) {
-    // An earlier attempt of this deploy may have built it and not lived to write it down.
-    return await finishBuild(
-      client,
-      deploy,
-      target,
-      found,
-      await lastAttempt(client, deploy, target.item),
-      io.log,
-    );
+  const { client, target, log } = build;
+  const index = target.item;
+  if (!(await tryLock(client, indexLock(target)))) {
+    log.info('Another session works on the index. Waiting for it.', { index });
+    return stillBuilding(0);
   }
-  const others = await otherBuilders(client, target);
-  if (others.length === 0) return undefined;
-  // A second concurrent build on the table would end in a deadlock; a DBA's own build is not fought but waited for.
-  io.log.info('Another session builds on the table; it is waited for.', { index: target.item, pids: others });
+  if (!(await tryLock(client, tableLock(target)))) {
+    log.info('Another session works on the table. Waiting for it.', { index });
+    return stillBuilding(0);
+  }
+  // Another deploy can have swapped it in before this session acquired the lock.
+  if (target.finish.kind === 'swap' && (await findTarget(client, registry, index))?.name !== target.name)
+    return { state: 'interrupted', status: 'building', waitSeconds: 1 };
+  const found = await readCatalogEntry(client, target);
+  // An earlier attempt of this deploy can have built the index and ended before it recorded the result.
+  if (isBuilt(target, found)) return await finishBuild(build, found, await lastAttempt(build));
+  const pids = await otherBuilders(client, target);
+  if (pids.length === 0) return undefined;
+  // For example a DBA's own build. A second concurrent build on the table would deadlock with it.
+  log.info('Another session builds an index on the table. Waiting for it.', { index, pids });
   return stillBuilding(0);
-}
-
-/** @param forSeconds how long it has been building */
-export function stillBuilding(forSeconds: number): BuildIndexResult {
-  return { state: 'building', status: 'building', waitSeconds: pauseFor(undefined, forSeconds) };
 }

@@ -1,88 +1,91 @@
 import { pauseFor } from '../postgres/build-progress.ts';
+import type { Table } from '../postgres/identifiers.ts';
 import type { Lane } from '../shared/payloads.ts';
 import { type CompiledIndex, tableId } from '../shared/registry.ts';
 
-/** One statement to come. */
-export interface Build {
+/** One build of a plan. */
+export interface PlannedBuild {
   index: CompiledIndex;
-  /** What executions call it: see build-item.ts. */
+  /** See build-item.ts. */
   item: string;
-  /** What it is built on: the index's table, or a partition of it. */
-  table: { schema: string; table: string };
+  /** The index's table, or a partition of it. */
+  table: Table;
   /** @default 0 */
   tableBytes?: number;
-  /** Not to be tried a second time in one deploy. @default false */
+  /** Plan it at most once in a deploy. @default false */
   onlyOnce?: boolean;
 }
 
 /*
- * A standard execution ends at 25,000 history events. A task costs 5 (entered, scheduled, started, succeeded, exited), any
- * other state 2, an iteration of a Map 2 and a Map itself 4. A round is filled by what its builds are expected to cost,
- * with room left for retries (3 events each): also 500 builds that all fail after ten attempts fit, at 49 each.
+ * The history of a standard execution is limited to 25,000 events. A Task state adds 5 (entered, scheduled, started,
+ * succeeded, exited), any other state 2, an iteration of a Map 2 and a Map 4. A round contains as many builds as fit by
+ * their expected number of events. The rest is reserved for retries, 3 events each: even 500 builds that all fail after ten
+ * attempts fit, with 49 events each.
  */
-const EVENTS_A_ROUND = 15_000;
-/** Build Index, a choice, the end, the iteration; and for a lane of its own a Map and an iteration more. */
-const EVENTS_A_BUILD = 11 + 6;
-/** Wait For Build, Check Index, a choice. */
-const EVENTS_A_LOOK = 9;
+const EVENTS_PER_ROUND = 15_000;
+/** Build Index, a Choice, the end and the iteration; for a lane of its own, another Map and iteration. */
+const EVENTS_PER_BUILD = 11 + 6;
+/** Wait For Build, Check Index and a Choice. */
+const EVENTS_PER_CHECK = 9;
 /** Slower than a build on any current instance. */
-const BYTES_A_SECOND = 20 * 1024 * 1024;
-/** What Build Index waits for by itself, by default. */
-const SECONDS_WITHOUT_LOOKS = 60;
+const BYTES_PER_SECOND = 20 * 1024 * 1024;
+/** How long Build Index itself waits for a build, by default. */
+const SECONDS_WITHOUT_CHECKS = 60;
 
-function eventsOf(build: Build): number {
-  return EVENTS_A_BUILD + EVENTS_A_LOOK * looksAt((build.tableBytes ?? 0) / BYTES_A_SECOND);
+function eventsOf(build: PlannedBuild): number {
+  return EVENTS_PER_BUILD + EVENTS_PER_CHECK * checksOf((build.tableBytes ?? 0) / BYTES_PER_SECOND);
 }
 
-/** Looks at a build of so many seconds: the pauses grow with it, so that a week of looks is some 400. */
-function looksAt(seconds: number): number {
-  let looks = 0;
+/** Number of checks of a build that takes so many seconds. The pauses grow: a build of one week needs about 400. */
+function checksOf(seconds: number): number {
+  let checks = 0;
   for (
-    let at = SECONDS_WITHOUT_LOOKS;
-    at < seconds && looks < EVENTS_A_ROUND;
+    let at = SECONDS_WITHOUT_CHECKS;
+    at < seconds && checks < EVENTS_PER_ROUND;
     at += pauseFor(undefined, at)
   ) {
-    looks += 1;
+    checks += 1;
   }
-  return looks;
+  return checks;
 }
 
 /**
- * One lane a table, because two concurrent builds on one table end in a deadlock. The lane with most to read comes first,
- * so that the longest one is not the last to start; where no size is known, the one with most builds. Within a lane the critical ones come first.
- * @param most builds in all the lanes; the rest comes with the next round
+ * Divides builds into lanes, one for each table, because two concurrent builds on one table deadlock. The lane with the most
+ * bytes to read comes first, so that the longest lane does not start last; if no size is known, the lane with the most
+ * builds. Within a lane, critical indexes come first.
+ * @param most largest number of builds in all lanes. The next round contains the others
  */
-export function toLanes(builds: readonly Build[], most: number): Lane[] {
+export function toLanes(builds: readonly PlannedBuild[], most: number): Lane[] {
   const byTable = Map.groupBy(builds, (build) => tableId(build.table));
   const lanes = [...byTable.entries()]
     .map(([table, members]) => ({
       table,
-      work: members.reduce((bytes, build) => bytes + (build.tableBytes ?? 0), 0),
+      bytes: members.reduce((bytes, build) => bytes + (build.tableBytes ?? 0), 0),
       members: members.toSorted((a, b) => Number(b.index.critical) - Number(a.index.critical)),
     }))
     .toSorted(
-      (a, b) => b.work - a.work || b.members.length - a.members.length || a.table.localeCompare(b.table),
+      (a, b) => b.bytes - a.bytes || b.members.length - a.members.length || a.table.localeCompare(b.table),
     );
-  const chosen = firstThatFit(
+  const round = firstThatFit(
     lanes.flatMap((lane) => lane.members),
     most,
   );
   return lanes
     .map(({ table, members }) => ({
       table,
-      indexes: members.filter((build) => chosen.has(build)).map((build) => build.item),
+      indexes: members.filter((build) => round.has(build)).map((build) => build.item),
     }))
     .filter((lane) => lane.indexes.length > 0);
 }
 
-/** The first ones whose number and events fit into a round; at least one, however long it takes. */
-function firstThatFit(builds: readonly Build[], most: number): Set<Build> {
-  const chosen = new Set<Build>();
+/** The first builds whose number and events fit into a round. At least one, however long it takes. */
+function firstThatFit(builds: readonly PlannedBuild[], most: number): Set<PlannedBuild> {
+  const round = new Set<PlannedBuild>();
   let events = 0;
   for (const build of builds.slice(0, most)) {
     events += eventsOf(build);
-    if (events > EVENTS_A_ROUND && chosen.size > 0) break;
-    chosen.add(build);
+    if (events > EVENTS_PER_ROUND && round.size > 0) break;
+    round.add(build);
   }
-  return chosen;
+  return round;
 }

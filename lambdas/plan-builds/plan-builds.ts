@@ -2,60 +2,51 @@ import { readTableSizes } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { tableKey } from '../postgres/identifiers.ts';
 import { examine, needsWork } from '../postgres/index-state.ts';
-import { attemptsOf } from '../postgres/ledger.ts';
+import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
 import type { Log } from '../shared/logger.ts';
 import type { PlanBuildsEvent, PlanBuildsResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
-import { type Build, toLanes } from './lanes.ts';
+import { isPostponed } from '../shared/window-end.ts';
+import { type PlannedBuild, toLanes } from './lanes.ts';
 
 export interface PlanBuildsIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;
-  /** Builds handed out at most. */
+  /** Largest number of builds in a round. */
   buildsARound: number;
-  /** How long non-critical builds may keep services stopped, in minutes. @default as long as they take */
+  /** How long non-critical builds may keep services stopped, in minutes. @default until they end */
   windowMinutes?: number | undefined;
 }
 
 /**
- * Decides what this round builds: what is asked for, is not there as it should be, and did not already fail in this
- * deploy. When nothing is left it says how many were given up.
- * @throws BadInput for a name that is not in the registry; ConnectionLost.
+ * Plans the builds of one round: the requested indexes that need a build and have not already failed in this deploy. When no
+ * build is left, the result states how many indexes failed.
+ * @throws BadInput for a name that is not in the registry; ConnectionLost
  */
 export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Promise<PlanBuildsResult> {
   const { deploy = event.execution, indexes = [], scope = 'all', windowStartedAt } = event.request;
   const until = endOfWindow(windowStartedAt, io.windowMinutes);
-  const isUsedUp = until !== null && Date.now() >= Date.parse(until);
-  const asked = indexes.length > 0 ? indexes.map((name) => findIndex(io.registry, name)) : io.registry;
-  const wanted = asked.filter((index) => scope === 'all' || index.critical);
+  const requested = indexes.length > 0 ? indexes.map((name) => findIndex(io.registry, name)) : io.registry;
+  const wanted = requested.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {
     try {
       const attempts = await attemptsOf(client, deploy);
-      // What the window let go of may be valid by now, and yet nobody has finished it and written that down.
-      const letGo = new Set(attempts.filter((one) => one.status === 'building').map((one) => one.item));
-      const lacking = (await examine(client, wanted))
-        .filter(
-          (examined) =>
-            needsWork(examined) || (examined.state === 'present' && letGo.has(indexId(examined.index))),
-        )
-        .map((examined) => examined.index);
-      const givenUp = new Set(attempts.filter((one) => one.status === 'failed').map((one) => one.item));
-      // An attempt that failed on its way to the look was none.
-      const tried = new Set(attempts.filter((one) => one.sqlstate === null).map((one) => one.item));
-      const builds = await buildsOf(client, lacking);
-      // An index without a build of its own is one whose partitions are all there: it is looked at once.
+      const incomplete = await incompleteIndexes(client, wanted, attempts);
+      const builds = await buildsOf(client, incomplete);
+      const failedItems = itemsOf(attempts.filter((attempt) => attempt.status === 'failed'));
+      const failed = new Set(
+        builds.filter((build) => failedItems.has(build.item)).map((build) => build.index),
+      );
       const open = builds.filter(
         (build) =>
-          !givenUp.has(build.item) &&
-          !(build.onlyOnce && tried.has(build.item)) &&
-          // What the window has no time left for is built after the start.
-          !(isUsedUp && !build.index.critical),
+          !failedItems.has(build.item) &&
+          !(build.onlyOnce && wasTried(build.item, attempts)) &&
+          !isPostponed({ until }, build.index.critical),
       );
-      const failed = new Set(builds.filter((build) => givenUp.has(build.item)).map((build) => build.index));
       const lanes = toLanes(open, io.buildsARound);
       io.log.info('Planned.', {
         deploy,
@@ -69,7 +60,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         decision: open.length > 0 ? 'build' : 'done',
         lanes,
         until,
-        present: wanted.length - lacking.length,
+        present: wanted.length - incomplete.length,
         failed: {
           critical: [...failed].filter((index) => index.critical).length,
           nonCritical: [...failed].filter((index) => !index.critical).length,
@@ -81,18 +72,45 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
   });
 }
 
-/** When the window's budget is used up, ISO 8601. Null: there is no window, or no budget. */
+/** When the window ends, ISO 8601. Null: it has no end, or there is no window. */
 function endOfWindow(startedAt: string | undefined, minutes: number | undefined): string | null {
   if (startedAt === undefined || minutes === undefined) return null;
   return new Date(Date.parse(startedAt) + minutes * 60_000).toISOString();
 }
 
 /**
- * What has to be built for the indexes: one build each; on a partitioned table first the skeleton, by itself, so that what
- * is wrong with it is found out once and not for each partition; then one for each partition that lacks its part.
+ * The indexes that need a build, or whose build by this deploy must still be finished: a build that continued after the
+ * window can be valid by now while the ledger still records it as building.
  */
-async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Promise<Build[]> {
-  const builds: Build[] = [];
+async function incompleteIndexes(
+  client: Client,
+  wanted: readonly CompiledIndex[],
+  attempts: readonly Attempt[],
+): Promise<CompiledIndex[]> {
+  const building = itemsOf(attempts.filter((attempt) => attempt.status === 'building'));
+  return (await examine(client, wanted))
+    .filter(
+      (examined) =>
+        needsWork(examined) || (examined.state === 'present' && building.has(indexId(examined.index))),
+    )
+    .map((examined) => examined.index);
+}
+
+function itemsOf(attempts: readonly Attempt[]): Set<string> {
+  return new Set(attempts.map((attempt) => attempt.item));
+}
+
+/** Whether the deploy has made an attempt without a PostgreSQL error. One with an error ended before it checked the index. */
+function wasTried(item: string, attempts: readonly Attempt[]): boolean {
+  return attempts.some((attempt) => attempt.item === item && attempt.sqlstate === null);
+}
+
+/**
+ * The builds that indexes need: one for each index. For a partitioned table, first one that creates the skeleton, so that an
+ * error in it is reported once and not for each partition; then one for each partition without a valid index.
+ */
+async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Promise<PlannedBuild[]> {
+  const builds: PlannedBuild[] = [];
   for (const index of indexes) {
     const tree = await readPartitionTree(client, index);
     const leaves = incompleteLeaves(tree);
@@ -109,6 +127,7 @@ async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Prom
         index,
         item: indexId(index),
         table: index,
+        // All partitions have their index: the index itself is only checked.
         onlyOnce: tree.length > 0 && leaves.length === 0,
       });
     }
@@ -117,8 +136,5 @@ async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Prom
     client,
     builds.map((build) => build.table),
   );
-  return builds.map((build) => ({
-    ...build,
-    tableBytes: sizes.get(tableKey(build.table)) ?? 0,
-  }));
+  return builds.map((build) => ({ ...build, tableBytes: sizes.get(tableKey(build.table)) ?? 0 }));
 }

@@ -9,7 +9,10 @@ export interface Session {
   state: string;
 }
 
-/** Sessions in this database of certain roles, or whose application_name is like one of the patterns. Ours do not count. */
+/**
+ * Finds the sessions in this database that belong to one of the roles or whose application_name matches one of the LIKE
+ * patterns. Sessions of this product are omitted.
+ */
 export async function sessionsOf(
   client: Client,
   roles: readonly string[],
@@ -33,6 +36,7 @@ export async function sessionsOf(
   return rows;
 }
 
+/** The sessions for a message: the first `most` of them, and how many more there are. */
 export function describeSessions(sessions: readonly Session[], most: number): string {
   const named = sessions
     .slice(0, most)

@@ -3,17 +3,17 @@ import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlstateOf } from './sqlstate.ts';
 
-/** A session that holds another one up. */
+/** A session that blocks another session. */
 export interface Blocker {
   pid: number;
   application: string;
-  /** As pg_stat_activity has it: active, idle in transaction, … */
+  /** As in pg_stat_activity: active, idle in transaction, … */
   state: string;
   /** Age of its transaction, in seconds. Null: unknown. */
   ageSeconds: number | null;
-  /** What it waits for itself, as wait_event_type/wait_event. Null: for nothing. */
+  /** What the session itself waits for, as wait_event_type/wait_event. Null: it does not wait. */
   waitsFor: string | null;
-  /** How long it has been idle in its transaction, in seconds. Null: it is not. */
+  /** How long it has been idle in its transaction, in seconds. Null: it is not idle in a transaction. */
   idleInTransactionSeconds: number | null;
 }
 
@@ -26,8 +26,8 @@ const DETAILS = `
        then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"`;
 
 /**
- * Sessions with a lock on the table that conflicts with SHARE UPDATE EXCLUSIVE, which every concurrent build needs, or in
- * the queue for one: whoever queues is in the way as much, and then those that it waits for are too.
+ * Finds the sessions that block a concurrent build on a table: they hold a lock that conflicts with SHARE UPDATE EXCLUSIVE,
+ * or wait for one. A waiting session blocks the build as well, and so do the sessions that it waits for.
  */
 export async function blockersOfTable(client: Client, table: Table): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
@@ -57,7 +57,7 @@ export async function blockersOfTable(client: Client, table: Table): Promise<Blo
   return rows;
 }
 
-/** Sessions that a backend waits for: for a lock, or for their transaction to end. */
+/** Finds the sessions that a backend waits for: for a lock, or for the end of their transactions. */
 export async function blockersOfBackend(client: Client, pid: number): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `select a.pid, ${DETAILS} from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))`,
@@ -66,7 +66,7 @@ export async function blockersOfBackend(client: Client, pid: number): Promise<Bl
   return rows;
 }
 
-/** Blockers for a message; empty where none is known. */
+/** The blockers for a message. Empty: no blocker is known. */
 export function describeBlockers(blockers: readonly Blocker[]): string {
   return blockers.map(describeBlocker).join(', ');
 }
@@ -79,9 +79,20 @@ function describeBlocker(blocker: Blocker): string {
 }
 
 /**
- * Ends the sessions among the blockers that have been idle in their transaction for longer than allowed. One that the role
- * may not end stays, which the log says: the build goes on waiting for it.
- * @returns those that were ended, for a message; empty: none
+ * The message for a table lock that was not acquired in time.
+ * @param table as messages show it
+ * @param blockedBy from `describeBlockers`
+ */
+export function lockTimeoutMessage(table: string, timeoutSeconds: number, blockedBy: string): string {
+  const blockers = blockedBy === '' ? '' : ` Blocked by ${blockedBy}.`;
+  return `Could not acquire the lock on table ${table} within ${timeoutSeconds} s.${blockers}`;
+}
+
+/**
+ * Terminates the blockers that have been idle in their transaction for too long. A session that the role may not terminate
+ * stays, with a warning in the log, and the build continues to wait for it.
+ * @param idleInTransactionSeconds undefined: no session is terminated
+ * @returns the terminated sessions for a message. Empty: none
  */
 export async function terminateIdle(
   client: Client,
@@ -90,44 +101,43 @@ export async function terminateIdle(
   log: Log,
 ): Promise<string> {
   if (idleInTransactionSeconds === undefined) return '';
-  const ended: Blocker[] = [];
+  const terminated: Blocker[] = [];
   for (const blocker of blockers) {
     if ((blocker.idleInTransactionSeconds ?? -1) < idleInTransactionSeconds) continue;
     try {
-      // Looked at again in the same statement: a session that has gone on since is left alone.
-      const { rows } = await client.query<{ ended: boolean }>(
-        `select pg_terminate_backend(pid) as ended
+      // The statement checks the session again: one that has continued in the meantime is not terminated.
+      const { rows } = await client.query<{ terminated: boolean }>(
+        `select pg_terminate_backend(pid) as terminated
            from pg_stat_activity
           where pid = $1 and state like 'idle in transaction%'
             and state_change <= clock_timestamp() - make_interval(secs => $2)`,
         [blocker.pid, idleInTransactionSeconds],
       );
-      if (rows[0]?.ended) ended.push(blocker);
+      if (rows[0]?.terminated) terminated.push(blocker);
     } catch (error) {
       if (sqlstateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
       log.warn(
-        'A session that holds the build up may not be ended by this role: GRANT pg_signal_backend TO it.',
-        {
-          session: describeBlocker(blocker),
-        },
+        'This role may not terminate a session that blocks the build. Run GRANT pg_signal_backend TO the role.',
+        { session: describeBlocker(blocker) },
       );
     }
   }
-  return describeBlockers(ended);
+  return describeBlockers(terminated);
 }
 
 /**
- * Cancels a build that still waits for its first lock, and has waited for longer than allowed: nothing is built yet, so
- * nothing is lost. One that has begun to build is never cancelled.
- * @returns whether it was cancelled
+ * Cancels a build that has waited too long for its first lock. It has not built anything yet, so no work is lost. A build
+ * that has started is never canceled.
+ * @param waitSeconds longest wait
+ * @returns whether it was canceled
  */
 export async function cancelIfNeverStarted(
   client: Client,
   pid: number,
   waitSeconds: number,
 ): Promise<boolean> {
-  const { rows } = await client.query<{ cancelled: boolean }>(
-    `select pg_cancel_backend(a.pid) as cancelled
+  const { rows } = await client.query<{ canceled: boolean }>(
+    `select pg_cancel_backend(a.pid) as canceled
        from pg_stat_activity a
        left join pg_stat_progress_create_index p on p.pid = a.pid
       where a.pid = $1
@@ -136,5 +146,5 @@ export async function cancelIfNeverStarted(
         and a.query_start < clock_timestamp() - make_interval(secs => $2)`,
     [pid, waitSeconds],
   );
-  return rows[0]?.cancelled === true;
+  return rows[0]?.canceled === true;
 }

@@ -1,16 +1,17 @@
+import type { BuildIndexResult } from '../shared/payloads.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 
-/** How far a build is, from pg_stat_progress_create_index. */
+/** Progress of a build, from pg_stat_progress_create_index. */
 export interface BuildProgress {
   pid: number;
   phase: string;
-  /** Of the phase, 0 to 1. Null: the phase has no measure. */
+  /** Completed part of the phase, from 0 to 1. Null: the phase reports no progress. */
   fraction: number | null;
 }
 
 /**
- * SQL for the completed fraction of a phase, 0 to 1, from pg_stat_progress_create_index as `p`. Null while a build waits
+ * SQL for the completed part of a phase, from 0 to 1, from pg_stat_progress_create_index as `p`. Null while a build waits
  * or sorts: the view then still shows the counts of the previous phase.
  */
 export const PHASE_FRACTION = `
@@ -19,7 +20,7 @@ export const PHASE_FRACTION = `
        when p.tuples_total > 0 then least(1, p.tuples_done::float8 / p.tuples_total)
   end`;
 
-/** The running builds on a table, by any session. Another role's rows are hidden without pg_read_all_stats. */
+/** Reads the progress of all builds on a table, of every session. Without pg_read_all_stats other roles' are hidden. */
 export async function readProgress(client: Client, table: Table): Promise<BuildProgress[]> {
   const { rows } = await client.query<BuildProgress>(
     `select p.pid,
@@ -35,8 +36,9 @@ export async function readProgress(client: Client, table: Table): Promise<BuildP
 }
 
 /**
- * Sessions that hold a lock on the table as a concurrent build does (SHARE UPDATE EXCLUSIVE) and are inside a CREATE
- * INDEX: a build by another session, also one whose progress this role may not see.
+ * Finds other sessions that build an index on a table: they hold or request SHARE UPDATE EXCLUSIVE on the table and are in
+ * the progress view. Also finds builds whose progress is hidden from this role.
+ * @returns the process IDs of their backends
  */
 export async function otherBuilders(client: Client, table: Table): Promise<number[]> {
   const { rows } = await client.query<{ pid: number }>(
@@ -56,8 +58,11 @@ export async function otherBuilders(client: Client, table: Table): Promise<numbe
   return rows.map((row) => row.pid);
 }
 
-/** For how long a session has been at its statement, in seconds. Another role's is hidden without pg_read_all_stats. */
-export async function buildingFor(client: Client, pid: number): Promise<number> {
+/** Assumed duration of a statement that is hidden, in seconds: a compromise between short and long builds. */
+const HIDDEN_SECONDS = 100;
+
+/** How long a session has been running its statement, in seconds. Without pg_read_all_stats other roles' are hidden. */
+export async function secondsBuilding(client: Client, pid: number): Promise<number> {
   const { rows } = await client.query<{ seconds: number | null }>(
     `select extract(epoch from clock_timestamp() - query_start)::float8 as seconds
        from pg_stat_activity
@@ -65,23 +70,30 @@ export async function buildingFor(client: Client, pid: number): Promise<number> 
     [pid],
   );
   const [row] = rows;
-  // Gone since: look again soon. Hidden: seldom enough for a long build, soon enough for a short one.
-  return row === undefined ? 0 : (row.seconds ?? HIDDEN_SECONDS);
+  // The session has ended in the meantime: check again soon.
+  if (row === undefined) return 0;
+  return row.seconds ?? HIDDEN_SECONDS;
 }
 
-const HIDDEN_SECONDS = 100;
-
-/** Pauses between two looks at a build, in seconds. */
+/** Limits of the pause between two checks of a build, in seconds. */
 const SHORTEST_PAUSE = 2;
 const LONGEST_PAUSE = 30;
 
-/** When to look again: soon near the end of a phase, seldom in the middle of a long one. */
+/**
+ * The pause before the next check of a build, in seconds: short near the end of a phase, long in the middle of a long one.
+ * @param buildingForSeconds how long the build has been running
+ */
 export function pauseFor(progress: BuildProgress | undefined, buildingForSeconds: number): number {
-  // A tenth of what it took so far, so that no build is seen to end more than a tenth late.
+  // A tenth of the time so far, so that the end of a build is noticed at most a tenth late.
   const tenth = Math.round(buildingForSeconds / 10);
   const nearEnd = progress?.fraction != null && progress.fraction > 0.9;
   const soon = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, nearEnd ? Math.round(tenth / 3) : tenth));
-  // Past half an hour a sixtieth of it: a build that waits for days behind an old transaction must not fill the
-  // execution's history, which holds 25,000 events, with looks.
+  // After half an hour, a sixtieth of the time so far: an execution's history is limited to 25,000 events, and the checks of
+  // a build that waits for days behind an old transaction must not use them up.
   return Math.max(soon, Math.round(buildingForSeconds / 60));
+}
+
+/** The result for a build that continues in its session. @param buildingForSeconds how long the build has been running */
+export function stillBuilding(buildingForSeconds: number, progress?: BuildProgress): BuildIndexResult {
+  return { state: 'building', status: 'building', waitSeconds: pauseFor(progress, buildingForSeconds) };
 }

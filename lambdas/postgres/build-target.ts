@@ -1,4 +1,5 @@
 import { parseItem } from '../shared/build-item.ts';
+import type { Log } from '../shared/logger.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
 import type { CatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
@@ -6,7 +7,7 @@ import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
 import { examine, isToBeSwapped } from './index-state.ts';
 import {
-  ensureSkeleton,
+  createSkeleton,
   nodeOf,
   type PartitionNode,
   partitionIndexName,
@@ -15,39 +16,54 @@ import {
 } from './partition-tree.ts';
 
 /**
- * The physical index that an item is about: `schema`, `table` and `name` are those that the statement names, which for a
- * partition or for the replacement of a drifted index are not those of the registry's entry.
+ * The physical index of an item. `schema`, `table` and `name` are those of the statement that builds it. For a partition, and
+ * for the replacement of a drifted index, they differ from the registry's entry.
  */
 export interface BuildTarget extends CompiledIndex {
-  /** What lanes and ledger call it. */
+  /** The item in lanes and in the ledger: see build-item.ts. */
   item: string;
   /** The registry's entry. */
   entry: CompiledIndex;
-  /** The name that it has in the end, in `schema`. */
+  /** Name of the index after the build, in `schema`. */
   finalName: string;
-  /** What is to be done when it is valid. */
+  /** What to do once the index is valid. */
   finish:
     | { kind: 'nothing' }
     /** Attach it to the index of the partition's parent. */
     | { kind: 'attach'; parent: Named }
-    /** Put it in the place of the drifted index. */
+    /** Swap it with the drifted index. */
     | { kind: 'swap' };
-  /** An attached index cannot be dropped, only built anew where it is. */
+  /** The index is attached to its parent's, so it cannot be dropped, only rebuilt in place. */
   attached: boolean;
 }
 
-/** Whether what has the target's name is the index, and valid: the name alone may be another table's. */
+/** The build of one item in one deploy: the functions that build, check and settle an index pass this on. */
+export interface Build {
+  /** The session that works on the index. */
+  client: Client;
+  /** Name of the deploy. The ledger counts attempts for each deploy. */
+  deploy: string;
+  target: BuildTarget;
+  log: Log;
+}
+
+/** Whether the target is built: a valid index of its name on its table. Another table's index can have the name. */
 export function isBuilt(target: BuildTarget, found: CatalogEntry | undefined): found is CatalogEntry {
   return found?.kind === 'index' && found.valid && found.table === target.table;
 }
 
-/** What an item turns out to be: something to build; a parent whose partitions are all there; or nothing any more. */
+/**
+ * What an item requires:
+ * - `build`: build the target;
+ * - `parent`: nothing on the partitioned table itself, because its index consists of those of the partitions;
+ * - `gone`: nothing, because the table has changed since the plan.
+ */
 export type Resolved =
   | { kind: 'build'; target: BuildTarget }
   | { kind: 'parent'; target: BuildTarget }
   | { kind: 'gone'; reason: string };
 
-/** Finds the physical index of an item; on a partitioned table it makes the skeleton of indexes first. */
+/** Finds the physical index of an item. On a partitioned table it creates the skeleton of indexes first. */
 export async function resolveTarget(
   client: Client,
   registry: CompiledRegistry,
@@ -56,11 +72,11 @@ export async function resolveTarget(
   const { index, partition } = parseItem(registry, item);
   const tree = await readPartitionTree(client, index);
   if (tree.length > 0) return await resolvePartitioned(client, index, partition, item);
-  if (partition !== null) return { kind: 'gone', reason: 'its table is no longer partitioned' };
+  if (partition !== null) return { kind: 'gone', reason: 'The table is no longer partitioned.' };
   return { kind: 'build', target: await plainTarget(client, index, item) };
 }
 
-/** Without making anything: for those who only look. Undefined: there is nothing to look at. */
+/** Finds the physical index of an item and changes nothing. Undefined: the item has none (any more). */
 export async function findTarget(
   client: Client,
   registry: CompiledRegistry,
@@ -69,7 +85,7 @@ export async function findTarget(
   const { index, partition } = parseItem(registry, item);
   const tree = await readPartitionTree(client, index);
   if (tree.length === 0) return partition === null ? await plainTarget(client, index, item) : undefined;
-  return partition === null ? undefined : await partitionTarget(client, index, tree, partition, item);
+  return partition === null ? undefined : await partitionTarget(client, tree, { index, partition, item });
 }
 
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
@@ -80,7 +96,7 @@ async function plainTarget(client: Client, index: CompiledIndex, item: string): 
   return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
 }
 
-/** The target as the registry has it, whatever the database looks like. */
+/** The target as the registry defines it, without regard to the database. */
 export function entryTarget(index: CompiledIndex, item: string): BuildTarget {
   return {
     ...index,
@@ -98,29 +114,36 @@ async function resolvePartitioned(
   partition: string | null,
   item: string,
 ): Promise<Resolved> {
-  const tree = await ensureSkeleton(client, index);
+  const tree = await createSkeleton(client, index);
   if (partition === null) {
-    // Without partitions the parent's index is valid as soon as it is made; with all of them, when they are attached.
+    // An invalid parent index becomes valid when its last partition is attached. The server may have missed that.
     if (tree.some((node) => !node.isLeaf && node.index?.valid === false))
       await reattachAll(client, index, tree);
     return { kind: 'parent', target: { ...(await plainTarget(client, index, item)), attached: true } };
   }
-  const target = await partitionTarget(client, index, tree, partition, item);
-  // Dropped or detached since the plan: no error, there is nothing left to index.
-  return target === undefined ? { kind: 'gone', reason: 'the partition is gone' } : { kind: 'build', target };
+  const target = await partitionTarget(client, tree, { index, partition, item });
+  return target === undefined
+    ? { kind: 'gone', reason: 'The partition was dropped or detached.' }
+    : { kind: 'build', target };
+}
+
+/** An item of a partitioned table's index. */
+interface PartitionItem {
+  index: CompiledIndex;
+  /** `tableId` of the partition. */
+  partition: string;
+  item: string;
 }
 
 async function partitionTarget(
   client: Client,
-  index: CompiledIndex,
   tree: readonly PartitionNode[],
-  partition: string,
-  item: string,
+  { index, partition, item }: PartitionItem,
 ): Promise<BuildTarget | undefined> {
   const node = tree.find((one) => one.isLeaf && tableId(one) === partition);
   const parent = node?.parent ? nodeOf(tree, node.parent)?.index : undefined;
   if (node === undefined || !parent) return undefined;
-  const name = node.index?.name ?? (await nameOnLeaf(client, index, node));
+  const name = node.index?.name ?? (await chooseName(client, index, node));
   return {
     ...index,
     schema: node.schema,
@@ -134,11 +157,11 @@ async function partitionTarget(
   };
 }
 
-/** An index that the partition has already and that can be attached serves; else the name of the one to build. */
-async function nameOnLeaf(client: Client, index: CompiledIndex, leaf: PartitionNode): Promise<string> {
+/** Name of the index on a partition: an existing index with the same definition is used if it can be attached. */
+async function chooseName(client: Client, index: CompiledIndex, leaf: PartitionNode): Promise<string> {
   const name = partitionIndexName(index, leaf);
   const [examined] = await examine(client, [{ ...index, schema: leaf.schema, table: leaf.table, name }]);
-  const adoptable =
+  const canAttach =
     examined?.state === 'equivalent' && !examined.otherIsAttached && examined.entry === undefined;
-  return adoptable && examined.detail !== null ? examined.detail : name;
+  return canAttach && examined.detail !== null ? examined.detail : name;
 }

@@ -2,24 +2,24 @@ import type { Client } from './client.ts';
 import { type Named, type Table, tableKey } from './identifiers.ts';
 
 /*
- * Nothing here takes a lock on a user's table or index: pg_relation_size and its kin do, and would wait behind the very
- * lock that a build is waiting for.
+ * No query in this file locks a table or an index of the application. pg_relation_size and similar functions do, and would
+ * wait behind the lock that a build waits for.
  */
 
-/** What the catalog says of the name of a registry entry. */
+/** The relation in the catalog that has the name of a registry entry. */
 export interface CatalogEntry {
   schema: string;
   name: string;
-  /** What has the name: an index, or another kind of relation that is in the way. */
+  /** `other`: the name belongs to a relation that is not an index. */
   kind: 'index' | 'other';
-  /** Table that the index is on. Null: not an index. */
+  /** The index's table. Null: it is not an index. */
   table: string | null;
   valid: boolean;
-  /** Size in bytes as pg_class has it: exact after a build, then as of the last VACUUM. */
+  /** Size in bytes from pg_class: exact after a build, later as of the last VACUUM. */
   bytes: number;
 }
 
-/** Looks up registry entries by schema and name. What is not there is not in the answer. */
+/** Reads the catalog entries of indexes, by schema and name. Names that do not exist are omitted. */
 export async function readCatalog(client: Client, indexes: readonly Named[]): Promise<CatalogEntry[]> {
   const { rows } = await client.query<CatalogEntry>(
     `select wanted.schema,
@@ -38,7 +38,7 @@ export async function readCatalog(client: Client, indexes: readonly Named[]): Pr
   return rows;
 }
 
-/** The catalog's entry of one index. Undefined: no relation has the name. */
+/** The catalog entry of one index. Undefined: no relation has the name. */
 export async function readCatalogEntry(client: Client, index: Named): Promise<CatalogEntry | undefined> {
   return (await readCatalog(client, [index]))[0];
 }
@@ -55,7 +55,7 @@ export async function readTableSizes(client: Client, tables: readonly Table[]): 
   return new Map(rows.map((row) => [tableKey(row), row.bytes]));
 }
 
-/** The relation's kind as pg_class has it ('r', 'm', 'p', …). Undefined: there is none of that name. */
+/** The kind of a relation from pg_class ('r', 'm', 'p', …). Undefined: no relation has the name. */
 export async function readRelationKind(client: Client, relation: Named): Promise<string | undefined> {
   const { rows } = await client.query<{ relkind: string }>(
     `select c.relkind::text as relkind

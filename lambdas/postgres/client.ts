@@ -13,26 +13,26 @@ import {
 
 export type Client = pg.Client;
 
-/** Opens connections to one database. Each session's application_name shows the `purpose`. */
+/** Opens connections to one database. The session's application_name shows the `purpose`. */
 export interface Database {
   connect(purpose: string): Promise<Client>;
 }
 
-/** Longest wait for a connection, in milliseconds: a name that does not answer must not eat the invocation. */
+/** Longest wait for a connection, in milliseconds: a host that does not answer must not use up the invocation. */
 const CONNECTION_TIMEOUT_MS = 15_000;
 
-/** NAT gateways and balancers drop idle TCP connections after 350 s without a word to either side. */
+/** NAT gateways and load balancers drop idle TCP connections after 350 s and notify neither side. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
 /**
- * The database of a function. Credentials are read at the first connection and once more when the server refuses the
- * password, because a rotation may have come between.
+ * The database of a function. The credentials are read for the first connection, and again when the server refuses the
+ * password: the secret may have been rotated since.
  */
 export function databaseOf(variables: DatabaseVariables, readSecret = readSecretFromAws): Database {
   let credentials: Promise<ClientConfig> | undefined;
   const current = () => {
     credentials ??= readCredentials(variables, readSecret);
-    // A failed read must not stay: the next attempt asks again.
+    // Do not keep a failed read: the next connection reads the secret again.
     credentials.catch(() => {
       credentials = undefined;
     });
@@ -62,7 +62,7 @@ async function open(config: ClientConfig, purpose: string): Promise<Client> {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
   });
-  // Without a listener a connection that is lost while idle ends the process; the next query reports it anyway.
+  // Without a listener, the loss of an idle connection would end the process. The next query reports the error.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -83,7 +83,7 @@ function asConnectError(error: unknown): Error {
   return toDeployStepError(error, 'The database refused the connection');
 }
 
-/** Hands out one connection and closes it whatever happens. */
+/** Opens a connection, passes it to `use`, and always closes it. */
 export async function withClient<T>(
   database: Database,
   purpose: string,
@@ -105,7 +105,7 @@ export async function withTransaction<T>(client: Client, use: () => Promise<T>):
     await client.query('commit');
     return result;
   } catch (error) {
-    // The first error tells what happened; a rollback on a lost connection would only hide it.
+    // Report the first error: on a lost connection the rollback fails too.
     await client.query('rollback').catch(() => {});
     throw error;
   }

@@ -2,7 +2,7 @@ import type { ClientConfig } from 'pg';
 import { z } from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
 
-/** The JSON that RDS writes into a secret; `dbname` is absent where RDS manages the master password. */
+/** The JSON that RDS writes into a secret. It has no `dbname` when RDS manages the master password. */
 const secretSchema = z.object({
   host: z.string().optional(),
   port: z.coerce.number().int().optional(),
@@ -11,22 +11,22 @@ const secretSchema = z.object({
   dbname: z.string().optional(),
 });
 
-/** Reads a secret's text by its ARN. Handed in, so that the decision below runs without AWS. */
+/** Reads the text of a secret by its ARN. A parameter, so that `readCredentials` can run without AWS. */
 export type ReadSecret = (arn: string) => Promise<string>;
 
-/** Asks Secrets Manager. Imported when needed: a machine with DATABASE_URL needs no AWS SDK. */
+/** Reads a secret from Secrets Manager. The AWS SDK is loaded only here: with DATABASE_URL it is not needed. */
 export const readSecretFromAws: ReadSecret = async (arn) => {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
   const answer = await new SecretsManagerClient().send(new GetSecretValueCommand({ SecretId: arn }));
   if (answer.SecretString === undefined)
-    throw new Error(`The secret ${arn} holds binary data, not the JSON that RDS writes.`);
+    throw new Error(`The secret ${arn} contains binary data. It must contain JSON in the format of RDS.`);
   return answer.SecretString;
 };
 
 /**
- * Where and as whom to connect: the secret where DATABASE_SECRET_ARN is set, else DATABASE_URL.
- * With a secret, TLS is on and the server's certificate is verified against the authorities that NODE_EXTRA_CA_CERTS adds.
- * @throws Error that names the field which is wrong, never a value.
+ * Reads the connection's settings: from the secret if DATABASE_SECRET_ARN is set, otherwise from DATABASE_URL. With a
+ * secret, the connection uses TLS, and the server's certificate is verified (NODE_EXTRA_CA_CERTS adds authorities).
+ * @throws Error that names the wrong field of the secret, never its value
  */
 export async function readCredentials(
   variables: DatabaseVariables,
@@ -37,9 +37,9 @@ export async function readCredentials(
   const host = variables.DATABASE_HOST ?? secret.host;
   const database = variables.DATABASE_NAME ?? secret.dbname;
   if (host === undefined)
-    throw new Error('The secret has no "host": set database.host of the environment in cdk.json.');
+    throw new Error('The secret has no "host". Set database.host of the environment in cdk.json.');
   if (database === undefined)
-    throw new Error('The secret has no "dbname": set database.name of the environment in cdk.json.');
+    throw new Error('The secret has no "dbname". Set database.name of the environment in cdk.json.');
   return {
     host,
     port: Number(variables.DATABASE_PORT ?? secret.port ?? 5432),
@@ -55,13 +55,15 @@ function parseSecret(text: string, arn: string): z.infer<typeof secretSchema> {
   try {
     json = JSON.parse(text);
   } catch {
-    // The parser's message quotes the text, and the text is the secret.
-    throw new Error(`The secret ${arn} is not JSON. It must hold username, password, host, port and dbname.`);
+    // The parser's own message would quote the secret.
+    throw new Error(
+      `The secret ${arn} is not JSON. It must contain username, password, host, port and dbname.`,
+    );
   }
   const parsed = secretSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map((issue) => `"${issue.path.join('.')}"`).join(', ');
   throw new Error(
-    `The secret ${arn} lacks or has a wrong ${fields}. It must hold username, password, host, port and dbname.`,
+    `In the secret ${arn}, ${fields} is missing or wrong. It must contain username, password, host, port and dbname.`,
   );
 }

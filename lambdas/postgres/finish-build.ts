@@ -1,47 +1,44 @@
-import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
-import type { BuildTarget } from './build-target.ts';
+import type { Build } from './build-target.ts';
 import type { CatalogEntry } from './catalog.ts';
-import type { Client } from './client.ts';
 import { analyzeTable, dropLeftovers, swapIndex } from './index-ddl.ts';
-import { type Attempt, noteAttempt } from './ledger.ts';
+import { type Attempt, recordAttempt } from './ledger.ts';
 import { attachPartitionIndex } from './partition-tree.ts';
 import { LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /**
- * Does what is left to do with an index that is valid (statistics, attaching, swapping) and writes the end down. Every
- * step may be done twice. The caller holds the index's advisory lock.
- * @throws lock_not_available: another attempt finds the index built and goes on here
+ * Does what remains to be done for an index that is valid: collects statistics, attaches it or swaps it in, and records the
+ * result. Every step can be repeated. The caller holds the index's advisory lock.
+ * @param found the catalog entry of the valid index
+ * @param last the last attempt of this deploy. Undefined: another session built the index
+ * @throws lock_not_available: the next attempt finds the index valid and continues here
  */
 export async function finishBuild(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
+  build: Build,
   found: CatalogEntry,
   last: Pick<Attempt, 'attempt' | 'repairs'> | undefined,
-  log: Log,
 ): Promise<BuildIndexResult> {
-  if (last !== undefined && target.expression) await analyze(client, target, log);
+  const { client, target, log } = build;
+  if (last !== undefined && target.expression) await analyze(build);
   if (target.finish.kind === 'attach') {
     await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }
   if (target.finish.kind === 'swap') await swapIndex(client, target);
   await dropLeftovers(client, target);
-  // Without an attempt of this deploy it was another session's work.
   if (last === undefined) return { state: 'done', status: 'present', waitSeconds: 1 };
   const status = last.repairs ? 'repaired' : 'built';
-  await noteAttempt(client, deploy, target.item, last.attempt, { status, bytes: found.bytes });
+  await recordAttempt(build, last.attempt, { status, bytes: found.bytes });
   log.info('The index is valid.', { index: target.item, attempt: last.attempt, status, bytes: found.bytes });
   return { state: 'done', status, waitSeconds: 1 };
 }
 
-/** A table that is locked again just now is no reason to call a valid index failed. */
-async function analyze(client: Client, target: BuildTarget, log: Log): Promise<void> {
+/** The index is valid. That its table is locked at this moment must not fail it. */
+async function analyze({ client, target, log }: Build): Promise<void> {
   try {
     await analyzeTable(client, target);
   } catch (error) {
     if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
-    log.warn('The table is locked, so that the index has no statistics yet: ANALYZE it.', {
+    log.warn('The index has no statistics, because its table is locked. Run ANALYZE on the table.', {
       index: target.item,
     });
   }

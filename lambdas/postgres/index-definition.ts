@@ -4,33 +4,34 @@ import { indexKey, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { isUndefined, sqlstateOf } from './sqlstate.ts';
 
 /*
- * The catalog's text of a definition differs from what was written, so the server itself writes both sides: the registry's
- * statement is run on an empty temporary copy of the table, in a transaction that is rolled back.
+ * PostgreSQL stores a definition in a normalized form, which differs from the text in the registry. To compare the two, the
+ * server normalizes the registry's as well: it creates the index on an empty temporary copy of the table, in a transaction
+ * that is rolled back.
  */
 
-/** What two indexes of one table have in common when they are the same: uniqueness, and the text from USING on. */
+/** The normalized definition of an index: whether it is unique, and the text from USING on. */
 export type Definition = string;
 
-/** Both pg_get_indexdef and LIKE take a share lock on the table. Who holds it exclusively is not waited for. */
+/** pg_get_indexdef and LIKE take a share lock on the table: do not wait long for a session that has it locked. */
 const LOCK_TIMEOUT = '1s';
 
-/** Name of the index on the copy. The copy has the table's own name, because a definition may name its columns by it. */
+/** Name of the index on the copy. The copy has the table's own name, because a definition can qualify columns with it. */
 const COPY_INDEX = 'pg_deploy_step_like';
 
-/** The definitions of one table's indexes, the ones there are and the ones that the registry wants. */
+/** The definitions of the existing indexes of one table, and of those that the registry defines for it. */
 export interface TableDefinitions {
-  /** By oid. An index of which nothing could be learned is not in it. */
+  /** By oid. Indexes whose definition could not be read are omitted. */
   actual: Map<number, Definition>;
   /**
-   * By `indexKey`. Null: the table lacks a column or the server a function that it names, so no index can be like it. What
-   * the server cannot look at now (locked, no right to temporary tables) is not in it.
+   * By `indexKey`. Null: the definition names a column or function that does not exist, so no index can match it. Entries
+   * that cannot be normalized now (table locked, no TEMPORARY privilege) are omitted.
    */
   wanted: Map<string, Definition | null>;
 }
 
 /**
- * Reads how the server writes the definitions of some indexes of one table, and of registry entries on that table.
- * @param oids indexes that are there
+ * Reads the normalized definitions of indexes of one table, and of registry entries on that table.
+ * @param oids the existing indexes
  */
 export async function readDefinitions(
   client: Client,
@@ -50,21 +51,21 @@ export async function readDefinitions(
       [oids],
     );
     for (const row of rows) definitions.actual.set(row.oid, definitionOf(row));
-    const written = new Set(definitions.actual.values());
-    // To the letter what the registry says: the common case, and nothing need be tried.
-    const alike = entries.filter((entry) => written.has(asWritten(entry)));
-    for (const entry of alike) definitions.wanted.set(indexKey(entry), asWritten(entry));
-    const others = entries.filter((entry) => !alike.includes(entry));
-    if (others.length > 0) await readCanonical(client, others, definitions.wanted);
+    const existing = new Set(definitions.actual.values());
+    // The common case: the registry's text is already in the normalized form.
+    const normalized = entries.filter((entry) => existing.has(asWritten(entry)));
+    for (const entry of normalized) definitions.wanted.set(indexKey(entry), asWritten(entry));
+    const others = entries.filter((entry) => !normalized.includes(entry));
+    if (others.length > 0) await normalizeAll(client, others, definitions.wanted);
   } catch {
-    // Locked, or without the right to temporary tables: what is not known is told as such.
+    // The table is locked, or the role may not create temporary tables: these definitions stay unknown.
   } finally {
     await client.query('rollback').catch(() => {});
   }
   return definitions;
 }
 
-async function readCanonical(
+async function normalizeAll(
   client: Client,
   entries: readonly CompiledIndex[],
   wanted: Map<string, Definition | null>,
@@ -76,16 +77,16 @@ async function readCanonical(
   for (const entry of entries) {
     await client.query('savepoint entry');
     try {
-      wanted.set(indexKey(entry), await canonicalDefinition(client, entry, copy));
+      wanted.set(indexKey(entry), await normalize(client, entry, copy));
     } catch (error) {
-      // What cannot be built here fails again, and is reported, where it is really built.
+      // Other errors occur again, and are reported, when the index is built.
       if (isUndefined(sqlstateOf(error))) wanted.set(indexKey(entry), null);
     }
     await client.query('rollback to savepoint entry');
   }
 }
 
-async function canonicalDefinition(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
+async function normalize(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
   const unique = entry.unique ? 'unique ' : '';
   await client.query(`create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`);
   const { rows } = await client.query<IndexText>(
@@ -96,11 +97,11 @@ async function canonicalDefinition(client: Client, entry: CompiledIndex, copy: s
       where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass`,
   );
   const [row] = rows;
-  if (row === undefined) throw new Error(`The server says nothing of ${indexId(entry)}.`);
+  if (row === undefined) throw new Error(`PostgreSQL returned no definition of index ${indexId(entry)}.`);
   return definitionOf(row);
 }
 
-/** The server's text of an index, and its names as they are quoted in there. */
+/** The statement of an index from pg_get_indexdef, and the names in it as they are quoted there. */
 interface IndexText {
   unique: boolean;
   text: string;
@@ -113,7 +114,7 @@ const INDEX_TEXT = `i.indisunique as "unique",
   quote_ident(c.relname) as "quotedName",
   quote_ident(t.relname) as "quotedTable"`;
 
-/** Names may hold anything, " USING " too, so the text is cut after the table's name and not at the first USING. */
+/** A name can contain " USING ", so the text is cut after the table's name and not at the first USING. */
 function definitionOf({ unique, text, quotedName, quotedTable: table }: IndexText): Definition {
   const afterName = text.indexOf(quotedName) + quotedName.length;
   const definition = text.slice(text.indexOf(`.${table} USING `, afterName) + table.length + 2);

@@ -2,27 +2,27 @@ import { createHash } from 'node:crypto';
 import type { Named } from './identifiers.ts';
 
 /*
- * Names that this product gives for a while. Each follows from the index's own, so that a worker killed at any point
- * leaves nothing that the next one cannot find.
+ * Temporary names of indexes. Each follows from the index's own name: whenever an attempt is killed, the next one finds what
+ * it left.
  */
 
-/** What all of them begin with: no index of these is anybody's to keep. */
+/** Prefix of all temporary names. An index with this prefix can be dropped unless a session holds its advisory lock. */
 export const OWN_PREFIX = 'pg_deploy_step_';
 
-/** What is about to be dropped; where it is several, this is what their names begin with. */
+/** Name of an index that is to be dropped. If there are several, their names begin with it. */
 export function deadName(index: Named): string {
   return `${OWN_PREFIX}dead_${digest([index.schema, index.name])}`;
 }
 
 /**
- * What is built to take the place of a drifted index. Its definition is in the name: what an earlier registry wanted and
- * its deploy did not live to swap in must not be taken for what this one wants.
+ * Name of the replacement of a drifted index. The name depends on the definition: a replacement that an interrupted deploy
+ * of an earlier registry left must not be taken for the one that this registry defines.
  */
 export function replacementName(index: Named & { unique: boolean; definition: string }): string {
   return `${replacementPrefix(index)}_${digest([index.unique, index.definition])}`;
 }
 
-/** What the names of all replacements of an index begin with. */
+/** Prefix of the names of all replacements of an index. */
 export function replacementPrefix(index: Named): string {
   return `${OWN_PREFIX}new_${digest([index.schema, index.name])}`;
 }

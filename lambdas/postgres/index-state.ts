@@ -6,37 +6,37 @@ import { type Definition, readDefinitions, type TableDefinitions } from './index
 import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
 
 /**
- * How an entry of the registry stands in the database:
- * - `present`: valid, with the same definition;
- * - `equivalent`: another valid index of the table has its definition, so a second one would only cost writes;
- * - `drifted`: valid, with another definition;
- * - `invalid`: an index of its name and table is there, and it is not valid;
- * - `missing`: none of these; the name may be taken by something else.
+ * The state of a registry entry in the database:
+ * - `present`: the index is valid and has the same definition;
+ * - `equivalent`: another valid index of the table has this definition, so a second one would only slow down writes;
+ * - `drifted`: the index is valid and has another definition;
+ * - `invalid`: the index exists on the table and is invalid;
+ * - `missing`: none of these. Another relation can have the name.
  */
 export type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
 
 export interface Examined {
   index: CompiledIndex;
   state: IndexState;
-  /** What has its name. */
+  /** The relation that has its name. */
   entry: CatalogEntry | undefined;
-  /** `equivalent`: name of the index that serves instead. `drifted`: the definition that is there. */
+  /** `equivalent`: name of the other index. `drifted`: the definition in the database. */
   detail: string | null;
-  /** `equivalent`: the index that serves instead is attached to the index of a partitioned table. */
+  /** `equivalent`: the other index is attached to the index of a partitioned table. */
   otherIsAttached: boolean;
-  /** `drifted`: why it cannot be swapped. Null: it can. */
+  /** `drifted`: why a replacement cannot be swapped in. Null: it can. */
   notSwappable: 'backs a constraint' | 'is on a partitioned table' | null;
-  /** An index that an earlier worker did not live to drop is there. */
+  /** An interrupted attempt left an index that must be dropped. */
   hasLeftover: boolean;
 }
 
-/** Whether a build has something to do for it. */
+/** Whether the entry needs a build. */
 export function needsWork(examined: Examined): boolean {
   const { state, hasLeftover } = examined;
   return state === 'missing' || state === 'invalid' || hasLeftover || isToBeSwapped(examined);
 }
 
-/** Whether another index is to be built in its place. */
+/** Whether a replacement is built and swapped in. */
 export function isToBeSwapped({ state, index, notSwappable }: Examined): boolean {
   return state === 'drifted' && index.onDrift === 'rebuild' && notSwappable === null;
 }
@@ -47,14 +47,14 @@ interface TableIndex {
   name: string;
   table: string;
   unique: boolean;
-  /** Unique at once, not only at the end of a transaction as a deferrable constraint is. */
+  /** Uniqueness is checked immediately. False: at the end of the transaction, as for a deferrable constraint. */
   immediate: boolean;
   backsConstraint: boolean;
   partitioned: boolean;
   attached: boolean;
 }
 
-/** Looks how registry entries stand, without waiting for anybody's lock. */
+/** Examines the state of registry entries. Does not wait long for locks of other sessions. */
 export async function examine(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
   const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
   const leftovers = await readLeftovers(client, indexes);
@@ -71,7 +71,7 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
             members,
           );
     for (const index of members) {
-      examined.set(indexKey(index), judge(index, entries.get(indexKey(index)), candidates, definitions));
+      examined.set(indexKey(index), stateOf(index, entries.get(indexKey(index)), candidates, definitions));
     }
   }
   return indexes.flatMap((index) => {
@@ -80,14 +80,14 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
   });
 }
 
-/** Indexes of a table that could be one of the wanted: of its name, or as unique as it is. */
+/** Indexes of a table that can match an entry: by its name, or because both are unique or both are not. */
 function candidatesFor(wanted: readonly CompiledIndex[], existing: readonly TableIndex[]): TableIndex[] {
   return existing.filter((candidate) =>
     wanted.some((index) => index.name === candidate.name || index.unique === candidate.unique),
   );
 }
 
-function judge(
+function stateOf(
   index: CompiledIndex,
   entry: CatalogEntry | undefined,
   candidates: readonly TableIndex[],
@@ -97,19 +97,19 @@ function judge(
   const definition = wanted.get(indexKey(index));
   const own = candidates.find((candidate) => candidate.name === index.name);
   if (own !== undefined) {
-    const there = actual.get(own.oid);
-    // Where the server could not write one of the sides, the name has to do.
-    if (definition === undefined || there === undefined || definition === there)
+    const found = actual.get(own.oid);
+    // If one of the definitions could not be read, the name decides.
+    if (definition === undefined || found === undefined || definition === found)
       return { ...examined, state: 'present' };
-    return { ...examined, state: 'drifted', detail: there, notSwappable: whyNotSwappable(own) };
+    return { ...examined, state: 'drifted', detail: found, notSwappable: whyNotSwappable(own) };
   }
   const same = candidates.find(
     (candidate) => candidate.immediate && definition != null && actual.get(candidate.oid) === definition,
   );
   if (same !== undefined)
     return { ...examined, state: 'equivalent', detail: same.name, otherIsAttached: same.attached };
-  const isOurs = entry?.kind === 'index' && entry.table === index.table;
-  return { ...examined, state: isOurs ? 'invalid' : 'missing' };
+  const exists = entry?.kind === 'index' && entry.table === index.table;
+  return { ...examined, state: exists ? 'invalid' : 'missing' };
 }
 
 function whyNotSwappable(own: TableIndex): Examined['notSwappable'] {
@@ -117,7 +117,7 @@ function whyNotSwappable(own: TableIndex): Examined['notSwappable'] {
   return own.partitioned ? 'is on a partitioned table' : null;
 }
 
-/** The valid indexes of the tables, but for those that this product is about to swap in or has renamed to drop. */
+/** The valid indexes of the tables, except temporary ones of this product (see index-names.ts). */
 async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[]): Promise<TableIndex[]> {
   const { rows } = await client.query<TableIndex>(
     `select distinct
@@ -142,7 +142,7 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
   return rows;
 }
 
-/** Keys of entries of which a dead index, or a replacement that was not swapped in, is left. */
+/** Keys of the entries with a leftover: a dead index that was not dropped, or a replacement that was not swapped in. */
 async function readLeftovers(client: Client, indexes: readonly CompiledIndex[]): Promise<Set<string>> {
   const names = indexes.flatMap((index) => [
     { of: indexKey(index), schema: index.schema, name: deadName(index) },

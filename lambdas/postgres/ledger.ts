@@ -1,32 +1,32 @@
 import type { IndexStatus } from '../shared/report-schema.ts';
 import { lockLedger } from './advisory-lock.ts';
-import type { BuildTarget } from './build-target.ts';
-import type { Client } from './client.ts';
+import type { Build } from './build-target.ts';
+import { type Client, withTransaction } from './client.ts';
 import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
 export type AttemptStatus = IndexStatus | 'retrying';
 
-/** One attempt to build one index, or one partition's part of it, in one deploy: a row of deploy_step.index_builds. */
+/** One attempt to build one item (an index, or its part on one partition) in one deploy: a row of deploy_step.index_builds. */
 export interface Attempt {
   deploy: string;
-  /** What the lanes call it: see BuildTarget. */
+  /** See build-item.ts. */
   item: string;
   schema: string;
   name: string;
   attempt: number;
   status: AttemptStatus;
   pid: number | null;
-  /** Replaces an invalid leftover. */
+  /** Replaces an invalid index. */
   repairs: boolean;
   started: Date;
   finished: Date | null;
   bytes: number | null;
   sqlstate: string | null;
   message: string | null;
-  /** Who held it up, as last seen. */
+  /** The sessions that blocked it at the last check. */
   blockedBy: string | null;
-  /** Sessions that were ended because they held it up. */
+  /** The sessions that were terminated because they blocked it. */
   terminated: string | null;
 }
 
@@ -35,22 +35,21 @@ const COLUMNS = `deploy, item, index_schema as schema, index_name as name, attem
   blocked_by as "blockedBy", terminated`;
 
 /**
- * Creates the ledger where it is not there yet. Two sessions may come at once: the loser of the race finds it made.
- * @throws insufficient_privilege where the role may not create a schema and nobody made it before.
+ * Creates the ledger if it does not exist. Two sessions may do this at the same time.
+ * @throws insufficient_privilege when the ledger does not exist and the role may not create it
  */
 export async function ensureLedger(client: Client): Promise<void> {
   const { rows } = await client.query<{ ready: boolean }>(
     "select to_regclass('deploy_step.index_builds') is not null as ready",
   );
   if (rows[0]?.ready) return;
-  await client.query('begin');
-  try {
+  await withTransaction(client, async () => {
     await lockLedger(client);
-    // CREATE SCHEMA IF NOT EXISTS asks for the right to make one first, which whoever was given a schema need not have.
-    const { rows: schemas } = await client.query<{ there: boolean }>(
-      "select to_regnamespace('deploy_step') is not null as there",
+    // CREATE SCHEMA IF NOT EXISTS requires the CREATE privilege on the database even when the schema exists.
+    const { rows: schemas } = await client.query<{ present: boolean }>(
+      "select to_regnamespace('deploy_step') is not null as present",
     );
-    if (!schemas[0]?.there) await client.query('create schema deploy_step');
+    if (!schemas[0]?.present) await client.query('create schema deploy_step');
     await client.query(
       `create table if not exists deploy_step.index_builds (
          deploy text not null,
@@ -73,27 +72,23 @@ export async function ensureLedger(client: Client): Promise<void> {
          primary key (deploy, item, attempt)
        )`,
     );
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback').catch(() => {});
-    throw error;
-  }
+  });
 }
 
-const WORKER_DIED = 'The worker ended before it could say how the attempt went.';
+const FUNCTION_ENDED = 'The function ended before it recorded the result of the attempt.';
 
-/** Writes down that this session begins to build, and says which attempt of this deploy it is (from 1). */
-export async function startAttempt(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  repairs: boolean,
-): Promise<number> {
+/**
+ * Records that this session starts an attempt. An attempt of this deploy that is still recorded as building is marked as
+ * failed: its function ended without recording a result.
+ * @param repairs the attempt replaces an invalid index
+ * @returns the number of the attempt in this deploy, from 1
+ */
+export async function startAttempt({ client, deploy, target }: Build, repairs: boolean): Promise<number> {
   await client.query(
     `update deploy_step.index_builds
         set status = 'retrying', finished_at = clock_timestamp(), message = coalesce(message, $3)
       where deploy = $1 and item = $2 and status = 'building'`,
-    [deploy, target.item, WORKER_DIED],
+    [deploy, target.item, FUNCTION_ENDED],
   );
   const { rows } = await client.query<{ attempt: number }>(
     `insert into deploy_step.index_builds
@@ -115,21 +110,20 @@ export async function startAttempt(
   return rows[0]?.attempt ?? 1;
 }
 
-/** How an attempt ended, or what is new of it. */
+/** The state of an attempt. An undefined field keeps the value that is recorded. */
 export interface Outcome {
   status: AttemptStatus;
   bytes?: number | undefined;
   sqlstate?: string | undefined;
   message?: string | undefined;
   blockedBy?: string | undefined;
+  /** Added to the sessions that are already recorded. */
   terminated?: string | undefined;
 }
 
-/** Writes down how an attempt goes or ended. The end's time is that of the first end. */
-export async function noteAttempt(
-  client: Client,
-  deploy: string,
-  item: string,
+/** Records the state of an attempt. The time at which it first ended is kept. */
+export async function recordAttempt(
+  { client, deploy, target }: Build,
   attempt: number,
   outcome: Outcome,
 ): Promise<void> {
@@ -145,7 +139,7 @@ export async function noteAttempt(
       where deploy = $1 and item = $2 and attempt = $3`,
     [
       deploy,
-      item,
+      target.item,
       attempt,
       outcome.status,
       outcome.bytes ?? null,
@@ -157,31 +151,27 @@ export async function noteAttempt(
   );
 }
 
-/** The last attempt of a deploy on one item. Undefined: there was none. */
-export async function lastAttempt(
-  client: Client,
-  deploy: string,
-  item: string,
-): Promise<Attempt | undefined> {
+/** The last attempt of a deploy on an item. Undefined: the deploy has made no attempt. */
+export async function lastAttempt({ client, deploy, target }: Build): Promise<Attempt | undefined> {
   const { rows } = await client.query<Attempt>(
     `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 and item = $2 order by attempt desc limit 1`,
-    [deploy, item],
+    [deploy, target.item],
   );
   return rows[0];
 }
 
-/** How many attempts of a deploy on one item ended without anybody hearing why. */
-export async function silentEnds(client: Client, deploy: string, item: string): Promise<number> {
-  const { rows } = await client.query<{ ends: number }>(
-    `select count(*)::int as ends
+/** Number of failed attempts whose error is unknown: the build ended after its client had disconnected. */
+export async function countUnexplainedFailures({ client, deploy, target }: Build): Promise<number> {
+  const { rows } = await client.query<{ failures: number }>(
+    `select count(*)::int as failures
        from deploy_step.index_builds
       where deploy = $1 and item = $2 and status = 'retrying' and sqlstate is null and message is distinct from $3`,
-    [deploy, item, WORKER_DIED],
+    [deploy, target.item, FUNCTION_ENDED],
   );
-  return rows[0]?.ends ?? 0;
+  return rows[0]?.failures ?? 0;
 }
 
-/** All attempts of a deploy, the oldest first. A ledger that is not there yet has none. */
+/** All attempts of a deploy, the oldest first. Empty when the ledger does not exist. */
 export async function attemptsOf(client: Client, deploy: string): Promise<Attempt[]> {
   try {
     const { rows } = await client.query<Attempt>(

@@ -15,7 +15,7 @@ export async function migrationFiles(directory: string): Promise<string[]> {
     .toSorted(inOrder);
 }
 
-/** As node-pg-migrate orders them: by the number that they begin with, then by name. */
+/** The order of node-pg-migrate: by the number at the beginning of the name, then by name. */
 function inOrder(a: string, b: string): number {
   return (
     numberOf(a) - numberOf(b) ||
@@ -23,7 +23,7 @@ function inOrder(a: string, b: string): number {
   );
 }
 
-/** 17 digits are a time in UTC, to be compared with milliseconds since 1970. */
+/** 17 digits are a timestamp in UTC, which is compared with numbers of milliseconds since 1970. */
 function numberOf(name: string): number {
   const digits = /^\d+/.exec(name)?.[0] ?? '0';
   const [, year, month, day, hours, minutes, seconds, ms] =
@@ -33,10 +33,10 @@ function numberOf(name: string): number {
 }
 
 /**
- * What stands between what was applied and the files: a file that is gone, or one that came in before those that were
- * applied. A database that is ahead of the files, as for an older release, is no problem: nothing is pending then.
+ * Finds a conflict between the applied migrations and the files: an applied file that was deleted or renamed, or a new file
+ * that comes before applied ones. When all files are applied, further applied migrations (of a newer release) are no conflict.
  * @param files in their order
- * @returns a sentence with what to do. Null: nothing does
+ * @returns a message with the fix. Null: no conflict
  */
 export function historyProblem(applied: readonly string[], files: readonly string[]): string | null {
   const at = applied.findIndex((name, place) => files[place] !== undefined && files[place] !== name);
@@ -44,20 +44,20 @@ export function historyProblem(applied: readonly string[], files: readonly strin
   if (ran === undefined || file === undefined) return null;
   if (!files.includes(ran)) {
     return (
-      `Migration ${ran} was applied to this database, but there is no file ${ran}.sql. Put the file back under its name. If it ` +
-      `was taken out on purpose, forget it: delete from public.${MIGRATIONS_TABLE} where name = '${ran.replaceAll("'", "''")}';`
+      `Migration ${ran} was applied to this database, but there is no file ${ran}.sql. Restore the file with this name. If you ` +
+      `removed it deliberately, delete its record: delete from public.${MIGRATIONS_TABLE} where name = '${ran.replaceAll("'", "''")}';`
     );
   }
   if (!applied.includes(file)) {
     return (
-      `Migration ${file}.sql is not applied, but comes before ${ran}, which is. Files are applied in their order: give it a ` +
-      `number behind ${applied.at(-1)}.`
+      `Migration ${file}.sql is not applied, but comes before ${ran}, which is applied. Migrations are applied in the ` +
+      `order of their names: rename it so that it comes after ${applied.at(-1)}.`
     );
   }
-  return `Migration ${ran} was applied to this database before ${file}, which comes first by its name. Give the files the names that they had.`;
+  return `Migration ${ran} was applied to this database before ${file}, but comes after it in the order of the names. Restore the original names of the files.`;
 }
 
-/** Names of the applied migrations, the oldest first. Where no migration ever ran there are none. */
+/** Names of the applied migrations, the oldest first. Empty: no migration was ever applied. */
 export async function appliedMigrations(client: Client): Promise<string[]> {
   const { rows: tables } = await client.query<{ present: boolean }>(
     'select to_regclass($1) is not null as present',
@@ -70,11 +70,12 @@ export async function appliedMigrations(client: Client): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** Files that are not applied yet, in their order. */
+/** Names of the migration files that are not applied yet, in their order. */
 export async function pendingMigrations(client: Client, directory: string): Promise<string[]> {
   return pendingOf(await appliedMigrations(client), await migrationFiles(directory));
 }
 
+/** The files that are not applied yet, in their order. */
 export function pendingOf(applied: readonly string[], files: readonly string[]): string[] {
   return files.filter((name) => !applied.includes(name));
 }

@@ -13,9 +13,10 @@ import {
 } from './identifiers.ts';
 
 /*
- * CREATE INDEX CONCURRENTLY refuses a partitioned table. Instead each partitioned table of the tree gets an index ON ONLY
- * itself, each leaf one that is built concurrently, and leaf by leaf they are attached. Until the last one is, the
- * parent's index is invalid, as it should be; new partitions get the index by themselves meanwhile.
+ * PostgreSQL does not support CREATE INDEX CONCURRENTLY on a partitioned table. Instead, each partitioned table of the tree
+ * gets an index ON ONLY itself: these indexes are the skeleton. Each leaf partition gets an index that is built
+ * concurrently and attached to the index of its parent. The parent's index stays invalid until the last one is attached.
+ * A partition that is created meanwhile gets the index automatically.
  */
 
 /** A table of a partition tree. */
@@ -25,13 +26,13 @@ export interface PartitionNode {
   /** Null: the root. */
   parent: Table | null;
   isLeaf: boolean;
-  /** The index on it that is attached to the index of its parent; of the root: the index of the registry's name. */
+  /** The index that is attached to the parent's index. For the root: the index with the registry's name. Null: none. */
   index: (Named & { valid: boolean }) | null;
 }
 
 /**
- * The tree below a partitioned table, the root first, with what is attached of an index. Foreign tables, which can have
- * no index, are left out. Empty: the table is not partitioned, or is not there.
+ * Reads the tree below a partitioned table, the root first, with the indexes that belong to an index of the registry.
+ * Foreign tables are omitted, because they cannot have indexes. Empty: the table does not exist or is not partitioned.
  */
 export async function readPartitionTree(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
   const { rows } = await client.query<PartitionNode>(
@@ -74,12 +75,17 @@ export async function readPartitionTree(client: Client, index: CompiledIndex): P
   return rows;
 }
 
-/** Leaves that lack an attached and valid index. */
+/** Leaf partitions without a valid attached index. */
 export function incompleteLeaves(tree: readonly PartitionNode[]): PartitionNode[] {
   return tree.filter((node) => node.isLeaf && node.index?.valid !== true);
 }
 
-/** Name of an index on a partition: of both names, cut where it must be, and always with a hash, so that none collide. */
+/** The table's node. Undefined: the table is not in the tree. */
+export function nodeOf(tree: readonly PartitionNode[], table: Table): PartitionNode | undefined {
+  return tree.find((node) => node.schema === table.schema && node.table === table.table);
+}
+
+/** Name of an index on a partition: both names, truncated if necessary, and always a hash that makes it unique. */
 export function partitionIndexName(index: CompiledIndex, node: Table): string {
   const digest = createHash('sha256')
     .update(JSON.stringify([index.schema, index.name, node.schema, node.table]))
@@ -88,19 +94,18 @@ export function partitionIndexName(index: CompiledIndex, node: Table): string {
   return `${clipBytes(`${node.table}_${index.name}`, MAX_IDENTIFIER_BYTES - digest.length - 1)}_${digest}`;
 }
 
-/** ON ONLY takes a SHARE lock on a partitioned table, which holds up its writers: nobody waits long for it. */
+/** CREATE INDEX ON ONLY takes a SHARE lock on the partitioned table, which blocks writers: it must not wait long. */
 const SKELETON_LOCK_TIMEOUT = '3s';
 
 /**
- * Gives every partitioned table of the tree its index ON ONLY itself, attached to the one above.
- * @returns the tree as it is then. @throws lock_not_available after 3 s.
+ * Creates the missing indexes of the skeleton and attaches each to its parent's.
+ * @returns the tree with the skeleton
+ * @throws lock_not_available after 3 s
  */
-export async function ensureSkeleton(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
+export async function createSkeleton(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
   const tree = await readPartitionTree(client, index);
   if (tree.every((node) => node.isLeaf || node.index !== null)) return tree;
-  return await withTransaction(client, async () => {
-    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
-    await lockPartitionTree(client, index);
+  return await underTreeLock(client, index, async () => {
     for (const node of (await readPartitionTree(client, index)).filter(
       (one) => !one.isLeaf && one.index === null,
     )) {
@@ -109,7 +114,7 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
         `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${quotedTable(node)} ${index.definition}`,
       );
       if (node.parent === null) continue;
-      // Read anew: the parent's own index may have been made a moment ago.
+      // Read again: this loop may have just created the parent's index.
       const parent = nodeOf(await readPartitionTree(client, index), node.parent)?.index;
       if (parent) await attach(client, parent, { schema: node.schema, name });
     }
@@ -118,8 +123,8 @@ export async function ensureSkeleton(client: Client, index: CompiledIndex): Prom
 }
 
 /**
- * Attaches an index of a partition to its parent's. One that is attached already stays so; newer servers look again then
- * whether the parent's is valid, older ones do nothing.
+ * Attaches the index of a partition to its parent's. When it is already attached, newer minor versions of PostgreSQL check
+ * again whether the parent's index is valid by now; older ones do nothing.
  */
 export async function attachPartitionIndex(
   client: Client,
@@ -127,14 +132,12 @@ export async function attachPartitionIndex(
   parent: Named,
   child: Named,
 ): Promise<void> {
-  await withTransaction(client, async () => {
-    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
-    await lockPartitionTree(client, index);
+  await underTreeLock(client, index, async () => {
     await attach(client, parent, child);
   });
 }
 
-/** Attaches anew whatever has an index, so that the server looks again whether the parents' are valid by now. */
+/** Attaches all indexes of the tree again, so that the server checks whether the parents' indexes are valid by now. */
 export async function reattachAll(
   client: Client,
   index: CompiledIndex,
@@ -146,10 +149,14 @@ export async function reattachAll(
   }
 }
 
-async function attach(client: Client, parent: Named, child: Named): Promise<void> {
-  await client.query(`alter index ${qualified(parent)} attach partition ${qualified(child)}`);
+async function underTreeLock<T>(client: Client, index: Named, use: () => Promise<T>): Promise<T> {
+  return await withTransaction(client, async () => {
+    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
+    await lockPartitionTree(client, index);
+    return await use();
+  });
 }
 
-export function nodeOf(tree: readonly PartitionNode[], table: Table): PartitionNode | undefined {
-  return tree.find((node) => node.schema === table.schema && node.table === table.table);
+async function attach(client: Client, parent: Named, child: Named): Promise<void> {
+  await client.query(`alter index ${qualified(parent)} attach partition ${qualified(child)}`);
 }

@@ -1,23 +1,19 @@
 import type { Client } from './client.ts';
-import { qualified, quoteIdentifier } from './identifiers.ts';
+import { type Named, qualified, quoteIdentifier, type Table } from './identifiers.ts';
 import { deadName } from './index-names.ts';
 import { withTableLock } from './table-lock.ts';
 
-/** The index that was built anew in its place. */
-interface Reindexed {
-  schema: string;
-  table: string;
-  /** Its name, as of now and in the end. */
-  name: string;
-}
+/** An index that REINDEX rebuilt in place: its name does not change. */
+type Reindexed = Named & Table;
 
 /**
- * Renames what an interrupted REINDEX CONCURRENTLY of an index left beside it, an invalid index of its name with _ccnew
- * or _ccold and perhaps a number at the end, to names that begin with the index's dead name: the caller drops those. No
- * REINDEX CONCURRENTLY is at work under the table's lock, which it holds from its beginning to its end.
- * @throws lock_not_available
+ * Renames the invalid indexes that interrupted REINDEX CONCURRENTLY statements left beside an index, so that the caller can
+ * find and drop them: their new names begin with the index's dead name. PostgreSQL names these leftovers after the index,
+ * with _ccnew or _ccold and sometimes a number at the end. REINDEX CONCURRENTLY holds the table's lock from beginning to
+ * end, so under this lock every such index is a leftover.
+ * @throws lock_not_available after `lockTimeoutSeconds`
  */
-export async function removeReindexLeftovers(
+export async function renameReindexLeftovers(
   client: Client,
   index: Reindexed,
   lockTimeoutSeconds: number,
@@ -33,7 +29,7 @@ export async function removeReindexLeftovers(
   });
 }
 
-/** PostgreSQL cuts a long name before it puts its ending behind, so that what is before the ending is a beginning of it. */
+/** PostgreSQL truncates a long name before it adds the suffix, so the index's name begins with the rest of the name. */
 async function readReindexLeftovers(
   client: Client,
   index: Reindexed,

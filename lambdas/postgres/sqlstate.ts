@@ -10,7 +10,7 @@ import {
 } from '../shared/errors.ts';
 
 /*
- * Every SQLSTATE that this product tells apart, by PostgreSQL's own condition names
+ * Every SQLSTATE that this product handles, with PostgreSQL's condition names
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 export const LOCK_NOT_AVAILABLE = '55P03';
@@ -45,43 +45,46 @@ const SOCKET_ERRORS = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Whether a statement names something that is not there. */
+/** Whether a statement names a column, function or object that does not exist. */
 export function isUndefined(sqlstate: string | undefined): boolean {
   return sqlstate === UNDEFINED_COLUMN || sqlstate === UNDEFINED_FUNCTION || sqlstate === UNDEFINED_OBJECT;
 }
 
-/** PostgreSQL's code of an error. Undefined: the error is not the server's. */
+/** The SQLSTATE of an error. Undefined: the error does not come from PostgreSQL. */
 export function sqlstateOf(error: unknown): string | undefined {
   if (error instanceof pg.DatabaseError) return error.code;
   return error instanceof DeployStepErrorBase ? error.sqlstate : undefined;
 }
 
-/** Whether the server or the way to it is gone, so that another attempt on a new connection may succeed. */
+/** Whether the connection failed or was lost, so that another attempt on a new connection can succeed. */
 export function isConnectionError(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);
   if (sqlstate !== undefined) return RECONNECTABLE.has(sqlstate) || CONNECTION_EXCEPTION.test(sqlstate);
   if (error instanceof AggregateError) return error.errors.some(isConnectionError);
   if (!(error instanceof Error)) return false;
   if ('code' in error && typeof error.code === 'string') return SOCKET_ERRORS.has(error.code);
-  // node-postgres gives these two no code (Client._handleErrorWhileConnecting, Client.query after the end).
+  // node-postgres sets no code on these two (Client._handleErrorWhileConnecting, Client.query after the end).
   return (
     error.message.startsWith('Connection terminated') ||
     error.message.includes('Client has encountered a connection error')
   );
 }
 
-/** Turns what a statement threw into the error that the definition's Retry fields know. */
-export function toDeployStepError(error: unknown, doing: string): DeployStepError {
+/**
+ * Converts an error of a statement to one that the Retry fields of the definition name.
+ * @param subject what failed, the beginning of the message
+ */
+export function toDeployStepError(error: unknown, subject: string): DeployStepError {
   if (error instanceof DeployStepErrorBase) return error;
   const details = { sqlstate: sqlstateOf(error), cause: error };
-  const message = `${doing}: ${describeDatabaseError(error)}`;
+  const message = `${subject}: ${describeDatabaseError(error)}`;
   if (isConnectionError(error)) return new ConnectionLost(message, details);
   if (details.sqlstate === LOCK_NOT_AVAILABLE) return new LockNotAvailable(message, details);
   if (details.sqlstate === DEADLOCK_DETECTED) return new Deadlock(message, details);
   return new BuildFailed(message, details);
 }
 
-/** The server's message with detail and hint, and nothing that could hold a connection's password. */
+/** The server's message with its detail and hint. Never contains the connection's password. */
 export function describeDatabaseError(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
   const parts = [error.message];

@@ -6,17 +6,19 @@ import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts
 const MATERIALIZED_VIEW = 'm';
 
 /**
- * Part of deadlock_timeout that one try may wait. Whoever waits for a lock may hold a snapshot (of the catalogs, too) that
- * somebody's concurrent build waits for in turn. A deadlock ends the session that has waited for deadlock_timeout when
- * the circle closes: within ours the try is ended, after it the build could be; but by its time the try is over. And it is
- * longer than deadlock_timeout, because only then does autovacuum give way.
+ * Longest wait of one try, as a multiple of deadlock_timeout. A session that waits for a lock can hold a snapshot, and
+ * another session's concurrent build can wait for that snapshot: a deadlock. Each waiting session checks for a deadlock
+ * once, after deadlock_timeout, and is canceled if it finds one. A deadlock that arises before this session's check cancels
+ * the try. One that arises later is found by the build's check, more than two deadlock_timeouts after the try began: by
+ * then the try has ended, and the build is not canceled. The wait is longer than one deadlock_timeout, because autovacuum
+ * yields its lock only then.
  */
-const TRY_OF_DEADLOCK_TIMEOUT = 1.9;
+const TRY_IN_DEADLOCK_TIMEOUTS = 1.9;
 
 /**
- * Takes the table's SHARE UPDATE EXCLUSIVE lock, which a concurrent build needs first, and runs `use` under it in one
- * transaction. It tries again and again, each time in a new transaction, so `use` must bear being rolled back and repeated.
- * @throws lock_not_available after `timeoutSeconds`.
+ * Acquires SHARE UPDATE EXCLUSIVE on a table, the first lock that a concurrent build needs, and runs `use` in the same
+ * transaction. Retries in new transactions until the timeout, so `use` can be rolled back and repeated.
+ * @throws lock_not_available after `timeoutSeconds`
  */
 export async function withTableLock<T>(
   client: Client,
@@ -26,21 +28,21 @@ export async function withTableLock<T>(
 ): Promise<T> {
   const isView =
     (await readRelationKind(client, { schema: table.schema, name: table.table })) === MATERIALIZED_VIEW;
-  const longestTry = TRY_OF_DEADLOCK_TIMEOUT * (await readDeadlockTimeout(client));
+  const longestTry = TRY_IN_DEADLOCK_TIMEOUTS * (await readDeadlockTimeout(client));
   const deadline = Date.now() + timeoutSeconds * 1000;
   for (;;) {
     const timeout = Math.max(1, Math.round(Math.min(longestTry, deadline - Date.now())));
     try {
       return await withTransaction(client, async () => {
         await client.query("select set_config('lock_timeout', $1, true)", [`${timeout}ms`]);
-        // LOCK TABLE refuses materialized views. COMMENT takes the same lock, and sets the comment to what it is.
+        // LOCK TABLE does not support materialized views. COMMENT takes the same lock; it keeps the comment that exists.
         await client.query(isView ? await sameCommentStatement(client, table) : lockStatement(table));
         return await use();
       });
     } catch (error) {
       const sqlstate = sqlstateOf(error);
-      const mayPass = sqlstate === LOCK_NOT_AVAILABLE || sqlstate === DEADLOCK_DETECTED;
-      if (!mayPass || Date.now() >= deadline) throw error;
+      const canRetry = sqlstate === LOCK_NOT_AVAILABLE || sqlstate === DEADLOCK_DETECTED;
+      if (!canRetry || Date.now() >= deadline) throw error;
     }
   }
 }
@@ -57,7 +59,7 @@ function lockStatement(table: Table): string {
   return `lock table only ${quotedTable(table)} in share update exclusive mode`;
 }
 
-/** Tries the table's lock by itself, so that no build waits for it: a build that waits cannot be told to give up. */
+/** Acquires and releases the table's lock, so that the build itself need not wait for it: lock_timeout is off in a build. */
 export async function probeTableLock(client: Client, table: Table, timeoutSeconds: number): Promise<void> {
   await withTableLock(client, table, timeoutSeconds, async () => {});
 }

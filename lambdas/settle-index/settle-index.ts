@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
 import { otherBuilders } from '../postgres/build-progress.ts';
-import { type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
+import { type Build, type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
@@ -11,7 +11,7 @@ import {
   removeInvalidIndex,
   StillDropping,
 } from '../postgres/index-ddl.ts';
-import { type Attempt, ensureLedger, lastAttempt, noteAttempt, startAttempt } from '../postgres/ledger.ts';
+import { type Attempt, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
 import {
   describeDatabaseError,
@@ -33,9 +33,9 @@ export interface SettleIndexIo {
 }
 
 /**
- * Ends an index whose attempts are used up: removes what the last one left behind and writes the failure down, unless
- * the index turns out to be valid after all.
- * @throws ConnectionLost, LockNotAvailable: another attempt at settling may pass.
+ * Settles an index whose attempts are used up: records that it failed and removes what the last attempt left, unless the
+ * index is valid after all.
+ * @throws ConnectionLost, LockNotAvailable: another attempt to settle it can succeed
  */
 export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): Promise<BuildIndexResult> {
   return await withClient(io.database, `settle ${event.index}`, async (client) => {
@@ -43,25 +43,25 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       await prepareBuildSession(client);
       await ensureLedger(client);
       const found = await findTarget(client, io.registry, event.index);
-      const target = found ?? withoutTable(io.registry, event.index);
-      const last = await lastAttempt(client, event.deploy, target.item);
-      if (found === undefined && (await isGone(client, io.registry, event.index)))
-        return await settleGone(client, event.deploy, target, last, io.log);
-      const mine = await tryLock(client, indexLock(target));
+      const target = found ?? targetWithoutTable(io.registry, event.index);
+      const build: Build = { client, deploy: event.deploy, target, log: io.log };
+      const last = await lastAttempt(build);
+      if (found === undefined && (await isPartitionGone(client, io.registry, event.index)))
+        return await recordGonePartition(build, last);
+      const locked = await tryLock(client, indexLock(target));
       const entry = await readCatalogEntry(client, target);
-      if (mine && isBuilt(target, entry)) {
-        if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
-        return await finishBuild(client, event.deploy, target, entry, last, io.log);
+      if (locked && isBuilt(target, entry)) {
+        await lockIdleTable(build);
+        return await finishBuild(build, entry, last);
       }
-      const number = last?.attempt ?? (await startAttempt(client, event.deploy, target, false));
       const message = last?.message ?? describeCaught(event.error);
-      await noteAttempt(client, event.deploy, target.item, number, { status: 'failed', message });
-      io.log.error('The index is given up.', {
-        index: target.item,
-        critical: target.critical,
-        reason: message,
+      await recordAttempt(build, last?.attempt ?? (await startAttempt(build, false)), {
+        status: 'failed',
+        message,
       });
-      if (mine) await removeLeftovers(client, target, io.log);
+      io.log.error('The index failed.', { index: target.item, critical: target.critical, reason: message });
+      // Without the lock, another session works on the index.
+      if (locked) await removeLeftovers(build);
       return { state: 'done', status: 'failed', waitSeconds: 1 };
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);
@@ -69,77 +69,65 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   });
 }
 
-/** Tries for the table's lock, each of some seconds: there is no later attempt that would remove it. */
+/** Tries to acquire the table's lock for 3 s. No later function of the deploy would remove the invalid index. */
 const TRIES = 20;
 
-/** What goes wrong here goes into the log only: the failure is written down, and the next deploy heals the index. */
-async function removeLeftovers(client: Client, target: BuildTarget, log: Log, tries = TRIES): Promise<void> {
+/** An error is only logged: the failure is already recorded, and the next deploy repairs the index. */
+async function removeLeftovers(build: Build, tries = TRIES): Promise<void> {
+  const { client, target, log } = build;
   try {
-    if (!(await lockIdleTable(client, target))) throw new LockNotAvailable(busy(target));
+    await lockIdleTable(build);
     await removeInvalidIndex(client, target);
     await dropLeftovers(client, target);
   } catch (error) {
-    // The server's own lock timeout, not a table that others build on: that was waited for.
-    if (sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping) && tries > 1) {
-      return await removeLeftovers(client, target, log, tries - 1);
-    }
+    // Only PostgreSQL's lock timeout has the SQLSTATE. lockIdleTable has already waited long enough.
+    const isLockTimeout = sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping);
+    if (isLockTimeout && tries > 1) return await removeLeftovers(build, tries - 1);
     log.warn(
-      'The invalid leftover is not removed yet; what goes on without this, or the next deploy, removes it.',
-      {
-        index: target.item,
-        reason: describeDatabaseError(error),
-      },
+      'The invalid index is not removed yet. Either a drop that is still running removes it, or the next deploy does.',
+      { index: target.item, reason: describeDatabaseError(error) },
     );
   }
 }
 
-/** Whether an item is about a partition that was dropped or detached. */
-async function isGone(client: Client, registry: CompiledRegistry, item: string): Promise<boolean> {
+/** Whether the partition of an item was dropped or detached. */
+async function isPartitionGone(client: Client, registry: CompiledRegistry, item: string): Promise<boolean> {
   const { index, partition } = parseItem(registry, item);
   if (partition === null) return false;
   return !(await readPartitionTree(client, index)).some((node) => tableId(node) === partition);
 }
 
-/** A partition that goes while its part is built is no error: there is nothing left to index. */
-async function settleGone(
-  client: Client,
-  deploy: string,
-  target: BuildTarget,
-  last: Attempt | undefined,
-  log: Log,
-): Promise<BuildIndexResult> {
-  log.info('The partition is gone.', { index: target.item });
-  if (last !== undefined)
-    await noteAttempt(client, deploy, target.item, last.attempt, {
-      status: 'present',
-      message: 'The partition is gone.',
-    });
+/** A partition that was dropped during its build is not a failure: no index is needed any more. */
+async function recordGonePartition(build: Build, last: Attempt | undefined): Promise<BuildIndexResult> {
+  const message = 'The partition was dropped or detached.';
+  build.log.info(message, { index: build.target.item });
+  if (last !== undefined) await recordAttempt(build, last.attempt, { status: 'present', message });
   return { state: 'done', status: 'present', waitSeconds: 1 };
 }
 
-/** How long another execution's or a DBA's build on the table is waited for, in seconds: half of what the function has. */
-const TABLE_PATIENCE_SECONDS = 300;
+/** How long to wait for another session's build on the table, in seconds: half of the function's timeout. */
+const TABLE_WAIT_SECONDS = 300;
 
 /**
- * Takes the table's lock when nobody builds on it: another build there would end in a deadlock with what is done here.
- * @returns whether it was to be had
+ * Acquires the table's advisory lock once no other session builds on the table: a build and this function would deadlock.
+ * @throws LockNotAvailable after 300 s
  */
-async function lockIdleTable(client: Client, target: BuildTarget): Promise<boolean> {
-  const until = Date.now() + TABLE_PATIENCE_SECONDS * 1000;
+async function lockIdleTable({ client, target }: Build): Promise<void> {
+  const deadline = Date.now() + TABLE_WAIT_SECONDS * 1000;
   for (;;) {
-    if ((await tryLock(client, tableLock(target))) && (await otherBuilders(client, target)).length === 0)
-      return true;
-    if (Date.now() > until) return false;
+    const locked = await tryLock(client, tableLock(target));
+    if (locked && (await otherBuilders(client, target)).length === 0) return;
+    if (Date.now() > deadline) {
+      throw new LockNotAvailable(
+        `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_WAIT_SECONDS} s.`,
+      );
+    }
     await sleep(1000);
   }
 }
 
-function busy(target: BuildTarget): string {
-  return `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_PATIENCE_SECONDS} s.`;
-}
-
-/** An item whose partition is gone still has a row in the ledger to be ended. */
-function withoutTable(registry: CompiledRegistry, item: string): BuildTarget {
+/** The target of an item whose partition no longer exists: its row in the ledger must still be completed. */
+function targetWithoutTable(registry: CompiledRegistry, item: string): BuildTarget {
   const { index } = parseItem(registry, item);
   return { ...entryTarget(index, item), attached: true };
 }

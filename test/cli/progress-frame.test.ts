@@ -21,7 +21,7 @@ function busy(): Story {
   story.fail(
     'idx_b_x',
     'LockNotAvailable',
-    'The lock on table b was not to be had. Blocked by pid 7 (psql, idle).',
+    'Could not acquire the lock on table b. Blocked by pid 7 (psql, idle).',
   );
   story.fail('idx_c_x', 'BuildFailed', 'column "x" does not exist');
   story.giveUp('idx_c_x');
@@ -74,7 +74,7 @@ describe('the picture', () => {
     const lines = draw(busy());
     const lane = lines.indexOf('  b 0 of 1 ↻');
     expect(lines[lane + 1]).toMatch(/idx_b_x +attempt 1 failed, it is tried again soon +4\.2 s$/);
-    expect(lines[lane + 2]).toContain('LockNotAvailable: The lock on table b was not to be had.');
+    expect(lines[lane + 2]).toContain('LockNotAvailable: Could not acquire the lock on table b.');
     expect(lines[lane + 2]).toContain('Blocked by pid 7 (psql, idle).');
   });
 

@@ -82,11 +82,11 @@ describe('the builds', () => {
     story.fail(
       'idx_deals_a',
       'LockNotAvailable',
-      'The lock on table deals was not to be had within 3 s. Blocked by pid 7.',
+      'Could not acquire the lock on table deals within 3 s. Blocked by pid 7.',
     );
     expect(story.lines.at(-1)).toEqual({
       kind: 'warning',
-      text: '[1/3] idx_deals_a attempt 1 failed: LockNotAvailable: The lock on table deals was not to be had within 3 s. Blocked by pid 7.',
+      text: '[1/3] idx_deals_a attempt 1 failed: LockNotAvailable: Could not acquire the lock on table deals within 3 s. Blocked by pid 7.',
     });
     expect(story.run.builds.build.lanes[0]?.indexes[0]).toMatchObject({
       state: 'retrying',

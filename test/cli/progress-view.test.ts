@@ -93,7 +93,7 @@ describe('in a terminal', () => {
     story.fail(
       'idx_deals_b',
       'LockNotAvailable',
-      `The lock was not to be had. ${'Blocked by pid 7. '.repeat(8)}`,
+      `Could not acquire the lock. ${'Blocked by pid 7. '.repeat(8)}`,
     );
     await view.close();
     expect(stream.plain).toContain('✔ [1/2] idx_deals_a created in ');

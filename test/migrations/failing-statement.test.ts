@@ -147,7 +147,7 @@ describe('files that do not go with what was applied', () => {
 
     expect(status).toBe('failed');
     expect(failure?.message).toBe(
-      "Migration 0002_b was applied to this database, but there is no file 0002_b.sql. Put the file back under its name. If it was taken out on purpose, forget it: delete from public.pgmigrations where name = '0002_b';",
+      "Migration 0002_b was applied to this database, but there is no file 0002_b.sql. Restore the file with this name. If you removed it deliberately, delete its record: delete from public.pgmigrations where name = '0002_b';",
     );
   });
 
@@ -157,7 +157,7 @@ describe('files that do not go with what was applied', () => {
     const { failure } = await migrate({ ...FILES, '0003_late': 'create table late ()' });
 
     expect(failure?.message).toBe(
-      'Migration 0003_late.sql is not applied, but comes before 0010_c, which is. Files are applied in their order: give it a number behind 0010_c.',
+      'Migration 0003_late.sql is not applied, but comes before 0010_c, which is applied. Migrations are applied in the order of their names: rename it so that it comes after 0010_c.',
     );
     expect(await tables()).not.toContain('late');
   });

@@ -37,7 +37,8 @@ const FAULTS = [
     name: 'taken_by_index',
     on: 'shop (n)',
     sqlstate: '42P07',
-    message: /taken_by_index is taken by an index of table other.*Rename that one, or choose another name/,
+    message:
+      /taken_by_index is already used by an index of table other.*Rename that relation, or choose another name/,
   },
   {
     fault: 'the name of an invalid index of another table',

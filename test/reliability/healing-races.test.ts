@@ -150,7 +150,7 @@ onEachMajor('healing beside other sessions', (major) => {
 
     // Act
     const deploy = builds.deploy('first');
-    await untilLogged(builds, 'goes on without its client');
+    await untilLogged(builds, 'continues without its client');
     await writer.query('commit');
 
     // Assess

@@ -243,7 +243,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       {
         status: 'retrying',
         sqlstate: null,
-        message: expect.stringMatching(/The worker ended|session that built it ended/),
+        message: expect.stringMatching(/The function ended|session that built it ended/),
       },
       { status: 'built', sqlstate: null, message: null },
     ]);

@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Build, toLanes } from '../../lambdas/plan-builds/lanes.ts';
+import { type PlannedBuild, toLanes } from '../../lambdas/plan-builds/lanes.ts';
 import type { Lane } from '../../lambdas/shared/payloads.ts';
 
 const GIB = 1024 ** 3;
 
-function build(table: string, number: number, more: { bytes?: number; critical?: boolean } = {}): Build {
+function build(
+  table: string,
+  number: number,
+  more: { bytes?: number; critical?: boolean } = {},
+): PlannedBuild {
   const name = `idx_${table}_${number}`;
   return {
     item: name,
@@ -24,7 +28,7 @@ function build(table: string, number: number, more: { bytes?: number; critical?:
   };
 }
 
-function builds(table: string, count: number, bytes?: number): Build[] {
+function builds(table: string, count: number, bytes?: number): PlannedBuild[] {
   return Array.from({ length: count }, (_, at) => build(table, at, bytes === undefined ? {} : { bytes }));
 }
 

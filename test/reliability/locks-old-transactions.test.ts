@@ -54,7 +54,7 @@ onEachMajor('transactions that a build has to wait for', (major) => {
     expect(ended.report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(ended.report.indexes[0]?.blockedBy).toContain('the nightly export');
     expect(await rig.ledger('snapshot_n')).toMatchObject([{ attempt: 1, pid: ended.waiting?.pid }]);
-    expect(ended.log).toContain('The build goes on without its client.');
+    expect(ended.log).toContain('The build continues without its client.');
     expect(ended.log).toContain('the nightly export, idle in transaction');
     await rig.expectClean();
     expect((await rig.build('snapshot_n')).report.indexes).toMatchObject([

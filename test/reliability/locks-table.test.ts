@@ -74,7 +74,7 @@ onEachMajor('locks on the table', (major) => {
     expect(cancelled).toMatchObject({ status: 'retrying', sqlstate: '55P03' });
     expect(cancelled?.message).toContain('the second migration');
     const lines = rig.workflow.log.filter((line) => line.includes('"sneaked_n"'));
-    expect(lines.join('\n')).toContain('The build goes on without its client.');
+    expect(lines.join('\n')).toContain('The build continues without its client.');
     await rig.database.query(`alter database ${name} reset deadlock_timeout`);
     await rig.expectClean();
   });

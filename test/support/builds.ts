@@ -1,4 +1,5 @@
-import { type BuildSettings, buildIndex } from '../../lambdas/build-index/build-index.ts';
+import type { BuildSettings } from '../../lambdas/build-index/attempt.ts';
+import { buildIndex } from '../../lambdas/build-index/build-index.ts';
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';

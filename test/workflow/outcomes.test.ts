@@ -288,7 +288,7 @@ describe("a lock on an index's table", () => {
     );
     expect(rows[0]?.sqlstate).toBe('55P03');
     expect(rows[0]?.message).toMatch(
-      /The lock on table orders was not to be had within 3 s\. Blocked by pid \d+ \(test, idle in transaction/,
+      /Could not acquire the lock on table orders within 3 s\. Blocked by pid \d+ \(test, idle in transaction/,
     );
   });
 });
