@@ -98,7 +98,7 @@ describe('in a terminal', () => {
     await view.close();
     expect(stream.plain).toContain('✔ [1/2] idx_deals_a created in ');
     expect(stream.plain).toContain(
-      '▲ [2/2] idx_deals_b attempt 1 failed: LockNotAvailable: The lock was not',
+      '▲ [2/2] idx_deals_b attempt 1 failed: LockNotAvailable: Could not acquire the',
     );
     expect(stream.plain.trimEnd().split('\n').at(-1)).toMatch(/^· Report/);
   });
