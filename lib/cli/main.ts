@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../../lambdas/shared/errors.ts';
-import { FAILED, SUCCEEDED, WRONG_USAGE } from './exit-codes.ts';
-import { importCommand } from './import-command.ts';
-import { lintCommand } from './lint-command.ts';
-import { runCommand } from './run-command.ts';
+import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
+import { importCommand } from './commands/import-command.ts';
+import { lintCommand } from './commands/lint-command.ts';
+import { runCommand } from './commands/run-command.ts';
 
 /**
  * The command line.
@@ -11,11 +11,11 @@ import { runCommand } from './run-command.ts';
  * @returns the exit code: 0 succeeded, 1 failed, 2 wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // A reader that is gone, as of `| head`, must not end a run whose services are stopped.
+  // A closed pipe, as of `| head`, must not end a run whose services are stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   let exitCode = SUCCEEDED;
   const program = new Command('pg-deploy-step')
-    .description('Stops services, runs migrations, builds indexes concurrently, starts services again.')
+    .description('Stop services, run migrations, build indexes concurrently, start services again.')
     .showHelpAfterError()
     .exitOverride();
   const onExitCode = (code: number) => {
@@ -28,7 +28,7 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
-    // Commander has printed what is wrong, or the help that was asked for.
+    // Commander has already printed the error, or the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCEEDED : WRONG_USAGE;
     process.stderr.write(`${messageOf(error)}\n`);
     return FAILED;

@@ -5,7 +5,7 @@ import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
-/** S4: one more index in a release, as it came, without a name. */
+/** A release that adds an index without a name. */
 const RELEASE = '-- Customers of a project by status\nCREATE INDEX ON customers (project_id, status);\n';
 const TABLES = `create table projects (id int primary key);
 create table customers (id int primary key, project_id int not null references projects, status text not null);
@@ -46,7 +46,7 @@ async function deploy({ url }: TestDatabase): Promise<Report> {
   return reportSchema.parse(JSON.parse(stdout));
 }
 
-test('an index without a name in a migration is refused, moved, and built by the next deploy under its name', async () => {
+test('lint --fix moves an unnamed index into the registry, and the next deploy builds it with its default name', async () => {
   const refused = await lint();
   const fixed = await lint('--fix');
   const afterwards = await lint('--strict');
@@ -64,7 +64,7 @@ test('an index without a name in a migration is refused, moved, and built by the
   expect(report.indexes).toMatchObject([{ name: NAME, table: 'customers', status: 'built' }]);
 });
 
-test('on a database that has it from such a statement, it is present', async () => {
+test('a deploy to a database where the migration created the index reports it as present', async () => {
   const database = await openDatabase();
   await database.query(TABLES + RELEASE);
   await database.query(`create table pgmigrations (id serial primary key, name text, run_on timestamp);

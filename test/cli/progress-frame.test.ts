@@ -1,12 +1,14 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { applyBuildRows } from '../../lib/cli/progress/build-rows.ts';
 import { frame } from '../../lib/cli/progress/frame.ts';
-import { widthOf } from '../../lib/cli/progress/text.ts';
-import { registryOf, Story, second } from './progress-events.ts';
+import { widthOf } from '../../lib/cli/terminal/styled-text.ts';
+import { BUILD_INDEXES, DEPLOY, ECS, RULE, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
+import { registryOf, Story, second } from './progress-story.ts';
 
 const WIDTHS = [20, 40, 60, 80, 120, 200];
 
-/** Four lanes in four states, one done, one waiting. */
+/** Four active lanes in different states, one finished lane and one waiting lane. */
 function busy(): Story {
   const story = new Story(registryOf('a.x', 'a.y', 'b.x', 'c.x', 'd.x', 'e.x', 'f.x'));
   story.start();
@@ -16,7 +18,7 @@ function busy(): Story {
     ...['b', 'c', 'd', 'e', 'f'].map((table) => ({ table, indexes: [`idx_${table}_x`] })),
   ]);
   for (const name of ['idx_a_x', 'idx_b_x', 'idx_c_x', 'idx_d_x', 'idx_e_x']) story.begin(name);
-  story.answer('idx_a_x', 'built');
+  story.exit('idx_a_x', 'built');
   story.begin('idx_a_y');
   story.fail(
     'idx_b_x',
@@ -24,8 +26,8 @@ function busy(): Story {
     'Could not acquire the lock on table b. Blocked by pid 7 (psql, idle).',
   );
   story.fail('idx_c_x', 'BuildFailed', 'column "x" does not exist');
-  story.giveUp('idx_c_x');
-  story.answer('idx_d_x', 'present');
+  story.catchError('idx_c_x');
+  story.exit('idx_d_x', 'present');
   const row = {
     pid: 1,
     schema: 'public',
@@ -33,7 +35,8 @@ function busy(): Story {
     fraction: 0.5,
     waitsFor: null,
   };
-  story.run.updateBuilds(
+  applyBuildRows(
+    story.run,
     [
       { ...row, table: 'a', index: 'idx_a_y' },
       {
@@ -57,34 +60,34 @@ describe('the picture', () => {
   test('shows the phases with their marks, counts and times', () => {
     const lines = draw(busy());
     expect(lines[0]).toMatch(/^d +4\.2 s$/);
-    expect(lines[1]).toMatch(/^✔ Preflight +a deploy +0\.0 s$/);
+    expect(lines[1]).toMatch(/^✔ Preflight +deploy +0\.0 s$/);
     expect(lines.find((line) => line.includes('Build indexes'))).toMatch(
       /^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Build indexes +2 of 7 done +4\.2 s$/,
     );
     expect(lines.find((line) => line.includes('Start services'))).toMatch(/^· /);
   });
 
-  test('shows a lane for each table at work, with a bar, phase and percent for the index that is built', () => {
+  test('shows a lane for each active table, with bar, phase and percentage of the current build', () => {
     const lines = draw(busy());
     const lane = lines.findIndex((line) => line.startsWith('  a 1 of 2 ✔'));
     expect(lines[lane + 1]).toMatch(/^ {4}idx_a_y +█{10}░{10} {2}50 % scanning table +4\.2 s$/);
   });
 
-  test('shows an index that waits to be tried again with its attempt, error and who blocks', () => {
+  test('shows the attempt, the error and the blocking session of an index that waits for its retry', () => {
     const lines = draw(busy());
     const lane = lines.indexOf('  b 0 of 1 ↻');
-    expect(lines[lane + 1]).toMatch(/idx_b_x +attempt 1 failed, it is tried again soon +4\.2 s$/);
+    expect(lines[lane + 1]).toMatch(/idx_b_x +attempt 1 failed, retrying soon +4\.2 s$/);
     expect(lines[lane + 2]).toContain('LockNotAvailable: Could not acquire the lock on table b.');
     expect(lines[lane + 2]).toContain('Blocked by pid 7 (psql, idle).');
   });
 
-  test('shows an index that is given up and whom a build waits for', () => {
+  test('shows an index that failed for good, and the session that a build waits for', () => {
     const text = draw(busy()).join('\n');
-    expect(text).toContain('attempt 1 failed, what it left is removed');
+    expect(text).toContain('attempt 1 failed, removing what it left behind');
     expect(text).toContain('waits for pid 9 (job)');
   });
 
-  test('counts the lanes that are done and those that wait in a line each', () => {
+  test('counts finished and waiting lanes in one line each', () => {
     const lines = draw(busy());
     expect(lines).toContain('  1 table done: d');
     expect(lines).toContain('  1 table waiting: f');
@@ -102,7 +105,7 @@ describe('the picture', () => {
     expect(draw(busy(), { height }).length).toBeLessThanOrEqual(height);
   });
 
-  test('keeps all phases in sight where forty tables are at work, and says how many are not shown', () => {
+  test('shows all phases when forty tables are active, and counts the tables that do not fit', () => {
     const tables = Array.from({ length: 40 }, (_, number) => `t${number}`);
     const story = new Story(registryOf(...tables.map((table) => `${table}.x`)));
     story.start();
@@ -112,44 +115,44 @@ describe('the picture', () => {
     const lines = draw(story, { height: 24 });
     expect(lines).toHaveLength(24);
     expect(lines.at(-1)).toMatch(/^· Report/);
-    expect(lines.find((line) => line.includes('more at work'))).toBe('  and 32 tables more at work');
+    expect(lines.find((line) => line.includes('in progress'))).toBe('  and 32 more tables in progress');
   });
 
-  test('folds the lanes away when the builds are over', () => {
+  test('hides the lanes when the builds have ended', () => {
     const story = busy();
-    story.tell('maintenanceWindow', 'StateExited', 'Build Indexes');
+    story.emit('maintenanceWindow', 'StateExited', WINDOW.buildIndexes);
     expect(draw(story).some((line) => line.includes('idx_'))).toBe(false);
   });
 
-  test('counts the indexes that the window has no time for', () => {
+  test('counts the indexes that no longer fit into the window', () => {
     const story = busy();
-    story.answer('idx_a_y', 'building', 'Check Index', 'left');
-    story.tell('maintenanceWindow', 'StateExited', 'Build Indexes');
-    expect(draw(story).join('\n')).toContain('2 of 7 done, 1 left for after the start');
+    story.exit('idx_a_y', 'building', BUILD_INDEXES.checkIndex, 'left');
+    story.emit('maintenanceWindow', 'StateExited', WINDOW.buildIndexes);
+    expect(draw(story).join('\n')).toContain('2 of 7 done, 1 to build after the start');
   });
 
-  test('shows tasks of the services that have any, and no tasks of rules', () => {
+  test('shows task counts for ECS services only', () => {
     const story = new Story(registryOf('a.x'));
     const output = { memory: { value: { current: { desiredCount: 2 } } }, counts: { running: 1 } };
     story.start();
-    story.tell('deploy', 'StateEntered', 'Start Services');
-    story.service('startServices', 'StateEntered', 'Start Tasks', 'api');
-    story.service('startServices', 'StateExited', 'Check Starting Tasks', 'api', output);
-    story.service('startServices', 'StateEntered', 'Enable Rule', 'nightly');
-    expect(draw(story).join('\n')).toContain('api starts, 1 of 2 tasks, nightly starts');
-    story.service('startServices', 'StateExited', 'Service Steady', 'api', output);
-    story.service('startServices', 'StateExited', 'Service Steady', 'nightly', {});
-    expect(draw(story).join('\n')).toContain('api steady at 2 tasks, nightly steady');
+    story.emit('deploy', 'StateEntered', DEPLOY.startServices);
+    story.startEvent('StateEntered', ECS.start, 'api');
+    story.startEvent('StateExited', ECS.running.check, 'api', output);
+    story.startEvent('StateEntered', RULE.enable, 'nightly');
+    expect(draw(story).join('\n')).toContain('api starting, 1 of 2 tasks, nightly starting');
+    story.startEvent('StateExited', START_SERVICES.steady, 'api', output);
+    story.startEvent('StateExited', START_SERVICES.steady, 'nightly', {});
+    expect(draw(story).join('\n')).toContain('api steady with 2 tasks, nightly steady');
   });
 
-  test('names the outcome and stops the clock at the end', () => {
+  test('shows the outcome and stops the clock at the end', () => {
     const story = busy();
     story.now = 3;
-    story.tell('deploy', 'ExecutionFailed', null);
+    story.emit('deploy', 'ExecutionFailed', null);
     expect(draw(story)[0]).toMatch(/^d failed +3\.0 s$/);
   });
 
-  test('has colours only where they are asked for', () => {
+  test('has colours only when the caller asks for them', () => {
     const controls = String.fromCharCode(27);
     expect(draw(busy()).join('')).not.toContain(controls);
     expect(draw(busy(), { colour: true }).join('')).toContain(controls);

@@ -2,9 +2,9 @@ import { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { createProgressView } from '../../lib/cli/progress/view.ts';
+import { createProgressView } from '../../lib/cli/progress/progress-view.ts';
 import type { BuildRow } from '../../lib/local/watch-builds.ts';
-import { machines, registryOf, Story } from './progress-events.ts';
+import { machines, registryOf, Story } from './progress-story.ts';
 
 class Memory extends Writable {
   text = '';
@@ -46,7 +46,7 @@ const row: BuildRow = {
 };
 
 describe('without a terminal', () => {
-  test('the view writes plain lines, headings at the edge, and nothing that moves a cursor', async () => {
+  test('the view writes plain lines with headings at the left edge and no escape codes', async () => {
     const { stream, view, story } = viewOf(false);
     view.note('Embedded PostgreSQL 18');
     begin(story);
@@ -56,9 +56,9 @@ describe('without a terminal', () => {
       [
         'Embedded PostgreSQL 18',
         'Preflight',
-        '  Decision: there is something to do: services stop for it',
+        '  Decision: deploy, with the services stopped for the maintenance window',
         'Build indexes',
-        '  2 indexes to build in 1 lane, 0 already there',
+        '  2 indexes to build in 1 lane, 0 already present',
         '  [1/2] idx_deals_a on deals (non-critical): deals by a',
         '  [1/2] idx_deals_a attempt 1 failed: Deadlock: the server ended it',
         '',
@@ -66,7 +66,7 @@ describe('without a terminal', () => {
     );
   });
 
-  test('events after the close are not shown, and a second close does nothing', async () => {
+  test('events after close() are not shown, and a second close() does nothing', async () => {
     const { stream, view, story } = viewOf(false);
     await view.close();
     begin(story);
@@ -76,7 +76,7 @@ describe('without a terminal', () => {
 });
 
 describe('in a terminal', () => {
-  test('the view draws the picture with the bars of the running builds', async () => {
+  test('the view draws the picture with bars for the running builds', async () => {
     const { stream, view, story } = viewOf(true, async () => [row]);
     begin(story);
     await expect
@@ -85,10 +85,10 @@ describe('in a terminal', () => {
     await view.close();
   });
 
-  test('what matters stays above the picture, and the last picture stays', async () => {
+  test('important lines stay above the picture, and the final picture stays', async () => {
     const { stream, view, story } = viewOf(true);
     begin(story);
-    story.answer('idx_deals_a', 'built');
+    story.exit('idx_deals_a', 'built');
     story.begin('idx_deals_b');
     story.fail(
       'idx_deals_b',
@@ -103,27 +103,27 @@ describe('in a terminal', () => {
     expect(stream.plain.trimEnd().split('\n').at(-1)).toMatch(/^· Report/);
   });
 
-  test('a look at the builds that fails does not end the view', async () => {
-    let looks = 0;
+  test('a failed read of the builds does not end the view', async () => {
+    let reads = 0;
     const { stream, view, story } = viewOf(true, async () => {
-      looks += 1;
+      reads += 1;
       throw new Error('no connection');
     });
     begin(story);
-    await expect.poll(() => looks, { timeout: 30_000 }).toBeGreaterThan(1);
+    await expect.poll(() => reads, { timeout: 30_000 }).toBeGreaterThan(1);
     await view.close();
     expect(stream.plain).toContain('idx_deals_a');
   });
 
-  test('the database is not looked at while nothing is built', async () => {
-    let looks = 0;
+  test('the view does not read the database while nothing is built', async () => {
+    let reads = 0;
     const { view, story } = viewOf(true, async () => {
-      looks += 1;
+      reads += 1;
       return [];
     });
     story.start();
     await pause(1_200);
     await view.close();
-    expect(looks).toBe(0);
+    expect(reads).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
   holder = await connect(database.url);
 });
 
-// A test that fails half-way leaves neither a lock nor a session to the next one.
+// A failed test must not leave a lock or a session to the next one.
 afterEach(async () => {
   await watch.close();
   await holder.query('rollback');
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const poll = { timeout: 60_000, interval: 50 };
 
-/** Reads until the only build is at a phase, and its index in the catalog: that is read a moment before the phase. */
+/** Reads until the only build is in a phase and its index is in the catalog, which the query reads before the phase. */
 async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<BuildRow> {
   let rows: BuildRow[] = [];
   await expect
@@ -42,8 +42,8 @@ async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<Build
   return row;
 }
 
-describe('watching the builds', () => {
-  test('shows schema, table, index and phase of a build, and the transaction that it waits for', async () => {
+describe('watchBuilds', () => {
+  test('reads schema, table, index and phase of a build, and the session that it waits for', async () => {
     watch = watchBuilds(database.url);
     await holder.query('begin');
     await holder.query('insert into crm.deals values (0)');
@@ -56,8 +56,8 @@ describe('watching the builds', () => {
     expect(await watch.read()).toEqual([]);
   });
 
-  test('shows how far the scan of the table is', async () => {
-    // A scan that stops in the middle of the table, until the holder lets go of the advisory lock.
+  test('reads the progress of the table scan', async () => {
+    // The scan stops in the middle of the table until the holder releases the advisory lock.
     await holder.query('select pg_advisory_lock(7)');
     await database.query(`
       create function crm.held(n int) returns int immutable language plpgsql as $$
@@ -75,7 +75,7 @@ describe('watching the builds', () => {
     await build;
   });
 
-  test('is a session of its own that names itself, and is gone after the close', async () => {
+  test('uses one session with an application_name, which ends with close()', async () => {
     const sessions = () =>
       database.query("select 1 from pg_stat_activity where application_name = 'pg-deploy-step progress'");
     watch = watchBuilds(database.url);
@@ -87,7 +87,7 @@ describe('watching the builds', () => {
     expect(await sessions()).toHaveLength(0);
   });
 
-  test('connects again after its connection was lost', async () => {
+  test('connects again after it lost its connection', async () => {
     watch = watchBuilds(database.url);
     await holder.query('begin');
     await holder.query('insert into crm.deals values (0)');
@@ -102,7 +102,7 @@ describe('watching the builds', () => {
     await build;
   });
 
-  test('shows nothing where no server answers', async () => {
+  test('reads nothing when no server answers', async () => {
     watch = watchBuilds('postgres://postgres@127.0.0.1:1/none');
     expect(await watch.read()).toEqual([]);
     expect(await watch.read()).toEqual([]);

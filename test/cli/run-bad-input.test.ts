@@ -38,8 +38,8 @@ function run(...args: string[]) {
 }
 
 test.each<[string, string, string]>([
-  ['JSON that is none', `[{\n  "name": "idx_orders_status",,\n}]`, 'wrong.json:2:31: it is not valid JSON'],
-  ['no list', '{"indexes": []}', 'wrong.json'],
+  ['invalid JSON', `[{\n  "name": "idx_orders_status",,\n}]`, 'wrong.json:2:31: it is not valid JSON'],
+  ['no array', '{"indexes": []}', 'wrong.json'],
   [
     'an entry without CONCURRENTLY',
     JSON.stringify([{ ...GOOD, sql: GOOD.sql.replace('CONCURRENTLY ', '') }]),
@@ -51,11 +51,11 @@ test.each<[string, string, string]>([
     'IF NOT EXISTS',
   ],
   [
-    'two entries of one name',
+    'two entries with the same name',
     JSON.stringify([GOOD, GOOD], null, 2),
     'wrong.json:8:5: entry 2 "idx_orders_status": name: entry 1 "idx_orders_status" has this name',
   ],
-])('a registry with %s exits with 1 and says what is wrong', async (_what, text, message) => {
+])('a registry with %s exits with 1 and reports the error', async (_what, text, message) => {
   writeFileSync(place.file('wrong.json'), text);
 
   const { exitCode, stdout, stderr } = await run('--indexes', 'wrong.json');
@@ -77,39 +77,36 @@ test.each<[string, (url: URL) => void, string]>([
     'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
   ],
   [
-    'that refuses the password',
+    'with another password',
     (url) => {
       url.password = 's3cret';
     },
     'The database refused the connection: password authentication failed for user "postgres"',
   ],
-])(
-  'a database %s exits with 1, and nothing that is written holds the password',
-  async (_what, change, message) => {
-    const url = new URL(database.url);
-    change(url);
+])('a database %s exits with 1, and no output contains the password', async (_what, change, message) => {
+  const url = new URL(database.url);
+  change(url);
 
-    const { exitCode, stdout, stderr } = await run('--database-url', url.href, '--report', 'out.json');
+  const { exitCode, stdout, stderr } = await run('--database-url', url.href, '--report', 'out.json');
 
-    expect(stdout).toContain('Refused before anything was stopped or changed.');
-    expect(stdout).toContain(message);
-    const report = readFileSync(place.file('out.json'), 'utf8');
-    expect(JSON.parse(report)).toMatchObject({ status: 'failed', downtimeMs: 0 });
-    expect(report).toContain(JSON.stringify(message).slice(1, -1));
-    expect(place.logs()).not.toBe('');
-    expect(stdout + stderr + report + place.logs()).not.toContain('s3cret');
-    expect(exitCode).toBe(1);
-  },
-);
+  expect(stdout).toContain('Refused before anything was stopped or changed.');
+  expect(stdout).toContain(message);
+  const report = readFileSync(place.file('out.json'), 'utf8');
+  expect(JSON.parse(report)).toMatchObject({ status: 'failed', downtimeMs: 0 });
+  expect(report).toContain(JSON.stringify(message).slice(1, -1));
+  expect(place.logs()).not.toBe('');
+  expect(stdout + stderr + report + place.logs()).not.toContain('s3cret');
+  expect(exitCode).toBe(1);
+});
 
-test('a database that refuses the password is not filled with the demo', async () => {
+test('a wrong password is reported when the demo database is filled', async () => {
   const url = new URL(database.url);
   url.password = 's3cret';
 
   const { exitCode, stdout, stderr } = await run('--database-url', url.href, '--seed', 'demo');
 
   expect(stderr).toMatch(
-    /The demo database at postgres:\/\/postgres:\*\*\*@\S+ could not be filled: password authentication failed for user "postgres". No deploy was started./,
+    /Could not fill the demo database at postgres:\/\/postgres:\*\*\*@\S+: password authentication failed for user "postgres". No deploy was started./,
   );
   expect(stdout + stderr).not.toContain('s3cret');
   expect(exitCode).toBe(1);

@@ -6,7 +6,7 @@ import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 
-// One database throughout: the filling is interrupted, then done, then deployed to, then deployed to again.
+// All tests share one database: the first one interrupts the filling, the second fills and deploys, the third deploys again.
 const NAMES = indexes.map(({ name }) => name).toSorted();
 
 let database: TestDatabase;
@@ -39,7 +39,7 @@ async function sessions(like: string): Promise<number> {
   return rows.length;
 }
 
-test('Ctrl-C while the demo is filled ends the command and its session, and the next run fills it', async () => {
+test('Ctrl-C while the demo database is filled ends the command and its session, and the next run fills it', async () => {
   const command = place.start('run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo');
   await eventually(() => sessions('pg-deploy-step seed')).toBe(1);
 
@@ -47,21 +47,21 @@ test('Ctrl-C while the demo is filled ends the command and its session, and the 
   const { exitCode, stdout } = await command.ended;
 
   expect(exitCode).toBe(1);
-  expect(stdout).toContain('Interrupted before the deploy began.');
+  expect(stdout).toContain('Interrupted before the deploy started.');
   await eventually(() => sessions('pg-deploy-step seed')).toBe(0);
   expect(place.processes()).toEqual([]);
   expect(place.temporaryFiles()).toEqual([]);
   expect(place.files()).toEqual([]);
 });
 
-test('the demo end to end: every index of the registry is valid, the services went down and came back', async () => {
+test('a run of the demo builds every index of the registry, and stops and starts the services', async () => {
   const { exitCode, stdout } = await place.run(
     ...['run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo'],
     ...['--report', 'out.json'],
   );
 
   expect(exitCode).toBe(0);
-  expect(stdout).not.toContain('It was filled before.');
+  expect(stdout).not.toContain('It already has the demo rows.');
   expect((await registryIndexes()).map(({ name, valid }) => [name, valid])).toEqual(
     NAMES.map((name) => [name, true]),
   );
@@ -77,21 +77,21 @@ test('the demo end to end: every index of the registry is valid, the services we
   expect(report.downtimeMs).toBeGreaterThan(0);
   expect(stdout).toMatch(/Services: api, worker; they were down for \d/);
 
-  // The demo's services live as long as the command; nothing is remembered, as nothing is stopped.
+  // The demo services end with the command. No state file remains, because no service is left stopped.
   expect(await sessions('%')).toBe(1);
   expect(place.processes()).toEqual([]);
   expect(place.temporaryFiles()).toEqual([]);
   expect(place.files()).toEqual(['out.json']);
 });
 
-test('a second run of the demo changes nothing and says so', async () => {
+test('a second run of the demo changes nothing and reports that there is nothing to do', async () => {
   const before = await registryIndexes();
 
   const { exitCode, stdout } = await place.run('run', '--database-url', database.url);
 
   expect(exitCode).toBe(0);
   expect(stdout).toContain('Nothing to do');
-  expect(stdout).toContain(`Indexes: 0 created, ${NAMES.length} already there, 0 failed, 0 remaining`);
+  expect(stdout).toContain(`Indexes: 0 created, ${NAMES.length} already present, 0 failed, 0 remaining`);
   expect(await registryIndexes()).toEqual(before);
 });
 
@@ -103,7 +103,7 @@ test('Ctrl-C while the embedded database is filled leaves no server, no process 
   const { exitCode, stdout } = await command.ended;
 
   expect(exitCode).toBe(1);
-  expect(stdout).toContain('Interrupted before the deploy began.');
+  expect(stdout).toContain('Interrupted before the deploy started.');
   expect(place.processes()).toEqual([]);
   expect(place.temporaryFiles()).toEqual([]);
 });

@@ -17,7 +17,7 @@ const CRITICAL: IndexEntry = {
 const BAD_COLUMN: IndexEntry = {
   name: 'idx_people_colour',
   sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_people_colour ON people (colour)',
-  description: 'there is no such column',
+  description: 'on a column that does not exist',
 };
 
 let database: TestDatabase;
@@ -44,13 +44,13 @@ function run(registry: string, ...args: string[]) {
   return place.run('run', '--database-url', url, '--indexes', registry, '--migrations', 'none', ...args);
 }
 
-/** Standard output, which must be the report and nothing else. */
+/** Parses standard output, which must contain only the report. */
 function reportOf(stdout: string): Report {
   return reportSchema.parse(JSON.parse(stdout));
 }
 
-describe('--json prints the report and nothing else on standard output', () => {
-  test('a non-critical index that fails: exit 0, with the failure in the report', async () => {
+describe('--json prints only the report on standard output', () => {
+  test('when a non-critical index fails: exit 0, with the failure in the report', async () => {
     const { exitCode, stdout, stderr } = await run('non-critical.json', '--json', '--report', 'out.json');
 
     expect(reportOf(stdout)).toMatchObject({ status: 'succeeded', totals: { created: 0, failed: 1 } });
@@ -61,7 +61,7 @@ describe('--json prints the report and nothing else on standard output', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('a critical index that fails: exit 1', async () => {
+  test('when a critical index fails: exit 1', async () => {
     const { exitCode, stdout, stderr } = await run('critical.json', '--json');
 
     const report = reportOf(stdout);
@@ -71,7 +71,7 @@ describe('--json prints the report and nothing else on standard output', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('a deploy that is refused: exit 1', async () => {
+  test('when the deploy is refused: exit 1', async () => {
     const url = new URL(database.url);
     url.pathname = '/nowhere';
     const { exitCode, stdout, stderr } = await run('critical.json', '--json', '--database-url', url.href);
@@ -84,9 +84,9 @@ describe('--json prints the report and nothing else on standard output', () => {
   });
 });
 
-describe('a critical index that fails', () => {
-  test('leaves the services stopped, and what the summary says to type starts them again', async () => {
-    // The working directory's state file is what the second command knows of the first.
+describe('a failed critical index', () => {
+  test('leaves the services stopped, and the command in the summary starts them again', async () => {
+    // The second command reads the state file that the first one leaves in the working directory.
     const failed = await run('critical.json', '--services', 'demo');
 
     expect(failed.exitCode).toBe(1);
@@ -95,8 +95,8 @@ describe('a critical index that fails', () => {
     )?.[1];
     expect(command).toMatch(/ run --database-url '.*' --services demo --mode start-services$/);
     expect(place.processes()).toEqual([]);
-    // The counts, and the marker that keeps any recovery away.
-    expect(remembered()).toEqual(['api', 'left-stopped', 'worker']);
+    // The task counts, and the marker that prevents an automatic start.
+    expect(savedParameters()).toEqual(['api', 'left-stopped', 'worker']);
 
     const { password } = new URL(database.url);
     const { status, stdout } = spawnSync(`${command?.replace('***', password)} --json`, {
@@ -113,13 +113,13 @@ describe('a critical index that fails', () => {
       ['api', expect.any(String)],
       ['worker', expect.any(String)],
     ]);
-    expect(remembered()).toEqual([]);
+    expect(savedParameters()).toEqual([]);
     expect(place.processes()).toEqual([]);
   });
 });
 
-/** What the state files of this place remember: services, and that they are stopped on purpose. */
-function remembered(): string[] {
+/** Names of the saved parameters: services, and the marker that they are left stopped deliberately. */
+function savedParameters(): string[] {
   const folder = '.pg-deploy-step';
   if (!place.files().includes(folder)) return [];
   return place

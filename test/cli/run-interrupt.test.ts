@@ -13,7 +13,7 @@ const INDEXES: IndexEntry[] = [
   },
 ];
 
-/** Sessions of the services, of each task two. */
+/** Sessions of the services: two for each task. */
 const SERVICES = ['api', 'api', 'api', 'api', 'worker', 'worker'];
 
 let database: TestDatabase;
@@ -24,7 +24,7 @@ beforeEach(async () => {
   writeFileSync(place.file('my.json'), JSON.stringify(INDEXES));
   mkdirSync(place.file('migrations'));
   database = await createDatabase();
-  // Sessions of services that come and go again in a moment are seen as well.
+  // The trigger records even sessions that last only a moment.
   await database.query(`
     create table orders (id int primary key, status text not null);
     create table logins (id int generated always as identity, name text not null);
@@ -47,7 +47,7 @@ function start(...args: string[]) {
   return place.start('run', '--database-url', database.url, ...services, ...args);
 }
 
-/** Connections that the services have opened so far, in the order of their names. */
+/** Names of the services, one for each connection that they have opened, sorted. */
 async function logins(): Promise<string[]> {
   return (await database.query<{ name: string }>('select name from logins order by name')).map(
     ({ name }) => name,
@@ -66,12 +66,12 @@ const OF_SERVICES = "application_name in ('api', 'worker')";
 async function expectNothingLeft(): Promise<void> {
   expect(place.processes()).toEqual([]);
   expect(place.temporaryFiles()).toEqual([]);
-  // Neither a report, as there was none, nor a state file with counts that nobody has started.
+  // No report, because the deploy wrote none, and no state file, because no service is left stopped.
   expect(place.files()).toEqual(['migrations', 'my.json']);
   expect(await sessions(OF_SERVICES)).toBe(0);
 }
 
-test('Ctrl-C while a migration runs: it is rolled back, the services are started again, exit 1', async () => {
+test('Ctrl-C during a migration rolls it back, starts the services again and exits with 1', async () => {
   writeFileSync(
     place.file('migrations/0001_slow.sql'),
     'alter table orders add column note text; select pg_sleep(600);',
@@ -86,19 +86,19 @@ test('Ctrl-C while a migration runs: it is rolled back, the services are started
 
   expect(exitCode).toBe(1);
   expect(await logins()).toEqual([...SERVICES, ...SERVICES].toSorted());
-  expect(stdout).toContain('Interrupted: the deploy is aborted and the services are started again.');
-  expect(stdout).toContain('api is steady at 2 tasks');
-  expect(stdout).toContain('worker is steady at 1 task');
-  expect(stdout).toContain('The services it had stopped were started again.');
+  expect(stdout).toContain('Interrupted. Aborting the deploy and starting the services again.');
+  expect(stdout).toContain('api is steady with 2 tasks');
+  expect(stdout).toContain('worker is steady with 1 task');
+  expect(stdout).toContain('The services that it had stopped are running again.');
   await expectNothingLeft();
-  // Its session does not sleep on with the lock that it holds.
+  // The session of the migration ends too, and releases its lock.
   await eventually(() => sessions("query like '%pg_sleep(600)%'")).toBe(0);
   const columns =
     "select 1 from information_schema.columns where table_name = 'orders' and column_name = 'note'";
   expect(await database.query(columns)).toEqual([]);
 });
 
-test('Ctrl-C while a build waits for a lock: the services are started again, and again when it is pressed twice', async () => {
+test('Ctrl-C while a build waits for a lock starts the services again, also when it is pressed twice', async () => {
   const blocker = await connect(database.url);
   await blocker.query('begin');
   await blocker.query('lock table orders in access exclusive mode');
@@ -114,7 +114,7 @@ test('Ctrl-C while a build waits for a lock: the services are started again, and
 
   expect(exitCode).toBe(1);
   expect(await logins()).toEqual([...SERVICES, ...SERVICES].toSorted());
-  expect(stdout).toContain('The services it had stopped were started again.');
+  expect(stdout).toContain('The services that it had stopped are running again.');
   await expectNothingLeft();
   await blocker.query('rollback');
   await blocker.end();

@@ -47,28 +47,28 @@ const tool = (exitCode: number) => `"${process.execPath}" tool.mjs ${exitCode}`;
 
 const reportOf = (stdout: string): Report => reportSchema.parse(JSON.parse(stdout));
 
-test('a plan says that a deploy would run it, and does not', async () => {
+test('a plan reports that a deploy would run the command, and does not run it', async () => {
   const { exitCode, stdout } = await run('--migration-command', tool(0), '--mode', 'plan');
 
   expect(stdout).toContain(
-    'Migrations: a deploy would run the task of the application; what it would apply, only it knows.',
+    'Migrations: a deploy would run the migration task; only the migration task knows what is pending.',
   );
   expect(exitCode).toBe(0);
   expect(await database.query("select to_regclass('colours') as it")).toEqual([{ it: null }]);
 });
 
-test('a command that fails: exit 1, its exit code, its last lines, and no index', async () => {
+test('a failed command exits with 1, shows its exit code and last output, and builds no index', async () => {
   const { exitCode, stdout } = await run('--migration-command', `echo first; ${tool(3)}`);
 
   expect(stdout).toMatch(
     /failed after .*: The migration failed: the container migration of the task [0-9a-f]{32} .* ended with exit code 3/,
   );
-  expect(stdout).toContain('What the migration command wrote last:\n  first\n  tool: exiting with 3\n');
+  expect(stdout).toContain('Last output of the migration command:\n  first\n  tool: exiting with 3\n');
   expect(exitCode).toBe(1);
   expect(await database.query("select 1 from pg_class where relname = 'idx_colours_name'")).toEqual([]);
 });
 
-test('a command that migrates: exit 0, and the index on its table is built', async () => {
+test('a successful command exits with 0, and the index on the table that it created is built', async () => {
   const { exitCode, stdout } = await run('--migration-command', tool(0), '--json');
 
   expect(reportOf(stdout)).toMatchObject({
@@ -81,6 +81,6 @@ test('a command that migrates: exit 0, and the index on its table is built', asy
 test('an empty command is wrong usage', async () => {
   const { exitCode, stderr } = await run('--migration-command', ' ');
 
-  expect(stderr).toContain('Name the command that migrates, such as "alembic upgrade head".');
+  expect(stderr).toContain('Give the command that runs the migrations, such as "alembic upgrade head".');
   expect(exitCode).toBe(2);
 });

@@ -5,7 +5,7 @@ import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 
-// One database throughout: each test goes on from where the one before left it.
+// All tests share one database: each test continues from the state that the previous one left.
 const INDEXES: IndexEntry[] = [
   {
     name: 'idx_orders_status',
@@ -56,7 +56,7 @@ async function run(...args: string[]) {
   return await start(...args).ended;
 }
 
-/** Name to oid, of every valid index but primary keys. */
+/** The oid of each valid index by name, primary keys excluded. */
 async function validIndexes(): Promise<Record<string, number>> {
   const rows = await database.query<{ name: string; oid: number }>(
     `select c.relname as name, c.oid::int as oid from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -67,28 +67,28 @@ async function validIndexes(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, oid }) => [name, oid]));
 }
 
-test('--mode plan says what is missing and changes nothing', async () => {
+test('--mode plan lists the missing indexes and changes nothing', async () => {
   const { exitCode, stdout } = await run('--mode', 'plan');
 
   expect(exitCode).toBe(0);
-  expect(stdout).toContain('Indexes: 0 already there, 3 to build');
+  expect(stdout).toContain('Indexes: 0 already present, 3 to build');
   expect(stdout).toMatch(/shop\.idx_orders_status +on shop\.orders +non-critical/);
   expect(await validIndexes()).toEqual({});
   expect(await database.query("select 1 from pg_namespace where nspname = 'deploy_step'")).toEqual([]);
 });
 
-test('--only, given twice, builds just those two', async () => {
+test('--only, given twice, builds only those two indexes', async () => {
   const { exitCode, stdout } = await run(
     ...['--mode', 'indexes', '--max-concurrent', '1', '--when', 'after-start'],
     ...['--only', 'idx_people_name', '--only', 'people_email_key'],
   );
 
   expect(exitCode).toBe(0);
-  expect(stdout).toContain('Indexes: 2 created, 0 already there, 0 failed, 0 remaining');
+  expect(stdout).toContain('Indexes: 2 created, 0 already present, 0 failed, 0 remaining');
   expect(Object.keys(await validIndexes())).toEqual(['idx_people_name', 'people_email_key']);
 });
 
-test('--mode indexes builds what the registry lists and writes the report in its form', async () => {
+test('--mode indexes builds the indexes of the registry and writes a report that matches the schema', async () => {
   await database.query('drop index idx_people_name, people_email_key');
 
   const { exitCode, stdout } = await run('--mode', 'indexes', '--report', 'out.json');
@@ -99,10 +99,10 @@ test('--mode indexes builds what the registry lists and writes the report in its
     'idx_people_name',
     'people_email_key',
   ]);
-  expect(stdout).toContain('Indexes: 3 created, 0 already there, 0 failed, 0 remaining');
+  expect(stdout).toContain('Indexes: 3 created, 0 already present, 0 failed, 0 remaining');
   const written: unknown = JSON.parse(readFileSync(place.file('out.json'), 'utf8'));
   const report = reportSchema.parse(written);
-  // Nothing that the schema does not know, and all that the contract names.
+  // The report has no field that the schema does not know, and all fields of the contract.
   expect(written).toEqual(report);
   expect(Object.keys(report)).toEqual(
     expect.arrayContaining([
@@ -133,20 +133,20 @@ test('--mode indexes builds what the registry lists and writes the report in its
   expect(report.indexes.find((index) => index.name === 'people_email_key')?.critical).toBe(true);
 });
 
-test('a second run changes nothing and says so', async () => {
+test('a second run changes nothing and reports that there is nothing to do', async () => {
   const before = await validIndexes();
 
   const { exitCode, stdout } = await run('--mode', 'indexes', '--report', 'out.json');
 
   expect(exitCode).toBe(0);
   expect(stdout).toContain('Nothing to do');
-  expect(stdout).toContain('Indexes: 0 created, 3 already there, 0 failed, 0 remaining');
+  expect(stdout).toContain('Indexes: 0 created, 3 already present, 0 failed, 0 remaining');
   expect(await validIndexes()).toEqual(before);
   const report = reportSchema.parse(JSON.parse(readFileSync(place.file('out.json'), 'utf8')));
   expect(report.indexes.map((index) => index.status)).toEqual(['present', 'present', 'present']);
 });
 
-test('a locked table and one attempt: a warning, and the deploy succeeds without the index', async () => {
+test('with one attempt on a locked table, the deploy succeeds with a warning and without the index', async () => {
   await database.query('drop index idx_people_name');
   const blocker = await connect(database.url);
   await blocker.query('begin');
@@ -157,14 +157,14 @@ test('a locked table and one attempt: a warning, and the deploy succeeds without
   await blocker.end();
 
   expect(exitCode).toBe(0);
-  expect(stdout).toContain('Indexes: 0 created, 2 already there, 1 failed, 0 remaining');
+  expect(stdout).toContain('Indexes: 0 created, 2 already present, 1 failed, 0 remaining');
   expect(stdout).toContain('idx_people_name on people (non-critical, 1 attempt');
   expect(stdout).toMatch(/Blocked by pid \d+ \(test, idle in transaction/);
   expect(stdout).toContain('Warning: Not built, and the deploy went on without: idx_people_name.');
   expect(Object.keys(await validIndexes())).toEqual(['idx_orders_status', 'people_email_key']);
 });
 
-test('a reader that is gone, as of a pipe into head, does not end the deploy', async () => {
+test('a closed pipe, such as `| head`, does not end the deploy', async () => {
   const command = start();
   command.closeOutput();
 

@@ -50,22 +50,26 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       ['--only', 'idx_nowhere'],
       "option '--only <name>': idx_nowhere is not in the registry",
     ],
-    ['a registry that is not there', ['--indexes', 'nowhere.json'], 'There is no file '],
+    ['a registry that does not exist', ['--indexes', 'nowhere.json'], 'nowhere.json does not exist.'],
     ['a registry that is a folder', ['--indexes', 'folder'], 'folder is a folder, not a file.'],
-    ['a folder of migrations that is not there', ['--migrations', 'nowhere'], 'There is no folder '],
-    ['a folder of migrations that is a file', ['--migrations', 'good.json'], 'There is no folder '],
+    ['a migrations folder that does not exist', ['--migrations', 'nowhere'], 'nowhere does not exist.'],
+    [
+      'a migrations folder that is a file',
+      ['--migrations', 'good.json'],
+      'good.json is a file, not a folder.',
+    ],
     ['an unknown flag', ['--tables', 'orders'], "unknown option '--tables'"],
     ['an argument', ['orders'], "too many arguments for 'run'"],
     ['a lock timeout below 3 s', ['--lock-timeout', '1'], 'It must be a whole number from 3 to 600.'],
-    ['attempts that are no number', ['--attempts', 'x'], 'It must be a whole number from 1 to 100.'],
-    ['no lanes', ['--max-concurrent', '0'], 'It must be a whole number from 1 to 40.'],
+    ['attempts that are not a number', ['--attempts', 'x'], 'It must be a whole number from 1 to 100.'],
+    ['zero tables at the same time', ['--max-concurrent', '0'], 'It must be a whole number from 1 to 40.'],
     ['an unknown time', ['--when', 'later'], 'Allowed choices are before-start, after-start.'],
-    ['services that are not known', ['--services', 'all'], 'Allowed choices are demo, none.'],
-    ['a seed that is not known', ['--seed', 'all'], 'Allowed choices are demo, none.'],
-    ['a report into a folder that is not there', ['--report', 'nowhere/out.json'], 'There is no folder '],
-    ['a report over a folder', ['--report', 'folder'], 'folder is a folder, not a file.'],
+    ['unknown services', ['--services', 'all'], 'Allowed choices are demo, none.'],
+    ['an unknown seed', ['--seed', 'all'], 'Allowed choices are demo, none.'],
+    ['a report in a folder that does not exist', ['--report', 'nowhere/out.json'], 'nowhere does not exist.'],
+    ['a report whose path is a folder', ['--report', 'folder'], 'folder is a folder, not a file.'],
     [
-      'a migration command beside a folder of migrations',
+      'a migration command together with a migrations folder',
       ['--migration-command', 'true'],
       "option '--migration-command <command>' cannot be used with option '--migrations <dir>'",
     ],
@@ -79,16 +83,16 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     expect(exitCode).toBe(2);
   });
 
-  test('the names that --only may have are listed', async () => {
+  test('the valid names of --only are listed', async () => {
     const { stderr } = await run('--only', 'idx_nowhere');
 
     expect(stderr).toContain('Valid names: idx_orders_status.');
   });
 
   test.each(['not-an-address:s3cret', 'postgres://user:s3cret@host:port/db', 'mysql://user:s3cret@host/db'])(
-    'an address that is none is not repeated: it may hold a password (%s)',
-    async (address) => {
-      const { exitCode, stdout, stderr } = await run('--database-url', address);
+    'an invalid database URL is not printed, because it may contain a password (%s)',
+    async (url) => {
+      const { exitCode, stdout, stderr } = await run('--database-url', url);
 
       expect(stderr).toContain('Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE.');
       expect(stdout + stderr).not.toContain('s3cret');
@@ -97,7 +101,7 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     },
   );
 
-  test('an unknown command, and none', async () => {
+  test('an unknown command, or no command', async () => {
     const unknown = await place.run('rum');
     const none = await place.run();
 

@@ -3,13 +3,13 @@ import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { BUILD_INDEXES } from '../../workflow/state-names.ts';
-import { type BuildsProgress, clearLive, type IndexProgress } from './builds.ts';
-import { line, type ProgressLine } from './line.ts';
-import type { RunProgress } from './model.ts';
-import { errorOf, listAt, numberAt, textAt } from './payload.ts';
-import { humanDuration } from './units.ts';
+import { humanDuration } from '../terminal/human-units.ts';
+import { type Builds, clearLive, type IndexProgress } from './build-progress.ts';
+import { errorOf, listAt, numberAt, textAt } from './event-payload.ts';
+import { line, type ProgressLine } from './progress-line.ts';
+import type { RunProgress } from './run-progress.ts';
 
-/** States of build-indexes that work on one index. */
+/** States of `build-indexes` that work on one index. */
 const INDEX_STATES: readonly string[] = [
   BUILD_INDEXES.buildIndex,
   BUILD_INDEXES.checkIndex,
@@ -25,70 +25,69 @@ const OUTCOMES: Partial<Record<IndexStatus, string>> = {
   missing: 'is missing',
 };
 
-/** An event of the states of `build-indexes`. */
-export function applyBuildMachine(run: RunProgress, event: EngineEvent): ProgressLine[] {
+/** An event of one index, with the index and its place. */
+interface IndexEvent {
+  readonly event: EngineEvent;
+  readonly builds: Builds;
+  readonly table: string;
+  readonly index: IndexProgress;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** Applies an event from a state of `build-indexes`. */
+export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const builds = run.builds[run.buildPhase];
   if (event.within.length > 1) {
     const id = textAt(event.input, 'index');
     if (!INDEX_STATES.includes(event.state ?? '') || id === '') return [];
     const { lane, index } = builds.ensure(id, undefined, run.registry);
-    return applyIndexEvent(event, builds, lane.table, index);
+    return applyIndexEvent({ event, builds, table: lane.table, index, now: Date.parse(event.at) });
   }
   if (event.state === BUILD_INDEXES.plan && event.type === 'StateExited') {
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
-    return nothing ? [line('step', `Nothing to build${alreadyThere(event.output)}`)] : [];
+    return nothing ? [line('step', `Nothing to build${presentCount(event.output)}`)] : [];
   }
   if (
     event.state === BUILD_INDEXES.buildLanes &&
     event.type === 'StateEntered' &&
     event.within.length === 0
   ) {
-    return planned(run, builds, event);
+    const lanes = listAt(event.input, 'lanes') as readonly Lane[];
+    const first = builds.total === 0;
+    const added = counted(builds.plan(lanes, run.registry), 'index');
+    const text = `${added} to build in ${counted(lanes.length, 'lane')}`;
+    return [line('step', first ? `${text}${presentCount(event.input)}` : `Another ${text}`)];
   }
   return [];
 }
 
-function planned(run: RunProgress, builds: BuildsProgress, event: EngineEvent): ProgressLine[] {
-  const lanes = listAt(event.input, 'lanes') as readonly Lane[];
-  const first = builds.total === 0;
-  const count = builds.plan(lanes, run.registry);
-  const text = `${first ? '' : 'Another '}${counted(count, 'index')} to build in ${counted(lanes.length, 'lane')}`;
-  return [line('step', first ? `${text}${alreadyThere(event.input)}` : text)];
-}
-
-/** What a plan says of the indexes that need nothing. */
-function alreadyThere(plan: unknown): string {
+/** The number of indexes in a plan that need no work. */
+function presentCount(plan: unknown): string {
   const present = numberAt(plan, 'present');
-  return present === null ? '' : `, ${present} already there`;
+  return present === null ? '' : `, ${present} already present`;
 }
 
-/** An event of the states that work on one index. */
-function applyIndexEvent(
-  event: EngineEvent,
-  builds: BuildsProgress,
-  table: string,
-  index: IndexProgress,
-): ProgressLine[] {
-  const now = Date.parse(event.at);
+function applyIndexEvent(at: IndexEvent): ProgressLine[] {
+  const { event, index } = at;
   switch (event.type) {
     case 'StateEntered':
-      return event.state === BUILD_INDEXES.buildIndex ? begin(builds, table, index, now) : [];
     case 'StateRetried':
-      return event.state === BUILD_INDEXES.buildIndex ? begin(builds, table, index, now) : [];
+      return event.state === BUILD_INDEXES.buildIndex ? begin(at) : [];
     case 'StateFailed':
-      return failed(event, builds, index);
+      return failed(at);
     case 'StateCaught':
       index.state = 'settling';
       clearLive(index);
       return [];
     case 'StateExited':
-      return exited(event, builds, index, now);
+      return exited(at);
     default:
       return [];
   }
 }
 
-function begin(builds: BuildsProgress, table: string, index: IndexProgress, now: number): ProgressLine[] {
+function begin({ builds, table, index, now }: IndexEvent): ProgressLine[] {
   const first = builds.begin(index, now);
   if (!first) return [line('step', `${builds.label(index)} attempt ${index.attempt} begins`)];
   const critical = index.critical ? 'critical' : 'non-critical';
@@ -96,60 +95,59 @@ function begin(builds: BuildsProgress, table: string, index: IndexProgress, now:
   return [line('step', `${builds.label(index)} on ${table} (${critical})${description}`)];
 }
 
-function failed(event: EngineEvent, builds: BuildsProgress, index: IndexProgress): ProgressLine[] {
-  const error = errorOf(event);
-  index.error = { name: error.name, message: withoutName(error.message, index) };
-  clearLive(index);
-  if (event.state !== BUILD_INDEXES.buildIndex) {
-    return [line('warning', `${builds.label(index)} ${event.state}: ${error.name}: ${index.error.message}`)];
+function failed({ event, builds, index }: IndexEvent): ProgressLine[] {
+  const { name, message } = errorOf(event);
+  const error = { name, message: withoutIndexName(message, index) };
+  if (event.state === BUILD_INDEXES.buildIndex) {
+    builds.retry(index, error);
+    // No retry follows this error. The line about the failed index shows it.
+    return name === 'BuildFailed' ? [] : [attemptFailed(builds, index, error)];
   }
-  index.state = 'retrying';
-  // What no attempt can mend is told once, when the index is given up.
-  if (error.name === 'BuildFailed') return [];
-  return [
-    line(
-      'warning',
-      `${builds.label(index)} attempt ${index.attempt} failed: ${error.name}: ${index.error.message}`,
-    ),
-  ];
+  index.error = error;
+  clearLive(index);
+  return [line('warning', `${builds.label(index)} ${event.state}: ${name}: ${error.message}`)];
 }
 
-function exited(
-  event: EngineEvent,
-  builds: BuildsProgress,
-  index: IndexProgress,
-  now: number,
-): ProgressLine[] {
-  // A failed state that was caught is exited as well, with the error as its output.
+function exited({ event, builds, index, now }: IndexEvent): ProgressLine[] {
+  // A state that failed and was caught exits too, with the error as its output.
   if (index.state === 'settling' && event.state !== BUILD_INDEXES.settleIndex) return [];
   const state = textAt(event.output, 'build', 'output', 'state');
   if (state === 'interrupted') {
-    index.error = { name: 'BuildInterrupted', message: 'the session that built it ended too soon' };
-    index.state = 'retrying';
-    clearLive(index);
-    return [
-      line(
-        'warning',
-        `${builds.label(index)} attempt ${index.attempt} failed: BuildInterrupted: ${index.error.message}`,
-      ),
-    ];
+    const error = {
+      name: 'BuildInterrupted',
+      message: 'the session that built it ended before the build did',
+    };
+    builds.retry(index, error);
+    return [attemptFailed(builds, index, error)];
   }
   if (state === 'left') {
     builds.leave(index, now);
-    return [line('step', `${builds.label(index)} is left for after the start`)];
+    return [line('step', `${builds.label(index)} will be built after the services start`)];
   }
   if (state !== 'done') return [];
   const status = textAt(event.output, 'build', 'output', 'status') as IndexStatus;
   builds.end(index, status, now);
-  if (status === 'failed')
-    return [line('failure', `${builds.label(index)} failed: ${index.error?.message ?? 'unknown'}`)];
-  const took = index.startedAt === null ? 0 : now - index.startedAt;
-  const inTime = status === 'built' || status === 'repaired' ? ` in ${humanDuration(took)}` : '';
-  const after = index.attempt > 1 ? ` at attempt ${index.attempt}` : '';
-  return [line('done', `${builds.label(index)} ${OUTCOMES[status] ?? status}${inTime}${after}`)];
+  if (status === 'failed') {
+    return [line('failure', `${builds.label(index)} failed: ${index.error?.message ?? 'unknown error'}`)];
+  }
+  const elapsed = index.startedAt === null ? 0 : now - index.startedAt;
+  const duration = status === 'built' || status === 'repaired' ? ` in ${humanDuration(elapsed)}` : '';
+  const attempt = index.attempt > 1 ? ` at attempt ${index.attempt}` : '';
+  return [line('done', `${builds.label(index)} ${OUTCOMES[status] ?? status}${duration}${attempt}`)];
 }
 
-function withoutName(message: string, index: IndexProgress): string {
+function attemptFailed(
+  builds: Builds,
+  index: IndexProgress,
+  error: { readonly name: string; readonly message: string },
+): ProgressLine {
+  return line(
+    'warning',
+    `${builds.label(index)} attempt ${index.attempt} failed: ${error.name}: ${error.message}`,
+  );
+}
+
+function withoutIndexName(message: string, index: IndexProgress): string {
   const prefix = `Index ${index.id}: `;
   return message.startsWith(prefix) ? message.slice(prefix.length) : message;
 }

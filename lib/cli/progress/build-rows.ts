@@ -1,38 +1,43 @@
 import { indexId, tableId } from '../../../lambdas/shared/registry.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
-import type { BuildsProgress } from './builds.ts';
-import { line, type ProgressLine } from './line.ts';
-import { humanDuration } from './units.ts';
+import { humanDuration } from '../terminal/human-units.ts';
+import { line, type ProgressLine } from './progress-line.ts';
+import type { RunProgress } from './run-progress.ts';
 
-/** Pauses between two lines about a build that goes on, in milliseconds: the first one comes sooner. */
-const FIRST_STILL_MS = 10_000;
-const STILL_EVERY_MS = 30_000;
+/** Time until the first line about a long build, and between later lines, in milliseconds. */
+const FIRST_LINE_MS = 10_000;
+const NEXT_LINE_MS = 30_000;
 
-/** Notes how far the builds are and tells now and then of the long ones. */
+/**
+ * Records the progress of the running builds.
+ * @param now milliseconds since 1970 @default the current time
+ * @returns from time to time, a line about a build that takes long
+ */
 export function applyBuildRows(
+  run: RunProgress,
   rows: readonly BuildRow[],
-  builds: BuildsProgress,
-  now: number,
+  now: number = Date.now(),
 ): ProgressLine[] {
+  const builds = run.builds[run.buildPhase];
   const lines: ProgressLine[] = [];
   for (const row of rows) {
     const { schema } = row;
     const index = builds.building(tableId({ schema, table: row.table }));
     if (index === undefined) continue;
-    // A partition's part of an index has a name of its own, and a table has one concurrent build at a time.
+    // The index of a partition has a name of its own. Its table has no other concurrent build, so the name is not checked.
     const isPart = index.id.includes(' @ ');
     if (!isPart && row.index !== null && indexId({ schema, name: row.index }) !== index.id) continue;
     index.phase = row.phase;
     index.fraction = row.fraction;
     index.waitsFor = row.waitsFor;
-    const pause = index.toldAt === index.startedAt ? FIRST_STILL_MS : STILL_EVERY_MS;
-    if (now - index.toldAt < pause) continue;
-    index.toldAt = now;
+    const pause = index.reportedAt === index.startedAt ? FIRST_LINE_MS : NEXT_LINE_MS;
+    if (now - index.reportedAt < pause) continue;
+    index.reportedAt = now;
     const percent = row.fraction === null ? '' : `, ${Math.round(row.fraction * 100)} %`;
     const waits = row.waitsFor === null ? '' : `, waits for ${row.waitsFor}`;
-    const since = humanDuration(now - (index.startedAt ?? now));
+    const elapsed = humanDuration(now - (index.startedAt ?? now));
     lines.push(
-      line('step', `${builds.label(index)} still building after ${since}: ${row.phase}${percent}${waits}`),
+      line('step', `${builds.label(index)} still building after ${elapsed}: ${row.phase}${percent}${waits}`),
     );
   }
   return lines;

@@ -1,12 +1,12 @@
 import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { DEPLOY } from '../../workflow/state-names.ts';
-import { line, type ProgressLine } from './line.ts';
-import type { RunProgress } from './model.ts';
-import { at, numberAt, textAt } from './payload.ts';
+import { at, numberAt, textAt } from './event-payload.ts';
 import type { PhaseKey } from './phases.ts';
+import { line, type ProgressLine } from './progress-line.ts';
+import type { RunProgress } from './run-progress.ts';
 
-/** The states of `deploy` that are phases of their own. */
+/** The states of `deploy` that are phases. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
   [DEPLOY.preflight]: 'preflight',
   [DEPLOY.startServices]: 'start',
@@ -16,19 +16,19 @@ const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
 };
 
 const DECISIONS: Record<PreflightResult['decision'], { result: string; text: string }> = {
-  deploy: { result: 'a deploy', text: 'there is something to do: services stop for it' },
+  deploy: { result: 'deploy', text: 'deploy, with the services stopped for the maintenance window' },
   indexes: { result: 'indexes only', text: 'indexes only, built while the services run' },
-  'start-services': { result: 'start services', text: 'nothing is deployed, the services are started' },
+  'start-services': { result: 'start services', text: 'start the services only' },
   plan: { result: 'plan only', text: 'plan only, nothing is changed' },
-  nothing: { result: 'nothing to do', text: 'nothing to do, the services go on' },
+  nothing: { result: 'nothing to do', text: 'nothing to do, the services keep running' },
   refused: { result: 'refused', text: 'refused, nothing was stopped or changed' },
 };
 
-/** An event of the states of `deploy`. */
-export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[] {
+/** Applies an event from a state of `deploy`. */
+export function applyDeployEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const key = PHASE_OF[event.state ?? ''];
   if (key === undefined) return [];
-  // With nothing to do there is mostly nothing to start either: the phase begins with the first service that does.
+  // With nothing to do, there is usually no service to start. The first service that starts enters the phase.
   if (
     key === 'start' &&
     run.decision === 'nothing' &&
@@ -39,14 +39,16 @@ export function applyDeploy(run: RunProgress, event: EngineEvent): ProgressLine[
   }
   if (event.type === 'StateEntered') return run.enter(key, event);
   if (event.type === 'StateCaught') run.end(key, event, 'failed');
-  // A state that was caught is exited as well, with the error in its output.
+  // A state that failed and was caught exits too, with the error in its output.
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
   switch (key) {
     case 'preflight':
       return decided(run, event);
-    case 'report':
-      run.end(key, event, 'done', totals(event.output));
-      return totals(event.output) === '' ? [] : [line('step', totals(event.output))];
+    case 'report': {
+      const totals = totalsText(event.output);
+      run.end(key, event, 'done', totals);
+      return totals === '' ? [] : [line('step', totals)];
+    }
     case 'alert':
       run.end(key, event, 'done', 'sent');
       return [line('warning', `Alert sent: ${textAt(event.output, 'alert', 'subject')}`)];
@@ -66,12 +68,12 @@ function decided(run: RunProgress, event: EngineEvent): ProgressLine[] {
   return [line('failure', `Decision: ${text}. ${textAt(event.output, 'refusal')}`)];
 }
 
-/** The report's totals. Empty: it looked at no index, as for a deploy that was refused. */
-function totals(output: unknown): string {
+/** The totals of the report. Empty: it contains no index, as after a refusal. */
+function totalsText(output: unknown): string {
   const counts = ['created', 'skipped', 'failed', 'remaining'].map(
     (name) => numberAt(at(output, 'report', 'totals'), name) ?? 0,
   );
   if (counts.every((count) => count === 0)) return '';
   const [created, skipped, failed, remaining] = counts;
-  return `${created} created, ${skipped} already there, ${failed} failed, ${remaining} remaining`;
+  return `${created} created, ${skipped} already present, ${failed} failed, ${remaining} remaining`;
 }

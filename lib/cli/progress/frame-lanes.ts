@@ -1,12 +1,13 @@
 import { counted } from '../../../lambdas/shared/text.ts';
-import type { BuildsProgress, IndexProgress, LaneProgress } from './builds.ts';
-import { barOf, cut, fillTo, type Piece, type Style, widthOf, wrap } from './text.ts';
-import { clock } from './units.ts';
+import { clock } from '../terminal/human-units.ts';
+import { barOf, cut, fillTo, type Piece, type Style, widthOf, wrap } from '../terminal/styled-text.ts';
+import type { Builds, IndexProgress, LaneProgress } from './build-progress.ts';
 
+/** Where the lanes are drawn. */
 interface Canvas {
   readonly width: number;
   readonly now: number;
-  /** Lines that there are for the lanes. */
+  /** Lines available for the lanes. */
   readonly room: number;
   readonly spinner: string;
   readonly draw: (left: readonly Piece[], right?: string) => string;
@@ -23,24 +24,24 @@ const STYLES: Record<IndexProgress['state'], Style> = {
   failed: 'red',
 };
 
-/** Below so many columns the bars are half as long. */
+/** Terminals with fewer columns get bars of half the length. */
 const NARROW_COLUMNS = 90;
 const BAR_COLUMNS = 20;
 const ERROR_LINES = 3;
 
-/** What the builds of a phase have come to, in a few words. */
-export function laneSummary(builds: BuildsProgress): string {
+/** Totals of the builds of a phase. */
+export function laneSummary(builds: Builds): string {
   if (builds.total === 0) return '';
   const failed = builds.count('failed');
   const left = builds.count('left');
   return (
     `${builds.count('done')} of ${builds.total} done${failed > 0 ? `, ${failed} failed` : ''}` +
-    `${left > 0 ? `, ${left} left for after the start` : ''}`
+    `${left > 0 ? `, ${left} to build after the start` : ''}`
   );
 }
 
-/** The lanes at work, each with its table, its indexes and the one that is built; the others are counted. */
-export function laneRows(builds: BuildsProgress, canvas: Canvas): string[] {
+/** The active lanes, each with its table and its current index. Finished and waiting lanes share a line each. */
+export function laneRows(builds: Builds, canvas: Canvas): string[] {
   const active = builds.lanes.filter((lane) => isActive(lane));
   const waiting = builds.lanes.filter((lane) => !isActive(lane) && lane.indexes.some(isOpen));
   const finished = builds.lanes.filter((lane) => !lane.indexes.some(isOpen));
@@ -48,7 +49,7 @@ export function laneRows(builds: BuildsProgress, canvas: Canvas): string[] {
     ...(finished.length > 0 ? [`${counted(finished.length, 'table')} done: ${tablesOf(finished)}`] : []),
     ...(waiting.length > 0 ? [`${counted(waiting.length, 'table')} waiting: ${tablesOf(waiting)}`] : []),
   ].map((text) => canvas.draw([[`  ${text}`, 'dim']]));
-  // Of all lanes, so that the bars stay where they are when a lane ends.
+  // The longest name of all lanes, so that the bars keep their column when a lane ends.
   const names = Math.max(
     0,
     ...builds.lanes.flatMap((lane) => lane.indexes.map((index) => widthOf(index.id))),
@@ -57,7 +58,7 @@ export function laneRows(builds: BuildsProgress, canvas: Canvas): string[] {
   return [...fitting(blocks, canvas.room - rest.length, canvas), ...rest].slice(0, Math.max(0, canvas.room));
 }
 
-/** As many whole blocks as there is room for, and how many were left out. */
+/** As many whole blocks as fit, and a line that counts the others. */
 function fitting(blocks: readonly string[][], room: number, canvas: Canvas): string[] {
   if (blocks.flat().length <= room) return blocks.flat();
   const shown: string[] = [];
@@ -67,7 +68,10 @@ function fitting(blocks: readonly string[][], room: number, canvas: Canvas): str
     shown.push(...block);
     count += 1;
   }
-  return [...shown, canvas.draw([[`  and ${counted(blocks.length - count, 'table')} more at work`, 'dim']])];
+  return [
+    ...shown,
+    canvas.draw([[`  and ${counted(blocks.length - count, 'more table')} in progress`, 'dim']]),
+  ];
 }
 
 function laneBlock(lane: LaneProgress, nameColumns: number, canvas: Canvas): string[] {
@@ -97,7 +101,7 @@ function indexRows(index: IndexProgress, nameColumns: number, { now, width, draw
     if (index.waitsFor === null) return [first];
     return [first, draw([[`      waits for ${index.waitsFor}`, 'yellow']])];
   }
-  const next = index.state === 'settling' ? 'what it left is removed' : 'it is tried again soon';
+  const next = index.state === 'settling' ? 'removing what it left behind' : 'retrying soon';
   const error = index.error === null ? '' : `${index.error.name}: ${index.error.message}`;
   return [
     draw([name, [`attempt ${index.attempt} failed, ${next}`, 'yellow']], elapsed),
@@ -113,7 +117,7 @@ function isOpen(index: IndexProgress): boolean {
   return index.state !== 'done' && index.state !== 'failed' && index.state !== 'left';
 }
 
-/** At work: it has begun and has something left, or is between two of its indexes. */
+/** A lane that has started and has not finished. It may be between two of its indexes. */
 function isActive(lane: LaneProgress): boolean {
   return lane.indexes.some(isOpen) && lane.indexes.some((index) => index.state !== 'waiting');
 }

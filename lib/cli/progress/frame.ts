@@ -1,16 +1,17 @@
 import { counted } from '../../../lambdas/shared/text.ts';
+import { clock } from '../terminal/human-units.ts';
+import { type Piece, row, type Style } from '../terminal/styled-text.ts';
 import { laneRows, laneSummary } from './frame-lanes.ts';
-import type { RunProgress } from './model.ts';
 import type { Phase } from './phases.ts';
-import { type Piece, row, type Style } from './text.ts';
-import { clock } from './units.ts';
+import type { RunProgress } from './run-progress.ts';
+import type { ServiceProgress } from './service-progress.ts';
 
 export interface FrameOptions {
   /** Columns; no line is longer. */
   readonly width: number;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Lines, at most. @default 24 */
+  /** Maximum number of lines. @default 24 */
   readonly height?: number;
   /** @default false */
   readonly colour?: boolean;
@@ -20,7 +21,7 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 const SPINNER_MS = 100;
 const TITLE_COLUMNS = 22;
 
-/** Draws the picture of a run for a terminal: its phases, and below the one that builds its lanes. */
+/** Draws the picture of a run for a terminal: its phases, with the lanes below the phase that builds. */
 export function frame(run: RunProgress, options: FrameOptions): string {
   const { width, now, height = 24, colour = false } = options;
   const draw = (left: readonly Piece[], right = '') => row(width, colour, left, right);
@@ -28,7 +29,7 @@ export function frame(run: RunProgress, options: FrameOptions): string {
   const began = run.startedAt ?? now;
   const title = run.name === '' ? 'Starting' : run.name;
   const lines = [draw([[title, 'bold'], outcomeOf(run)], clock((run.endedAt ?? now) - began))];
-  // Phases come first: how many lanes there is room for follows from them.
+  // The phases always fit; the lanes get the lines that are left.
   const room = height - 1 - run.phases.all.length;
   for (const phase of run.phases.all) {
     const [mark, style] = markOf(phase, spinner);
@@ -76,23 +77,23 @@ function resultOf(run: RunProgress, phase: Phase): string {
   }
 }
 
-function serviceText(service: RunProgress['services']['all'][number], phase: Phase): string {
+function serviceText(service: ServiceProgress, phase: Phase): string {
   const count = service.count === null ? '' : ` ${counted(service.count, 'task')}`;
-  // Once they start, what the stopping came to is known.
+  // A service that starts had stopped before.
   if (phase.key === 'stop' && ['starting', 'steady', 'not-steady'].includes(service.state)) {
     return `${service.name} stopped`;
   }
   switch (service.state) {
     case 'stopping': {
       const left = service.running ?? service.count;
-      return `${service.name} stops${left === null ? '' : `, ${left} left`}`;
+      return `${service.name} stopping${left === null ? '' : `, ${left} left`}`;
     }
     case 'stopped':
       return `${service.name} stopped`;
     case 'starting':
-      return `${service.name} starts${count === '' ? '' : `, ${service.running ?? 0} of${count}`}`;
+      return `${service.name} starting${count === '' ? '' : `, ${service.running ?? 0} of${count}`}`;
     case 'steady':
-      return `${service.name} steady${count === '' ? '' : ` at${count}`}`;
+      return `${service.name} steady${count === '' ? '' : ` with${count}`}`;
     default:
       return `${service.name} ${service.state.replaceAll('-', ' ')}`;
   }

@@ -1,5 +1,6 @@
 import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 
+/** The phases of a run, in order, with their titles. */
 export const PHASES = {
   preflight: 'Preflight',
   stop: 'Stop services',
@@ -20,12 +21,12 @@ export interface Phase {
   /** Milliseconds since 1970. */
   startedAt: number | null;
   endedAt: number | null;
-  /** What it came to, in a few words. */
+  /** The result in a few words. */
   result: string;
 }
 
-/** What a decision of the preflight leads through; `drain`, `online`, `alert` and whatever else is entered come as they come. */
-const WAYS: Record<PreflightResult['decision'], readonly PhaseKey[]> = {
+/** The phases that each decision of the preflight leads to. Other phases are added when the run enters them. */
+const EXPECTED: Record<PreflightResult['decision'], readonly PhaseKey[]> = {
   deploy: ['stop', 'migrate', 'build', 'start', 'report'],
   indexes: ['online', 'report'],
   'start-services': ['start', 'report'],
@@ -34,10 +35,9 @@ const WAYS: Record<PreflightResult['decision'], readonly PhaseKey[]> = {
   refused: ['report'],
 };
 
-/** The phases of a run in their order: those that were entered and those that are expected. */
+/** The phases of a run in order: those that it has entered and those that it is expected to enter. */
 export class Phases {
   #phases: Phase[] = [];
-  current: Phase | undefined;
 
   get all(): readonly Phase[] {
     return this.#phases;
@@ -48,10 +48,10 @@ export class Phases {
   }
 
   expect(decision: PreflightResult['decision']): void {
-    for (const key of WAYS[decision]) this.#add(key);
+    for (const key of EXPECTED[decision]) this.#add(key);
   }
 
-  /** Enters a phase. False: it was already running. */
+  /** Enters a phase. @returns false when it was already running */
   enter(key: PhaseKey, at: number): boolean {
     const phase = this.#add(key);
     const entered = phase.state !== 'running';
@@ -60,14 +60,13 @@ export class Phases {
       phase.startedAt ??= at;
       phase.endedAt = null;
     }
-    this.current = phase;
     for (const earlier of this.#phases.slice(0, this.#phases.indexOf(phase))) {
       if (earlier.state === 'pending') earlier.state = 'skipped';
     }
     return entered;
   }
 
-  /** Ends a phase that runs; one that failed stays failed. */
+  /** Ends a phase. A failed phase stays failed. */
   end(key: PhaseKey, at: number, state: 'done' | 'failed' = 'done', result?: string): void {
     const phase = this.#add(key);
     if (result !== undefined) phase.result = result;
@@ -77,12 +76,12 @@ export class Phases {
     phase.endedAt ??= at;
   }
 
-  /** Says of a phase that was ended well that it failed all the same. */
+  /** Marks a phase as failed, even if it has already ended as done. */
   fail(key: PhaseKey): void {
     this.#add(key).state = 'failed';
   }
 
-  /** Ends what still runs, for an execution that ended, and gives up what is pending. */
+  /** Ends the running phases and skips the pending ones, because the execution has ended. */
   endAll(at: number, state: 'done' | 'failed'): void {
     for (const phase of this.#phases) {
       if (phase.state === 'running') this.end(phase.key, at, state);

@@ -2,12 +2,12 @@ import { type MigrationFailure, placeOf } from '../../../lambdas/shared/migratio
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { MIGRATIONS, WINDOW } from '../../workflow/state-names.ts';
-import { line, type ProgressLine } from './line.ts';
-import type { RunProgress } from './model.ts';
-import { at, listAt, numberAt, textAt } from './payload.ts';
+import { at, listAt, numberAt, textAt } from './event-payload.ts';
 import type { PhaseKey } from './phases.ts';
+import { line, type ProgressLine } from './progress-line.ts';
+import type { RunProgress } from './run-progress.ts';
 
-/** The states of `maintenance-window` that are phases of their own. */
+/** The states of `maintenance-window` that are phases. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
   [WINDOW.checkServices]: 'stop',
   [WINDOW.stopServices]: 'stop',
@@ -17,21 +17,21 @@ const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
   [WINDOW.buildIndexes]: 'build',
 };
 
-/** Verdicts that tell of a phase that was exited well and failed all the same. */
+/** States for the verdict that a phase failed although its own states succeeded. */
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
   [WINDOW.verdicts.servicesCannotBeStopped]: 'stop',
   [WINDOW.verdicts.servicesNotStopped]: 'stop',
   [WINDOW.verdicts.criticalIndexFailed]: 'build',
 };
 
-/** An event of the states of `maintenance-window`, those inside the Map of its services left out. */
-export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[] {
+/** Applies an event from a state of `maintenance-window`, except those inside its Maps over the services. */
+export function applyWindowEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const state = event.state ?? '';
   const failed = FAILURE_OF[state];
   if (failed !== undefined && event.type === 'StateEntered') run.phases.fail(failed);
   if (state === WINDOW.noSessionsLeft && event.type === 'StateExited') {
     run.end('drain', event, 'done', 'none left');
-    return [line('done', 'No session of the application is left')];
+    return [line('done', 'No sessions of the application are left')];
   }
   if (state === WINDOW.verdicts.sessionsRemain && event.type === 'StateExited') {
     run.end('drain', event, 'failed');
@@ -45,16 +45,16 @@ export function applyWindow(run: RunProgress, event: EngineEvent): ProgressLine[
     return key === 'migrate' ? [line('failure', 'The migrations failed')] : [];
   }
   if (event.type !== 'StateExited' || run.phases.find(key)?.state === 'failed') return [];
-  if (key === 'drain') return drained(run, event);
-  // Checking them is the first half of the phase.
+  if (key === 'drain') return sessionsChecked(run, event);
+  // The phase continues with Stop Services.
   if (state === WINDOW.checkServices) return [];
   if (key === 'migrate') return migrated(run, event);
   run.end(key, event);
   return [];
 }
 
-/** Tells of the sessions that are waited for, when they are others than at the last look. */
-function drained(run: RunProgress, event: EngineEvent): ProgressLine[] {
+/** Reports the sessions that the drain waits for, if they have changed since the last check. */
+function sessionsChecked(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const sessions = textAt(event.output, 'sessions', 'output', 'sessions');
   const phase = run.phases.find('drain');
   const remaining = numberAt(event.output, 'sessions', 'output', 'remaining') ?? 0;
@@ -69,24 +69,24 @@ function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const failure = at(answer, 'failure') as MigrationFailure | null | undefined;
   if (failure != null && runner === 'sql') {
     const { file, statement, message } = failure;
-    run.migrations.failure = `${placeOf(failure)} failed, nothing of it was applied: ${statement === null ? '' : `${statement}: `}${message}`;
+    run.migrations.failure = `${placeOf(failure)} failed, no migration was applied: ${statement === null ? '' : `${statement}: `}${message}`;
     run.end('migrate', event, 'failed', `${file ?? 'they'} failed`);
     return [line('failure', run.migrations.failure)];
   }
   const applied = listAt(answer, 'applied').filter((name) => typeof name === 'string');
   run.migrations.applied = applied;
-  const told = applied.length > 0 || runner === 'sql';
-  if (!told) {
-    run.end('migrate', event, 'done', `${WHO[runner] ?? 'they'} succeeded`);
-    return [line('done', `The migration's ${WHO[runner] ?? 'run'} succeeded`)];
+  if (applied.length === 0 && runner !== 'sql') {
+    // Only the application's own tool knows what it applied.
+    run.end('migrate', event, 'done', 'succeeded');
+    return [line('done', `The migration ${RUNNERS[runner] ?? 'runner'} succeeded`)];
   }
   run.end('migrate', event, 'done', applied.length === 0 ? 'none pending' : `${applied.length} applied`);
-  if (applied.length === 0) return [line('step', 'No migration is pending')];
+  if (applied.length === 0) return [line('step', 'No migrations are pending')];
   return [
     ...applied.map((file) => line('step', `${file} applied`)),
     line('done', `${counted(applied.length, 'migration')} applied`),
   ];
 }
 
-/** Who runs migrations that are not ours. */
-const WHO: Readonly<Record<string, string>> = { 'ecs-task': 'task', lambda: 'function' };
+/** Runners other than `sql`. */
+const RUNNERS: Readonly<Record<string, string>> = { 'ecs-task': 'task', lambda: 'function' };

@@ -1,0 +1,98 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { checkDatabaseUrl } from '../../local/database-url.ts';
+
+/** Exit codes: the command succeeded, warnings included. */
+export const SUCCEEDED = 0;
+/** The command failed, or could not start. */
+export const FAILED = 1;
+/** The command line is wrong; the usage was printed. */
+export const WRONG_USAGE = 2;
+
+/** Adds one value to a repeatable flag. */
+export function addValue(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/*
+ * Parsers of flag values. Each throws InvalidArgumentError, which commander prints with the flag, the value and the
+ * usage.
+ */
+
+/** A file that must exist. @returns its absolute path */
+export function fileToRead(text: string): string {
+  const file = resolve(text);
+  if (!existsSync(file)) throw new InvalidArgumentError(`The file ${file} does not exist.`);
+  if (isFolder(file)) throw new InvalidArgumentError(`${file} is a folder, not a file.`);
+  return file;
+}
+
+/** A file or folder that must exist. @returns the path as it was given */
+export function fileOrFolder(text: string): string {
+  if (!existsSync(text))
+    throw new InvalidArgumentError(`The file or folder ${resolve(text)} does not exist.`);
+  return text;
+}
+
+/** A file that is written at the end, checked now so that the work before is not wasted. @returns its absolute path */
+export function fileToWrite(text: string): string {
+  const file = resolve(text);
+  if (isFolder(file)) throw new InvalidArgumentError(`${file} is a folder, not a file.`);
+  if (!isFolder(dirname(file))) throw new InvalidArgumentError(`The folder ${dirname(file)} does not exist.`);
+  return file;
+}
+
+/** A folder that must exist, or "none". @returns its absolute path, or "none" */
+export function migrationsFolder(text: string): string {
+  if (text === 'none') return text;
+  const folder = resolve(text);
+  if (isFolder(folder)) return folder;
+  if (existsSync(folder)) throw new InvalidArgumentError(`${folder} is a file, not a folder.`);
+  throw new InvalidArgumentError(
+    `The folder ${folder} does not exist. Give a folder with SQL files, or none.`,
+  );
+}
+
+/** A command for the shell. */
+export function shellCommand(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError(
+    'Give the command that runs the migrations, such as "alembic upgrade head".',
+  );
+}
+
+/** A text with at least one character that is not blank. */
+export function nonEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}
+
+/** A whole number within limits. */
+export function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+/**
+ * Ends the command with wrong usage if a database URL is invalid. It is no parser of the flag: commander would print the
+ * value, which may contain a password.
+ */
+export function requireDatabaseUrl(command: Command, url: string | undefined): void {
+  if (url === undefined) return;
+  try {
+    checkDatabaseUrl(url);
+  } catch (error) {
+    command.error(`error: option '--database-url <url>': ${messageOf(error)}`);
+  }
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}

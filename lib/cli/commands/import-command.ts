@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { TOOLS, type Tool } from '../../sources/source.ts';
+import { FAILED, fileToWrite, requireDatabaseUrl, SUCCEEDED } from './command-line.ts';
+
+/** The flags as commander parses them. */
+interface Flags {
+  databaseUrl?: string;
+  from?: Tool;
+  format?: 'ts' | 'json';
+  out?: string;
+  json?: boolean;
+}
+
+/** The command `import`: turns existing indexes into registry entries. */
+export function importCommand(onExitCode: (code: number) => void): Command {
+  const command = new Command('import')
+    .description('Turn the indexes of SQL files, migrations or a live database into registry entries.')
+    .argument('[paths...]', 'SQL files, migration folders, project folders, or - for standard input')
+    .option('--database-url <url>', 'read a live database instead; needs only SELECT')
+    .addOption(
+      new Option('--from <tool>', 'tool that wrote the migrations (default: detected)').choices(TOOLS),
+    )
+    .addOption(
+      new Option('--format <format>', 'format of the printed registry (default: ts)').choices(['ts', 'json']),
+    )
+    .option(
+      '--out <file>',
+      'add the entries to this registry (.ts or .json); existing entries stay',
+      fileToWrite,
+    )
+    .option('--json', 'print everything that was imported or skipped as JSON on standard output');
+  return command.action(async (paths: string[], flags: Flags) => {
+    const problem = usageProblem(paths, flags);
+    if (problem !== null) command.error(`error: ${problem}`);
+    requireDatabaseUrl(command, flags.databaseUrl);
+    const { databaseUrl, from, format = 'ts', out, json = false } = flags;
+    try {
+      const { importIndexes } = await import('./import-indexes.ts');
+      await importIndexes({ paths, databaseUrl, from, format, out, json });
+      onExitCode(SUCCEEDED);
+    } catch (error) {
+      process.stderr.write(`${messageOf(error)}\n`);
+      onExitCode(FAILED);
+    }
+  });
+}
+
+/** Combinations of arguments and flags that make no sense. Null: the usage is right. */
+function usageProblem(
+  paths: readonly string[],
+  { databaseUrl, out, format, from, json }: Flags,
+): string | null {
+  if (databaseUrl === undefined && paths.length === 0) {
+    return 'give SQL files or folders, - for standard input, or --database-url <url>';
+  }
+  if (databaseUrl !== undefined && (paths.length > 0 || from !== undefined)) {
+    return '--database-url cannot be combined with paths or --from; run import once for each, with --out <file>';
+  }
+  if (out !== undefined && format !== undefined) {
+    return '--format applies to standard output only; with --out, the file extension sets the format';
+  }
+  if (json && format !== undefined) return '--json and --format both print to standard output; choose one';
+  if (paths.filter((path) => path === '-').length > 1) return '- can be given only once';
+  const missing = paths.find((path) => path !== '-' && !existsSync(path));
+  return missing === undefined ? null : `the file or folder ${missing} does not exist`;
+}

@@ -1,0 +1,50 @@
+import { text as readAll } from 'node:stream/consumers';
+import type { Imported } from '../../import/entries.ts';
+import { importSources } from '../../import/import-sql.ts';
+import { importDatabase } from '../../import/live-database.ts';
+import { summaryOf } from '../../import/summary.ts';
+import { registryText, writeRegistry } from '../../registry/write-registry.ts';
+import { findSources } from '../../sources/find-sources.ts';
+import type { Sources, Tool } from '../../sources/source.ts';
+
+export interface ImportSettings {
+  /** Files, folders, `-`. Empty: the indexes come from the database. */
+  readonly paths: readonly string[];
+  readonly databaseUrl: string | undefined;
+  readonly from: Tool | undefined;
+  readonly format: 'ts' | 'json';
+  /** Registry to add to. Undefined: standard output. */
+  readonly out: string | undefined;
+  readonly json: boolean;
+}
+
+/** Writes the entries to the registry or standard output, and a summary of what was skipped to standard error. */
+export async function importIndexes(settings: ImportSettings): Promise<void> {
+  const { out, format, json } = settings;
+  const imported = await readIndexes(settings);
+  const written = out === undefined ? null : await writeRegistry(out, imported.entries);
+  const added = written?.added ?? imported.entries;
+  const kept = (written?.kept ?? []).map(({ entry, reason }) => ({
+    ...{ file: out ?? '', line: null },
+    what: `index ${entry.name}`,
+    reason,
+  }));
+  if (json) process.stdout.write(`${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`);
+  else if (out === undefined) process.stdout.write(registryText(added, format));
+  process.stderr.write(summaryOf(imported, added.length, kept));
+}
+
+async function readIndexes({ paths, databaseUrl, from }: ImportSettings): Promise<Imported> {
+  if (databaseUrl !== undefined) return await importDatabase(databaseUrl);
+  const all: Omit<Sources, 'tool'>[] = [];
+  for (const path of paths) all.push(path === '-' ? await standardInput() : await findSources(path, from));
+  return await importSources({
+    files: all.flatMap(({ files }) => files),
+    notTaken: all.flatMap(({ notTaken }) => notTaken),
+  });
+}
+
+async function standardInput(): Promise<Omit<Sources, 'tool'>> {
+  const text = await readAll(process.stdin);
+  return { files: [{ file: '(standard input)', text, hasLines: true }], notTaken: [] };
+}

@@ -1,0 +1,122 @@
+import { type Allowance, withoutAllowed } from '../../lint/allow.ts';
+import { moveIntoRegistry } from '../../lint/fix.ts';
+import { countsOf, type Format, type LintResult, toGithub, toJson } from '../../lint/format.ts';
+import { toText } from '../../lint/format-text.ts';
+import { type LintedMigrations, lintMigrations } from '../../lint/lint-migrations.ts';
+import type { Move } from '../../lint/migrations/movable.ts';
+import { readSchema } from '../../lint/read-schema.ts';
+import { lintRegistry } from '../../lint/registry/lint-registry.ts';
+import { RULES_ALLOWED_IN_COMMENTS } from '../../lint/rules.ts';
+import { loadRegistry } from '../../registry/load-registry.ts';
+import { RegisteredIndexes } from '../../registry/registered-indexes.ts';
+import { RegistryError } from '../../registry/registry-error.ts';
+import type { RegistryRuleName } from '../../registry/registry-rules.ts';
+import { paint, takesColour } from '../terminal/styled-text.ts';
+import { type LintProgressBar, lintProgressBar } from './lint-progress-bar.ts';
+import { type LintFlags, type LintScope, type LintTarget, lintScope } from './lint-scope.ts';
+
+const FOREIGN_KEYS: RegistryRuleName = 'foreign-key-without-index';
+
+export interface LintSettings {
+  readonly flags: LintFlags;
+  /** Move CREATE INDEX statements into the registry first. */
+  readonly fix: boolean;
+  /** Fail for warnings too. */
+  readonly strict: boolean;
+  readonly format: Format;
+}
+
+/** What all targets of one command share. */
+interface LintContext {
+  readonly scope: LintScope;
+  readonly fix: boolean;
+  readonly progress: LintProgressBar;
+}
+
+/**
+ * Lints everything in scope and prints the findings on standard output.
+ * @returns true when nothing fails the command
+ * @throws ConfigurationError when cdk.json is wrong
+ * @throws RegistryError when `fix` cannot use the registry
+ */
+export async function lintProject({ flags, fix, strict, format }: LintSettings): Promise<boolean> {
+  const scope = lintScope(flags);
+  const progress = lintProgressBar(process.stderr);
+  const results: LintResult[] = [];
+  try {
+    for (const target of scope.targets) results.push(await lintTarget({ scope, fix, progress }, target));
+  } finally {
+    progress.close();
+  }
+  const result = {
+    findings: results.flatMap((one) => one.findings),
+    files: results.reduce((sum, one) => sum + one.files, 0),
+    moved: results.flatMap((one) => one.moved),
+    kept: results.flatMap((one) => one.kept),
+  };
+  print(result, format);
+  const { errors, warnings } = countsOf(result.findings);
+  return errors === 0 && (!strict || warnings === 0);
+}
+
+async function lintTarget(context: LintContext, { registry, migrations }: LintTarget): Promise<LintResult> {
+  const { from, startAfter, tenantColumn, schema: schemaPath } = context.scope;
+  const { onProgress } = context.progress;
+  const read = async () => {
+    const registered = await readRegistered(registry, context.fix);
+    return {
+      registered,
+      ...(await lintMigrations({ paths: migrations, from, startAfter, registered, onProgress })),
+    };
+  };
+  let linted = await read();
+  let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
+  if (context.fix && registry !== null) {
+    fixed = await moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
+    if (fixed.moved.length > 0) linted = await read();
+  }
+  const given = schemaPath === null ? null : await readSchema(schemaPath);
+  const schema = given?.schema ?? linted.schema;
+  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
+  const findings = [...ofRegistry, ...linted.findings];
+  const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
+  const isJudged = ({ rule, file }: Allowance) => {
+    // Only the registry's linter checks foreign keys, and only those of the schema that it reads.
+    if (rule === FOREIGN_KEYS) return registry !== null && (given === null || given.files.has(file));
+    return !linted.history.has(file) && !given?.files.has(file);
+  };
+  return {
+    ...fixed,
+    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS, isJudged),
+    files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
+  };
+}
+
+/** The statements to move: those that no comment allows to stay. */
+function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
+  const refused = new Set(withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS));
+  return moves.filter(({ finding }) => refused.has(finding));
+}
+
+/**
+ * The names in the registry. An unusable registry counts as empty, because its own linter reports it.
+ * @throws RegistryError when `fix` needs a usable registry to write to
+ */
+async function readRegistered(registry: string | null, fix: boolean): Promise<RegisteredIndexes> {
+  try {
+    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry));
+  } catch (error) {
+    if (fix || !(error instanceof RegistryError)) throw error;
+    return new RegisteredIndexes([]);
+  }
+}
+
+function print(result: LintResult, format: Format): void {
+  const colour = takesColour(process.stdout);
+  const text = {
+    text: () => toText(result, { paint: (piece, style) => paint(piece, style, colour) }),
+    json: () => toJson(result),
+    github: () => toGithub(result),
+  }[format]();
+  if (text !== '') process.stdout.write(`${text}\n`);
+}

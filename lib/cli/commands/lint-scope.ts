@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { parseLintConfig } from '../../config/lint-config.ts';
+import { ConfigurationError, parseEnvironments } from '../../config/load-environments.ts';
+import type { Tool } from '../../sources/source.ts';
+
+/** Migrations, and the registry that owns their indexes. */
+export interface LintTarget {
+  /** Null: no registry to lint. */
+  readonly registry: string | null;
+  /** Folders or files. */
+  readonly migrations: readonly string[];
+}
+
+export interface LintScope {
+  readonly targets: readonly LintTarget[];
+  /** Null: the tables have no tenant column. */
+  readonly tenantColumn: string | null;
+  readonly startAfter: string | null;
+  /** Tool that wrote the migrations. Undefined: detected. */
+  readonly from: Tool | undefined;
+  /** SQL file or folder with the schema. Null: the migrations make it. */
+  readonly schema: string | null;
+}
+
+export interface LintFlags {
+  readonly indexes?: string;
+  readonly migrations?: readonly string[];
+  readonly schema?: string;
+  readonly from?: Tool;
+  readonly tenantColumn?: string;
+  readonly startAfter?: string;
+}
+
+/**
+ * Decides what to lint: the files that the flags name, otherwise those that cdk.json in the working directory configures.
+ * @throws ConfigurationError when cdk.json is wrong
+ */
+export function lintScope(flags: LintFlags): LintScope {
+  const context = readContext();
+  const config = parseLintConfig(context?.lint);
+  const named = flags.indexes !== undefined || flags.migrations !== undefined;
+  return {
+    targets: named
+      ? [{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [] }]
+      : configuredTargets(context, config.migrations),
+    tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
+    from: flags.from,
+    // The configured value names one of the configured migrations.
+    startAfter: flags.startAfter ?? (named ? null : (config.startAfter ?? null)),
+    schema: flags.schema ?? (config.schema === undefined ? null : requirePath('lint.schema', config.schema)),
+  };
+}
+
+/** The targets of all environments; a target that several environments share appears once. */
+function configuredTargets(
+  context: Record<string, unknown> | undefined,
+  migrations: readonly string[] | undefined,
+): LintTarget[] {
+  const targets = Object.entries(parseEnvironments(context?.environments)).map(([name, environment]) => {
+    const path = `environments.${name}`;
+    const own = environment.migrations.runner === 'sql' ? [environment.migrations.directory] : [];
+    return {
+      registry: environment.indexes,
+      migrations: (migrations ?? own).map((folder) =>
+        requirePath(migrations === undefined ? `${path}.migrations` : 'lint.migrations', folder),
+      ),
+    };
+  });
+  return [...new Map(targets.map((target) => [JSON.stringify(target), target])).values()];
+}
+
+/** @throws ConfigurationError when the path does not exist; it names the field of cdk.json. */
+function requirePath(field: string, path: string): string {
+  if (existsSync(resolve(path))) return path;
+  throw new ConfigurationError(`cdk.json, context: ${field}: ${relative('', resolve(path))} does not exist.`);
+}
+
+function readContext(): Record<string, unknown> | undefined {
+  if (!existsSync('cdk.json')) return undefined;
+  try {
+    return JSON.parse(readFileSync('cdk.json', 'utf8')).context ?? {};
+  } catch (error) {
+    throw new ConfigurationError(`Could not read cdk.json: ${messageOf(error)}`);
+  }
+}

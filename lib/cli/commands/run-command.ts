@@ -1,0 +1,128 @@
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { MODES, type Mode } from '../../../lambdas/shared/execution-input.ts';
+import { type CompiledRegistry, indexId } from '../../../lambdas/shared/registry.ts';
+import { listed } from '../../../lambdas/shared/text.ts';
+import { loadRegistry } from '../../registry/load-registry.ts';
+import type { RunSettings } from '../run/run-context.ts';
+import {
+  addValue,
+  FAILED,
+  fileToRead,
+  fileToWrite,
+  integer,
+  migrationsFolder,
+  requireDatabaseUrl,
+  SUCCEEDED,
+  shellCommand,
+} from './command-line.ts';
+
+const PACKAGE = join(import.meta.dirname, '../../..');
+
+/** The flags as commander parses them. */
+interface Flags {
+  databaseUrl?: string;
+  indexes: string;
+  migrations: string;
+  migrationCommand?: string;
+  services?: 'demo' | 'none';
+  seed?: 'demo' | 'none';
+  mode: Mode;
+  only?: string[];
+  maxConcurrent?: number;
+  lockTimeout?: number;
+  attempts?: number;
+  when?: 'before-start' | 'after-start';
+  report?: string;
+  json?: boolean;
+}
+
+/** The command `run`: runs the synthesised workflow on this machine. */
+export function runCommand(onExitCode: (code: number) => void): Command {
+  const command = new Command('run')
+    .description(
+      'Run the deploy workflow on this machine, with the same state machines and Lambda bundles as in AWS.',
+    )
+    .option('--database-url <url>', 'target database (default: embedded PostgreSQL with the demo database)')
+    .addOption(
+      new Option('--indexes <file>', 'index registry, a .ts or .json file')
+        .argParser(fileToRead)
+        .default(join(PACKAGE, 'database/indexes.ts'), 'database/indexes.ts of the demo'),
+    )
+    .addOption(
+      new Option('--migrations <dir>', 'folder with SQL migrations, or none')
+        .argParser(migrationsFolder)
+        .default(join(PACKAGE, 'database/migrations'), 'database/migrations of the demo'),
+    )
+    .addOption(
+      new Option(
+        '--migration-command <command>',
+        'command that runs your migrations; it runs in the shell, in place of the ECS task, with DATABASE_URL set',
+      )
+        .argParser(shellCommand)
+        .conflicts('migrations'),
+    )
+    .addOption(
+      new Option(
+        '--services <which>',
+        'services to stop and start (default: demo with the embedded database, otherwise none)',
+      ).choices(['demo', 'none']),
+    )
+    .addOption(
+      new Option(
+        '--seed <which>',
+        'rows to load before the deploy (default: demo with the embedded database, otherwise none)',
+      ).choices(['demo', 'none']),
+    )
+    .addOption(new Option('--mode <mode>', 'mode of the execution').choices(MODES).default('deploy'))
+    .option('--only <name>', 'build only this index of the registry; repeatable', addValue)
+    .option(
+      '--max-concurrent <n>',
+      'tables to build indexes on at the same time (default: 4)',
+      integer(1, 40),
+    )
+    .option(
+      '--lock-timeout <seconds>',
+      'longest wait for a table lock, per attempt (default: 300)',
+      integer(3, 600),
+    )
+    .option('--attempts <n>', 'attempts per index (default: 10)', integer(1, 100))
+    .addOption(
+      new Option(
+        '--when <when>',
+        'build non-critical indexes before or after the services start (default: before-start)',
+      ).choices(['before-start', 'after-start']),
+    )
+    .option('--report <file>', 'write the report to this file, as JSON', fileToWrite)
+    .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
+  return command.action(async (flags: Flags) => {
+    requireDatabaseUrl(command, flags.databaseUrl);
+    const registry = await loadRegistry(flags.indexes);
+    const names = registry.map(indexId);
+    const unknown = (flags.only ?? []).filter((name) => !names.includes(name));
+    if (unknown.length > 0) {
+      command.error(
+        `error: option '--only <name>': ${listed(unknown)} is not in the registry ${flags.indexes}. Valid names: ${listed(names)}.`,
+      );
+    }
+    const { runWorkflow } = await import('../run/run-workflow.ts');
+    onExitCode((await runWorkflow(toSettings(flags, registry))) ? SUCCEEDED : FAILED);
+  });
+}
+
+function toSettings(flags: Flags, registry: CompiledRegistry): RunSettings {
+  const demo = flags.databaseUrl === undefined ? 'demo' : 'none';
+  const { maxConcurrent, lockTimeout, attempts, when } = flags;
+  return {
+    databaseUrl: flags.databaseUrl ?? null,
+    registry,
+    migrations: flags.migrations,
+    migrationCommand: flags.migrationCommand ?? null,
+    services: flags.services ?? demo,
+    seed: flags.seed ?? demo,
+    input: { mode: flags.mode, indexes: flags.only ?? [], force: false },
+    builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
+    reportFile: flags.report ?? null,
+    json: flags.json === true,
+  };
+}

@@ -1,0 +1,15 @@
+import { plain } from '../terminal/styled-text.ts';
+
+/**
+ * Kind of a progress line: `heading` a phase begins; `step` work begins or continues; `done` work succeeded;
+ * `warning` an attempt failed or needs attention; `failure` work failed for good.
+ */
+export type LineKind = 'heading' | 'step' | 'done' | 'warning' | 'failure';
+
+/** One line of progress, without colour. */
+export interface ProgressLine {
+  readonly kind: LineKind;
+  readonly text: string;
+}
+
+export const line = (kind: LineKind, text: string): ProgressLine => ({ kind, text: plain(text) });

@@ -1,0 +1,113 @@
+import { counted } from '../../../lambdas/shared/text.ts';
+import type { EngineEvent } from '../../local/engine/events.ts';
+import { ECS, MAPPING, RULE, START_SERVICES, WINDOW } from '../../workflow/state-names.ts';
+import { humanDuration } from '../terminal/human-units.ts';
+import { numberAt, textAt } from './event-payload.ts';
+import { line, type ProgressLine } from './progress-line.ts';
+import type { RunProgress } from './run-progress.ts';
+import type { ServiceProgress } from './service-progress.ts';
+
+/** States that stop a service: one for each kind of service. */
+const STOPS: readonly string[] = [ECS.stop, RULE.disable, MAPPING.disable];
+/** States that start a service. */
+const STARTS: readonly string[] = [ECS.start, RULE.enable, MAPPING.enable];
+
+/** Applies an event from the Maps "Check Services" and "Stop Services" of `maintenance-window`. */
+export function applyStopEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  const now = Date.parse(event.at);
+  const service = serviceOf(run, event, 'running');
+  if (service === undefined) return [];
+  if (event.type === 'StateEntered' && STOPS.includes(event.state ?? '')) {
+    service.state = 'stopping';
+    service.since = now;
+    return [line('step', `${service.name} is stopping${taskCount(service)}`)];
+  }
+  if (event.type !== 'StateExited') return [];
+  service.count = numberAt(event.output, 'remembered', 'current', 'desiredCount') ?? service.count;
+  service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
+  switch (event.state) {
+    case WINDOW.serviceCannotBeStopped:
+      service.state = 'refused';
+      return [line('failure', `${service.name} cannot be stopped: ${textAt(event.output, 'reason')}`)];
+    case WINDOW.useEarlierState:
+      return [
+        line('step', `${service.name} will start again with the settings that an earlier deploy saved`),
+      ];
+    case WINDOW.serviceStopped:
+      service.state = 'stopped';
+      return [
+        line(
+          'done',
+          `${service.name} stopped after ${humanDuration(now - service.since)}${taskCount(service)}`,
+        ),
+      ];
+    case WINDOW.serviceNotStopped:
+      service.state = 'not-stopped';
+      return [line('failure', `${service.name} did not stop before the timeout${stillRunning(service)}`)];
+    default:
+      return [];
+  }
+}
+
+/** Applies an event from the Map "Start Services" of `start-services`. A service without saved state makes no line. */
+export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  const now = Date.parse(event.at);
+  const service = serviceOf(run, event, event.state === START_SERVICES.nothingSaved ? 'running' : 'stopped');
+  if (service === undefined) return [];
+  if (event.type === 'StateEntered' && STARTS.includes(event.state ?? '')) {
+    service.state = 'starting';
+    service.since = now;
+    return [line('step', `${service.name} is starting${taskCount(service)}`)];
+  }
+  if (event.type !== 'StateExited') return [];
+  service.count = numberAt(event.output, 'memory', 'value', 'current', 'desiredCount') ?? service.count;
+  service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
+  switch (event.state) {
+    case START_SERVICES.steady:
+      return [steady(service, now)];
+    case START_SERVICES.notSteady:
+      service.state = 'not-steady';
+      return [
+        line('failure', `${service.name} did not become steady before the timeout${runningOfCount(service)}`),
+      ];
+    case START_SERVICES.nothingSaved:
+      service.state = 'running';
+      return [];
+    case START_SERVICES.deployStillRunning:
+      service.state = 'left-to-its-deploy';
+      return [line('step', `${service.name} is left to the deploy that stopped it, which is still running`)];
+    default:
+      return [];
+  }
+}
+
+function steady(service: ServiceProgress, now: number): ProgressLine {
+  const started = service.state === 'starting';
+  service.state = 'steady';
+  // A rule or a mapping that was disabled before the deploy is not started.
+  if (!started) return line('done', `${service.name} stays disabled, as it was before the deploy`);
+  const at = service.count === null ? '' : ` with ${counted(service.count, 'task')}`;
+  return line('done', `${service.name} is steady${at} after ${humanDuration(now - service.since)}`);
+}
+
+/** The service of an event, which is added in `state` if it is new. */
+function serviceOf(
+  run: RunProgress,
+  event: EngineEvent,
+  state: ServiceProgress['state'],
+): ServiceProgress | undefined {
+  const name = textAt(event.input, 'service', 'name');
+  return name === '' ? undefined : run.services.ensure(name, state, Date.parse(event.at));
+}
+
+function taskCount({ count }: ServiceProgress): string {
+  return count === null ? '' : ` (${counted(count, 'task')})`;
+}
+
+function stillRunning({ running }: ServiceProgress): string {
+  return running === null ? '' : `: ${counted(running, 'task')} still running`;
+}
+
+function runningOfCount({ count, running }: ServiceProgress): string {
+  return count === null ? '' : `: ${running ?? 0} of ${counted(count, 'task')} running`;
+}

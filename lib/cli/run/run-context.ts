@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
+import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
+import { withoutPassword } from '../../local/database-url.ts';
+import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
+import type { Interrupt } from './interrupt.ts';
+
+/** The flags of `run`, with their defaults applied. */
+export interface RunSettings {
+  /** Null: embedded PostgreSQL, which stops with the run. */
+  readonly databaseUrl: string | null;
+  readonly registry: CompiledRegistry;
+  /** Folder with SQL files, or "none". */
+  readonly migrations: string;
+  /** Shell command that runs the migrations instead of `migrations`. Null: none. */
+  readonly migrationCommand: string | null;
+  readonly services: 'demo' | 'none';
+  readonly seed: 'demo' | 'none';
+  readonly input: ExecutionInput;
+  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
+  /** Null: no report file. */
+  readonly reportFile: string | null;
+  readonly json: boolean;
+}
+
+/** Everything that the parts of one run share. */
+export interface RunContext {
+  readonly settings: RunSettings;
+  readonly output: RunOutput;
+  readonly paths: RunPaths;
+  readonly interrupt: Interrupt;
+  /** What the run opened. It is closed in reverse order when the run ends. */
+  readonly resources: AsyncDisposableStack;
+}
+
+export interface RunOutput {
+  /** Where people read the progress: standard error when standard output carries JSON. */
+  readonly stream: NodeJS.WriteStream;
+  print(line: string): void;
+}
+
+export interface RunPaths {
+  /** State of the local AWS: the services that a deploy stopped. */
+  readonly stateFile: string;
+  /** The state file outlives the run, so that a later run can start services that this one left stopped. */
+  readonly keepsState: boolean;
+  /** Log of the functions and of the migration command. It exists from their first line on. */
+  readonly logFile: string;
+}
+
+const STATE_FOLDER = '.pg-deploy-step';
+
+/** Creates the context of a run, with its temporary folder. */
+export function createRunContext(
+  settings: RunSettings,
+  interrupt: Interrupt,
+  resources: AsyncDisposableStack,
+): RunContext {
+  const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-run-'));
+  resources.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const keptFile =
+    settings.services === 'demo' && settings.databaseUrl !== null ? stateFileOf(settings.databaseUrl) : null;
+  return {
+    settings,
+    output: outputOf(settings),
+    paths: {
+      stateFile: keptFile ?? join(folder, 'aws.json'),
+      keepsState: keptFile !== null,
+      logFile: join(tmpdir(), `pg-deploy-step-${process.pid}.log`),
+    },
+    interrupt,
+    resources,
+  };
+}
+
+export function outputOf({ json }: RunSettings): RunOutput {
+  const stream = json ? process.stderr : process.stdout;
+  return { stream, print: (line) => void stream.write(`${line}\n`) };
+}
+
+/** Each database has a fixed state file in the working directory, so that it is found again after a killed run. */
+function stateFileOf(databaseUrl: string): string {
+  const { host, pathname } = new URL(databaseUrl);
+  const key = createHash('sha256').update(`${host}${pathname}`).digest('hex').slice(0, 12);
+  return resolve(STATE_FOLDER, `aws-${key}.json`);
+}
+
+/** Deletes the state file, and its folder if it is empty then. */
+export function deleteStateFile({ stateFile }: RunPaths): void {
+  rmSync(stateFile, { force: true });
+  try {
+    rmdirSync(dirname(stateFile));
+  } catch {
+    // The folder holds the state file of another database.
+  }
+}
+
+/**
+ * The command that starts services which a run left stopped, to be typed in the same directory.
+ * @returns null when no command can: the services stop with the embedded database
+ */
+export function startServicesCommand({ databaseUrl, services }: RunSettings): string | null {
+  if (databaseUrl === null) return null;
+  const shown = withoutPassword(databaseUrl);
+  const hidden = shown !== new URL(databaseUrl).toString();
+  return (
+    `${commandName()} run --database-url '${shown}' --services ${services} --mode start-services` +
+    (hidden ? ' (with the password in place of ***)' : '')
+  );
+}
+
+/** How this command was called. A relative path is enough, because the state file is in the working directory too. */
+function commandName(): string {
+  const { npm_lifecycle_event: script } = process.env;
+  if (script === 'start' || script === 'step') return 'npm run -s step --';
+  return `node ${relative(process.cwd(), process.argv[1] ?? '')}`;
+}

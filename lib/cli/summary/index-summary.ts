@@ -1,0 +1,101 @@
+import { indexId, tableId } from '../../../lambdas/shared/registry.ts';
+import type { IndexReport, IndexStatus, Report } from '../../../lambdas/shared/report-schema.ts';
+import { counted, listed } from '../../../lambdas/shared/text.ts';
+import { humanDuration, humanSize } from '../terminal/human-units.ts';
+import { fillTo, paint, plain, widthOf } from '../terminal/styled-text.ts';
+
+const MOST_ROWS = 30;
+const MOST_NAMES = 10;
+
+const CREATED: readonly IndexStatus[] = ['built', 'repaired'];
+const MISSING: readonly IndexStatus[] = ['missing', 'building'];
+
+/** Each failed index with its reason. */
+export function failedSection(report: Report, colour: boolean): string[] {
+  const failed = report.indexes.filter((index) => index.status === 'failed');
+  if (failed.length === 0) return [];
+  const lines = failed.slice(0, MOST_ROWS).flatMap((index) => {
+    const kind = index.critical ? 'critical' : 'non-critical';
+    const message = plain(index.error?.message ?? 'unknown error');
+    const code = index.error?.sqlstate ?? null;
+    const sqlstate = code === null || message.includes(code) ? '' : `, SQLSTATE ${code}`;
+    const prefix = `Index ${indexId(index)}: `;
+    return [
+      `  ${paint('✖', 'red', colour)} ${indexId(index)} on ${tableId(index)} (${kind}, ${counted(index.attempts, 'attempt')}${sqlstate})`,
+      `    ${message.startsWith(prefix) ? message.slice(prefix.length) : message}`,
+    ];
+  });
+  return ['Failed:', ...lines, ...more(failed.length, 'failed')];
+}
+
+/** The built indexes, and the names of those that differ from the registry. */
+export function builtSection(report: Report): string[] {
+  const built = report.indexes.filter((index) => CREATED.includes(index.status));
+  const missing = report.indexes.filter((index) => MISSING.includes(index.status));
+  const drifted = report.indexes.filter((index) => index.status === 'drifted');
+  // The longest builds come first, so that a cut list keeps them.
+  const longest = built.toSorted((a, b) => (b.durationMs ?? 0) - (a.durationMs ?? 0));
+  return [
+    ...(built.length === 0
+      ? []
+      : ['Created:', ...table(longest.slice(0, MOST_ROWS)), ...more(built.length, 'created')]),
+    ...(drifted.length === 0 ? [] : [`Existing with another definition: ${namesOf(drifted)}`]),
+    ...(missing.length === 0 ? [] : [`Remaining: ${namesOf(missing)}`]),
+  ];
+}
+
+/** The indexes that a deploy would build. */
+export function planSection(report: Report): string[] {
+  const missing = report.indexes.filter((index) => MISSING.includes(index.status));
+  if (missing.length === 0) return ['Every index exists.'];
+  const rows = missing
+    .slice(0, MOST_ROWS)
+    .map((index) => [
+      `  ${indexId(index)}`,
+      `on ${tableId(index)}`,
+      index.critical ? 'critical' : 'non-critical',
+    ]);
+  const lanes = new Set(missing.map(tableId)).size;
+  return [
+    `A deploy would build ${counted(missing.length, 'index')} on ${counted(lanes, 'table')}, one at a time on each table:`,
+    ...aligned(rows),
+    ...more(missing.length, 'to build'),
+  ];
+}
+
+function table(indexes: readonly IndexReport[]): string[] {
+  return aligned(
+    indexes.map((index) => [
+      `  ${indexId(index)}`,
+      `on ${tableId(index)}`,
+      index.durationMs === null ? '' : humanDuration(index.durationMs),
+      index.sizeBytes === null ? '' : humanSize(index.sizeBytes),
+      [
+        index.status === 'repaired' ? 'repaired' : '',
+        index.attempts > 1 ? counted(index.attempts, 'attempt') : '',
+      ]
+        .filter((note) => note !== '')
+        .join(', '),
+    ]),
+  );
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const columns = (rows[0] ?? []).map((_cell, at) =>
+    Math.max(...rows.map((cells) => widthOf(cells[at] ?? ''))),
+  );
+  return rows.map((cells) =>
+    cells
+      .map((cell, at) => fillTo(cell, columns[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function more(count: number, what: string): string[] {
+  return count > MOST_ROWS ? [`  and ${count - MOST_ROWS} more ${what}`] : [];
+}
+
+function namesOf(indexes: readonly IndexReport[]): string {
+  return listed(indexes.map(indexId), MOST_NAMES);
+}

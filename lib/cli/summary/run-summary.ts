@@ -1,0 +1,103 @@
+import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
+import type { Report } from '../../../lambdas/shared/report-schema.ts';
+import { counted } from '../../../lambdas/shared/text.ts';
+import { humanDuration } from '../terminal/human-units.ts';
+import { paint, plain, type Style } from '../terminal/styled-text.ts';
+import { builtSection, failedSection, planSection } from './index-summary.ts';
+
+export interface SummaryOptions {
+  readonly colour: boolean;
+  /** The command that starts services which were left stopped. Null: none, they stop with the run. */
+  readonly startCommand: string | null;
+}
+
+/** The summary of a report: totals, failed indexes, built indexes, migrations, services, warnings, outcome. */
+export function runSummary(report: Report, options: SummaryOptions): string {
+  const sections = [
+    totalsSection(report),
+    failedSection(report, options.colour),
+    report.mode === 'plan' ? planSection(report) : builtSection(report),
+    migrationsSection(report),
+    servicesSection(report, options),
+    report.warnings.map((warning) => paint(`Warning: ${plain(warning)}`, 'yellow', options.colour)),
+    [outcomeLine(report, options)],
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function totalsSection(report: Report): string[] {
+  const { created, skipped, failed, remaining } = report.totals;
+  if (created + skipped + failed + remaining === 0) return [];
+  const text =
+    report.mode === 'plan'
+      ? `Indexes: ${skipped} already present, ${remaining} to build`
+      : `Indexes: ${created} created, ${skipped} already present, ${failed} failed, ${remaining} remaining`;
+  const omitted = report.indexesOmitted;
+  return [
+    omitted === 0
+      ? text
+      : `${text} (the report omits the details of ${counted(omitted, 'index')} to limit its size)`,
+  ];
+}
+
+function migrationsSection(report: Report): string[] {
+  const { runner, applied, pending } = report.migrations;
+  const plan = report.mode === 'plan';
+  if (!knowsPending(runner)) return applicationMigrations(report);
+  return [
+    ...(applied.length === 0 ? [] : [`Migrations applied: ${applied.join(', ')}`]),
+    ...(pending.length === 0
+      ? []
+      : [`Migrations ${plan ? 'that a deploy would apply' : 'pending'}: ${pending.join(', ')}`]),
+    ...(plan && pending.length === 0 ? ['No migrations are pending.'] : []),
+  ];
+}
+
+/** Migrations that a task or a function of the application runs: only it knows which ones are pending. */
+function applicationMigrations({ mode, migrations }: Report): string[] {
+  const { runner, outcome, applied, failure } = migrations;
+  const name = runner === 'ecs-task' ? 'migration task' : 'migration function';
+  if (mode === 'plan') {
+    return [`Migrations: a deploy would run the ${name}; only the ${name} knows what is pending.`];
+  }
+  if (outcome === 'not-run') return [];
+  const names = applied.length === 0 ? '' : `, applied: ${applied.join(', ')}`;
+  const log = failure?.log == null ? '' : `; its log: ${failure.log}`;
+  return [`Migrations: the ${name} ${outcome}${names}${log}`];
+}
+
+function servicesSection(report: Report, { colour, startCommand }: SummaryOptions): string[] {
+  const { services, downtimeMs, mode } = report;
+  if (services.length === 0) return [];
+  const names = (list: typeof services) => list.map((service) => service.name).join(', ');
+  if (mode === 'plan') {
+    const { runner, pending: files } = report.migrations;
+    const pending = report.totals.remaining > 0 || files.length > 0 || !knowsPending(runner);
+    return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
+  }
+  const down = services.filter((service) => service.stoppedAt !== null && service.startedAt === null);
+  if (down.length > 0) {
+    const next = startCommand === null ? 'they stop with this run' : `start them with: ${startCommand}`;
+    return [paint(`Services LEFT STOPPED: ${names(down)}; ${next}`, ['red', 'bold'], colour)];
+  }
+  const stopped = services.filter((service) => service.stoppedAt !== null);
+  if (stopped.length === 0) return [`Services: not stopped (${names(services)})`];
+  return [`Services: ${names(stopped)}; they were down for ${humanDuration(downtimeMs ?? 0)}`];
+}
+
+function outcomeLine(report: Report, { colour }: SummaryOptions): string {
+  const duration = humanDuration(Date.parse(report.finishedAt) - Date.parse(report.startedAt));
+  const what = report.mode === 'plan' ? 'Plan' : 'Deploy';
+  const failed = report.totals.failed > 0 ? ` with ${counted(report.totals.failed, 'failed index')}` : '';
+  const [text, style]: [string, Style] =
+    report.status === 'succeeded'
+      ? [`${what} ${report.deploy} succeeded${failed} in ${duration}`, failed === '' ? 'green' : 'yellow']
+      : [
+          `${what} ${report.deploy} failed after ${duration}: ${plain(report.failure ?? 'unknown error')}`,
+          'red',
+        ];
+  return paint(text, style, colour);
+}

@@ -1,0 +1,133 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadRegistry } from '../../lib/registry/load-registry.ts';
+import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { fixture } from '../support/fixtures.ts';
+
+const COMMAND = join(import.meta.dirname, '../../bin/pg-deploy-step.ts');
+
+let place: CommandPlace;
+
+beforeAll(() => {
+  place = makeCommandPlace();
+  // Like `npm link`, so that a registry can import defineIndexes from the package.
+  mkdirSync(place.file('node_modules'));
+  symlinkSync(join(import.meta.dirname, '../..'), place.file('node_modules/pg-deploy-step'));
+});
+
+afterAll(() => place.remove());
+
+test('prints a registry on standard output, and what was skipped on standard error', async () => {
+  const { exitCode, stdout, stderr } = await place.run('import', fixture('drizzle'));
+
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^import \{ defineIndexes \} from 'pg-deploy-step\/define-indexes';/);
+  expect(stdout).toContain("name: 'idx_tickets_tenant_status'");
+  expect(stderr).toContain(
+    'Indexes: 4 taken over, 3 left to their constraints, 1 dropped again later, 1 not taken over',
+  );
+  expect(stderr).toMatch(/scratch\.sql: file scratch\.sql: meta\/_journal\.json does not name it/);
+});
+
+test('--format json prints a registry that compiles', async () => {
+  const { stdout } = await place.run('import', fixture('pg_dump/16.sql'), '--format', 'json');
+  writeFileSync(place.file('printed.json'), stdout);
+  expect((await loadRegistry(place.file('printed.json'))).map((index) => index.name)).toContain(
+    'customer_summary_key',
+  );
+});
+
+test('reads standard input', () => {
+  const input = 'CREATE INDEX ON customers (project_id, status);\n';
+  const { status, stdout } = spawnSync(process.execPath, [COMMAND, 'import', '-'], {
+    input,
+    encoding: 'utf8',
+  });
+  expect(status).toBe(0);
+  expect(stdout).toContain('on customers (project_id, status)');
+  expect(stdout).toContain("description: 'From (standard input), line 1; say here what the index is for'");
+});
+
+test('--json prints all details', async () => {
+  const { stdout } = await place.run('import', fixture('plain'), '--json');
+  const printed = JSON.parse(stdout);
+  expect(printed.entries).toHaveLength(3);
+  expect(printed).toMatchObject({ constraints: 2, dropped: 1, kept: [] });
+  expect(printed.notTaken).toHaveLength(3);
+});
+
+describe('with --out', () => {
+  test('a new file is written, and an existing registry keeps its text', async () => {
+    const out = ['--out', 'grown.ts'];
+    expect((await place.run('import', fixture('rails'), ...out)).exitCode).toBe(0);
+    const before = readFileSync(place.file('grown.ts'), 'utf8').replace(
+      'Deals that still want work',
+      'My own words',
+    );
+    writeFileSync(place.file('grown.ts'), before);
+    const changed = 'create index index_deals_open on deals (status); create index idx_new on deals (id);';
+    writeFileSync(place.file('more.sql'), changed);
+
+    const { exitCode, stdout, stderr } = await place.run('import', fixture('rails'), 'more.sql', ...out);
+
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
+    expect(stderr).toContain('1 taken over, 3 in the registry already');
+    const after = readFileSync(place.file('grown.ts'), 'utf8');
+    expect(after.startsWith(before.slice(0, before.lastIndexOf(']')).trimEnd())).toBe(true);
+    expect(after).toContain("name: 'idx_new'");
+  });
+
+  test('a different definition of an existing entry is reported, and the existing entry stays', async () => {
+    writeFileSync(place.file('known.sql'), 'create index idx_a on t (a)');
+    await place.run('import', 'known.sql', '--out', 'known.json');
+    writeFileSync(place.file('known.sql'), 'create index idx_a on t (b)');
+    const { stderr } = await place.run('import', 'known.sql', '--out', 'known.json');
+    expect(stderr).toContain('index idx_a: the registry has an entry of this name, with another definition');
+    expect(readFileSync(place.file('known.json'), 'utf8')).toContain('on t (a)');
+  });
+
+  test('a file that is not a registry is not changed', async () => {
+    for (const [name, text] of [
+      ['notes.ts', 'export const notes = 1;\n'],
+      ['notes.json', '{}'],
+    ] as const) {
+      writeFileSync(place.file(name), text);
+      expect((await place.run('import', fixture('rails'), '--out', name)).exitCode).toBe(1);
+      expect(readFileSync(place.file(name), 'utf8')).toBe(text);
+    }
+  });
+});
+
+test.each([
+  [[], 'give SQL files or folders'],
+  [['no-such-folder'], 'the file or folder no-such-folder does not exist'],
+  [['.', '--from', 'sequelize'], 'Allowed choices are prisma, drizzle'],
+  [['.', '--database-url', 'postgres://u:hunter2@h/d'], '--database-url cannot be combined with paths'],
+  [['--database-url', 'mysql://u:hunter2@h/d'], 'it starts with mysql://'],
+  [['.', '--json', '--format', 'ts'], 'choose one'],
+])('wrong usage %j exits with 2 and prints: %s', async (args, message) => {
+  const { exitCode, stderr } = await place.run('import', ...args);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(message);
+  expect(stderr).not.toContain('hunter2');
+});
+
+test('a Rails project with schema.rb gets the setting that writes structure.sql', async () => {
+  writeFileSync(place.file('schema.rb'), 'ActiveRecord::Schema[8.0].define do end');
+  const { exitCode, stderr } = await place.run('import', '.', '--from', 'rails');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('config.active_record.schema_format = :sql');
+});
+
+test('an unreachable database exits with 1, and the password is not printed', async () => {
+  const { exitCode, stderr } = await place.run(
+    'import',
+    '--database-url',
+    'postgres://u:hunter2@127.0.0.1:1/d',
+  );
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("The database's indexes cannot be read");
+  expect(stderr).not.toContain('hunter2');
+});

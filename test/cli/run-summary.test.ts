@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import type { IndexReport, MigrationsReport, Report } from '../../lambdas/shared/report-schema.ts';
+import { runSummary } from '../../lib/cli/summary/run-summary.ts';
+
+const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
+  ...{ name, schema: 'public', table: 'deals', critical: false, status: 'built', attempts: 1 },
+  ...{ durationMs: 1234, sizeBytes: 8192, error: null, detail: null, blockedBy: null },
+  ...more,
+});
+
+const migrations = (more: Partial<MigrationsReport> = {}): MigrationsReport => ({
+  ...{ runner: 'sql', outcome: 'not-run', applied: [], pending: [], failure: null },
+  ...more,
+});
+
+const report = (more: Partial<Report> = {}): Report => ({
+  ...{ deploy: 'd-1', mode: 'deploy', status: 'succeeded', failure: null, warnings: [] },
+  ...{ startedAt: '2026-01-01T00:00:00.000Z', finishedAt: '2026-01-01T00:00:12.500Z' },
+  ...{
+    services: [],
+    downtimeMs: 0,
+    migrations: migrations(),
+    indexes: [],
+    indexesOmitted: 0,
+  },
+  totals: { created: 0, skipped: 0, failed: 0, remaining: 0 },
+  ...more,
+});
+
+const api = { name: 'api', stoppedAt: '2026-01-01T00:00:01.000Z', startedAt: '2026-01-01T00:00:09.200Z' };
+const show = (more: Partial<Report>) =>
+  runSummary(report(more), { colour: false, startCommand: 'pg-deploy-step recover' }).split('\n');
+
+const failedIndex = index('idx_b', {
+  ...{ status: 'failed', critical: true, attempts: 3, table: 'users', durationMs: null, sizeBytes: null },
+  error: { sqlstate: '23505', message: 'Index idx_b: could not create unique index' },
+});
+
+describe('the summary of a run', () => {
+  test('shows what a successful deploy built, longest builds first', () => {
+    const lines = show({
+      indexes: [
+        index('idx_quick', { durationMs: 40 }),
+        index('idx_long_name', {
+          durationMs: 1_860_000,
+          sizeBytes: 2_300_000_000,
+          status: 'repaired',
+          attempts: 2,
+        }),
+        index('idx_present', { status: 'present', attempts: 0 }),
+      ],
+      totals: { created: 2, skipped: 1, failed: 0, remaining: 0 },
+      migrations: migrations({ outcome: 'succeeded', applied: ['0001_a', '0002_b'] }),
+      services: [api],
+      downtimeMs: 8_200,
+    });
+    expect(lines).toEqual([
+      'Indexes: 2 created, 1 already present, 0 failed, 0 remaining',
+      '',
+      'Created:',
+      '  idx_long_name  on deals  31 min  2.1 GB  repaired, 2 attempts',
+      '  idx_quick      on deals  40 ms   8 kB',
+      '',
+      'Migrations applied: 0001_a, 0002_b',
+      '',
+      'Services: api; they were down for 8.2 s',
+      '',
+      'Deploy d-1 succeeded in 12.5 s',
+    ]);
+  });
+
+  test('shows why a non-critical index failed in a deploy that succeeded', () => {
+    const lines = show({
+      indexes: [{ ...failedIndex, critical: false }],
+      totals: { created: 0, skipped: 0, failed: 1, remaining: 0 },
+      warnings: ['Not built, and the deploy went on without: idx_b.'],
+    });
+    expect(lines).toContain('  ✖ idx_b on users (non-critical, 3 attempts, SQLSTATE 23505)');
+    expect(lines).toContain('    could not create unique index');
+    expect(lines).toContain('Warning: Not built, and the deploy went on without: idx_b.');
+    expect(lines.at(-1)).toBe('Deploy d-1 succeeded with 1 failed index in 12.5 s');
+  });
+
+  test('shows the command that starts the services after a critical index failed', () => {
+    const lines = show({
+      status: 'failed',
+      failure: 'Critical index not built: idx_b',
+      indexes: [failedIndex],
+      totals: { created: 0, skipped: 0, failed: 1, remaining: 0 },
+      services: [
+        { ...api, startedAt: null },
+        { name: 'worker', stoppedAt: api.stoppedAt, startedAt: null },
+      ],
+      downtimeMs: null,
+    });
+    expect(lines).toContain('  ✖ idx_b on users (critical, 3 attempts, SQLSTATE 23505)');
+    expect(lines).toContain('Services LEFT STOPPED: api, worker; start them with: pg-deploy-step recover');
+    expect(lines.at(-1)).toBe('Deploy d-1 failed after 12.5 s: Critical index not built: idx_b');
+  });
+
+  test('shows pending migrations and remaining indexes after a failed migration', () => {
+    const lines = show({
+      status: 'failed',
+      failure: 'Migration 0002_b failed, nothing of it was applied: syntax error',
+      indexes: [index('idx_a', { status: 'missing', durationMs: null, sizeBytes: null, attempts: 0 })],
+      totals: { created: 0, skipped: 0, failed: 0, remaining: 1 },
+      migrations: migrations({ outcome: 'failed', pending: ['0002_b'] }),
+      services: [api],
+      downtimeMs: 2_000,
+    });
+    expect(lines).toContain('Remaining: idx_a');
+    expect(lines).toContain('Migrations pending: 0002_b');
+    expect(lines).toContain('Services: api; they were down for 2.0 s');
+    expect(lines.at(-1)).toMatch(/^Deploy d-1 failed after 12\.5 s: Migration 0002_b failed/);
+  });
+
+  test('shows that a deploy with nothing to do stopped no services', () => {
+    const lines = show({
+      indexes: [index('idx_a', { status: 'present', attempts: 0, durationMs: null })],
+      totals: { created: 0, skipped: 1, failed: 0, remaining: 0 },
+      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+      warnings: ['Nothing to do.'],
+    });
+    expect(lines).toEqual([
+      'Indexes: 0 created, 1 already present, 0 failed, 0 remaining',
+      '',
+      'Services: not stopped (api)',
+      '',
+      'Warning: Nothing to do.',
+      '',
+      'Deploy d-1 succeeded in 12.5 s',
+    ]);
+  });
+
+  test('shows only the reason of a refusal', () => {
+    expect(show({ status: 'failed', failure: 'Refused before anything was stopped or changed.' })).toEqual([
+      'Deploy d-1 failed after 12.5 s: Refused before anything was stopped or changed.',
+    ]);
+  });
+
+  test('shows what a deploy would do after a plan', () => {
+    const missing = { status: 'missing', attempts: 0, durationMs: null, sizeBytes: null } as const;
+    const lines = show({
+      mode: 'plan',
+      indexes: [
+        index('idx_a', missing),
+        index('idx_key', { ...missing, schema: 'crm', table: 'users', critical: true }),
+        index('idx_c', { status: 'present' }),
+      ],
+      totals: { created: 0, skipped: 1, failed: 0, remaining: 2 },
+      migrations: migrations({ pending: ['0003_c'] }),
+      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+    });
+    expect(lines).toEqual([
+      'Indexes: 1 already present, 2 to build',
+      '',
+      'A deploy would build 2 indexes on 2 tables, one at a time on each table:',
+      '  idx_a        on deals      non-critical',
+      '  crm.idx_key  on crm.users  critical',
+      '',
+      'Migrations that a deploy would apply: 0003_c',
+      '',
+      'A deploy would stop and start the services: api',
+      '',
+      'Plan d-1 succeeded in 12.5 s',
+    ]);
+  });
+
+  test('shows that a deploy would change nothing after a plan with nothing to do', () => {
+    const lines = show({ mode: 'plan', services: [{ name: 'api', stoppedAt: null, startedAt: null }] });
+    expect(lines).toContain('Every index exists.');
+    expect(lines).toContain('No migrations are pending.');
+    expect(lines).toContain('A deploy would not stop the services: api');
+  });
+
+  test('shows the thirty longest builds and counts the others', () => {
+    const indexes = Array.from({ length: 45 }, (_, number) => index(`idx_${number}`, { durationMs: number }));
+    const lines = show({ indexes, totals: { created: 45, skipped: 0, failed: 0, remaining: 0 } });
+    expect(lines.filter((line) => line.startsWith('  idx_'))).toHaveLength(30);
+    expect(lines).toContain('  and 15 more created');
+    expect(lines.join('\n')).toContain('idx_44 ');
+  });
+});
