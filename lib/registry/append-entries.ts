@@ -13,14 +13,20 @@ export class NoListError extends Error {
 /**
  * Adds entries at the end of a registry's list, indented like its other entries. Everything else in the file stays
  * unchanged, byte for byte, with its line endings and comments.
+ * @param file the file's name, for the error.
  * @throws NoListError if the default export is not a list that the file writes out, or the file has a syntax error.
  */
-export function appendEntries(fileText: string, kind: RegistryKind, entries: readonly IndexEntry[]): string {
+export function appendEntries(
+  fileText: string,
+  kind: RegistryKind,
+  entries: readonly IndexEntry[],
+  file = 'the registry',
+): string {
   // Neither parser accepts a byte order mark.
   const mark = fileText.startsWith('\ufeff') ? '\ufeff' : '';
   const text = fileText.slice(mark.length);
   const list = listOf(text, kind);
-  if ('reason' in list) throw noListError(text, kind, list);
+  if ('reason' in list) throw noListError(text, list, file);
   if (entries.length === 0) return fileText;
 
   const { start, close, elements, hasTrailingComma } = list;
@@ -55,13 +61,12 @@ function listOf(text: string, kind: RegistryKind): SourceList | NoList {
   }
 }
 
-function noListError(text: string, kind: RegistryKind, { reason, start }: NoList): NoListError {
+function noListError(text: string, { reason, start }: NoList, file: string): NoListError {
   const { line, column } = placesIn(text)(start);
-  const wanted =
-    kind === 'json'
-      ? 'make it a JSON array'
-      : 'write export default defineIndexes([…]) with a list in this file';
-  return new NoListError(`entries cannot be added: ${reason} (line ${line}, column ${column}); ${wanted}`);
+  return new NoListError(
+    `${file}:${line}:${column}: entries cannot be added to this registry, because ${reason}. ` +
+      'Write the list in this file: export default defineIndexes([…]), or a JSON array.',
+  );
 }
 
 /** The white space at the beginning of an offset's line. */

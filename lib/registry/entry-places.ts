@@ -37,7 +37,10 @@ export function placesOf(
   const spread = elements.findIndex(({ isSpread }) => isSpread);
   const ordered = spread === -1 ? elements : elements.slice(0, spread);
   const names = entries.map((entry) => textField(entry, 'name'));
-  const byName = Map.groupBy(objects, nameIn);
+  const byName = Map.groupBy(
+    objects.filter(({ fields }) => fields?.has('sql')),
+    nameIn,
+  );
 
   function of(position: number): EntryPlaces {
     const element = ordered[position];

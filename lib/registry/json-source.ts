@@ -1,12 +1,18 @@
 import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import { messageOf } from '../../lambdas/shared/errors.ts';
 import { literalText, type RegistrySource, type SourceField, type SourceValue } from './registry-source.ts';
 
 const STRICT = { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false };
 
-/** Reads a JSON file; as much of it as is valid. */
+/**
+ * Reads a JSON file.
+ * @throws SyntaxError if it is not valid; `pos` is the offset.
+ */
 export function readJson(text: string): RegistrySource {
+  const error = jsonSyntaxError(text);
+  if (error !== null) throw Object.assign(new SyntaxError(error.message), { pos: error.offset });
   const root = parseTree(text, [], STRICT);
-  if (root?.type !== 'array') return { list: { reason: 'it is not a JSON array', start: 0 }, objects: [] };
+  if (root?.type !== 'array') return { list: { reason: 'it is not a list', start: 0 }, objects: [] };
   const elements = (root.children ?? []).map((node) => sourceValue(node, text));
   const list = {
     start: root.offset,
@@ -18,16 +24,26 @@ export function readJson(text: string): RegistrySource {
 }
 
 /**
- * Where a text stops being JSON, and why if `JSON.parse` does not say it; null: it is valid. JSON.parse reports the place
- * of some errors only, and not of the most frequent one, a comma too many.
+ * The first syntax error of a text; null if it is valid JSON. `JSON.parse` reports the place of some errors only, and not of
+ * the most frequent one, a comma too many.
  */
-export function jsonSyntaxError(text: string): { offset: number; reason: string | null } | null {
+export function jsonSyntaxError(text: string): { readonly message: string; readonly offset: number } | null {
   const errors: ParseError[] = [];
   parseTree(text, errors, STRICT);
   const [first] = errors;
   if (first === undefined) return null;
   const isComment = printParseErrorCode(first.error) === 'InvalidCommentToken';
-  return { offset: first.offset, reason: isComment ? 'JSON allows no comments; remove this one' : null };
+  const message = isComment ? 'JSON allows no comments; remove this one' : messageOfJsonParse(text);
+  return { message, offset: first.offset };
+}
+
+function messageOfJsonParse(text: string): string {
+  try {
+    JSON.parse(text);
+    return 'syntax error';
+  } catch (error) {
+    return messageOf(error).replace(/ in JSON at position .*/, '');
+  }
 }
 
 function sourceValue({ type, offset, length, value, children = [] }: Node, text: string): SourceValue {

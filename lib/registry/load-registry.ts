@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../../lambdas/shared/errors.ts';
@@ -93,15 +94,16 @@ async function parseJson(file: string, text: string): Promise<unknown> {
     return JSON.parse(text);
   } catch (error) {
     const { jsonSyntaxError } = await import('./json-source.ts');
-    const { offset, reason } = jsonSyntaxError(text) ?? { offset: 0, reason: null };
-    throw failure(file, `it is not valid JSON: ${reason ?? messageOf(error)}`, error, placesIn(text)(offset));
+    const { message, offset } = jsonSyntaxError(text) ?? { message: messageOf(error), offset: 0 };
+    throw failure(file, `it is not valid JSON: ${message}`, error, placesIn(text)(offset));
   }
 }
 
 async function importDefault(file: string, text: string): Promise<unknown> {
   const url = pathToFileURL(resolve(file));
-  // Node.js caches modules by URL; a file that changed needs another one.
+  // Node.js caches ES modules by URL and CommonJS modules by path, and the file may have changed since.
   url.searchParams.set('content', createHash('sha256').update(text).digest('hex').slice(0, 16));
+  delete createRequire(import.meta.url).cache[resolve(file)];
   let module: Record<string, unknown>;
   try {
     module = await import(url.href);

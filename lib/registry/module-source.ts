@@ -74,8 +74,7 @@ function exportedList(statements: readonly Statement[], text: string): SourceLis
   function returnsArgument(callee: AnyNode, seen: readonly string[]): boolean {
     const expression = withoutTypes(callee);
     if (expression.type === 'MemberExpression') {
-      const { start, end } = range(expression);
-      return /^Object\.freeze$|\.defineIndexes$/.test(text.slice(start, end));
+      return /^Object\.freeze$|\.defineIndexes$/.test(codeOf(expression, text));
     }
     if (expression.type !== 'Identifier' || seen.includes(expression.name)) return false;
     if (expression.name === 'defineIndexes') return true;
@@ -109,7 +108,7 @@ function bindingsOf(statement: Statement, text: string): [string, Binding][] {
     if (id.type === 'Identifier') return [[id.name, { value: init }]];
     if (id.type !== 'ObjectPattern') return [];
     // const { defineIndexes: d } = require('…')
-    const from = text.slice(init.start ?? 0, init.end ?? 0);
+    const from = codeOf(init, text);
     return id.properties.flatMap((property) =>
       property.type === 'ObjectProperty' && property.value.type === 'Identifier'
         ? [[property.value.name, { imported: keyOf(property.key), from }]]
@@ -128,8 +127,7 @@ function defaultExport(statement: Statement, text: string): AnyNode | null {
   if (statement.type !== 'ExpressionStatement') return null;
   const { expression } = statement;
   if (expression.type !== 'AssignmentExpression') return null;
-  const { start, end } = range(expression.left);
-  return text.slice(start, end) === 'module.exports' ? expression.right : null;
+  return codeOf(expression.left, text) === 'module.exports' ? expression.right : null;
 }
 
 function listLiteral(list: Of<'ArrayExpression'>, text: string): SourceList {
@@ -178,6 +176,12 @@ function keyOf(node: AnyNode): string | null {
 function withoutTypes(node: AnyNode): Expression {
   const isWrapper = /^(ParenthesizedExpression|TS\w+(Expression|Assertion))$/.test(node.type);
   return isWrapper && 'expression' in node ? withoutTypes(node.expression as AnyNode) : (node as Expression);
+}
+
+/** The code of a node, without white space. */
+function codeOf(node: AnyNode, text: string): string {
+  const { start, end } = range(node);
+  return text.slice(start, end).replaceAll(/\s/g, '');
 }
 
 function range({ start, end }: AnyNode): { start: number; end: number } {

@@ -36,7 +36,7 @@ export async function writeRegistry(file: string, entries: readonly IndexEntry[]
   if (!isThere) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
   else if (added.length > 0) {
     const { appendEntries } = await import('./append-entries.ts');
-    writeFileSync(file, appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind))));
+    writeFileSync(file, appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind)), file));
   }
   return { added, kept };
 }
