@@ -6,8 +6,8 @@ import {
   type ShippedStatements,
   STATEMENTS_FILE,
 } from '../../lambdas/shared/migration-statements.ts';
+import { upMigration } from '../sources/migration-files.ts';
 import { readSql } from '../sql/read-sql.ts';
-import { upPart } from '../sql/up-part.ts';
 
 /** SQL files that the functions cannot run as they are; the message names the file and what to do. */
 export class MigrationFilesError extends Error {
@@ -90,7 +90,7 @@ export function shipStatements(migrations: Record<string, string>, folder: strin
  * statements, is run as a whole: then nothing of it can be lost, and the server says what is wrong.
  */
 export function statementsOf(text: string): ShippedStatement[] {
-  const up = upPart(text);
+  const up = upMigration(text);
   const whole = [{ sql: up, line: 1, whole: true }];
   try {
     const { statements } = readSql(up);

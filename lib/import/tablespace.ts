@@ -1,14 +1,14 @@
 import { quoteWhereNeeded } from '../sql/quote-where-needed.ts';
 import { tokensOf } from '../sql/tokens.ts';
 
-/** A CREATE INDEX statement that names the tablespace which it is to be in. */
+/** Adds TABLESPACE to a CREATE INDEX statement. */
 export function withTablespace(sql: string, tablespace: string): string {
   let depth = 0;
   let at = sql.length;
   for (const { text, keyword, start } of tokensOf(sql)) {
     if (text === '(') depth += 1;
     else if (text === ')') depth -= 1;
-    // The predicate comes last, behind the tablespace.
+    // TABLESPACE precedes the predicate.
     else if (keyword === 'where' && depth === 0) {
       at = start;
       break;

@@ -1,19 +1,15 @@
-/** An error fails `lint`; a warning is told. */
+import type { SourcePlace } from '../sql/places.ts';
+
+/** `lint` fails on an error. It reports a warning, and fails on one only with --strict. */
 export type Severity = 'error' | 'warning';
 
-/** One thing that a linter found, at its place. */
-export interface Finding {
-  /** Name of the rule, as comments and `accept` name it: `create-index`. */
+/** One thing that a linter reports, with its place. */
+export interface Finding extends SourcePlace {
+  /** Name of the rule, for comments and `accept`: `create-index`. */
   readonly rule: string;
   readonly severity: Severity;
-  /** As the reader knows it: the path that was given, or that was found below it. */
-  readonly file: string;
-  /** Counted from 1. */
-  readonly line: number;
-  /** In characters, counted from 1. */
-  readonly column: number;
-  /** What is wrong, with which index or statement, why, and what to do instead. */
+  /** What is wrong, in which index or statement, why, and what to do. */
   readonly message: string;
-  /** A finished entry of the registry that takes the statement's place, as TypeScript. Undefined: there is none. */
+  /** An entry of the registry that replaces the statement, as TypeScript. Undefined: none does. */
   readonly entry?: string | undefined;
 }

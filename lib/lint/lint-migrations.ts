@@ -1,43 +1,43 @@
 import { basename, dirname, extname } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
-import type { NotTaken, Tool } from '../sources/source.ts';
-import type { Schema } from '../sql/schema/schema.ts';
-import type { Allowance } from './allow.ts';
+import type { Skipped, Tool } from '../sources/sql-source.ts';
+import type { Schema } from '../sql/schema/schema-model.ts';
+import type { Allowance } from './allow-comments.ts';
 import type { Finding } from './finding.ts';
 import { MigrationLinter } from './migrations/migration-linter.ts';
-import type { Move } from './migrations/movable.ts';
+import type { Move } from './migrations/movable-index.ts';
 
 export interface MigrationsToLint {
   /** Folders or files, in the order in which they are applied. */
   readonly paths: readonly string[];
-  /** Whose migrations they are. Undefined: told by what is there. */
+  /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from?: Tool | undefined;
-  /** Name of the last migration that is not linted, with or without its extension. Null: all are. */
+  /** Name of the last migration that is not linted, with or without its extension. Null: all are linted. */
   readonly startAfter: string | null;
   readonly registered: RegisteredIndexes;
-  /** Told after each file. */
+  /** Called after each file. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
 export interface LintedMigrations {
   readonly findings: readonly Finding[];
-  /** Of history as well: a foreign key can be allowed there. */
+  /** Including those in history, where a comment can allow a foreign key. */
   readonly allowances: readonly Allowance[];
-  /** Files that are read and not linted. */
+  /** Files that are read but not linted. */
   readonly history: ReadonlySet<string>;
-  /** What could be moved into the registry, in order. */
+  /** The indexes that could move into the registry, in order. */
   readonly moves: readonly Move[];
-  /** Why one of them cannot; null: it can. */
+  /** Why one of them cannot move. Null: it can. */
   readonly whyNotMovable: (move: Move) => string | null;
-  /** What the migrations make. */
+  /** The schema that the migrations create. */
   readonly schema: Schema;
   readonly files: number;
 }
 
 /**
- * Lints migrations. What is named as history is read, for what it defines, and not linted.
- * @throws NoSourceError where a path holds no migrations; Error where `startAfter` names none of them.
+ * Lints migrations. Migrations up to `startAfter` are only read, for the tables and functions that they define.
+ * @throws NoSourceError if a path has no migrations; Error if none of them is `startAfter`
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
   const { paths, from, startAfter, registered, onProgress } = options;
@@ -53,9 +53,9 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     onProgress(at + 1, files.length);
     return at < first ? { ...result, findings: [], moves: [] } : result;
   });
-  const unread = found.flatMap((sources) => sources.notTaken).map(unreadable);
+  const skipped = found.flatMap((sources) => sources.skipped).map(skippedFinding);
   return {
-    findings: [...linted.flatMap((one) => one.findings), ...unread],
+    findings: [...linted.flatMap((one) => one.findings), ...skipped],
     allowances: linted.flatMap((one) => one.allowances),
     history: new Set(files.slice(0, first).map(({ file }) => file)),
     moves: linted.flatMap((one) => one.moves),
@@ -65,14 +65,14 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
   };
 }
 
-function unreadable({ file, line, what, reason }: NotTaken): Finding {
+function skippedFinding({ file, line, what, reason }: Skipped): Finding {
   const message = `The ${what} is not checked: ${reason}.`;
   return { rule: 'unreadable', severity: 'warning', file, line: line ?? 1, column: 1, message };
 }
 
 function firstToLint(files: readonly string[], startAfter: string | null): number {
   if (startAfter === null) return 0;
-  // Some tools give each migration a folder of its own.
+  // Some tools give each migration its own folder.
   const namesOf = (file: string) => [
     file,
     basename(file),
@@ -81,7 +81,9 @@ function firstToLint(files: readonly string[], startAfter: string | null): numbe
   ];
   const at = files.findLastIndex((file) => namesOf(file).includes(startAfter));
   if (at >= 0) return at + 1;
+  const last = files.at(-1);
   throw new Error(
-    `There is no migration "${startAfter}" to start after. The last one there is ${files.at(-1) ?? 'none'}.`,
+    `The migration "${startAfter}" to start after does not exist. ` +
+      (last === undefined ? 'There are no migrations.' : `The last migration is ${last}.`),
   );
 }

@@ -1,8 +1,8 @@
 import { findSources } from '../sources/find-sources.ts';
 import { readSql } from '../sql/read-sql.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
-import { Schema } from '../sql/schema/schema.ts';
-import { type Allowance, allowancesIn } from './allow.ts';
+import { Schema } from '../sql/schema/schema-model.ts';
+import { type Allowance, allowancesIn } from './allow-comments.ts';
 
 /** The schema that SQL files create, and what the comments in them allow. */
 export async function readSchema(

@@ -1,37 +1,42 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { filesBelow, readSource } from './files.ts';
-import { NoSourceError, type Sources } from './source.ts';
+import { filesBelow, readSource } from './migration-files.ts';
+import { NoSourceError, type Sources } from './sql-source.ts';
 
 export const JOURNAL = join('meta', '_journal.json');
 
 const journalSchema = z.object({ entries: z.array(z.object({ idx: z.number(), tag: z.string() })) });
 
-/** Drizzle's files in the order of its journal; what the journal does not name was never run. */
+/**
+ * Reads Drizzle's files in the order of its journal. Drizzle does not run files that the journal does not list.
+ * @throws NoSourceError if the journal does not exist or is not valid
+ */
 export function readDrizzle(folder: string): Sources {
   const journal = join(folder, JOURNAL);
   if (!existsSync(journal))
-    throw new NoSourceError(`There is no journal ${journal}, which drizzle-kit writes.`);
+    throw new NoSourceError(
+      `The journal ${journal} does not exist. Give the folder in which drizzle-kit writes its migrations.`,
+    );
   const entries = readJournal(journal).toSorted((a, b) => a.idx - b.idx);
-  const named = entries.map(({ tag }) => join(folder, `${tag}.sql`));
-  const missing = named.filter((file) => !existsSync(file));
-  const unnamed = filesBelow(folder).filter((file) => file.endsWith('.sql') && !named.includes(file));
+  const listed = entries.map(({ tag }) => join(folder, `${tag}.sql`));
+  const missing = listed.filter((file) => !existsSync(file));
+  const unlisted = filesBelow(folder).filter((file) => file.endsWith('.sql') && !listed.includes(file));
   return {
     tool: 'drizzle',
-    files: named.filter((file) => existsSync(file)).map(readSource),
-    notTaken: [
+    files: listed.filter((file) => existsSync(file)).map(readSource),
+    skipped: [
       ...missing.map((file) => ({
         file,
         line: null,
         what: `migration ${basename(file)}`,
-        reason: `${JOURNAL} names it, and the file is not there`,
+        reason: `${JOURNAL} lists it, but the file does not exist`,
       })),
-      ...unnamed.map((file) => ({
+      ...unlisted.map((file) => ({
         file,
         line: null,
         what: `file ${basename(file)}`,
-        reason: `${JOURNAL} does not name it, so that Drizzle does not run it`,
+        reason: `${JOURNAL} does not list it, so Drizzle does not run it`,
       })),
     ],
   };
@@ -41,6 +46,6 @@ function readJournal(file: string): { idx: number; tag: string }[] {
   try {
     return journalSchema.parse(JSON.parse(readFileSync(file, 'utf8'))).entries;
   } catch (error) {
-    throw new NoSourceError(`${file} is not a journal as drizzle-kit writes it.`, { cause: error });
+    throw new NoSourceError(`${file} is not a valid journal of drizzle-kit.`, { cause: error });
   }
 }

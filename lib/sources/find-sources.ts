@@ -1,17 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { upPart } from '../sql/up-part.ts';
 import { JOURNAL, readDrizzle } from './drizzle.ts';
-import { filesBelow, isFolder, readSource } from './files.ts';
 import { FLYWAY_FILE, readFlyway } from './flyway.ts';
+import { filesBelow, isFolder, readSource, readUpMigration } from './migration-files.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
-import { NoSourceError, type NotTaken, type Sources, type SqlSource, type Tool } from './source.ts';
+import { NoSourceError, type Skipped, type Sources, type Tool } from './sql-source.ts';
 
-/** Timestamp or number, words. */
+/** Migrations of node-pg-migrate: a timestamp or a number, and words. */
 const CODE = /^\d+[_-].*\.(?:[cm]?js|[cm]?ts)$/;
 const UP_MARK = /^[ \t]*--[\s-]*up\s+migration/im;
-/** The way back, of golang-migrate and others. */
-const WAY_BACK = /\.(?:down|undo|rollback)\.sql$/i;
+/** Down migrations of golang-migrate and other tools. */
+const DOWN_FILE = /\.(?:down|undo|rollback)\.sql$/i;
 
 const OTHER_CODE = /\.(?:[cm]?[jt]s|rb|py|java|kt|go|php|exs?|cs)$/;
 
@@ -19,19 +18,18 @@ const OTHER_CODE = /\.(?:[cm]?[jt]s|rb|py|java|kt|go|php|exs?|cs)$/;
 const FOLDERS: readonly string[] = ['prisma/migrations', 'drizzle', 'db', 'migrations'];
 
 /**
- * Reads the SQL that a path holds, in the order in which its tool runs it.
- * @param path a file, a folder of migrations, or a project with one
- * @param from the tool; undefined: told by what is there
- * @throws NoSourceError
+ * Reads the SQL of a path, in the order in which its tool runs it.
+ * @param path a file, a folder of migrations, or a project that contains one
+ * @param from the tool; undefined: detected from the files
+ * @throws NoSourceError if the path does not exist or contains no migrations
  */
 export async function findSources(path: string, from: Tool | undefined): Promise<Sources> {
-  if (!existsSync(path)) throw new NoSourceError(`There is no file or folder ${path}.`);
+  if (!existsSync(path)) throw new NoSourceError(`The file or folder ${path} does not exist.`);
   const tool = from ?? toolOf(path);
   const sources = await read(tool, isFolder(path) ? folderOf(tool, path) : path);
-  if (sources.files.length === 0 && sources.notTaken.length === 0) {
-    throw new NoSourceError(
-      `${path} holds no migrations of ${tool === 'plain' ? 'SQL' : tool}.${schemaRb(path)}`,
-    );
+  if (sources.files.length === 0 && sources.skipped.length === 0) {
+    const expected = tool === 'plain' ? 'no SQL files' : `no migrations of ${tool}`;
+    throw new NoSourceError(`${path} contains ${expected}.${schemaRb(path)}`);
   }
   return sources;
 }
@@ -56,7 +54,7 @@ function isNodePgMigrate(file: string): boolean {
   return file.endsWith('.sql') && UP_MARK.test(readFileSync(file, 'utf8'));
 }
 
-/** The folder itself, or the one of a project in which the tool keeps its files. */
+/** The folder itself, or the folder of a project in which the tool keeps its files. */
 function folderOf(tool: Tool, path: string): string {
   const usual: Readonly<Record<Tool, readonly string[]>> = {
     prisma: ['prisma/migrations'],
@@ -73,7 +71,7 @@ async function read(tool: Tool, path: string): Promise<Sources> {
   if (!isFolder(path)) {
     return tool === 'node-pg-migrate'
       ? await readNodePgMigrate([path])
-      : { tool, files: [wayForth(readSource(path))], notTaken: [] };
+      : { tool, files: [readUpMigration(path)], skipped: [] };
   }
   if (tool === 'drizzle') return readDrizzle(path);
   if (tool === 'flyway') return readFlyway(path);
@@ -84,17 +82,13 @@ async function read(tool: Tool, path: string): Promise<Sources> {
     return await readNodePgMigrate(own.filter((file) => file.endsWith('.sql') || CODE.test(basename(file))));
   }
   const wanted = files.filter((file) =>
-    tool === 'prisma' ? basename(file) === 'migration.sql' : file.endsWith('.sql') && !WAY_BACK.test(file),
+    tool === 'prisma' ? basename(file) === 'migration.sql' : file.endsWith('.sql') && !DOWN_FILE.test(file),
   );
-  return { tool, files: wanted.map(readSource).map(wayForth), notTaken: codeBeside(wanted, files) };
+  return { tool, files: wanted.map(readUpMigration), skipped: codeBeside(wanted, files) };
 }
 
-function wayForth(source: SqlSource): SqlSource {
-  return { ...source, text: upPart(source.text) };
-}
-
-/** Migrations that are code, in the folders of those that are SQL: whoever has both means both. */
-function codeBeside(sql: readonly string[], files: readonly string[]): NotTaken[] {
+/** Migrations that are code in folders with SQL migrations: such a project uses both. */
+function codeBeside(sql: readonly string[], files: readonly string[]): Skipped[] {
   const folders = new Set(sql.map((file) => dirname(file)));
   return files
     .filter((file) => OTHER_CODE.test(file) && folders.has(dirname(file)))
@@ -102,28 +96,28 @@ function codeBeside(sql: readonly string[], files: readonly string[]): NotTaken[
       file,
       line: null,
       what: `file ${basename(file)}`,
-      reason: 'it is code, and no tool is known here that writes down its SQL',
+      reason: 'it is code, and only SQL and the code of node-pg-migrate can be read',
     }));
 }
 
-/** The first database's; another one's structure is another import. */
+/** Reads the first database's structure; each other database needs an import of its own. */
 function readRails(folder: string): Sources {
   const file = join(folder, 'structure.sql');
   const others = filesBelow(folder).filter((one) => one.endsWith('_structure.sql'));
-  const notTaken = others.map(
-    (one): NotTaken => ({
+  const skipped = others.map(
+    (one): Skipped => ({
       file: one,
       line: null,
       what: `file ${basename(one)}`,
-      reason: 'it is of another database; import it by itself, into its own registry',
+      reason: 'it belongs to another database; import it separately, into a registry of its own',
     }),
   );
-  return { tool: 'rails', files: existsSync(file) ? [readSource(file)] : [], notTaken };
+  return { tool: 'rails', files: existsSync(file) ? [readSource(file)] : [], skipped };
 }
 
 function schemaRb(path: string): string {
   const found = ['schema.rb', 'db/schema.rb'].some((file) => existsSync(join(path, file)));
   return found
-    ? ' There is a schema.rb: set config.active_record.schema_format = :sql, run bin/rails db:schema:dump, import db/structure.sql.'
+    ? ' The schema is in schema.rb. Set config.active_record.schema_format = :sql, run bin/rails db:schema:dump, then import db/structure.sql.'
     : '';
 }

@@ -1,13 +1,13 @@
 import { basename } from 'node:path';
-import { filesBelow, readSource } from './files.ts';
-import type { Sources } from './source.ts';
+import { filesBelow, readSource } from './migration-files.ts';
+import type { Sources } from './sql-source.ts';
 
 /** V1.2__words.sql, R__words.sql, B3__words.sql, U1__words.sql. */
 export const FLYWAY_FILE = /^(?:([VBU])(\d+(?:[._]\d+)*)|(R))__.*\.sql$/;
 
 /**
- * Flyway's files as it runs them on an empty database: the latest baseline, the versions after it by their numbers, then
- * the repeatable ones by their names. Undo migrations are the way back.
+ * Reads Flyway's files in the order in which it runs them on an empty database: the latest baseline, the later versions by
+ * number, then the repeatable migrations by name. Undo migrations are skipped.
  */
 export function readFlyway(folder: string): Sources {
   const files = filesBelow(folder).flatMap((file) => {
@@ -24,7 +24,7 @@ export function readFlyway(folder: string): Sources {
     .toSorted((a, b) => compareVersions(a.version, b.version));
   const repeatable = ofKind('R').toSorted((a, b) => (basename(a.file) < basename(b.file) ? -1 : 1));
   const inOrder = [...(baseline === undefined ? [] : [baseline]), ...versions, ...repeatable];
-  return { tool: 'flyway', files: inOrder.map(({ file }) => readSource(file)), notTaken: [] };
+  return { tool: 'flyway', files: inOrder.map(({ file }) => readSource(file)), skipped: [] };
 }
 
 function compareVersions(a: readonly number[], b: readonly number[]): number {

@@ -1,12 +1,12 @@
 import type { Node } from 'libpg-query';
 
-/** A name for an expression, and how sure PostgreSQL is of it: a second-best one gives way to what is around it. */
+/** A name for an expression. PostgreSQL replaces one that is not good with a name from the surrounding expression. */
 interface Guess {
   readonly name: string;
   readonly good: boolean;
 }
 
-/** Expressions that have one name, whatever is in them. */
+/** Expressions that always have the same name. */
 const FIXED: Readonly<Record<string, string>> = {
   GroupingFunc: 'grouping',
   MergeSupportFunc: 'merge_action',
@@ -22,12 +22,12 @@ const FIXED: Readonly<Record<string, string>> = {
   JsonArrayQueryConstructor: 'json_array',
 };
 
-/** By the operation that the parser tells: `IS_GREATEST`, `SVFOP_CURRENT_DATE`, `JSON_VALUE_OP`. */
+/** The operation in the parse tree contains the name: `IS_GREATEST`, `SVFOP_CURRENT_DATE`, `JSON_VALUE_OP`. */
 const OPERATIONS = /^(?:IS_(?!DOCUMENT)|SVFOP_)(\w+?)(?:_N)?$|^(JSON_\w+)_OP$/;
 
 /**
- * The name that PostgreSQL gives an expression's column in an index (FigureIndexColname): the function's, the column's,
- * the type's that it is cast to. Undefined: it has none.
+ * The name that PostgreSQL gives the column of an expression in an index (FigureIndexColname): that of the function, the
+ * column, or the type of a cast. Undefined: the expression has no name.
  */
 export function expressionName(expression: Node): string | undefined {
   return guess(expression)?.name;
@@ -67,7 +67,7 @@ function ofOperation(operation: string | undefined): Guess | undefined {
   return good((plain ?? json)?.toLowerCase());
 }
 
-/** The last that is a name: neither `*` nor a subscript. */
+/** The last part that is a name, not `*` or a subscript. */
 function lastName(names: readonly Node[] | undefined): string | undefined {
   const last = names?.findLast((name) => 'String' in name);
   return last !== undefined && 'String' in last ? last.String.sval : undefined;

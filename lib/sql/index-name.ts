@@ -4,11 +4,12 @@ import { expressionName } from './expression-name.ts';
 import { chooseName, joinColumnNames } from './object-name.ts';
 
 /*
- * PostgreSQL's rules for the names that nobody wrote, the same from 14 to 18. `isTaken` tells whether a relation (table,
- * index, sequence, view, …) of the table's schema has a name already; for a constraint's index, a constraint too.
+ * PostgreSQL's rules for names that a statement leaves out; they are the same from 14 to 18. `isTaken` says whether a
+ * relation (table, index, sequence, view, …) in the schema of the table has a name already; for the index of a constraint,
+ * whether a constraint has it too.
  */
 
-/** The name of an index: as written, or as PostgreSQL gives it to `create index on customers (project_id, status)`. */
+/** The name of an index: the one in the statement, or the one that PostgreSQL chooses for `create index on customers (status)`. */
 export function indexName(statement: IndexStmt, isTaken: (name: string) => boolean = () => false): string {
   return statement.idxname ?? chooseIndexName(statement, isTaken);
 }
@@ -20,8 +21,8 @@ function chooseIndexName(statement: IndexStmt, isTaken: (name: string) => boolea
 }
 
 /**
- * The name of a constraint that has none, and of its index.
- * @param columns INCLUDE's as well
+ * The name that PostgreSQL chooses for a constraint and its index.
+ * @param columns including those of INCLUDE
  */
 export function constraintName(
   kind: 'primary' | 'unique' | 'exclusion' | 'foreign',
@@ -30,23 +31,23 @@ export function constraintName(
   isTaken: (name: string) => boolean = () => false,
 ): string {
   const labels = { primary: 'pkey', unique: 'key', exclusion: 'excl', foreign: 'fkey' };
-  // Only an index's columns must each have a name of their own.
+  // Only the columns of an index need distinct names.
   const names = kind === 'foreign' ? columns : distinctNames(columns);
   return chooseName(table, kind === 'primary' ? null : joinColumnNames(names), labels[kind], isTaken);
 }
 
-/** The names of an index's own columns, from its IndexElem nodes, INCLUDE's last. */
+/** The names of the columns of an index relation, from its IndexElem nodes; those of INCLUDE come last. */
 export function indexColumnNames(elements: readonly Node[]): string[] {
   return distinctNames(
     elements.map((element) => {
-      if (!('IndexElem' in element)) throw new Error('A column of an index is an IndexElem.');
+      if (!('IndexElem' in element)) throw new Error('Expected an IndexElem node for a column of an index.');
       const { name, expr } = element.IndexElem;
       return name ?? (expr === undefined ? undefined : expressionName(expr)) ?? 'expr';
     }),
   );
 }
 
-/** The second of a name becomes `NAME1`. */
+/** The second column with the same name becomes `NAME1`. */
 function distinctNames(names: readonly string[]): string[] {
   const chosen: string[] = [];
   for (const name of names) {

@@ -1,9 +1,9 @@
 import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 
 /**
- * `NAME1_NAME2_LABEL` within 63 bytes, as the server's makeObjectName gives it: the longer of the two names is cut first,
- * the label never.
- * @param name2 null: `NAME1_LABEL`
+ * `NAME1_NAME2_LABEL` in at most 63 bytes, as the server's makeObjectName builds it: it truncates the longer of the two names
+ * first, and never the label.
+ * @param name2 null for `NAME1_LABEL`
  */
 export function makeObjectName(name1: string, name2: string | null, label: string): string {
   const overhead = Buffer.byteLength(label) + (name2 === null ? 1 : 2);
@@ -17,7 +17,7 @@ export function makeObjectName(name1: string, name2: string | null, label: strin
   return `${clipBytes(name1, bytes1)}${middle}_${label}`;
 }
 
-/** The first of `…_LABEL`, `…_LABEL1`, `…_LABEL2` that nothing has, as the server's ChooseRelationName looks for it. */
+/** The first free name of `…_LABEL`, `…_LABEL1`, `…_LABEL2`, … as in the server's ChooseRelationName. */
 export function chooseName(
   name1: string,
   name2: string | null,
@@ -30,7 +30,7 @@ export function chooseName(
   }
 }
 
-/** What names of indexes, constraints and the like have of their columns: joined, ended once it is too long anyway. */
+/** The names of columns, joined for the name of an index or a constraint, up to the length that is truncated anyway. */
 export function joinColumnNames(columns: readonly string[]): string {
   let joined = '';
   for (const column of columns) {

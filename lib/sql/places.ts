@@ -1,4 +1,4 @@
-/** A place in a text, both counted from 1; the column in characters. */
+/** A place in a text: line and column, both counted from 1; the column in characters. */
 export interface Place {
   readonly line: number;
   readonly column: number;
@@ -10,7 +10,7 @@ export interface SourcePlace extends Place {
   readonly file: string;
 }
 
-/** Tells the line and column of offsets (UTF-16 units from 0) in a text. */
+/** Converts offsets in a text (UTF-16 units from 0) to line and column. */
 export function placesIn(text: string): (offset: number) => Place {
   const starts = [0];
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
@@ -27,13 +27,13 @@ export function placesIn(text: string): (offset: number) => Place {
   };
 }
 
-/** The place of an offset in a text that begins at a place of its own. */
+/** The place in the file of an offset in a text that starts at `start`. */
 export function placeWithin(start: Place, text: string, offset: number): Place {
   const { line, column } = placesIn(text)(offset);
   return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
 }
 
-/** UTF-16 units of so many characters: PostgreSQL's parser counts whole characters, JavaScript's strings their units. */
+/** The UTF-16 units of the first characters: PostgreSQL's parser counts characters, JavaScript counts UTF-16 units. */
 export function unitsOf(text: string, characters: number): number {
   return Array.from(text).slice(0, Math.max(0, characters)).join('').length;
 }

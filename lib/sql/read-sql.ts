@@ -1,39 +1,30 @@
-import { hasSqlDetails, loadModule, type Node, parseSync } from 'libpg-query';
-import type { PsqlCommand, SqlPiece } from './pieces.ts';
+import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
+import type { StatementNode } from './parse-tree.ts';
 import { type Place, placesIn, unitsOf } from './places.ts';
-import { splitSql } from './split-sql.ts';
+import type { PsqlCommand } from './psql-commands.ts';
+import { type SqlPiece, splitSql } from './split-sql.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
 
 await loadModule();
 
-/** A statement, as PostgreSQL's own parser reads it. */
+/** A statement, parsed by PostgreSQL's own parser. */
 export interface SqlStatement extends SqlPiece, Place {
-  /** `{ IndexStmt: … }` and the like; its `location`s count bytes of `sql` in UTF-8. Undefined: it cannot be read. */
+  /** The parse tree; its `location`s count bytes of `sql` in UTF-8. Undefined: the statement cannot be parsed. */
   readonly node: StatementNode | undefined;
-  /** Why it cannot be read, and where. Undefined: it can. */
+  /** Why and where it cannot be parsed. Undefined: it can. */
   readonly error: (Place & { readonly message: string }) | undefined;
 }
 
-/** The one kind of statement that it is, and the statement. */
-export type StatementNode = Partial<UnionToIntersection<Node>>;
-
-type UnionToIntersection<Union> = (Union extends unknown ? (member: Union) => void : never) extends (
-  all: infer All,
-) => void
-  ? All
-  : never;
-
 export interface SqlText {
   readonly statements: readonly SqlStatement[];
-  /** Commands of psql, in no statement. */
+  /** psql's commands, which are in no statement. */
   readonly commands: readonly PsqlCommand[];
   /** Line and column of an offset (UTF-16 units) in the text. */
   readonly placeOf: (offset: number) => Place;
 }
 
 /**
- * Reads a file of SQL: each statement by itself, so that one that cannot be read hides none of the others. Commands of
- * psql stand by themselves, and the data of COPY is passed over.
+ * Reads a file of SQL. Each statement is parsed separately, so that one with a syntax error does not hide the others.
  */
 export function readSql(text: string): SqlText {
   const placeOf = placesIn(text);
@@ -49,7 +40,7 @@ export function readSql(text: string): SqlText {
   return { statements, commands, placeOf };
 }
 
-/** UTF-16 units before a `location` of the parser, which counts bytes, in its statement. */
+/** Converts a `location` of the parser, in bytes of a statement, to UTF-16 units. */
 export function offsetOfLocation(sql: string, location: number): number {
   return Buffer.from(sql).toString('utf8', 0, location).length;
 }

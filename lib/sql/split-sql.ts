@@ -1,4 +1,29 @@
-import type { PsqlCommand, SqlComment, SqlPiece } from './pieces.ts';
+import { type PsqlCommand, sendsStatement } from './psql-commands.ts';
+
+/** A comment, with and without its marks. */
+export interface SqlComment {
+  readonly start: number;
+  readonly end: number;
+  /** Its text without `--`, `/*` and the stars of a block, trimmed. */
+  readonly text: string;
+  /** Relative to its statement: directly before it, inside it, or after it on its last line. */
+  readonly where: 'before' | 'inside' | 'after';
+}
+
+/** One statement's part of a text; offsets are UTF-16 units from the start of the text. */
+export interface SqlPiece {
+  /** Offset of its first character. */
+  readonly start: number;
+  /** Offset after its last character, without the semicolon. */
+  readonly end: number;
+  /** Offset after its semicolon; the same as `end` without one. */
+  readonly next: number;
+  /** The text for the parser: of the same length, with a name in place of each placeholder. */
+  readonly sql: string;
+  /** The placeholders of a migration tool in it: `${schema}`. */
+  readonly placeholders: readonly string[];
+  readonly comments: readonly SqlComment[];
+}
 
 const TOKENS = [
   /(?<comment>--[^\n]*)/,
@@ -16,13 +41,10 @@ const TOKENS = [
 ];
 const TOKEN = new RegExp(TOKENS.map((token) => token.source).join('|'), 'y');
 
-/** psql's commands that send what stands before them, as a semicolon does. */
-const SENDING = /^\\(?:g|gx|gexec|gset|gdesc|crosstabview|watch|bind)\b/;
-
 /**
- * Cuts a text into statements as psql does: at semicolons outside of quotes, comments, parentheses and the bodies of
- * functions in standard SQL. Commands of psql stand by themselves, and the data of COPY is left out. Whether a statement
- * can be read is not looked at here.
+ * Splits a text into statements as psql does: at semicolons outside of quotes, comments, parentheses and the bodies of
+ * functions in standard SQL. psql's commands are returned separately, and the data of COPY is skipped. This does not check
+ * whether PostgreSQL can parse a statement.
  */
 export function splitSql(text: string): { pieces: SqlPiece[]; commands: PsqlCommand[] } {
   return new Splitter(text).split();
@@ -33,7 +55,7 @@ class Splitter {
   private readonly pieces: SqlPiece[] = [];
   private readonly commands: PsqlCommand[] = [];
   private at = 0;
-  /** Of the statement that is being read: -1 before its first word. */
+  /** Start of the current statement; -1 before its first word. */
   private start = -1;
   private end = 0;
   private parentheses = 0;
@@ -67,7 +89,7 @@ class Splitter {
     else this.part(from, token, kind);
   }
 
-  /** A part of a statement. */
+  /** A token of a statement. */
   private part(from: number, token: string, kind: Record<string, string | undefined>): void {
     if (this.start < 0) this.start = from;
     if (kind.dollar !== undefined) this.skipTo(token);
@@ -79,7 +101,7 @@ class Splitter {
     this.end = this.at;
   }
 
-  /** An empty line parts a comment from what follows. */
+  /** An empty line separates a comment from the next statement. */
   private space(space: string): void {
     if (this.start < 0 && /\n\s*\n/.test(space)) this.comments = [];
   }
@@ -90,7 +112,7 @@ class Splitter {
     if (this.start < 0 && last !== undefined && !this.text.slice(last.next, start).includes('\n')) {
       this.pieces[this.pieces.length - 1] = {
         ...last,
-        comments: [...last.comments, { start, end, text, where: 'behind' }],
+        comments: [...last.comments, { start, end, text, where: 'after' }],
       };
       return;
     }
@@ -109,7 +131,7 @@ class Splitter {
       this.comment(from, this.at, inner);
       return;
     }
-    // Unterminated: PostgreSQL's parser says so.
+    // Not terminated: PostgreSQL's parser reports the error.
     if (this.start < 0) this.start = from;
     this.at = this.text.length;
     this.end = this.at;
@@ -117,12 +139,12 @@ class Splitter {
 
   private metaCommand(from: number, command: string): void {
     this.commands.push({ start: from, text: command.trim() });
-    if (SENDING.test(command)) this.finish(from);
+    if (sendsStatement(command)) this.finish(from);
   }
 
   private word(word: string): void {
     this.words.push(word);
-    // As psql tells the body of a function in standard SQL: begin atomic …; …; end.
+    // psql detects the body of a function in standard SQL by these words: begin atomic …; …; end.
     const [first, second, third, fourth] = this.words;
     const kind = second === 'or' && third === 'replace' ? fourth : second;
     if (first !== 'create' || (kind !== 'function' && kind !== 'procedure')) return;
@@ -164,7 +186,7 @@ class Splitter {
     this.placeholders = [];
   }
 
-  /** A placeholder is written as a name of its length, so that every offset stays. */
+  /** Replaces each placeholder with a name of the same length, so that all offsets stay valid. */
   private readable(): string {
     let sql = this.text.slice(this.start, this.end);
     for (const { start, text } of this.placeholders) {

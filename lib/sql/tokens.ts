@@ -2,22 +2,22 @@ import { loadModule, type ScanToken, scanSync } from 'libpg-query';
 
 await loadModule();
 
-/** A word of SQL as PostgreSQL's scanner cuts it; offsets are UTF-16 units. */
+/** A token of PostgreSQL's scanner; offsets are UTF-16 units. */
 export interface SqlToken {
   readonly start: number;
   readonly end: number;
   readonly text: string;
-  /** In lower case where it is one of PostgreSQL's keywords, of whatever kind; else empty. */
+  /** The keyword in lower case, reserved or not. Empty: the token is not a keyword. */
   readonly keyword: string;
-  /** A string, with its quotes. */
+  /** Whether it is a string; `text` includes its quotes. */
   readonly isString: boolean;
 }
 
-// The scanner takes a C string, and gives JSON in which these stand unescaped.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+// The scanner accepts a C string, and returns JSON that does not escape these.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it finds control characters
 export const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufeff]/g;
 
-/** The tokens of a text, without comments. A text that PostgreSQL's scanner does not get through has none. */
+/** The tokens of a text, without comments. Empty if PostgreSQL's scanner reports an error. */
 export function tokensOf(sql: string): SqlToken[] {
   const bytes = Buffer.from(sql.replaceAll(CONTROL_CHARACTERS, ' '));
   const isAscii = bytes.length === sql.length;

@@ -26,9 +26,9 @@ test('prints a registry on standard output, and what was skipped on standard err
   expect(stdout).toMatch(/^import \{ defineIndexes \} from 'pg-deploy-step\/define-indexes';/);
   expect(stdout).toContain("name: 'idx_tickets_tenant_status'");
   expect(stderr).toContain(
-    'Indexes: 4 taken over, 3 left to their constraints, 1 dropped again later, 1 not taken over',
+    'Indexes: 4 imported, 3 of constraints, 1 dropped later, 1 not imported',
   );
-  expect(stderr).toMatch(/scratch\.sql: file scratch\.sql: meta\/_journal\.json does not name it/);
+  expect(stderr).toMatch(/scratch\.sql: file scratch\.sql: meta\/_journal\.json does not list it/);
 });
 
 test('--format json prints a registry that compiles', async () => {
@@ -47,7 +47,7 @@ test('reads standard input', () => {
   });
   expect(status).toBe(0);
   expect(stdout).toContain('on customers (project_id, status)');
-  expect(stdout).toContain("description: 'From (standard input), line 1; say here what the index is for'");
+  expect(stdout).toContain("description: 'Imported from (standard input), line 1. Describe what uses this index.'");
 });
 
 test('--json prints all details', async () => {
@@ -73,7 +73,7 @@ describe('with --out', () => {
     const { exitCode, stdout, stderr } = await place.run('import', fixture('rails'), 'more.sql', ...out);
 
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
-    expect(stderr).toContain('1 taken over, 3 in the registry already');
+    expect(stderr).toContain('1 imported, 3 already in the registry');
     const after = readFileSync(place.file('grown.ts'), 'utf8');
     expect(after.startsWith(before.slice(0, before.lastIndexOf(']')).trimEnd())).toBe(true);
     expect(after).toContain("name: 'idx_new'");
@@ -128,6 +128,6 @@ test('an unreachable database exits with 1, and the password is not printed', as
     'postgres://u:hunter2@127.0.0.1:1/d',
   );
   expect(exitCode).toBe(1);
-  expect(stderr).toContain("The database's indexes cannot be read");
+  expect(stderr).toContain("The indexes of the database cannot be read");
   expect(stderr).not.toContain('hunter2');
 });

@@ -130,11 +130,11 @@ describe('lint', () => {
     const { stdout } = await place.run('lint', ...BOTH, '--start-after', '0003_make');
     const unknown = await place.run('lint', ...BOTH, '--start-after', '0009_x');
 
-    expect(stdout).toContain('migrations/0004_new.sql:1:1: error create-index: It runs make()');
+    expect(stdout).toContain('migrations/0004_new.sql:1:1: error create-index: The statement runs make()');
     expect(stdout).toContain('1 error, 0 warnings in 5 files.');
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toBe(
-      'There is no migration "0009_x" to start after. The last one there is migrations/0004_new.sql.\n',
+      'The migration "0009_x" to start after does not exist. The last migration is migrations/0004_new.sql.\n',
     );
   });
 

@@ -6,7 +6,7 @@ import { fixture, importFixture } from '../support/fixtures.ts';
 interface Expected {
   readonly tool: string;
   readonly taken: readonly string[];
-  /** File:line, what and why, as far as it tells them apart. */
+  /** The start of FILE:LINE, what and why; enough to identify each. */
   readonly notTaken: readonly string[];
   readonly constraints: number;
   readonly dropped: number;
@@ -34,7 +34,7 @@ const EXPECTED: Record<string, Expected> = {
       'idx_tickets_tenant_status',
       'idx_messages_search',
     ],
-    notTaken: ['scratch.sql file scratch.sql: meta/_journal.json does not name it'],
+    notTaken: ['scratch.sql file scratch.sql: meta/_journal.json does not list it'],
     constraints: 3,
     dropped: 1,
   },
@@ -49,9 +49,9 @@ const EXPECTED: Record<string, Expected> = {
     tool: 'flyway',
     taken: ['idx_audit_logs_tenant_created', 'idx_audit_logs_event', 'audit_logs_tenant_id_kind_idx'],
     notTaken: [
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: Flyway writes placeholders so
-      'V2__audit_action.sql:3 index on "create index idx_audit_${environment} on audit_logs (crea...": it has ${environment} in it',
-      'R__reports.sql:4 index made in a DO block: code makes it',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is Flyway's syntax for placeholders
+      'V2__audit_action.sql:3 index on "create index idx_audit_${environment} on audit_logs (create…": it contains ${environment}',
+      'R__reports.sql:4 index created in a DO block: code creates it',
     ],
     constraints: 3,
     dropped: 1,
@@ -66,7 +66,7 @@ const EXPECTED: Record<string, Expected> = {
       'idx_files_size',
     ],
     notTaken: [
-      '1712000000000_backfill.js migration 1712000000000_backfill.js: its up cannot be run without a database',
+      '1712000000000_backfill.js migration 1712000000000_backfill.js: its up function cannot run without a database',
     ],
     constraints: 2,
     dropped: 0,
@@ -75,8 +75,8 @@ const EXPECTED: Record<string, Expected> = {
     tool: 'plain',
     taken: ['idx_metrics_tenant_day', 'idx_metrics_metric', 'metrics_day_expr_idx'],
     notTaken: [
-      '002_usage.sql:3 index idx_metrics_name: its name has been given already at',
-      '002_usage.sql:9 statement "create index idx_broken on metrics (day,)": it cannot be read',
+      '002_usage.sql:3 index idx_metrics_name: its name is taken already (',
+      '002_usage.sql:9 statement "create index idx_broken on metrics (day,)": it cannot be parsed',
       '001_usage.sql:16 index idx_scratch: its table is temporary',
     ],
     constraints: 2,
@@ -92,7 +92,7 @@ const DUMPED = [
   'customers_externalRef_idx',
   'customers_project_id_status_idx',
 ];
-/** Major to the line of a function's EXECUTE. */
+/** For each major version, the line of a function's EXECUTE. */
 const DUMPS = { 14: 35, 15: 37, 16: 37, 17: 38, 18: 38 };
 for (const [major, line] of Object.entries(DUMPS)) {
   const version = Number(major);
@@ -103,14 +103,14 @@ for (const [major, line] of Object.entries(DUMPS)) {
       ...(version >= 15 ? ['idx_customers_external_unique'] : []),
       'idx_customers_attributes',
     ],
-    notTaken: [`:${line} index made in a function: code makes it`],
+    notTaken: [`:${line} index created in a function: code creates it`],
     constraints: 6,
     dropped: 0,
   };
 }
 
 test.each(Object.entries(EXPECTED))(
-  'of %s exactly these are taken over, and these told',
+  'the import of %s contains exactly these indexes, and reports exactly these others',
   async (name, expected) => {
     const { entries, notTaken, constraints, dropped } = await importFixture(name);
     const { tool } = await findSources(fixture(name), undefined);
@@ -132,13 +132,13 @@ test.each(Object.entries(EXPECTED))(
 const sqlOf = async (name: string, index: string) =>
   (await importFixture(name)).entries.find((entry) => entry.name === index);
 
-test('an entry has CONCURRENTLY and IF NOT EXISTS, and quotes only where the name wants them', async () => {
+test('an entry has CONCURRENTLY and IF NOT EXISTS, and quotes only names that need quotes', async () => {
   expect((await sqlOf('prisma', 'Customer_projectId_status_idx'))?.sql.replaceAll(/\s+/g, ' ')).toBe(
     'create index concurrently if not exists "Customer_projectId_status_idx" on "Customer" ("projectId", "status")',
   );
 });
 
-test('comments become descriptions, headers of tools do not, and what has none asks for a sentence', async () => {
+test('comments become descriptions, headers of tools do not, and an index without a comment asks for a description', async () => {
   const description = async (name: string, index: string) => (await sqlOf(name, index))?.description;
   expect(await description('rails', 'index_deals_open')).toBe(
     'Deals that still want work; the pipeline shows nothing else',
@@ -146,11 +146,11 @@ test('comments become descriptions, headers of tools do not, and what has none a
   expect(await description('plain', 'idx_metrics_tenant_day')).toBe('What the invoice of a tenant adds up');
   expect(await description('flyway', 'idx_audit_logs_event')).toBe('the security report');
   expect(await description('prisma', 'Customer_email_key')).toMatch(
-    /^From .*migration\.sql, line 25; say here what the index is for$/,
+    /^Imported from .*migration\.sql, line 25\. Describe what uses this index\.$/,
   );
 });
 
-test('a unique index is critical, and no other', async () => {
+test('only unique indexes are critical', async () => {
   const { entries } = await importFixture('prisma');
   expect(entries.filter(({ critical }) => critical).map(({ name }) => name)).toEqual([
     'Project_tenantId_name_key',
@@ -158,7 +158,7 @@ test('a unique index is critical, and no other', async () => {
   ]);
 });
 
-test('the index of a partitioned table becomes an entry without ONLY, and its parts are left out', async () => {
+test('the index of a partitioned table becomes an entry without ONLY, and its parts are not imported', async () => {
   const { entries, parts } = await importFixture('pg_dump/18.sql');
   expect(parts).toBe(4);
   expect(entries.map(({ sql }) => sql).join()).not.toMatch(/\bonly\b/i);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { importDatabase } from '../../lib/import/live-database.ts';
+import { importDatabase } from '../../lib/import/import-database.ts';
 import { openBuilds } from '../support/builds.ts';
 import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -8,7 +8,7 @@ import { fixture, importFixture, loadFixture } from '../support/fixtures.ts';
 const DUMPS = [14, 15, 16, 17, 18].map((version) => `pg_dump/${version}.sql`);
 const NAMES = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain', ...DUMPS];
 
-describe.each(NAMES)('on a database made from %s', (name) => {
+describe.each(NAMES)('on a database created from %s', (name) => {
   let database: TestDatabase;
 
   beforeAll(async () => {
@@ -18,7 +18,7 @@ describe.each(NAMES)('on a database made from %s', (name) => {
 
   afterAll(() => database.drop());
 
-  test('every index of its import is present, nothing is to be built, nothing drifted', async () => {
+  test('every imported index is present, none has to be built, and none has drifted', async () => {
     const { entries } = await importFixture(name);
     const builds = await openBuilds(database.url, [...entries]);
     const examined = Object.values(await builds.examine());
@@ -29,7 +29,7 @@ describe.each(NAMES)('on a database made from %s', (name) => {
     expect(await builds.plan('plan')).toEqual([]);
   });
 
-  test('the import of the database itself is present as well, and has every index that the files gave', async () => {
+  test('the import of the database itself is present too, and contains every index of the files', async () => {
     const { entries: ofFiles } = await importFixture(name);
     const { entries, notTaken } = await importDatabase(database.url);
     const builds = await openBuilds(database.url, [...entries]);
@@ -43,7 +43,7 @@ describe.each(NAMES)('on a database made from %s', (name) => {
   });
 });
 
-describe('through the command line and the whole workflow', () => {
+describe('on the command line and in the whole workflow', () => {
   let place: CommandPlace;
   let database: TestDatabase;
 
@@ -58,10 +58,10 @@ describe('through the command line and the whole workflow', () => {
     await database.drop();
   });
 
-  test('import, then run --mode plan, says: all there, none to build', async () => {
+  test('import, then run --mode plan reports that all indexes exist and none has to be built', async () => {
     const imported = await place.run('import', fixture('pg_dump/18.sql'), '--out', 'indexes.json');
     expect(imported).toMatchObject({ exitCode: 0, stdout: '' });
-    expect(imported.stderr).toContain('8 taken over');
+    expect(imported.stderr).toContain('8 imported');
 
     const args = ['--database-url', database.url, '--indexes', 'indexes.json', '--migrations', 'none'];
     const { exitCode, stdout } = await place.run('run', ...args, '--mode', 'plan');

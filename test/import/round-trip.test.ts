@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quotedTable, quoteIdentifier } from '../../lambdas/postgres/identifiers.ts';
 import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
-import { importSources } from '../../lib/import/import-sql.ts';
+import { importSources } from '../../lib/import/import-sources.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { newRegistryFile } from '../../lib/registry/registry-text.ts';
@@ -36,7 +36,7 @@ const plainKey = pick(
 const order = fc.tuple(maybe(pick(' desc', ' ASC')), maybe(pick(' nulls first', ' NULLS LAST')));
 const orderedKey = fc
   .tuple(fc.oneof(textKey, plainKey), order)
-  .map(([key, [way, nulls]]) => key + way + nulls);
+  .map(([key, [direction, nulls]]) => key + direction + nulls);
 
 const include = maybe(
   fc
@@ -55,7 +55,7 @@ const where = maybe(
   ),
 );
 
-/** Everything behind the table's name. */
+/** A statement from the table's name on. */
 const btree = fc
   .tuple(
     maybe(pick(' using btree', ' USING BTREE')),
@@ -133,14 +133,14 @@ afterAll(async () => {
   await database.drop();
 });
 
-interface Made {
+interface ServerIndex {
   readonly name: string;
   readonly text: string;
 }
 
-/** What the server says of the indexes that there are. */
-async function indexes(): Promise<Made[]> {
-  const { rows } = await client.query<Made>(
+/** The indexes that exist, with their text from the server. */
+async function indexes(): Promise<ServerIndex[]> {
+  const { rows } = await client.query<ServerIndex>(
     `select c.relname as name, pg_get_indexdef(i.indexrelid) as text
        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
       where n.nspname in ('public', 'shop', 'Shop') order by 1`,
@@ -148,8 +148,8 @@ async function indexes(): Promise<Made[]> {
   return rows;
 }
 
-/** The indexes that some SQL makes in a transaction that is rolled back. Undefined: the server refuses it. */
-async function made(sql: string): Promise<Made[] | undefined> {
+/** The indexes that some SQL creates in a transaction that is rolled back. Undefined: the server rejects it. */
+async function createdBy(sql: string): Promise<ServerIndex[] | undefined> {
   await client.query('begin');
   try {
     await client.query(sql);
@@ -168,30 +168,30 @@ async function imported(
 ): Promise<{ entries: readonly IndexEntry[]; compiled: CompiledIndex | undefined }> {
   const { entries, notTaken } = await importSources({
     files: [{ file: 'a.sql', text: sql, hasLines: true }],
-    notTaken: [],
+    skipped: [],
   });
   expect(notTaken).toEqual([]);
-  // Through the text of a registry, as it is written to a file.
+  // By way of the text of a registry file.
   const [compiled] = await compileRegistry(JSON.parse(newRegistryFile(entries, 'json')), 'a.json');
   return { entries, compiled };
 }
 
-/** As buildStatement writes it, but inside a transaction. */
+/** The statement of buildStatement, for a transaction. */
 function buildSql(index: CompiledIndex): string {
   return `create ${index.unique ? 'unique ' : ''}index if not exists ${quoteIdentifier(index.name)} on ${quotedTable(index)} ${index.definition}`;
 }
 
-test('an index that is imported, compiled and built is to the letter what its statement makes', async () => {
+test('an index that is imported, compiled and built is identical to the index of its statement', async () => {
   let compared = 0;
   await fc.assert(
     fc.asyncProperty(statement, async ({ sql }) => {
-      const original = await made(withoutConcurrently(sql));
-      // Keys that a method or an option does not go with.
+      const original = await createdBy(withoutConcurrently(sql));
+      // The server rejects some combinations of keys, methods and options.
       fc.pre(original !== undefined);
       const { compiled } = await imported(`${sql};\n`);
       expect(compiled).toBeDefined();
       if (compiled === undefined) return;
-      expect(await made(buildSql(compiled))).toEqual(original);
+      expect(await createdBy(buildSql(compiled))).toEqual(original);
       compared += 1;
     }),
     { numRuns: 200 },
@@ -199,11 +199,11 @@ test('an index that is imported, compiled and built is to the letter what its st
   expect(compared).toBe(200);
 }, 300_000);
 
-test('built by the product itself, an index is present at the next look and equal in the catalog', async () => {
+test('an index that the product builds is identical in the catalog, and present in the next plan', async () => {
   const statements = fc.sample(statement, { numRuns: 60, seed: 5 });
   let built = 0;
   for (const { sql } of statements) {
-    const original = await made(withoutConcurrently(sql));
+    const original = await createdBy(withoutConcurrently(sql));
     if (original === undefined || built >= 8) continue;
     const { entries } = await imported(sql);
     const builds = await openBuilds(database.url, [...entries]);

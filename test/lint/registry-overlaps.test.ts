@@ -3,8 +3,8 @@ import { entry, lintEntries, rulesFound } from './registry-support.ts';
 
 describe('an index is redundant', () => {
   test.each([
-    ['whose columns another one begins with', 't (a)', 't (a, b)'],
-    ['that is written otherwise', 'public."t" using BTREE (A asc nulls last) -- x', 't (a, b desc)'],
+    ['whose columns another one starts with', 't (a)', 't (a, b)'],
+    ['that is written differently', 'public."t" using BTREE (A asc nulls last) -- x', 't (a, b desc)'],
     ['whose order is the same', 't (a desc, b nulls first)', 't (a desc nulls first, b asc nulls first, c)'],
     ['whose order is the opposite', 't (a desc, b)', 't (a, b desc nulls first, c)'],
     ['with the same expression', 't (lower( a ))', 't ((lower(a)), b)'],
@@ -23,14 +23,14 @@ describe('an index is redundant', () => {
     expect(await rulesFound([two, one])).toEqual(['redundant-index of short']);
   });
 
-  test('beside a unique one, or one that is stored otherwise, of the same columns', async () => {
+  test('next to a unique index, or one with other storage parameters, on the same columns', async () => {
     const unique = entry('u', 't (a)', undefined, 'unique');
     expect(await rulesFound([entry('p', 't (a)'), unique])).toEqual(['redundant-index of p']);
     const filled = entry('f', 't (a) with (fillfactor = 70)');
     expect(await rulesFound([entry('p', 't (a)'), filled])).toEqual(['redundant-index of f']);
   });
 
-  test('and the message names the other one and how to accept it', async () => {
+  test('and the message names the other index and how to accept the warning', async () => {
     const [finding] = await lintEntries([entry('a', 'crm.t (a)'), entry('b', 'crm.t (a, b)')]);
     expect(finding).toMatchObject({ severity: 'warning', line: 2, column: 13 });
     expect(finding?.message).toBe(
@@ -44,21 +44,21 @@ describe('an index is not redundant', () => {
   test.each([
     ['on another table', 't (a)', 'u (a, b)'],
     ['on a table of another schema', 't (a)', 'crm.t (a, b)'],
-    ['whose columns another one has later on', 't (b)', 't (a, b)'],
+    ['whose columns another one has in a later position', 't (b)', 't (a, b)'],
     ['whose columns another one has in another order', 't (a, b)', 't (b, a, c)'],
-    ['of one direction of two', 't (a desc, b)', 't (a, b, c)'],
-    ['whose nulls are elsewhere', 't (a nulls first)', 't (a, b)'],
+    ['with only one of two opposite directions', 't (a desc, b)', 't (a, b, c)'],
+    ['with another order of nulls', 't (a nulls first)', 't (a, b)'],
     ['with another predicate', 't (a) where b = 1', 't (a, c) where b = 2'],
     ['with a predicate', 't (a) where b = 1', 't (a, c)'],
-    ['beside one with a predicate', 't (a)', 't (a, c) where b = 1'],
+    ['next to one with a predicate', 't (a)', 't (a, c) where b = 1'],
     ['with another operator class', 't (a text_pattern_ops)', 't (a, b)'],
     ['with another collation', 't (a collate "C")', 't (a, b)'],
-    ['of another method', 't using hash (a)', 't (a, b)'],
-    ['of a method without a beginning', 't using gin (a)', 't using gin (a, b)'],
-    ['with a column that the other one lacks', 't (a) include (b)', 't (a, c)'],
-    ['of another expression', 't (lower(a))', 't (upper(a), b)'],
-    ['of a column by the name of an expression', 't (a)', 't ((a || b), c)'],
-    ['of a quoted column of another case', 't ("A")', 't (a, b)'],
+    ['with another method', 't using hash (a)', 't (a, b)'],
+    ['with a method that has no order of columns', 't using gin (a)', 't using gin (a, b)'],
+    ['with an included column that is missing in the other one', 't (a) include (b)', 't (a, c)'],
+    ['on another expression', 't (lower(a))', 't (upper(a), b)'],
+    ['on a column that the other one has in an expression', 't (a)', 't ((a || b), c)'],
+    ['on a quoted column in another case', 't ("A")', 't (a, b)'],
   ])('%s', async (_case, shorter, longer) => {
     expect(await rulesFound([entry('short', shorter), entry('long', longer)])).toEqual([]);
   });
@@ -68,9 +68,9 @@ describe('an index is not redundant', () => {
   });
 });
 
-describe('an index is there twice', () => {
+describe('an index is a duplicate', () => {
   test.each([
-    ['written otherwise', 't (a, b desc)', 'PUBLIC."t" using btree (A asc, b DESC nulls first) /* x */'],
+    ['written differently', 't (a, b desc)', 'PUBLIC."t" using btree (A asc, b DESC nulls first) /* x */'],
     ['with any method', 't using gin (tags) where b', 't  using gin(tags) where (b)'],
     ['with parameters', 't (a) include (b) with (fillfactor=70)', 't (a) include (b) with (fillfactor = 70)'],
   ])('%s', async (_case, one, two) => {
@@ -83,7 +83,7 @@ describe('an index is there twice', () => {
     expect(await rulesFound([entry('one', 't (a)'), entry('two', 't (a)', accept)])).toEqual([]);
   });
 
-  test('but not where one of them is unique or on another table', async () => {
+  test('but not if one of them is unique or on another table', async () => {
     const unique = entry('two', 't (a) where b', undefined, 'unique');
     expect(await rulesFound([entry('one', 't (a)'), unique, entry('three', 'u (a)')])).toEqual([]);
   });

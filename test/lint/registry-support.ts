@@ -6,7 +6,7 @@ import { type LintRegistryOptions, lintRegistry } from '../../lib/lint/registry/
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { readSql } from '../../lib/sql/read-sql.ts';
 import { applyStatement } from '../../lib/sql/schema/apply-statement.ts';
-import { Schema } from '../../lib/sql/schema/schema.ts';
+import { Schema } from '../../lib/sql/schema/schema-model.ts';
 
 /** An entry with this name; `on` is its statement from ON: `TABLE (COLUMNS) …`. */
 export function entry(name: string, on: string, accept?: Record<string, string>, unique = ''): IndexEntry {

@@ -81,7 +81,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await server.stop();
   });
 
-  /** Makes a table and indexes without names in a transaction, and compares their names with those that we give. */
+  /** Creates a table and indexes without names in a transaction, and compares their names with those of indexName. */
   async function compareNames(table: string, extra: readonly string[], bodies: readonly string[]) {
     await client.query('begin');
     try {
@@ -93,7 +93,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       for (const body of bodies) {
         const sql = `create index on ${quote(table)} ${body}`;
         await client.query('savepoint one');
-        // Whatever the server refuses (a method without INCLUDE, 33 columns) is no question of names.
+        // The server rejects some statements for other reasons (a method without INCLUDE, 33 columns).
         if (
           !(await client.query(sql).then(
             () => true,
@@ -116,12 +116,12 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     }
   }
 
-  test('names are those of the server, whatever the names of table and columns and the expressions', async () => {
+  test('names are those of the server for any names of tables and columns and any expressions', async () => {
     const unit = fc.oneof(
       { weight: 6, arbitrary: fc.constantFrom(...'abcXY_ 1"é') },
       fc.constantFrom('漢', '🙂'),
     );
-    // Names that fill their 63 bytes, and short ones that are often the same.
+    // Names of up to 63 bytes, and short names that often collide.
     const name = fc
       .oneof(
         fc.string({ unit, minLength: 1, maxLength: 64 }),
@@ -160,7 +160,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(compared).toBeGreaterThan(100);
   });
 
-  test('each form of expression has the name that the server gives it', async () => {
+  test('each kind of expression has the name that the server gives it', async () => {
     const bodies = EXPRESSIONS.map((text) => `(${text})`);
     expect(await compareNames('t', [], bodies)).toBe(bodies.length);
   });

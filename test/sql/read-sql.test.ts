@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { upMigration } from '../../lib/sources/migration-files.ts';
 import { offsetOfLocation, readSql } from '../../lib/sql/read-sql.ts';
-import { upPart } from '../../lib/sql/up-part.ts';
 
 const kinds = (text: string) =>
   readSql(text).statements.map(({ node }) => (node === undefined ? undefined : Object.keys(node)[0]));
@@ -8,7 +8,7 @@ const texts = (text: string) =>
   readSql(text).statements.map((statement) => text.slice(statement.start, statement.end));
 
 describe('statements', () => {
-  test('stand where they begin, without comments and semicolons', () => {
+  test('have the place of their first word, and no comments and semicolons', () => {
     const { statements } = readSql('-- one\n\n  select 1;\n\tselect é /* x */ ; select 3');
 
     expect(statements.map(({ line, column, sql }) => [line, column, sql])).toEqual([
@@ -30,13 +30,13 @@ describe('statements', () => {
       'the body of a function in standard SQL',
       'create or replace function f(a int) returns int language sql begin atomic select case when true then 1 end; select 2; end; select 2',
     ],
-  ])('are not cut at semicolons in %s', (_where, text) => {
+  ])('are not split at semicolons in %s', (_where, text) => {
     expect(texts(text)).toHaveLength(2);
     expect(texts(text)[1]).toBe('select 2');
     expect(kinds(text)).not.toContain(undefined);
   });
 
-  test('that cannot be read tell where and hide none of the others', () => {
+  test('that cannot be parsed have the place of the error, and do not hide the others', () => {
     const { statements } = readSql('select 1;\nselect é from from t;\ncreate index on t (a);');
 
     expect(statements[1]).toMatchObject({
@@ -46,14 +46,14 @@ describe('statements', () => {
     expect(statements[2]?.node).toHaveProperty('IndexStmt');
   });
 
-  test('with a quote that is never closed are one to the end', () => {
+  test('with an unterminated quote reach to the end of the text', () => {
     const { statements } = readSql("select 1; select 'abc; select 2");
 
     expect(statements).toHaveLength(2);
     expect(statements[1]?.error?.message).toContain('unterminated quoted string');
   });
 
-  test('keep their places where characters have several bytes or units', () => {
+  test('have correct places after characters of several bytes or units', () => {
     const text = "select '😀 é'; create index on t (größe);";
     const { statements } = readSql(text);
     const statement = statements[1];
@@ -64,20 +64,20 @@ describe('statements', () => {
   });
 });
 
-describe('what is not SQL', () => {
-  test('commands of psql are passed over, and those that send a statement end it', () => {
+describe('text that is not SQL', () => {
+  test('commands of psql are skipped, and those that send a statement end it', () => {
     const text =
       '\\restrict abc\\\n\\connect "a;b"\nselect 1;\nselect \'create index i on t (a)\' \\gexec\nselect 2;';
     expect(texts(text)).toEqual(['select 1', "select 'create index i on t (a)'", 'select 2']);
   });
 
-  test('the data of COPY is passed over, whatever quotes it holds', () => {
+  test('the data of COPY is skipped, whatever quotes it contains', () => {
     const text = "COPY public.t (a) FROM stdin;\nit's\ncreate index on x (y);\n\\.\n\nselect 2;\n";
     expect(texts(text)).toEqual(['COPY public.t (a) FROM stdin', 'select 2']);
     expect(readSql(text).statements[1]).toMatchObject({ line: 6, column: 1 });
   });
 
-  test('placeholders read as names of their length, and are told', () => {
+  test('placeholders are parsed as names of the same length, and listed', () => {
     const [prefix, schema] = ['prefix', 'schema'].map((name) => `$\{${name}}`);
     const { statements } = readSql(`create index ${prefix}_i on ${schema}.t (a); select 1;`);
 
@@ -93,40 +93,40 @@ describe('comments', () => {
   const of = (text: string, at = 0) =>
     readSql(text).statements[at]?.comments.map((comment) => [comment.where, comment.text]);
 
-  test('belong to the statement that they stand directly before, in, or behind on its line', () => {
-    const text = '-- before\n/* and\n * again */\nselect -- inside\n 1; -- behind\n-- next\nselect 2;';
+  test('belong to the statement directly after them, around them, or before them on the line', () => {
+    const text = '-- before\n/* and\n * again */\nselect -- inside\n 1; -- after\n-- next\nselect 2;';
 
     expect(of(text)).toEqual([
       ['before', 'before'],
       ['before', 'and\n again'],
       ['inside', 'inside'],
-      ['behind', 'behind'],
+      ['after', 'after'],
     ]);
     expect(of(text, 1)).toEqual([['before', 'next']]);
   });
 
-  test('do not belong to a statement after an empty line', () => {
+  test('do not belong to a statement if an empty line is between them', () => {
     expect(of('--\n-- Name: i; Type: INDEX\n--\n\nselect 1;')).toEqual([]);
   });
 });
 
-describe('the way back', () => {
+describe('a down migration', () => {
   test.each(['-- Down Migration', '-- migrate:down', '-- +goose Down', '--down migration'])(
-    'is left out behind %s',
+    'is removed after %s',
     (mark) => {
       const text = `-- Up Migration\ncreate index on t (a);\n${mark}\ndrop index t_a_idx;\n`;
-      expect(kinds(upPart(text))).toEqual(['IndexStmt']);
-      expect(upPart(text)).toHaveLength(text.length);
+      expect(kinds(upMigration(text))).toEqual(['IndexStmt']);
+      expect(upMigration(text)).toHaveLength(text.length);
     },
   );
 
-  test('is left out before the way forth', () => {
+  test('is removed before the up migration', () => {
     const text = '-- Down Migration\ndrop table t;\n-- Up Migration\ncreate table t (a int);';
-    expect(kinds(upPart(text))).toEqual(['CreateStmt']);
-    expect(readSql(upPart(text)).statements[0]).toMatchObject({ line: 4 });
+    expect(kinds(upMigration(text))).toEqual(['CreateStmt']);
+    expect(readSql(upMigration(text)).statements[0]).toMatchObject({ line: 4 });
   });
 
-  test('of a file without one is nothing', () => {
-    expect(upPart('-- going down\nselect 1')).toBe('-- going down\nselect 1');
+  test('is not found in other comments', () => {
+    expect(upMigration('-- going down\nselect 1')).toBe('-- going down\nselect 1');
   });
 });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { importSources } from '../../lib/import/import-sql.ts';
+import { importSources } from '../../lib/import/import-sources.ts';
 import { findSources } from '../../lib/sources/find-sources.ts';
 import { readSql } from '../../lib/sql/read-sql.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
-import { TOOLS, type Tool } from '../../sources/source.ts';
+import { TOOLS, type Tool } from '../../sources/sql-source.ts';
 import { FAILED, fileToWrite, requireDatabaseUrl, SUCCEEDED } from './command-line.ts';
 
 /** The flags as commander parses them. */

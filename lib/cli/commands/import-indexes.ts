@@ -1,11 +1,10 @@
 import { text as readAll } from 'node:stream/consumers';
-import type { Imported } from '../../import/entries.ts';
-import { importSources } from '../../import/import-sql.ts';
-import { importDatabase } from '../../import/live-database.ts';
-import { summaryOf } from '../../import/summary.ts';
+import { importDatabase } from '../../import/import-database.ts';
+import { type Imported, importSources } from '../../import/import-sources.ts';
+import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
-import type { Sources, Tool } from '../../sources/source.ts';
+import type { Sources, Tool } from '../../sources/sql-source.ts';
 
 export interface ImportSettings {
   /** Files, folders, `-`. Empty: the indexes come from the database. */
@@ -40,11 +39,11 @@ async function readIndexes({ paths, databaseUrl, from }: ImportSettings): Promis
   for (const path of paths) all.push(path === '-' ? await standardInput() : await findSources(path, from));
   return await importSources({
     files: all.flatMap(({ files }) => files),
-    notTaken: all.flatMap(({ notTaken }) => notTaken),
+    skipped: all.flatMap(({ skipped }) => skipped),
   });
 }
 
 async function standardInput(): Promise<Omit<Sources, 'tool'>> {
   const text = await readAll(process.stdin);
-  return { files: [{ file: '(standard input)', text, hasLines: true }], notTaken: [] };
+  return { files: [{ file: '(standard input)', text, hasLines: true }], skipped: [] };
 }

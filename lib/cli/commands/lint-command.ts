@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { FORMATS, type Format } from '../../lint/format.ts';
-import { TOOLS } from '../../sources/source.ts';
+import { FORMATS, type Format } from '../../lint/format-result.ts';
+import { TOOLS } from '../../sources/sql-source.ts';
 import { addValue, FAILED, fileOrFolder, nonEmpty, SUCCEEDED } from './command-line.ts';
 import type { LintFlags } from './lint-scope.ts';
 

@@ -1,12 +1,17 @@
-import { type Allowance, withoutAllowed } from '../../lint/allow.ts';
-import { moveIntoRegistry } from '../../lint/fix.ts';
-import { countsOf, type Format, type LintResult, toGithub, toJson } from '../../lint/format.ts';
-import { toText } from '../../lint/format-text.ts';
+import { type Allowance, withoutAllowed } from '../../lint/allow-comments.ts';
+import {
+  countsOf,
+  type Format,
+  type LintResult,
+  toGithub,
+  toJson,
+  toText,
+} from '../../lint/format-result.ts';
 import { type LintedMigrations, lintMigrations } from '../../lint/lint-migrations.ts';
-import type { Move } from '../../lint/migrations/movable.ts';
+import type { Move } from '../../lint/migrations/movable-index.ts';
+import { moveIntoRegistry } from '../../lint/move-into-registry.ts';
 import { readSchema } from '../../lint/read-schema.ts';
 import { lintRegistry } from '../../lint/registry/lint-registry.ts';
-import { RULES_ALLOWED_IN_COMMENTS } from '../../lint/rules.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { RegistryError } from '../../registry/registry-error.ts';
@@ -87,14 +92,14 @@ async function lintTarget(context: LintContext, { registry, migrations }: LintTa
   };
   return {
     ...fixed,
-    findings: withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS, isJudged),
+    findings: withoutAllowed(findings, allowances, isJudged),
     files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
   };
 }
 
 /** The statements to move: those that no comment allows to stay. */
 function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
-  const refused = new Set(withoutAllowed(findings, allowances, RULES_ALLOWED_IN_COMMENTS));
+  const refused = new Set(withoutAllowed(findings, allowances));
   return moves.filter(({ finding }) => refused.has(finding));
 }
 

@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
 import { ConfigurationError, parseEnvironments } from '../../config/load-environments.ts';
-import type { Tool } from '../../sources/source.ts';
+import type { Tool } from '../../sources/sql-source.ts';
 
 /** Migrations, and the registry that owns their indexes. */
 export interface LintTarget {

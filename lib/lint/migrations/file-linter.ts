@@ -4,21 +4,26 @@ import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryFromStatement } from '../../registry/entry-from-statement.ts';
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { entryText } from '../../registry/registry-text.ts';
-import type { SqlSource } from '../../sources/source.ts';
+import type { SqlSource } from '../../sources/sql-source.ts';
 import { codeBodyOf } from '../../sql/code-body.ts';
-import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded.ts';
+import { descriptionFromComments } from '../../sql/comment-description.ts';
+import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded-statements.ts';
 import { indexName } from '../../sql/index-name.ts';
-import type { Place } from '../../sql/places.ts';
-import type { SqlStatement, SqlText, StatementNode } from '../../sql/read-sql.ts';
-import { nameOf } from '../../sql/schema/names.ts';
-import type { Schema } from '../../sql/schema/schema.ts';
-import { spokenComment } from '../../sql/spoken-comment.ts';
+import type { StatementNode } from '../../sql/parse-tree.ts';
+import type { Place, SourcePlace } from '../../sql/places.ts';
+import type { SqlStatement, SqlText } from '../../sql/read-sql.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
 import type { FunctionBodies } from './function-bodies.ts';
-import { createIndexProblem, dynamicProblem, type IndexProblem, lockingProblem } from './index-problems.ts';
-import type { Move } from './movable.ts';
+import {
+  createIndexProblem,
+  dynamicProblem,
+  type IndexProblem,
+  lockingProblem,
+} from './index-statement-problems.ts';
+import type { Move } from './movable-index.ts';
 
-/** What all files of a history share. */
+/** What the linters of all files share. */
 export interface History {
   readonly registered: RegisteredIndexes;
   readonly schema: Schema;
@@ -42,13 +47,9 @@ export class FileLinter {
   visit(statement: SqlStatement): void {
     const { node, error } = statement;
     if (node === undefined) {
-      const message = `It cannot be read, so it is not checked: ${error?.message ?? 'it is empty'}.`;
-      this.findings.push({
-        ...this.at(error ?? statement),
-        rule: 'unreadable',
-        severity: 'warning',
-        message,
-      });
+      const message = `The statement cannot be parsed, so it is not checked: ${error?.message ?? 'it is empty'}.`;
+      const place = this.inFile(error ?? statement);
+      this.findings.push({ ...place, rule: 'unreadable', severity: 'warning', message });
       return;
     }
     for (const problem of this.problemsOf(statement, statement)) {
@@ -62,11 +63,13 @@ export class FileLinter {
     this.visitCalls(statement);
   }
 
-  /** CREATE SCHEMA with what it holds; the parser gives no text of its parts, so that no entry can be written. */
+  /** The elements of CREATE SCHEMA. The parser returns no text for them, so their indexes get no entry. */
   private visitElements(place: Place, elements: readonly StatementNode[]): void {
     for (const { IndexStmt: index } of elements) {
       if (index === undefined) continue;
-      const message = `CREATE SCHEMA creates an index on ${index.relation?.relname ?? 'a table'} with it. Write it into the registry, and the deploy builds it.`;
+      const message =
+        `CREATE SCHEMA creates an index on ${index.relation?.relname ?? 'a table'}. Write an entry for it in the registry ` +
+        'and remove it here; the deploy then builds it concurrently.';
       this.report(place, { rule: 'create-index-on-new-table', message });
     }
   }
@@ -83,7 +86,7 @@ export class FileLinter {
     for (const { name, file, line, embedded } of this.history.functions.calledBy(statement)) {
       const found = embedded.flatMap((one) => this.problemsOfEmbedded(one, statement));
       for (const problem of found) {
-        const message = `It runs ${name}(), which ${basename(file)} defines in line ${line}. ${problem.message}`;
+        const message = `The statement runs ${name}() (${basename(file)}, line ${line}). ${problem.message}`;
         this.report(statement, { ...problem, message });
       }
     }
@@ -94,13 +97,14 @@ export class FileLinter {
   }
 
   private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
+    const { registered, schema } = this.history;
     const index = statement.node?.IndexStmt;
-    if (index === undefined) return lockingProblem(statement.node ?? {}, this.history.registered.names);
-    const table = this.history.schema.table(nameOf(this.history.schema, index.relation));
-    // Gone with its session, so that no registry can hold its indexes.
+    if (index === undefined) return lockingProblem(statement.node ?? {}, registered.names);
+    const table = schema.table(schema.nameOf(index.relation));
+    // A temporary table ends with its session, so the registry cannot list its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
     const entry = this.entryOf(statement, index, place);
-    const standing = this.history.registered.standingOf(entry);
+    const standing = registered.standingOf(entry);
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
@@ -108,23 +112,24 @@ export class FileLinter {
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const table = nameOf(this.history.schema, index.relation);
-    const taken = (name: string) => this.history.schema.isTaken({ schema: table.schema, name });
+    const { schema } = this.history;
+    const table = schema.nameOf(index.relation);
+    const taken = (name: string) => schema.isTaken({ schema: table.schema, name });
     const name = indexName(index, taken);
     const description =
-      spokenComment(statement.comments) ??
-      `Moved from ${basename(this.source.file)}, line ${line}: say in a sentence what it serves`;
+      descriptionFromComments(statement.comments) ??
+      `Moved from ${basename(this.source.file)}, line ${line}. Describe what uses this index.`;
     return entryFromStatement({ sql: statement.sql, statement: index }, { name, description, table });
   }
 
   private report(place: Place, { rule, message, created }: IndexProblem): Finding {
     const entry = created?.standing === null ? entryText(created.entry, 'ts') : undefined;
-    const finding: Finding = { ...this.at(place), rule, severity: 'error', message, entry };
+    const finding: Finding = { ...this.inFile(place), rule, severity: 'error', message, entry };
     this.findings.push(finding);
     return finding;
   }
 
-  private at({ line, column }: Place): Pick<Finding, 'file' | 'line' | 'column'> {
+  private inFile({ line, column }: Place): SourcePlace {
     return { file: this.source.file, line, column };
   }
 }

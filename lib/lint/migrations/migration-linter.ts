@@ -1,15 +1,14 @@
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
-import type { SqlSource } from '../../sources/source.ts';
-import type { PsqlCommand } from '../../sql/pieces.ts';
-import { commandNotFollowed } from '../../sql/psql-command.ts';
+import type { SqlSource } from '../../sources/sql-source.ts';
+import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import { applyStatement } from '../../sql/schema/apply-statement.ts';
-import { Schema } from '../../sql/schema/schema.ts';
-import { type Allowance, allowancesIn } from '../allow.ts';
+import { Schema } from '../../sql/schema/schema-model.ts';
+import { type Allowance, allowancesIn } from '../allow-comments.ts';
 import type { Finding } from '../finding.ts';
 import { FileLinter, type History } from './file-linter.ts';
 import { FunctionBodies } from './function-bodies.ts';
-import { Mentions, type Move, whyNotMovable } from './movable.ts';
+import { LaterUses, type Move, whyNotMovable } from './movable-index.ts';
 
 export interface LintedMigration {
   readonly findings: readonly Finding[];
@@ -17,55 +16,57 @@ export interface LintedMigration {
   readonly moves: readonly Move[];
 }
 
-/** Lints migrations in the order in which they are applied: a file may call what an earlier one defined. */
+/** Lints migrations in the order in which they are applied, because a file can call functions of an earlier one. */
 export class MigrationLinter {
   private readonly history: History;
-  private readonly mentions = new Mentions();
+  private readonly laterUses = new LaterUses();
 
   constructor(registered: RegisteredIndexes) {
     this.history = { registered, schema: new Schema(), functions: new FunctionBodies() };
   }
 
-  /** What the migrations so far make. */
+  /** The schema that the migrations so far create. */
   get schema(): Schema {
     return this.history.schema;
   }
 
   lint(source: SqlSource): LintedMigration {
     const { file, text, hasLines } = source;
-    const sql = hasLines ? readSql(text) : atItsBeginning(readSql(text));
-    // Each file has a session of its own.
+    const sql = hasLines ? readSql(text) : atFirstLine(readSql(text));
+    // Each file runs in a session of its own.
     this.schema.defaultSchema = 'public';
     const linted = new FileLinter(source, sql, this.history);
     for (const statement of sql.statements) {
-      this.mentions.note(file, statement);
+      this.laterUses.record(file, statement);
       linted.visit(statement);
       applyStatement(this.schema, file, statement);
-      for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.mentions.watch(move);
+      for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.laterUses.add(move);
     }
     return {
-      findings: [...linted.findings, ...sql.commands.flatMap((command) => notFollowed(source, sql, command))],
+      findings: [
+        ...linted.findings,
+        ...sql.commands.flatMap((command) => unknownCommand(file, sql, command)),
+      ],
       allowances: allowancesIn(file, sql),
       moves: hasLines ? linted.moves : [],
     };
   }
 
-  /** Why an index cannot be moved, as of all the files so far. Null: it can. */
+  /** Why an index cannot move, given all files so far. Null: it can. */
   whyNotMovable(move: Move): string | null {
-    return whyNotMovable(move, this.mentions, this.schema);
+    return whyNotMovable(move, this.laterUses, this.schema);
   }
 }
 
-/** What psql would run, and nobody reads here. */
-function notFollowed({ file }: SqlSource, { placeOf }: SqlText, command: PsqlCommand): Finding[] {
-  const reason = commandNotFollowed(command);
+function unknownCommand(file: string, { placeOf }: SqlText, command: PsqlCommand): Finding[] {
+  const reason = unknownEffect(command);
   if (reason === null) return [];
   const message = `${command.text} is not checked: ${reason}.`;
   return [{ rule: 'unreadable', severity: 'warning', file, ...placeOf(command.start), message }];
 }
 
-/** What code wrote has no places of its own in the file. */
-function atItsBeginning({ statements }: SqlText): SqlText {
+/** Places every statement at the first line: SQL that code generates has no lines in the file. */
+function atFirstLine({ statements }: SqlText): SqlText {
   const start = { line: 1, column: 1 };
   return {
     statements: statements.map((statement) => ({ ...statement, ...start })),

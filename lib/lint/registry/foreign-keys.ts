@@ -4,8 +4,8 @@ import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryText } from '../../registry/registry-text.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
-import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/objects.ts';
-import type { Schema } from '../../sql/schema/schema.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
+import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/schema-objects.ts';
 import type { Finding } from '../finding.ts';
 import type { EntryShape } from './entry-rule.ts';
 

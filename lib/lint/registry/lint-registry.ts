@@ -6,7 +6,7 @@ import {
 import { readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
-import type { Schema } from '../../sql/schema/schema.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
 import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
 import { foreignKeysWithoutIndex } from './foreign-keys.ts';

@@ -1,6 +1,6 @@
 import { tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
-import type { Schema } from '../../sql/schema/schema.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { EntryShape, EntryWarning } from './entry-rule.ts';
 
 /** Which tables hold the rows of several tenants. */

@@ -1,88 +1,80 @@
 import type { IndexStmt, Node } from 'libpg-query';
+import type { Named } from '../../../lambdas/postgres/identifiers.ts';
 import { indexName } from '../index-name.ts';
-import type { SqlStatement, StatementNode } from '../read-sql.ts';
-import { applyAlterTable } from './alter-table.ts';
-import { nameOf, strings } from './names.ts';
-import type { ObjectName, StatementPlace } from './objects.ts';
-import type { Schema } from './schema.ts';
-import { createTable, newTable } from './tables.ts';
+import { type StatementNode, stringsIn } from '../parse-tree.ts';
+import type { SqlStatement } from '../read-sql.ts';
+import { applyAlterTable } from './apply-alter-table.ts';
+import { applyCreateTable, newTable } from './apply-create-table.ts';
+import type { ApplyContext, Schema } from './schema-model.ts';
 
 /**
- * Applies one statement to a schema; what does not concern tables and indexes changes nothing, nor does what code runs.
- * @param file as the reader knows it
+ * Applies one statement to a schema. Statements that do not concern tables and indexes change nothing, and neither does the
+ * code of DO blocks and functions.
+ * @param file the path for the places of tables and indexes
  */
 export function applyStatement(schema: Schema, file: string, statement: SqlStatement): void {
-  const { node, line, column, sql } = statement;
-  if (node !== undefined) applyNode(schema, node, { file, line, column, sql }, statement);
+  const { node, line, column } = statement;
+  if (node !== undefined) applyNode({ schema, statement, place: { file, line, column } }, node);
 }
 
-function applyNode(
-  schema: Schema,
-  node: StatementNode,
-  place: StatementPlace,
-  statement: SqlStatement,
-): void {
-  if (node.CreateStmt !== undefined) createTable(schema, node.CreateStmt, place);
+function applyNode(context: ApplyContext, node: StatementNode): void {
+  const { schema } = context;
+  if (node.CreateStmt !== undefined) applyCreateTable(context, node.CreateStmt);
   else if (node.CreateForeignTableStmt?.base !== undefined)
-    createTable(schema, node.CreateForeignTableStmt.base, place);
+    applyCreateTable(context, node.CreateForeignTableStmt.base);
   else if (node.CreateTableAsStmt?.into?.rel !== undefined)
-    schema.addTable(newTable(schema, node.CreateTableAsStmt.into.rel, place, null));
-  else if (node.SelectStmt !== undefined) applySelect(schema, node.SelectStmt, place);
-  else if (node.IndexStmt !== undefined) createIndex(schema, node.IndexStmt, place, statement);
-  else if (node.AlterTableStmt !== undefined) applyAlterTable(schema, node.AlterTableStmt, place);
+    schema.addTable(newTable(context, node.CreateTableAsStmt.into.rel, null));
+  else if (node.SelectStmt !== undefined) applySelect(context, node.SelectStmt);
+  else if (node.IndexStmt !== undefined) createIndex(context, node.IndexStmt);
+  else if (node.AlterTableStmt !== undefined) applyAlterTable(context, node.AlterTableStmt);
   else if (node.RenameStmt !== undefined) rename(schema, node.RenameStmt);
   else if (node.AlterObjectSchemaStmt !== undefined) setSchema(schema, node.AlterObjectSchemaStmt);
-  else if (node.DropStmt !== undefined) drop(schema, node.DropStmt, place);
+  else if (node.DropStmt !== undefined) drop(context, node.DropStmt);
   else if (node.CommentStmt !== undefined) comment(schema, node.CommentStmt);
   else if (node.VariableSetStmt?.name === 'search_path') setSearchPath(schema, node.VariableSetStmt.args);
   else if (node.CreateSchemaStmt !== undefined) {
     const { schemaname, schemaElts } = node.CreateSchemaStmt;
     const before = schema.defaultSchema;
     schema.defaultSchema = schemaname ?? before;
-    for (const element of (schemaElts ?? []) as StatementNode[]) applyNode(schema, element, place, statement);
+    for (const element of (schemaElts ?? []) as StatementNode[]) applyNode(context, element);
     schema.defaultSchema = before;
   }
 }
 
-function createIndex(
-  schema: Schema,
-  statement: IndexStmt,
-  place: StatementPlace,
-  { sql, comments, node = {} }: SqlStatement,
-): void {
-  const table = nameOf(schema, statement.relation);
+function createIndex({ schema, statement, place }: ApplyContext, index: IndexStmt): void {
+  const table = schema.nameOf(index.relation);
   const taken = (name: string) => schema.isTaken({ schema: table.schema, name });
   schema.addIndex({
     schema: table.schema,
-    name: indexName(statement, taken),
+    name: indexName(index, taken),
     table: table.name,
-    place: { file: place.file, line: place.line, column: place.column },
-    // The parser gives no text of what CREATE SCHEMA makes with it.
-    written: node.IndexStmt === undefined ? null : { sql, statement },
-    columns: (statement.indexParams ?? []).map((element) =>
+    place,
+    // The parser returns no text for an index inside CREATE SCHEMA.
+    written: statement.node?.IndexStmt === undefined ? null : { sql: statement.sql, statement: index },
+    columns: (index.indexParams ?? []).map((element) =>
       'IndexElem' in element ? (element.IndexElem.name ?? null) : null,
     ),
-    unique: statement.unique ?? false,
-    partial: statement.whereClause !== undefined,
+    unique: index.unique ?? false,
+    partial: index.whereClause !== undefined,
     constraint: null,
     attachedTo: null,
     description: null,
-    comments,
+    comments: statement.comments,
   });
 }
 
 function applySelect(
-  schema: Schema,
+  context: ApplyContext,
   { intoClause, targetList }: NonNullable<StatementNode['SelectStmt']>,
-  place: StatementPlace,
 ): void {
-  if (intoClause?.rel !== undefined) schema.addTable(newTable(schema, intoClause.rel, place, null));
-  // As pg_dump sets it: select pg_catalog.set_config('search_path', '', false).
+  const { schema } = context;
+  if (intoClause?.rel !== undefined) schema.addTable(newTable(context, intoClause.rel, null));
+  // pg_dump sets the search path like this: select pg_catalog.set_config('search_path', '', false).
   for (const target of targetList ?? []) {
     const value = 'ResTarget' in target ? target.ResTarget.val : undefined;
     if (value === undefined || !('FuncCall' in value)) continue;
     const { funcname, args } = value.FuncCall;
-    if (strings(funcname).at(-1) !== 'set_config' || textOf(args?.[0]) !== 'search_path') continue;
+    if (stringsIn(funcname).at(-1) !== 'set_config' || textOf(args?.[0]) !== 'search_path') continue;
     setSearchPath(schema, args?.slice(1, 2));
   }
 }
@@ -100,8 +92,8 @@ function rename(
   schema: Schema,
   { renameType, relation, subname = '', newname = '' }: NonNullable<StatementNode['RenameStmt']>,
 ): void {
-  const name = nameOf(schema, relation);
-  // ALTER TABLE renames indexes as well.
+  const name = schema.nameOf(relation);
+  // ALTER TABLE renames indexes too.
   const isIndex = schema.index(name) !== undefined;
   if (renameType === 'OBJECT_COLUMN') schema.renameColumn(name, subname, newname);
   else if (renameType === 'OBJECT_INDEX' || (renameType === 'OBJECT_TABLE' && isIndex)) {
@@ -116,7 +108,7 @@ function rename(
   }
 }
 
-function renameConstraint(schema: Schema, table: ObjectName, from: string, to: string): void {
+function renameConstraint(schema: Schema, table: Named, from: string, to: string): void {
   const own = schema.index({ schema: table.schema, name: from });
   if (own?.constraint === from) {
     own.constraint = to;
@@ -130,20 +122,19 @@ function setSchema(
   { objectType, relation, newschema = '' }: NonNullable<StatementNode['AlterObjectSchemaStmt']>,
 ): void {
   if (objectType !== 'OBJECT_TABLE' && objectType !== 'OBJECT_MATVIEW') return;
-  schema.moveTable(nameOf(schema, relation), { schema: newschema });
+  schema.moveTable(schema.nameOf(relation), { schema: newschema });
 }
 
 function drop(
-  schema: Schema,
+  { schema, place }: ApplyContext,
   { removeType, objects }: NonNullable<StatementNode['DropStmt']>,
-  place: StatementPlace,
 ): void {
   for (const object of objects ?? []) {
     if (removeType === 'OBJECT_SCHEMA') {
       if ('String' in object) schema.dropSchema(object.String.sval ?? '', place);
       continue;
     }
-    const name = listedName(schema, object);
+    const name = nameInList(schema, object);
     if (removeType === 'OBJECT_INDEX') schema.dropIndex(name, place, 'DROP INDEX');
     else if (['OBJECT_TABLE', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE'].includes(removeType ?? '')) {
       schema.dropTable(name, place);
@@ -156,11 +147,11 @@ function comment(
   { objtype, object, comment: text }: NonNullable<StatementNode['CommentStmt']>,
 ): void {
   if (objtype !== 'OBJECT_INDEX' || object === undefined) return;
-  const index = schema.index(listedName(schema, object));
+  const index = schema.index(nameInList(schema, object));
   if (index !== undefined) index.description = text ?? null;
 }
 
-function listedName(schema: Schema, object: Node): ObjectName {
-  const parts = 'List' in object ? strings(object.List.items) : [];
+function nameInList(schema: Schema, object: Node): Named {
+  const parts = 'List' in object ? stringsIn(object.List.items) : [];
   return { schema: parts.at(-2) ?? schema.defaultSchema, name: parts.at(-1) ?? '' };
 }

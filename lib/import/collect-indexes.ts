@@ -1,0 +1,119 @@
+import type { IndexStmt } from 'libpg-query';
+import { shortened } from '../../lambdas/shared/text.ts';
+import type { Skipped, SqlSource } from '../sources/sql-source.ts';
+import { codeBodyOf } from '../sql/code-body.ts';
+import { embeddedStatements } from '../sql/embedded-statements.ts';
+import type { Place } from '../sql/places.ts';
+import { unknownEffect } from '../sql/psql-commands.ts';
+import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
+import { applyStatement } from '../sql/schema/apply-statement.ts';
+import { Schema } from '../sql/schema/schema-model.ts';
+import { withTablespace } from './tablespace.ts';
+import { UnmodelledChanges } from './unmodelled-changes.ts';
+
+/** The schema that some SQL creates, and the statements whose effect is unknown. */
+export interface Collected {
+  readonly schema: Schema;
+  readonly skipped: readonly Skipped[];
+}
+
+/** Applies the statements of all sources to a schema, in order. */
+export function collectIndexes(sources: readonly SqlSource[]): Collected {
+  const schema = new Schema();
+  const skipped = sources.flatMap((source) => applySource(schema, source));
+  return { schema, skipped };
+}
+
+function applySource(schema: Schema, { file, text, hasLines }: SqlSource): Skipped[] {
+  // Each file runs in a session of its own.
+  schema.defaultSchema = 'public';
+  let tablespace = '';
+  const { statements, commands, placeOf } = readSql(text);
+  const unmodelled = new UnmodelledChanges(schema);
+  const skipped: Skipped[] = [];
+  const skip = ({ line }: { line: number }, what: string, reason: string | null) => {
+    if (reason !== null) skipped.push({ file, line: hasLines ? line : null, what, reason });
+  };
+  for (const command of commands) {
+    skip(placeOf(command.start), `command ${excerptOf(command.text)}`, unknownEffect(command));
+  }
+  for (const statement of statements) {
+    tablespace = tablespaceAfter(statement, tablespace);
+    const problem = problemOf(schema, statement, text.slice(statement.start, statement.end));
+    if (problem !== null) skip(statement.error ?? statement, problem.what, problem.reason);
+    const kind = statement.node?.DoStmt === undefined ? 'a function' : 'a DO block';
+    for (const place of indexesInCode(statement, placeOf)) skip(place, `index created in ${kind}`, IN_CODE);
+    const reason = unmodelled.reason(statement.node);
+    skip(statement, `statement "${excerptOf(statement.sql)}"`, reason);
+    if (problem === null) applyStatement(schema, file, inTablespace(statement, tablespace));
+  }
+  return skipped;
+}
+
+const IN_CODE = 'code creates it when it runs; write an entry with its CREATE INDEX statement yourself';
+
+/** The places in the code of a DO block, a function or a procedure that create an index, also in a string for EXECUTE. */
+function indexesInCode(statement: SqlStatement, placeOf: SqlText['placeOf']): Place[] {
+  const body = codeBodyOf(statement);
+  if (body === undefined) return [];
+  return embeddedStatements(body.code)
+    .filter(({ verb }) => verb === 'create index')
+    .map(({ at }) => placeOf(body.offsetOf(at)));
+}
+
+/**
+ * Why a statement cannot be applied to the schema. Null: it can.
+ * @param written its text, with placeholders
+ */
+function problemOf(
+  schema: Schema,
+  { node, error, placeholders }: SqlStatement,
+  written: string,
+): { what: string; reason: string } | null {
+  const what = `statement "${excerptOf(written)}"`;
+  if (error !== undefined) return { what, reason: `it cannot be parsed: ${error.message}` };
+  const index = node?.IndexStmt;
+  const unknown = placeholders.join(', ');
+  if (index === undefined) {
+    if (node?.DropStmt?.removeType !== 'OBJECT_INDEX' || unknown === '') return null;
+    const reason = `the index that it drops depends on ${unknown}; remove the entry of that index yourself`;
+    return { what, reason };
+  }
+  if (unknown !== '') {
+    return {
+      what: `index on "${excerptOf(written)}"`,
+      reason: `it contains ${unknown}, and the value is unknown here`,
+    };
+  }
+  const reason = nameTaken(schema, index);
+  return reason === null ? null : { what: `index ${index.idxname}`, reason };
+}
+
+function nameTaken(schema: Schema, index: IndexStmt): string | null {
+  const name = { schema: schema.nameOf(index.relation).schema, name: index.idxname ?? '' };
+  if (index.idxname === undefined || !schema.isTaken(name)) return null;
+  const earlier = schema.index(name) ?? schema.table(name);
+  const where = earlier === undefined ? '' : ` (${earlier.place.file}:${earlier.place.line})`;
+  return `its name is taken already${where}, so the statement creates no index`;
+}
+
+/** The default_tablespace after a statement: pg_dump sets it before the objects of a tablespace. */
+function tablespaceAfter({ node }: SqlStatement, before: string): string {
+  const set = node?.VariableSetStmt;
+  if (set?.name !== 'default_tablespace') return before;
+  const [value] = set.args ?? [];
+  return value !== undefined && 'A_Const' in value ? (value.A_Const.sval?.sval ?? '') : '';
+}
+
+/** Adds the default_tablespace of the session to the statement of an index. */
+function inTablespace(statement: SqlStatement, tablespace: string): SqlStatement {
+  const index = statement.node?.IndexStmt;
+  if (index === undefined || index.tableSpace !== undefined || tablespace === '') return statement;
+  const sql = withTablespace(statement.sql, tablespace);
+  return { ...statement, sql, node: readSql(sql).statements[0]?.node };
+}
+
+/** Enough of a statement to find it. */
+function excerptOf(sql: string): string {
+  return shortened(sql.replaceAll(/\s+/g, ' ').trim(), 60);
+}

@@ -1,0 +1,97 @@
+import { refusedEntries } from '../registry/compile-registry.ts';
+import type { IndexEntry } from '../registry/define-indexes.ts';
+import { entryFromStatement } from '../registry/entry-from-statement.ts';
+import type { Skipped, Sources } from '../sources/sql-source.ts';
+import { descriptionFromComments } from '../sql/comment-description.ts';
+import { columnReferencesIn } from '../sql/parse-tree.ts';
+import type { Schema } from '../sql/schema/schema-model.ts';
+import type { SchemaIndex, SchemaTable, WrittenStatement } from '../sql/schema/schema-objects.ts';
+import { collectIndexes } from './collect-indexes.ts';
+
+/** The result of an import. */
+export interface Imported {
+  readonly entries: readonly IndexEntry[];
+  readonly notTaken: readonly Skipped[];
+  /** Number of indexes that belong to constraints. */
+  readonly constraints: number;
+  /** Number of indexes that a later statement drops. */
+  readonly dropped: number;
+  /** Number of indexes on partitions that belong to the index of a partitioned table. */
+  readonly parts: number;
+}
+
+/** Imports the indexes that exist after all statements of the sources. */
+export async function importSources({ files, skipped }: Omit<Sources, 'tool'>): Promise<Imported> {
+  const withoutLines = new Set(files.filter(({ hasLines }) => !hasLines).map(({ file }) => file));
+  const collected = collectIndexes(files);
+  const { schema } = collected;
+  const placeOf = ({ place: { file, line } }: SchemaIndex): FilePlace => ({
+    file,
+    line: withoutLines.has(file) ? null : line,
+  });
+  const notTaken: Skipped[] = [...skipped, ...collected.skipped];
+  const candidates: { index: SchemaIndex; entry: IndexEntry }[] = [];
+  const own = schema.indexes.filter((index) => index.constraint === null && index.attachedTo === null);
+  for (const index of own) {
+    const reason = whyNotImported(schema, index);
+    if (reason !== null || index.written === null) {
+      notTaken.push({ ...placeOf(index), what: `index ${index.name}`, reason: reason ?? '' });
+      continue;
+    }
+    candidates.push({ index, entry: entryOf(index, index.written, placeOf(index)) });
+  }
+  const entries: IndexEntry[] = [];
+  const problems = await refusedEntries(candidates.map(({ entry }) => entry));
+  for (const [position, { index, entry }] of candidates.entries()) {
+    const reason = problems.get(position);
+    if (reason === undefined) entries.push(entry);
+    else notTaken.push({ ...placeOf(index), what: `index ${index.name}`, reason });
+  }
+  return {
+    entries,
+    notTaken,
+    constraints: schema.indexes.filter((index) => index.constraint !== null && index.attachedTo === null)
+      .length,
+    dropped: schema.dropped.filter(({ index }) => index.constraint === null && index.attachedTo === null)
+      .length,
+    parts: schema.indexes.filter((index) => index.attachedTo !== null).length,
+  };
+}
+
+type FilePlace = Pick<Skipped, 'file' | 'line'>;
+
+function entryOf(index: SchemaIndex, written: WrittenStatement, { file, line }: FilePlace): IndexEntry {
+  const from = `Imported from ${file}${line === null ? '' : `, line ${line}`}. Describe what uses this index.`;
+  const description = index.description?.trim() || descriptionFromComments(index.comments) || from;
+  return entryFromStatement(written, {
+    name: index.name,
+    description,
+    table: { schema: index.schema, name: index.table },
+  });
+}
+
+/** Why an index cannot become an entry. Null: it can. */
+function whyNotImported(schema: Schema, index: SchemaIndex): string | null {
+  const table = schema.table({ schema: index.schema, name: index.table });
+  if (table?.temporary || /^pg_temp/.test(index.schema)) return 'its table is temporary';
+  if (index.written === null)
+    return 'CREATE SCHEMA creates it, and its own text is unknown; write its entry yourself';
+  const stale = staleReference(index, table);
+  return stale === null
+    ? null
+    : `its statement names ${stale}, which is renamed later; write its entry yourself`;
+}
+
+/**
+ * A column that the statement of an index names with its table (`deals.status`), if a later statement renames one of the two:
+ * the model does not rename such references. Null: there is none.
+ */
+function staleReference(index: SchemaIndex, table: SchemaTable | undefined): string | null {
+  for (const { names } of columnReferencesIn(index.written?.statement)) {
+    if (names.length === 1) continue;
+    const [owner, column] = names.slice(-2);
+    const known = table?.columns;
+    if (owner !== index.table || (known && !known.includes(column ?? ''))) return names.join('.');
+  }
+  return null;
+}

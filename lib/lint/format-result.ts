@@ -1,0 +1,81 @@
+import { counted } from '../../lambdas/shared/text.ts';
+import type { Finding } from './finding.ts';
+
+export const FORMATS = ['text', 'json', 'github'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** The result of one run of the linter. */
+export interface LintResult {
+  readonly findings: readonly Finding[];
+  /** Number of files that were read, including the registry. */
+  readonly files: number;
+  /** The indexes that `--fix` moved, and their old places. */
+  readonly moved: readonly MovedIndex[];
+  /** The indexes that `--fix` did not move, and why. */
+  readonly kept: readonly (MovedIndex & { readonly reason: string })[];
+}
+
+export interface MovedIndex {
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export function countsOf(findings: readonly Finding[]): { errors: number; warnings: number } {
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  return { errors, warnings: findings.length - errors };
+}
+
+export interface TextOptions {
+  readonly paint: (text: string, style: 'red' | 'yellow' | 'dim' | 'bold') => string;
+}
+
+/** For people: `file:line:column: error rule: message`, the entry to paste below it, and the totals. */
+export function toText(result: LintResult, options: TextOptions): string {
+  const lines = result.findings.flatMap((finding) => findingLines(finding, options));
+  const moved = result.moved.map(({ name, file, line }) => `Moved ${name} from ${file}, line ${line}.`);
+  const kept = result.kept.map(
+    ({ name, file, line, reason }) => `Did not move ${name} from ${file}, line ${line}: ${reason}.`,
+  );
+  return [...lines, ...moved, ...kept, totals(result)].join('\n');
+}
+
+function findingLines(
+  { severity, file, line, column, rule, message, entry }: Finding,
+  { paint }: TextOptions,
+): string[] {
+  const kind = severity === 'error' ? paint('error', 'red') : paint('warning', 'yellow');
+  const head = `${paint(`${file}:${line}:${column}:`, 'bold')} ${kind} ${rule}: ${message}`;
+  if (entry === undefined) return [head];
+  return [head, ...`${entry},`.split('\n').map((text) => paint(`    ${text}`, 'dim'))];
+}
+
+function totals({ findings, files, moved }: LintResult): string {
+  const { errors, warnings } = countsOf(findings);
+  const fixed = moved.length > 0 ? `, ${moved.length} moved` : '';
+  return `${counted(errors, 'error')}, ${counted(warnings, 'warning')}${fixed} in ${counted(files, 'file')}.`;
+}
+
+/** For pipelines: `{ files, errors, warnings, findings, moved, kept }`. */
+export function toJson(result: LintResult): string {
+  const { files, findings, moved, kept } = result;
+  return JSON.stringify({ files, ...countsOf(findings), findings, moved, kept }, null, 2);
+}
+
+/** Workflow commands for GitHub, which shows each finding at its line of a pull request. */
+export function toGithub({ findings }: LintResult): string {
+  return findings
+    .map(({ severity, file, line, column, rule, message, entry }) => {
+      const place = `file=${property(file)},line=${line},col=${column},title=${property(rule)}`;
+      return `::${severity} ${place}::${data(entry === undefined ? message : `${message}\n${entry}`)}`;
+    })
+    .join('\n');
+}
+
+function data(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function property(text: string): string {
+  return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}

@@ -1,0 +1,128 @@
+import type { IndexStmt } from 'libpg-query';
+import type { IndexEntry } from '../../registry/define-indexes.ts';
+import type { Standing } from '../../registry/registered-indexes.ts';
+import type { IndexVerb } from '../../sql/embedded-statements.ts';
+import { type StatementNode, stringsIn } from '../../sql/parse-tree.ts';
+import type { MigrationRuleName } from './migration-rules.ts';
+
+/** What is wrong with a statement on indexes, without its place. */
+export interface IndexProblem {
+  readonly rule: MigrationRuleName;
+  readonly message: string;
+  /** The index that belongs in the registry. Undefined: there is none, or it is unknown. */
+  readonly created?: CreatedIndex | undefined;
+}
+
+/** The index of a CREATE INDEX statement. */
+export interface CreatedIndex {
+  readonly statement: IndexStmt;
+  readonly entry: IndexEntry;
+  /** Whether the registry lists it. */
+  readonly standing: Standing;
+  /** Whether the same file creates its table. */
+  readonly onNewTable: boolean;
+  /** Whether it is a statement of the file, and not of code that a statement runs. */
+  readonly movable: boolean;
+  /** The placeholders of a migration tool in it. Their values are unknown here. */
+  readonly placeholders: readonly string[];
+}
+
+/** CREATE INDEX in any form belongs in the registry. */
+export function createIndexProblem(created: CreatedIndex): IndexProblem {
+  const { statement, entry, onNewTable, placeholders } = created;
+  const unnamed =
+    statement.idxname === undefined && placeholders.length === 0
+      ? ` The statement does not name the index; PostgreSQL names it ${entry.name}, and so does the entry.`
+      : '';
+  return {
+    rule: onNewTable ? 'create-index-on-new-table' : 'create-index',
+    message: `A migration creates ${indexInWords(created)}. ${danger(created)}${unnamed} ${fix(created)}`,
+    created: placeholders.length === 0 ? created : undefined,
+  };
+}
+
+function indexInWords({ statement: { idxname, relation }, placeholders }: CreatedIndex): string {
+  // The names contain the placeholders.
+  if (placeholders.length > 0) return 'an index';
+  return `${idxname === undefined ? 'an index' : `index ${idxname}`} on ${relation?.relname ?? ''}`;
+}
+
+function danger({ statement, onNewTable }: CreatedIndex): string {
+  if (onNewTable) {
+    return (
+      'This file creates the table, so the build would be fast. But the deploy checks only indexes in the registry: ' +
+      'it cannot report that this one is invalid, missing or has another definition.'
+    );
+  }
+  return statement.concurrent
+    ? 'CONCURRENTLY cannot run in the transaction of the migrations. Outside of a transaction, a lock that it cannot ' +
+        'acquire fails the deploy while the services are stopped, and leaves an invalid index.'
+    : 'It blocks writes to the table until the migrations are committed. A lock that it cannot acquire fails the deploy ' +
+        'while the services are stopped.';
+}
+
+function fix({ entry, standing, movable, placeholders }: CreatedIndex): string {
+  if (placeholders.length > 0) {
+    return `The value of ${placeholders.join(', ')} is unknown here: write the entry yourself, and remove this statement.`;
+  }
+  if (standing === 'same') return `The registry lists ${entry.name} already: remove this statement.`;
+  if (standing === 'other')
+    return `The registry lists ${entry.name} with another definition: check which one is correct, and remove this statement.`;
+  return movable
+    ? 'Move it into the registry with lint --fix; the deploy then builds it concurrently.'
+    : 'Add the entry to the registry and remove the index here; the deploy then builds it concurrently.';
+}
+
+/** DROP INDEX and REINDEX without CONCURRENTLY. */
+export function lockingProblem(node: StatementNode, registered: readonly string[]): IndexProblem[] {
+  const drop = node.DropStmt;
+  if (drop?.removeType === 'OBJECT_INDEX' && !drop.concurrent) {
+    const names = (drop.objects ?? []).map((object) =>
+      'List' in object ? stringsIn(object.List.items).join('.') : '',
+    );
+    return [dropProblem(names, registered)];
+  }
+  const isConcurrent = node.ReindexStmt?.params?.some(
+    (param) => 'DefElem' in param && param.DefElem.defname === 'concurrently',
+  );
+  return node.ReindexStmt === undefined || isConcurrent ? [] : [REINDEX_PROBLEM];
+}
+
+function dropProblem(names: readonly string[], registered: readonly string[]): IndexProblem {
+  const listed = names.filter((name) => registered.includes(name.split('.').at(-1) ?? ''));
+  const rebuilt =
+    listed.length > 0
+      ? ` The registry lists ${listed.join(', ')}: remove the entry too, or the next deploy builds it again.`
+      : '';
+  return {
+    rule: 'drop-index',
+    message:
+      `DROP INDEX ${names.join(', ')} without CONCURRENTLY blocks reads and writes of the table until the migrations are ` +
+      'committed. Drop it after the deploy, outside of a transaction: ' +
+      `drop index concurrently if exists ${names[0]};${rebuilt}`,
+  };
+}
+
+const REINDEX_PROBLEM: IndexProblem = {
+  rule: 'reindex',
+  message:
+    'REINDEX without CONCURRENTLY blocks writes to the table, and reads that use the index, until the migrations are ' +
+    'committed. Run REINDEX CONCURRENTLY yourself, outside of a transaction. The deploy repairs invalid indexes of the ' +
+    'registry.',
+};
+
+/** A statement that code assembles when it runs. */
+export function dynamicProblem(verb: IndexVerb): IndexProblem {
+  const rules = { 'create index': 'create-index', 'drop index': 'drop-index', reindex: 'reindex' } as const;
+  const fixes = {
+    'create index': 'Add an entry to the registry for each index that it creates, and remove it here.',
+    'drop index': 'Drop the indexes after the deploy, with CONCURRENTLY.',
+    reindex: 'Run REINDEX CONCURRENTLY yourself.',
+  };
+  return {
+    rule: rules[verb],
+    message:
+      `EXECUTE runs ${verb.toUpperCase()} in a string that the code assembles at run time, so the index is unknown here. ` +
+      fixes[verb],
+  };
+}

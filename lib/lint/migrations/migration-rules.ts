@@ -1,0 +1,40 @@
+import type { LintRule } from '../../registry/registry-rules.ts';
+
+/** The rules for migrations, by name. */
+export const MIGRATION_RULES = {
+  'create-index': {
+    severity: 'error',
+    sentence: 'A migration creates no index, except those of constraints. All others belong in the registry.',
+    acceptedIn: 'comment',
+  },
+  'create-index-on-new-table': {
+    severity: 'error',
+    sentence:
+      'A migration creates no index on its own new table either: the deploy checks only indexes in the registry.',
+    acceptedIn: 'comment',
+  },
+  'drop-index': {
+    severity: 'error',
+    sentence: 'A migration drops no index without CONCURRENTLY, because that blocks reads and writes.',
+    acceptedIn: 'comment',
+  },
+  reindex: {
+    severity: 'error',
+    sentence: 'A migration rebuilds no index without CONCURRENTLY, because that blocks writes.',
+    acceptedIn: 'comment',
+  },
+  unreadable: {
+    severity: 'warning',
+    sentence:
+      "PostgreSQL's parser can parse every statement. A statement that it cannot parse is not checked.",
+    acceptedIn: 'comment',
+  },
+  'allow-comment': {
+    severity: 'error',
+    sentence:
+      'A comment that allows a rule names it and gives a reason. One that allows nothing is a warning.',
+    acceptedIn: null,
+  },
+} as const satisfies Record<string, LintRule>;
+
+export type MigrationRuleName = keyof typeof MIGRATION_RULES;

@@ -1,0 +1,70 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
+import { writeRegistry } from '../registry/write-registry.ts';
+import type { LintResult, MovedIndex } from './format-result.ts';
+import type { Move } from './migrations/movable-index.ts';
+
+/**
+ * Replaces each moved statement of a migration with a comment that names the registry. The rest of the text is unchanged.
+ * @param registry the path of the registry, for the comment
+ */
+export function withoutMoved(text: string, moves: readonly Move[], registry: string): string {
+  // The offsets do not count a byte order mark.
+  const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
+  let fixed = text.slice(mark.length);
+  for (const { statement, entry } of moves.toSorted((a, b) => b.statement.start - a.statement.start)) {
+    const rest = fixed.slice(statement.next);
+    // Text on the same line would become a part of the comment. Drizzle's marks start like comments.
+    const separator = /^[ \t]*(?:--(?!>)|\r?\n|$)/.test(rest) ? '' : '\n';
+    const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${registry}${separator}`;
+    fixed = fixed.slice(0, statement.start) + comment + rest;
+  }
+  return mark + fixed;
+}
+
+function oneLine(name: string): string {
+  return name.replaceAll(/\s/g, ' ');
+}
+
+/**
+ * Moves CREATE INDEX statements into the registry. It writes the entries before it changes the migrations, so that no index
+ * is lost if it stops in between. An index that the registry lists with the same definition is only removed from its file.
+ * An index that the registry lists with another definition is not moved.
+ * @param registry the path of the registry; the file is created if it does not exist
+ * @throws NoListError if the registry has no list that entries can be added to
+ */
+export async function moveIntoRegistry(
+  moves: readonly Move[],
+  registry: string,
+  registered: RegisteredIndexes,
+  whyNotMovable: (move: Move) => string | null,
+): Promise<Pick<LintResult, 'moved' | 'kept'>> {
+  const decided = moves.map((move) => {
+    const standing = registered.standingOf(move.entry);
+    const reason =
+      standing === 'other' ? 'the registry lists it with another definition' : whyNotMovable(move);
+    const isNew = standing === null && reason === null;
+    if (isNew) registered.add(move.entry);
+    return { move, reason, isNew };
+  });
+  const entries = decided.filter(({ isNew }) => isNew).map(({ move }) => move.entry);
+  const refused = entries.length === 0 ? [] : (await writeRegistry(registry, entries)).kept;
+  // An index that was not written to the registry must stay in its file.
+  const results = decided.map(({ move, reason }) => ({
+    move,
+    reason: reason ?? refused.find(({ entry }) => entry.name === move.entry.name)?.reason ?? null,
+  }));
+  const moved = results.filter(({ reason }) => reason === null).map(({ move }) => move);
+  for (const [file, members] of Map.groupBy(moved, ({ finding }) => finding.file)) {
+    writeFileSync(file, withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)));
+  }
+  return {
+    moved: moved.map(movedIndex),
+    kept: results.flatMap(({ move, reason }) => (reason === null ? [] : [{ ...movedIndex(move), reason }])),
+  };
+}
+
+function movedIndex({ entry, finding: { file, line } }: Move): MovedIndex {
+  return { name: entry.name, file, line };
+}

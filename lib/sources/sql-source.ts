@@ -1,0 +1,34 @@
+/** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
+export const TOOLS = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain'] as const;
+export type Tool = (typeof TOOLS)[number];
+
+/** One text of SQL, such as a migration. */
+export interface SqlSource {
+  /** The path that the user gave, or a path below it. */
+  readonly file: string;
+  readonly text: string;
+  /** Whether the text is that of the file, so that its line numbers are valid. */
+  readonly hasLines: boolean;
+}
+
+/** A file or a statement that is not read or not imported, and why. */
+export interface Skipped {
+  readonly file: string;
+  /** Counted from 1. Null: the whole file, or an unknown line. */
+  readonly line: number | null;
+  /** What is skipped: `index idx_deals_tenant`. */
+  readonly what: string;
+  readonly reason: string;
+}
+
+/** The SQL of one path, in the order in which its tool runs it. */
+export interface Sources {
+  readonly tool: Tool;
+  readonly files: readonly SqlSource[];
+  readonly skipped: readonly Skipped[];
+}
+
+/** A path or a database has nothing to read; the message says what was expected. */
+export class NoSourceError extends Error {
+  override readonly name = 'NoSourceError';
+}

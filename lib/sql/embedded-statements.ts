@@ -1,0 +1,107 @@
+import { contentOf } from './code-body.ts';
+import type { SqlStatement } from './read-sql.ts';
+import { readSql } from './read-sql.ts';
+import { type SqlToken, tokensOf } from './tokens.ts';
+
+/** A statement on indexes in the code of a DO block or a function. */
+export interface EmbeddedStatement {
+  /** Its start in the code, in UTF-16 units. */
+  readonly at: number;
+  /** Undefined: the code assembles the text when it runs, so only its first words are known. */
+  readonly statement: SqlStatement | undefined;
+  /** Its first words. */
+  readonly verb: IndexVerb;
+}
+
+export type IndexVerb = 'create index' | 'drop index' | 'reindex';
+
+/**
+ * Finds CREATE INDEX, DROP INDEX and REINDEX in code of any language: as statements, and in strings that EXECUTE runs. It
+ * uses PostgreSQL's scanner. The parser of PL/pgSQL needs the types of the database, and rejects the whole body if one of
+ * them is unknown.
+ */
+export function embeddedStatements(code: string): EmbeddedStatement[] {
+  const statements = splitAtSemicolons(tokensOf(code));
+  const runsVariables = statements.some((tokens) =>
+    executesOf(tokens).some((one) => stringIn(one) === undefined),
+  );
+  return statements.flatMap((tokens) => {
+    const executes = executesOf(tokens);
+    const mayFillVariable = runsVariables && executes.length === 0 && !tokens.some(isRaise);
+    const inStrings = mayFillVariable
+      ? tokens.filter((token) => token.isString).flatMap(inString)
+      : executes.flatMap(inExecute);
+    return [...inStrings, ...asStatements(code, tokens)];
+  });
+}
+
+/** Those that are statements of the code, also after a condition or in a loop. */
+function asStatements(code: string, tokens: readonly SqlToken[]): EmbeddedStatement[] {
+  return tokens.flatMap((token, position) => {
+    const verb = startsStatement(tokens, position) ? verbOf(tokens.slice(position)) : undefined;
+    if (verb === undefined) return [];
+    const text = code.slice(token.start, tokens.at(-1)?.end);
+    return [{ at: token.start, verb, statement: readSql(text).statements[0] }];
+  });
+}
+
+function splitAtSemicolons(tokens: readonly SqlToken[]): SqlToken[][] {
+  const statements: SqlToken[][] = [[]];
+  for (const token of tokens) {
+    if (token.text === ';') statements.push([]);
+    else statements.at(-1)?.push(token);
+  }
+  return statements;
+}
+
+/** The expressions that EXECUTE runs, also in the head of a loop. */
+function executesOf(tokens: readonly SqlToken[]): SqlToken[][] {
+  const at = tokens.findIndex(({ keyword }) => keyword === 'execute');
+  if (at === -1) return [];
+  const end = tokens.findIndex(
+    ({ text }, position) => position > at && ['into', 'using', 'loop'].includes(text.toLowerCase()),
+  );
+  return [
+    tokens.slice(at + 1, end === -1 ? undefined : end),
+    ...executesOf(end === -1 ? [] : tokens.slice(end)),
+  ];
+}
+
+function stringIn(expression: readonly SqlToken[]): SqlToken | undefined {
+  return expression.find((token) => token.isString);
+}
+
+/** The statement that EXECUTE runs: a string, or an expression that starts with one and is known only in part. */
+function inExecute(expression: readonly SqlToken[]): EmbeddedStatement[] {
+  const literal = stringIn(expression);
+  if (literal === undefined) return [];
+  const isWhole = expression.length === 1;
+  return inString(literal).map((one) => (isWhole ? one : { ...one, statement: undefined }));
+}
+
+/** The statement in a string that EXECUTE runs, directly or from a variable. */
+function inString(literal: SqlToken): EmbeddedStatement[] {
+  const { text } = contentOf(literal.text);
+  const verb = verbOf(tokensOf(text));
+  return verb === undefined ? [] : [{ at: literal.start, verb, statement: readSql(text).statements[0] }];
+}
+
+function isRaise({ text }: SqlToken): boolean {
+  return text.toLowerCase() === 'raise';
+}
+
+function verbOf(tokens: readonly SqlToken[]): IndexVerb | undefined {
+  const [first, second, third] = tokens.map((token) => token.keyword);
+  if (first === 'create' && (second === 'index' || (second === 'unique' && third === 'index')))
+    return 'create index';
+  if (first === 'drop' && second === 'index') return 'drop index';
+  return first === 'reindex' ? 'reindex' : undefined;
+}
+
+/** Whether a statement of SQL or PL/pgSQL can start at this token; elsewhere the word is a name. */
+function startsStatement(tokens: readonly SqlToken[], position: number): boolean {
+  const before = tokens[position - 1];
+  return (
+    before === undefined || [';', 'begin', 'then', 'else', 'loop', '>>'].includes(before.text.toLowerCase())
+  );
+}

@@ -1,0 +1,87 @@
+import type { Constraint } from 'libpg-query';
+import { constraintName } from '../index-name.ts';
+import { stringsIn } from '../parse-tree.ts';
+import { placeWithin, type SourcePlace } from '../places.ts';
+import { offsetOfLocation } from '../read-sql.ts';
+import type { ApplyContext } from './schema-model.ts';
+import type { SchemaIndex, SchemaTable } from './schema-objects.ts';
+
+/**
+ * Adds a foreign key, or the index of a PRIMARY KEY, UNIQUE or EXCLUDE constraint.
+ * @param column the column of a column constraint; undefined for a table constraint
+ */
+export function addConstraint(
+  context: ApplyContext,
+  table: SchemaTable,
+  constraint: Constraint,
+  column?: string,
+): void {
+  const { schema } = context;
+  const { contype, conname, indexname } = constraint;
+  if (contype === 'CONSTR_FOREIGN') {
+    const columns = column === undefined ? stringsIn(constraint.fk_attrs) : [column];
+    const taken = (name: string) => table.foreignKeys.some((key) => key.name === name);
+    const name = conname ?? constraintName('foreign', table.name, columns, taken);
+    table.foreignKeys.push({
+      ...{ name, columns },
+      references: schema.nameOf(constraint.pktable),
+      place: placeOf(context, constraint),
+    });
+    return;
+  }
+  if (contype !== 'CONSTR_PRIMARY' && contype !== 'CONSTR_UNIQUE' && contype !== 'CONSTR_EXCLUSION') return;
+  if (indexname !== undefined) {
+    const name = conname ?? indexname;
+    const index = schema.index({ schema: table.schema, name: indexname });
+    // USING INDEX renames the index to the name of the constraint.
+    schema.moveIndex({ schema: table.schema, name: indexname }, { name });
+    if (index !== undefined) index.constraint = name;
+    return;
+  }
+  schema.addIndex(indexOfConstraint(context, table, constraint, column));
+}
+
+const KINDS = {
+  CONSTR_PRIMARY: 'primary',
+  CONSTR_UNIQUE: 'unique',
+  CONSTR_EXCLUSION: 'exclusion',
+} as const;
+
+function indexOfConstraint(
+  context: ApplyContext,
+  table: SchemaTable,
+  constraint: Constraint,
+  column: string | undefined,
+): SchemaIndex {
+  const kind = KINDS[constraint.contype as keyof typeof KINDS];
+  const columns = column === undefined ? columnsOf(constraint) : [column];
+  const named = [...columns.map((one) => one ?? 'expr'), ...stringsIn(constraint.including)];
+  const taken = (name: string) => context.schema.isTaken({ schema: table.schema, name });
+  const name = constraint.conname ?? constraintName(kind, table.name, named, taken);
+  return {
+    schema: table.schema,
+    name,
+    table: table.name,
+    place: placeOf(context, constraint),
+    written: null,
+    columns,
+    unique: kind !== 'exclusion',
+    partial: constraint.where_clause !== undefined,
+    constraint: name,
+    attachedTo: null,
+    description: null,
+    comments: [],
+  };
+}
+
+function columnsOf({ keys, exclusions }: Constraint): (string | null)[] {
+  if (keys !== undefined) return stringsIn(keys);
+  return (exclusions ?? []).map((pair) => {
+    const element = 'List' in pair ? pair.List.items?.[0] : undefined;
+    return element !== undefined && 'IndexElem' in element ? (element.IndexElem.name ?? null) : null;
+  });
+}
+
+function placeOf({ place, statement: { sql } }: ApplyContext, { location }: Constraint): SourcePlace {
+  return { file: place.file, ...placeWithin(place, sql, offsetOfLocation(sql, location ?? 0)) };
+}

@@ -1,0 +1,53 @@
+import type { Node, RangeVar } from 'libpg-query';
+import type { StatementNode } from '../parse-tree.ts';
+import { addConstraint } from './apply-constraint.ts';
+import type { ApplyContext, Schema } from './schema-model.ts';
+import { keyOf, type SchemaTable } from './schema-objects.ts';
+
+export function newTable(
+  { schema, place }: ApplyContext,
+  relation: RangeVar,
+  columns: string[] | null,
+): SchemaTable {
+  const temporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
+  return { ...schema.nameOf(relation), place, temporary, columns, foreignKeys: [], partitionOf: null };
+}
+
+export function applyCreateTable(
+  context: ApplyContext,
+  { relation, tableElts, inhRelations, partbound }: NonNullable<StatementNode['CreateStmt']>,
+): void {
+  const { schema } = context;
+  if (relation === undefined || schema.isTaken(schema.nameOf(relation))) return;
+  const table = newTable(context, relation, inheritedColumns(schema, inhRelations));
+  schema.addTable(table);
+  const parent = inhRelations?.[0];
+  if (partbound !== undefined && parent !== undefined && 'RangeVar' in parent) {
+    table.partitionOf = keyOf(schema.nameOf(parent.RangeVar));
+  }
+  for (const element of tableElts ?? []) {
+    if ('ColumnDef' in element) addColumn(context, table, element.ColumnDef);
+    else if ('Constraint' in element) addConstraint(context, table, element.Constraint);
+    else if ('TableLikeClause' in element) {
+      const like = schema.table(schema.nameOf(element.TableLikeClause.relation));
+      table.columns = [...(table.columns ?? []), ...(like?.columns ?? [])];
+    }
+  }
+}
+
+function inheritedColumns(schema: Schema, parents: readonly Node[] | undefined): string[] {
+  return (parents ?? []).flatMap(
+    (parent) => ('RangeVar' in parent && schema.table(schema.nameOf(parent.RangeVar))?.columns) || [],
+  );
+}
+
+export function addColumn(
+  context: ApplyContext,
+  table: SchemaTable,
+  { colname = '', constraints }: { colname?: string; constraints?: Node[] },
+): void {
+  table.columns = [...(table.columns ?? []), colname];
+  for (const constraint of constraints ?? []) {
+    if ('Constraint' in constraint) addConstraint(context, table, constraint.Constraint, colname);
+  }
+}
