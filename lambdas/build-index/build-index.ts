@@ -24,7 +24,7 @@ import type { CompiledRegistry } from '../shared/registry.ts';
 import { isPostponed, secondsLeft } from '../shared/window-end.ts';
 import { attemptBuild, type BuildSettings } from './attempt.ts';
 
-export interface BuildIndexIo {
+interface BuildIndexIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;

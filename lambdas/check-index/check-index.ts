@@ -26,7 +26,7 @@ interface CheckSettings {
   terminateIdleInTransactionSeconds: number | undefined;
 }
 
-export interface CheckIndexIo {
+interface CheckIndexIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;

@@ -4,7 +4,7 @@ import { toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { CheckSessionsResult } from '../shared/payloads.ts';
 
-export interface CheckSessionsIo {
+interface CheckSessionsIo {
   database: Database;
   roles: readonly string[];
   /** LIKE patterns of application_name. */
@@ -12,19 +12,20 @@ export interface CheckSessionsIo {
   log: Log;
 }
 
-/** Longest list of sessions for people. */
+/** Longest list of sessions in a message. */
 const MOST_NAMED = 20;
 
 /**
- * Looks which sessions of the application are still connected.
- * @throws ConnectionLost: another look may succeed
+ * Checks which sessions of the application are still connected.
+ * @throws ConnectionLost: another check can succeed
  */
 export async function checkSessions(io: CheckSessionsIo): Promise<CheckSessionsResult> {
   return await withClient(io.database, 'check sessions', async (client) => {
     try {
       const sessions = await sessionsOf(client, io.roles, io.applicationNames);
       const named = describeSessions(sessions, MOST_NAMED);
-      if (sessions.length > 0) io.log.info('Sessions of the application remain.', { sessions: named });
+      if (sessions.length > 0)
+        io.log.info('Sessions of the application are still connected.', { sessions: named });
       return { remaining: sessions.length, sessions: named };
     } catch (error) {
       throw toDeployStepError(error, 'The sessions');

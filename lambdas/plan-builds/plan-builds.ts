@@ -12,7 +12,7 @@ import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '.
 import { isPostponed } from '../shared/window-end.ts';
 import { type PlannedBuild, toLanes } from './lanes.ts';
 
-export interface PlanBuildsIo {
+interface PlanBuildsIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;

@@ -16,7 +16,7 @@ import type { Named, Table } from './identifiers.ts';
  */
 
 /** Key of an advisory lock: a bigint, as text. */
-export type LockKey = string;
+type LockKey = string;
 
 /** The lock on one index. A session that builds, checks or repairs the index holds it. */
 export function indexLock({ schema, name }: Named): LockKey {
@@ -55,7 +55,7 @@ export async function tryLock(client: Client, key: LockKey): Promise<boolean> {
 }
 
 /** The session that holds a lock. */
-export interface LockHolder {
+interface LockHolder {
   pid: number;
   /** Its application_name. */
   application: string;

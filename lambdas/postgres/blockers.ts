@@ -4,7 +4,7 @@ import type { Table } from './identifiers.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlstateOf } from './sqlstate.ts';
 
 /** A session that blocks another session. */
-export interface Blocker {
+interface Blocker {
   pid: number;
   application: string;
   /** As in pg_stat_activity: active, idle in transaction, … */

@@ -3,7 +3,7 @@ import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 
 /** Progress of a build, from pg_stat_progress_create_index. */
-export interface BuildProgress {
+interface BuildProgress {
   pid: number;
   phase: string;
   /** Completed part of the phase, from 0 to 1. Null: the phase reports no progress. */

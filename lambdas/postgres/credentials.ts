@@ -12,7 +12,7 @@ const secretSchema = z.object({
 });
 
 /** Reads the text of a secret by its ARN. A parameter, so that `readCredentials` can run without AWS. */
-export type ReadSecret = (arn: string) => Promise<string>;
+type ReadSecret = (arn: string) => Promise<string>;
 
 /** Reads a secret from Secrets Manager. The AWS SDK is loaded only here: with DATABASE_URL it is not needed. */
 export const readSecretFromAws: ReadSecret = async (arn) => {

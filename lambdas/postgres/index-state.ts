@@ -13,7 +13,7 @@ import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
  * - `invalid`: the index exists on the table and is invalid;
  * - `missing`: none of these. Another relation can have the name.
  */
-export type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
+type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
 
 export interface Examined {
   index: CompiledIndex;

@@ -5,7 +5,7 @@ import { type Client, withTransaction } from './client.ts';
 import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
-export type AttemptStatus = IndexStatus | 'retrying';
+type AttemptStatus = IndexStatus | 'retrying';
 
 /** One attempt to build one item (an index, or its part on one partition) in one deploy: a row of deploy_step.index_builds. */
 export interface Attempt {
@@ -111,7 +111,7 @@ export async function startAttempt({ client, deploy, target }: Build, repairs: b
 }
 
 /** The state of an attempt. An undefined field keeps the value that is recorded. */
-export interface Outcome {
+interface Outcome {
   status: AttemptStatus;
   bytes?: number | undefined;
   sqlstate?: string | undefined;

@@ -15,16 +15,15 @@ import {
  */
 export const LOCK_NOT_AVAILABLE = '55P03';
 export const DEADLOCK_DETECTED = '40P01';
-export const QUERY_CANCELED = '57014';
-export const ADMIN_SHUTDOWN = '57P01';
-export const CRASH_SHUTDOWN = '57P02';
-export const CANNOT_CONNECT_NOW = '57P03';
-export const TOO_MANY_CONNECTIONS = '53300';
+const ADMIN_SHUTDOWN = '57P01';
+const CRASH_SHUTDOWN = '57P02';
+const CANNOT_CONNECT_NOW = '57P03';
+const TOO_MANY_CONNECTIONS = '53300';
 export const INVALID_PASSWORD = '28P01';
 export const DUPLICATE_TABLE = '42P07';
 export const UNDEFINED_TABLE = '42P01';
-export const UNDEFINED_COLUMN = '42703';
-export const UNDEFINED_FUNCTION = '42883';
+const UNDEFINED_COLUMN = '42703';
+const UNDEFINED_FUNCTION = '42883';
 export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
 export const INSUFFICIENT_PRIVILEGE = '42501';

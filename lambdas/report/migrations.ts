@@ -1,9 +1,9 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import {
+  describeMigrationPlace,
   type LambdaRunner,
   type MigrationRunnerName,
   migrationFailureSchema,
-  placeOf,
 } from '../shared/migration-runner.ts';
 import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
 import type { MigrationsReport } from '../shared/report-schema.ts';
@@ -43,7 +43,7 @@ function failureOf({ runner, answer, caught }: WindowMigrations): Failure {
 function sqlFailure(answer: unknown): Failure {
   const failure = runMigrationsResultSchema.safeParse(answer).data?.failure ?? null;
   const known = failure ?? migrationFailureSchema.parse({ file: null, sqlstate: null, message: 'unknown' });
-  const where = `${placeOf(known)} failed, nothing of it was applied`;
+  const where = `${describeMigrationPlace(known)} failed, nothing of it was applied`;
   return {
     ...known,
     log: null,

@@ -26,7 +26,7 @@ import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 
-export interface SettleIndexIo {
+interface SettleIndexIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;

@@ -1,17 +1,17 @@
 import { type CompiledIndex, type CompiledRegistry, findIndex, indexId, tableId } from './registry.ts';
 
 /*
- * What a lane holds, what executions pass on and what the ledger is kept by: the id of an index, or, for an index on a
- * partitioned table, the part of it that one partition needs: "INDEX @ PARTITION".
+ * An item is one unit of work in lanes, executions and the ledger. Its text is the index's id. For an index on a partitioned
+ * table, the work on one partition is an item of its own: "INDEX @ PARTITION".
  */
 
 const AT = ' @ ';
 
 /**
- * Another index whose items could be taken for this one's: of the same id (`a.b` in public and `b` in a), or of an id that
- * this one's begins with, as a part of it would. The registry refuses such a pair, so that every item is one index's.
+ * Finds another index whose items could be confused with those of this index: both have the same id (`a.b` in public and `b`
+ * in a), or this id begins with the other's as its partition items do. The registry refuses such a pair.
  */
-export function mistakenFor<Index extends { schema: string; name: string }>(
+export function confusableWith<Index extends { schema: string; name: string }>(
   index: Index,
   others: readonly Index[],
 ): Index | undefined {
@@ -24,14 +24,15 @@ export function partitionItem(index: CompiledIndex, partition: { schema: string;
   return `${indexId(index)}${AT}${tableId(partition)}`;
 }
 
-/** An entry, and the partition of its table (its `tableId`) that an item is about. */
-export interface ItemOwner {
+/** The parts of an item. */
+interface Item {
   index: CompiledIndex;
+  /** `tableId` of the partition. Null: the item is the whole index. */
   partition: string | null;
 }
 
-/** The entry that an item belongs to. Undefined: none fits. */
-export function findOwner(registry: CompiledRegistry, item: string): ItemOwner | undefined {
+/** Finds the registry entry of an item. Undefined: the registry has none. */
+export function findItem(registry: CompiledRegistry, item: string): Item | undefined {
   const whole = registry.find((index) => indexId(index) === item);
   if (whole !== undefined) return { index: whole, partition: null };
   const owner = registry.find((index) => item.startsWith(`${indexId(index)}${AT}`));
@@ -40,9 +41,9 @@ export function findOwner(registry: CompiledRegistry, item: string): ItemOwner |
 }
 
 /**
- * The entry that an item belongs to.
- * @throws BadInput where no entry fits
+ * The registry entry of an item.
+ * @throws BadInput when the registry has none
  */
-export function parseItem(registry: CompiledRegistry, item: string): ItemOwner {
-  return findOwner(registry, item) ?? { index: findIndex(registry, item), partition: null };
+export function parseItem(registry: CompiledRegistry, item: string): Item {
+  return findItem(registry, item) ?? { index: findIndex(registry, item), partition: null };
 }

@@ -3,15 +3,16 @@ import type { CaughtError } from './payloads.ts';
 const LONGEST = 2_000;
 
 /**
- * A caught error for people. Nothing is decided by it: Lambda's Cause is JSON, a child execution's is JSON whose own Cause
- * may be JSON once more, that of an ECS task is its description, and Step Functions' own errors have plain text or none.
+ * The text of a caught error for messages; no decision depends on it. The Cause of a Lambda function is JSON. That of a child
+ * execution is JSON whose own Cause can be JSON again. That of an ECS task is the task's description. Errors of Step
+ * Functions itself have a plain text or no Cause.
  */
 export function describeCaught(error: CaughtError): string {
   return `${error.Error}: ${causeOf(error)}`.slice(0, LONGEST);
 }
 
 function causeOf(error: CaughtError): string {
-  if (!error.Cause) return 'no cause was given';
+  if (!error.Cause) return 'no cause was reported';
   let cause: unknown;
   try {
     cause = JSON.parse(error.Cause);
@@ -27,7 +28,7 @@ function causeOf(error: CaughtError): string {
     });
   }
   if ('StoppedReason' in cause) return `${String(cause.StoppedReason)}${exitCodes(cause)}`;
-  return 'Status' in cause ? `the execution ended as ${String(cause.Status)}` : error.Cause;
+  return 'Status' in cause ? `the execution ended with status ${String(cause.Status)}` : error.Cause;
 }
 
 function exitCodes(task: object): string {

@@ -1,9 +1,10 @@
-/**
- * The errors that the workflow's Retry and Catch fields name. Step Functions sees nothing of an error but its `name`,
- * so each class carries a literal one that minifying cannot change.
+/*
+ * The errors that the workflow's Retry and Catch fields name. Step Functions matches an error by its `name`, so each class has
+ * a literal name, which a minifier cannot change.
  */
-export interface ErrorDetails {
-  /** PostgreSQL's five-character code, where the server sent one. */
+
+interface ErrorDetails {
+  /** PostgreSQL's five-character code. Undefined: the error does not come from PostgreSQL. */
   readonly sqlstate?: string | undefined;
   readonly cause?: unknown;
 }
@@ -18,42 +19,42 @@ export abstract class DeployStepError extends Error {
   }
 }
 
-/** A lock was not to be had within its timeout. Another attempt may get it. */
+/** A lock could not be acquired within its timeout. A retry can succeed. */
 export class LockNotAvailable extends DeployStepError {
   override readonly name = 'LockNotAvailable';
 }
 
-/** The server broke a deadlock by ending this build. Another attempt may pass. */
+/** The server resolved a deadlock by canceling this build. A retry can succeed. */
 export class Deadlock extends DeployStepError {
   override readonly name = 'Deadlock';
 }
 
-/** The database could not be reached, was shutting down or had no connection left. Another attempt may reach it. */
+/** The database could not be reached, was shutting down or had no connection slot left. A retry can succeed. */
 export class ConnectionLost extends DeployStepError {
   override readonly name = 'ConnectionLost';
 }
 
-/** The backend that was building is gone and the index is not valid. Another attempt starts over. */
+/** The backend that built the index ended, and the index is not valid. A retry builds it again. */
 export class BuildInterrupted extends DeployStepError {
   override readonly name = 'BuildInterrupted';
 }
 
-/** What another attempt cannot mend: duplicate keys, a missing column, no privilege, a full disk. */
+/** The build failed for a reason that a retry cannot fix: duplicate keys, a missing column, no privilege, a full disk. */
 export class BuildFailed extends DeployStepError {
   override readonly name = 'BuildFailed';
 }
 
-/** Another run holds the migration lock. Another attempt may get it. */
+/** Another session holds the migration lock. A retry can succeed. */
 export class MigrationLocked extends DeployStepError {
   override readonly name = 'MigrationLocked';
 }
 
-/** The input of an execution or of the command line is wrong; the message names the field and the valid values. */
+/** The input of an execution or of a command is wrong. The message names the field and the valid values. */
 export class BadInput extends DeployStepError {
   override readonly name = 'BadInput';
 }
 
-/** Errors that another attempt may mend, by name: the retry contract between the functions and the definitions. */
+/** Names of the errors of a build that the definition retries. */
 export const BUILD_RETRY_ERRORS = [
   'LockNotAvailable',
   'Deadlock',
@@ -61,7 +62,7 @@ export const BUILD_RETRY_ERRORS = [
   'BuildInterrupted',
 ] as const;
 
-/** Turns whatever was thrown into a message for people. */
+/** The message of a thrown value. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {
     return error.errors.map(messageOf).join('; ');

@@ -5,12 +5,12 @@ import { listed } from './text.ts';
 export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
 export type Mode = (typeof MODES)[number];
 
-/** What an execution of `deploy` may be started with; `{}` is the full deploy. */
+/** The input of an execution of `deploy`. `{}` is the full deploy. */
 export const executionInputSchema = z.strictObject({
   mode: z.enum(MODES).default('deploy'),
-  /** Names from the registry; none: all of them. */
+  /** Names of indexes in the registry. Empty: all. */
   indexes: z.array(z.string()).default([]),
-  /** Stop the services even if nothing is pending. */
+  /** Run the full deploy, and stop the services, even if nothing is pending. */
   force: z.boolean().default(false),
 });
 export type ExecutionInput = z.infer<typeof executionInputSchema>;
@@ -19,10 +19,10 @@ const FIELDS = Object.keys(executionInputSchema.shape);
 
 /**
  * Reads an execution's input.
- * @throws BadInput naming the field that is wrong and what it may be.
+ * @throws BadInput that names the wrong field and its valid values
  */
 export function parseExecutionInput(raw: unknown, registryNames: readonly string[]): ExecutionInput {
-  // CodePipeline and the console's editor send fields that people cannot leave out; these two belong to Step Functions.
+  // Step Functions and the console's editor add fields that the user cannot remove.
   const input = withoutStepFunctionsFields(raw);
   const parsed = executionInputSchema.safeParse(input);
   if (!parsed.success) {

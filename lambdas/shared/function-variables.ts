@@ -2,23 +2,25 @@ import { z } from 'zod';
 import { MIGRATION_RUNNERS } from './migration-runner.ts';
 
 /*
- * The environment variables of each function. One schema serves both sides: `lib/functions` types what it sets by it and
- * the function checks what it got, so that a forgotten variable is a compile error.
+ * The variables of each function (its process environment). `lib/functions` sets them with the type of the schema, so that a
+ * missing variable is a compile error, and the function checks them with the schema when it starts.
  */
 
 const databaseVariables = {
-  /** Secrets Manager secret in the form that RDS writes. One of this and DATABASE_URL is set. */
+  /** Secrets Manager secret in the format of RDS. Either this or DATABASE_URL is set. */
   DATABASE_SECRET_ARN: z.string().optional(),
-  /** postgres:// address, for machines without Secrets Manager. */
+  /** postgres:// address, for use without Secrets Manager. */
   DATABASE_URL: z.string().optional(),
-  /** Overrides of what the secret says. */
+  /** These override the secret's fields. */
   DATABASE_NAME: z.string().optional(),
   DATABASE_HOST: z.string().optional(),
   DATABASE_PORT: z.string().optional(),
 };
 
-const hasDatabase = (env: { DATABASE_SECRET_ARN?: string | undefined; DATABASE_URL?: string | undefined }) =>
-  env.DATABASE_SECRET_ARN !== undefined || env.DATABASE_URL !== undefined;
+const hasDatabase = (variables: {
+  DATABASE_SECRET_ARN?: string | undefined;
+  DATABASE_URL?: string | undefined;
+}) => variables.DATABASE_SECRET_ARN !== undefined || variables.DATABASE_URL !== undefined;
 const hasDatabaseMessage = 'DATABASE_SECRET_ARN or DATABASE_URL must be set';
 
 const seconds = z.coerce.number().int().min(0);
@@ -29,12 +31,12 @@ export const preflightVariablesSchema = z
   .object({
     ...databaseVariables,
     MIGRATIONS: z.enum(MIGRATION_RUNNERS),
-    /** The state machine whose running executions are looked at. */
+    /** The state machine whose running executions are checked. */
     DEPLOY_MACHINE_ARN: z.string(),
   })
   .refine(hasDatabase, hasDatabaseMessage);
 
-/** A JSON list, so that a name may hold any character. */
+/** A JSON list, so that a name can contain any character. */
 const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
 
 export const sessionsVariablesSchema = z
@@ -49,14 +51,14 @@ export const planVariablesSchema = z
   .object({
     ...databaseVariables,
     BUILDS_A_ROUND: z.coerce.number().int().min(1),
-    /** Unset: the window lasts as long as its builds. */
+    /** Unset: the window lasts until its builds end. */
     WINDOW_MINUTES: z.coerce.number().positive().optional(),
   })
   .refine(hasDatabase, hasDatabaseMessage);
 
 const lockVariables = {
   LOCK_TIMEOUT_SECONDS: seconds,
-  /** Unset: no session is ever ended. */
+  /** Unset: no session is terminated. */
   TERMINATE_IDLE_IN_TRANSACTION_SECONDS: seconds.optional(),
 };
 
@@ -88,18 +90,18 @@ export const reportVariablesSchema = z
 
 export type DatabaseVariables = z.output<typeof databaseVariablesSchema>;
 
-/** What `lib/functions` has to set: every variable that the schema does not call optional, as text. */
+/** The variables that `lib/functions` sets, all of them as text. */
 export type Variables<Schema extends z.ZodType> = { [Key in keyof z.input<Schema>]: string };
 
 /**
- * Reads a function's environment.
- * @throws Error naming each variable that is missing or wrong; never its value, which may be a secret.
+ * Reads a function's variables.
+ * @throws Error that names each missing or wrong variable, but not its value, which can be a secret
  */
 export function readVariables<Schema extends z.ZodType>(
   schema: Schema,
-  env: NodeJS.ProcessEnv = process.env,
+  source: NodeJS.ProcessEnv = process.env,
 ): z.output<Schema> {
-  const parsed = schema.safeParse(env);
+  const parsed = schema.safeParse(source);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(
     (issue) => `${issue.path.join('.') || 'database'}: ${issue.message}`,

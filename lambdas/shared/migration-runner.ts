@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** Who runs the migrations of an environment. */
+/** What runs the migrations of an environment. */
 export const MIGRATION_RUNNERS = ['sql', 'ecs-task', 'lambda', 'none'] as const;
 export type MigrationRunnerName = (typeof MIGRATION_RUNNERS)[number];
 
-/** Whether it can be told before a deploy what is pending. */
+/** Whether the pending migrations are known before a deploy. */
 export const knowsPending = (runner: MigrationRunnerName): boolean => runner === 'sql' || runner === 'none';
 
-/** The runner as the window's verdict carries it: what the report needs to say what went wrong, and where to look. */
+/** The runner in the output of the maintenance window: what the report needs to describe a failure and to name its log. */
 export const migrationRunnerSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('sql') }),
   z.object({
@@ -25,26 +25,26 @@ export type MigrationRunner = z.infer<typeof migrationRunnerSchema>;
 export type EcsTaskRunner = Extract<MigrationRunner, { name: 'ecs-task' }>;
 export type LambdaRunner = Extract<MigrationRunner, { name: 'lambda' }>;
 
-/** The family of a task definition that is told as a family, FAMILY:REVISION or an ARN. */
+/** The family of a task definition. @param taskDefinition family, FAMILY:REVISION or ARN */
 export function familyOf(taskDefinition: string): string {
   return taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
 }
 
 /** Why migrations failed. */
 export const migrationFailureSchema = z.object({
-  /** Name of the migration, without .sql. Null: it failed outside of a file. */
+  /** Name of the migration, without .sql. Null: the error does not belong to one migration. */
   file: z.string().nullable(),
-  /** Line of the file where the statement begins, or that PostgreSQL points at within it. Null: not known. */
+  /** Line of the error's position in the file, otherwise the first line of the statement. Null: unknown. */
   line: z.int().nullable().default(null),
-  /** The beginning of the statement. Null: not known. */
+  /** The beginning of the statement. Null: unknown. */
   statement: z.string().nullable().default(null),
   sqlstate: z.string().nullable(),
   message: z.string(),
 });
 export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 
-/** The file as it is called in the folder, and the line. */
-export function placeOf({ file, line }: { file: string | null; line: number | null }): string {
+/** The migration that failed, with its line, as the subject of a sentence. */
+export function describeMigrationPlace({ file, line }: { file: string | null; line: number | null }): string {
   if (file === null) return 'The migrations';
   return line === null ? `Migration ${file}` : `Migration ${file}.sql, line ${line},`;
 }

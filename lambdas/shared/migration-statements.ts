@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** The file, beside the code of run-migrations, that holds what of each migration is run. */
+/** The file beside the code of run-migrations with the statements of all migrations. */
 export const STATEMENTS_FILE = 'migration-statements.json';
 
-export const shippedStatementSchema = z.strictObject({
+const shippedStatementSchema = z.strictObject({
   sql: z.string(),
   /** Line of its first character in the file. */
   line: z.int().min(1),
-  /** It is all of the file, which could not be cut into statements. */
+  /** The text is the whole file, because it could not be split into statements. */
   whole: z.boolean(),
 });
 export type ShippedStatement = z.infer<typeof shippedStatementSchema>;

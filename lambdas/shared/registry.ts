@@ -4,23 +4,23 @@ import { BadInput } from './errors.ts';
 import { listed } from './text.ts';
 
 /**
- * One index of the registry as `lib/registry` compiles it at synth and as the functions read it.
- * The statement is taken apart once, by PostgreSQL's own parser, so that no function ever reads SQL.
+ * One index of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
+ * function has to parse SQL.
  */
-export const compiledIndexSchema = z.strictObject({
-  /** Name without schema, as the catalog has it: at most 63 bytes, unquoted. */
+const compiledIndexSchema = z.strictObject({
+  /** Name as in the catalog: without schema and quotes, at most 63 bytes. */
   name: z.string().min(1),
-  /** Schema of the table, and so of the index. A table without one is in `public`. */
+  /** Schema of the table and of the index. `public` if the statement names none. */
   schema: z.string().min(1),
   table: z.string().min(1),
   unique: z.boolean(),
-  /** The statement from USING on, as written: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
+  /** The statement from USING on, as in the registry: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
   definition: z.string().startsWith('USING '),
   /** Has a WHERE clause. */
   partial: z.boolean(),
-  /** Indexes an expression, so the table wants ANALYZE afterwards. */
+  /** Indexes an expression, so the table needs ANALYZE after the build. */
   expression: z.boolean(),
-  /** The application does not work without it: its failure fails the deploy. */
+  /** The application does not work without the index: if it fails, the deploy fails. */
   critical: z.boolean(),
   description: z.string(),
   /** Queries (files below database/queries, without .sql) that should use this index. */
@@ -34,7 +34,7 @@ export const compiledRegistrySchema = z.array(compiledIndexSchema);
 
 export type CompiledRegistry = z.infer<typeof compiledRegistrySchema>;
 
-/** The file, beside a function's code, that holds the compiled registry. */
+/** The file beside a function's code with the compiled registry. */
 export const REGISTRY_FILE = 'registry.json';
 
 /** Reads the compiled registry from the file beside a function's code. */
@@ -44,22 +44,22 @@ export function readRegistry(functionDirectory: string): CompiledRegistry {
   );
 }
 
-/** The folder, beside a function's code, that holds the migrations. */
+/** The folder beside a function's code with the migrations. */
 export const MIGRATIONS_FOLDER = 'migrations';
 
-/** How executions, lanes and messages call an index: its name, with the schema before it where that is not `public`. */
+/** Name of an index in executions, lanes and messages: NAME, or SCHEMA.NAME if the schema is not `public`. */
 export function indexId(index: { schema: string; name: string }): string {
   return index.schema === 'public' ? index.name : `${index.schema}.${index.name}`;
 }
 
-/** How messages call the table of an index, in the same manner. */
+/** Name of a table in messages, in the same form. */
 export function tableId(index: { schema: string; table: string }): string {
   return indexId({ schema: index.schema, name: index.table });
 }
 
 /**
- * The entry of an index, by its id.
- * @throws BadInput listing the ids that there are.
+ * Finds the entry of an index by its id.
+ * @throws BadInput that lists the valid ids
  */
 export function findIndex(registry: CompiledRegistry, id: string): CompiledIndex {
   const found = registry.find((index) => indexId(index) === id);

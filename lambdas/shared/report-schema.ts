@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 
-/** What became of one index. `missing`: it is not there and this deploy did not build it. */
-export const INDEX_STATUSES = [
+/** The result for one index. `missing`: it does not exist, and this deploy did not build it. */
+const INDEX_STATUSES = [
   'present',
   'equivalent',
   'built',
@@ -16,7 +16,7 @@ export const INDEX_STATUSES = [
 export const indexStatusSchema = z.enum(INDEX_STATUSES);
 export type IndexStatus = z.infer<typeof indexStatusSchema>;
 
-export const indexReportSchema = z.object({
+const indexReportSchema = z.object({
   name: z.string(),
   schema: z.string(),
   table: z.string(),
@@ -26,24 +26,24 @@ export const indexReportSchema = z.object({
   durationMs: z.int().nullable(),
   sizeBytes: z.int().nullable(),
   error: z.object({ sqlstate: z.string().nullable(), message: z.string() }).nullable(),
-  /** `equivalent`: the index that serves instead. `drifted`: the definition that is there. */
+  /** `equivalent`: name of the other index. `drifted`: the definition in the database. */
   detail: z.string().nullable(),
-  /** Sessions that held the build up, as last seen. */
+  /** Sessions that blocked the build at the last check. */
   blockedBy: z.string().nullable(),
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 
-export const serviceReportSchema = z.object({
+const serviceReportSchema = z.object({
   name: z.string(),
   /** ISO 8601. Null: this deploy did not stop it. */
   stoppedAt: z.string().nullable(),
-  /** ISO 8601. Null: it is not up again. */
+  /** ISO 8601. Null: it is not running again. */
   startedAt: z.string().nullable(),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 
-/** `pending` and `applied` are names of SQL files; of other runners, `applied` is what their function told, if it did. */
-export const migrationsReportSchema = z.object({
+/** `pending` and `applied` are names of SQL files. For other runners, `applied` is what their function returned, if anything. */
+const migrationsReportSchema = z.object({
   runner: z.enum(MIGRATION_RUNNERS),
   outcome: z.enum(['succeeded', 'failed', 'not-run']),
   applied: z.array(z.string()),
@@ -51,16 +51,16 @@ export const migrationsReportSchema = z.object({
   /** Null: they did not fail. */
   failure: migrationFailureSchema
     .extend({
-      /** Where the log of a task or a function is, for people. Null: with the logs of this product's functions. */
+      /** Where the log of the ECS task or the function is, for messages. Null: in the log of run-migrations. */
       log: z.string().nullable(),
-      /** What to do next, in sentences. */
+      /** What to do next, one sentence each. */
       next: z.array(z.string()),
     })
     .nullable(),
 });
 export type MigrationsReport = z.infer<typeof migrationsReportSchema>;
 
-/** The report that `--report FILE` writes and that a deploy's execution ends with. */
+/** The report: the content of `--report FILE` and the output of a deploy's execution. */
 export const reportSchema = z.object({
   deploy: z.string(),
   mode: z.string(),
@@ -69,11 +69,11 @@ export const reportSchema = z.object({
   startedAt: z.string(),
   finishedAt: z.string(),
   services: z.array(serviceReportSchema),
-  /** From the first service stopped until the last one up again; 0: none was stopped. Null: some are still down. */
+  /** From the stop of the first service to the start of the last. 0: none was stopped. Null: some are still stopped. */
   downtimeMs: z.int().nullable(),
   migrations: migrationsReportSchema,
   indexes: z.array(indexReportSchema),
-  /** Entries left out of `indexes` so that the execution's output stays under 256 KiB; the uneventful go first. */
+  /** Number of entries omitted from `indexes` so that the execution's output stays below 256 KiB; successful ones first. */
   indexesOmitted: z.int(),
   totals: z.object({
     /** built and repaired */

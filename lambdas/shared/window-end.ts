@@ -1,5 +1,5 @@
 /** The end of a maintenance window, as in events. */
-export interface WindowEnd {
+interface WindowEnd {
   /** ISO 8601. Null or absent: the window has no end. */
   until?: string | null | undefined;
 }

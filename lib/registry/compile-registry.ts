@@ -1,5 +1,5 @@
 import type { IndexStmt } from 'libpg-query';
-import { mistakenFor } from '../../lambdas/shared/build-item.ts';
+import { confusableWith } from '../../lambdas/shared/build-item.ts';
 import {
   type CompiledIndex,
   type CompiledRegistry,
@@ -120,7 +120,7 @@ function ambiguousNames(examined: readonly ExaminedEntry[], file: string): Regis
   return examined.flatMap(({ index, label: entry, places }) => {
     const id = indexId(index);
     // Almost no name contains an @, and comparing thousands of names with each other takes long.
-    const other = mistakenFor(index, id.includes('@') ? compiled : (byId.get(id) ?? []));
+    const other = confusableWith(index, id.includes('@') ? compiled : (byId.get(id) ?? []));
     // Two entries with the same schema and name are reported above.
     if (other === undefined || (other.schema === index.schema && other.name === index.name)) return [];
     const message =

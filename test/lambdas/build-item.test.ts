@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { mistakenFor, parseItem, partitionItem } from '../../lambdas/shared/build-item.ts';
+import { confusableWith, parseItem, partitionItem } from '../../lambdas/shared/build-item.ts';
 import { type CompiledIndex, indexId, tableId } from '../../lambdas/shared/registry.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 
-/** Names with what items are put together of. */
+/** Names that contain the parts of which items consist. */
 const name = fc
   .array(fc.constantFrom('a', 'b', '.', ' ', '@', ' @ ', '"', 'ü', 'public'), { minLength: 1, maxLength: 5 })
   .map((parts) => parts.join(''));
@@ -17,7 +17,7 @@ function indexOf([inSchema, itsName]: [string, string]): CompiledIndex {
   };
 }
 
-test('every item leads back to its index and its partition, whatever their names', () => {
+test('every item is parsed into its index and its partition, whatever their names', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.tuple(schema, name), {
@@ -28,7 +28,7 @@ test('every item leads back to its index and its partition, whatever their names
       fc.record({ schema, table: name }),
       (names, partition) => {
         const all = names.map(indexOf);
-        const registry = all.filter((index) => mistakenFor(index, all) === undefined);
+        const registry = all.filter((index) => confusableWith(index, all) === undefined);
         for (const index of registry) {
           expect(parseItem(registry, indexId(index))).toEqual({ index, partition: null });
           expect(parseItem(registry, partitionItem(index, partition))).toEqual({
@@ -42,7 +42,7 @@ test('every item leads back to its index and its partition, whatever their names
   );
 });
 
-test('an item of no index is refused with the names that there are', () => {
+test('an item without an index in the registry is refused with the valid names', () => {
   expect(() => parseItem([indexOf(['public', 'a'])], 'b @ c')).toThrow(
     'Index "b @ c" is not in the registry. Valid names: a.',
   );
@@ -51,17 +51,14 @@ test('an item of no index is refused with the names that there are', () => {
 test.each([
   ['"a.b" on t', 'b on a.t', 'a.b', 'b'],
   ['a on t', '"a @ b" on t', 'a', 'a @ b'],
-])(
-  'two indexes that items could not tell apart are refused: %s and %s',
-  async (one, two, oneName, twoName) => {
-    const entry = (named: string, text: string) => ({
-      name: named,
-      description: 'd',
-      sql: `create index concurrently if not exists ${text} (x)`,
-    });
+])('two indexes whose items could be confused are refused: %s and %s', async (one, two, oneName, twoName) => {
+  const entry = (named: string, text: string) => ({
+    name: named,
+    description: 'd',
+    sql: `create index concurrently if not exists ${text} (x)`,
+  });
 
-    await expect(compileRegistry([entry(oneName, one), entry(twoName, two)], 'f')).rejects.toThrow(
-      'cannot distinguish',
-    );
-  },
-);
+  await expect(compileRegistry([entry(oneName, one), entry(twoName, two)], 'f')).rejects.toThrow(
+    'cannot distinguish',
+  );
+});

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { pauseFor } from '../../lambdas/postgres/build-progress.ts';
+import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { deadName, replacementName, replacementPrefix } from '../../lambdas/postgres/index-names.ts';
 import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
 
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 63 });
-const LONGEST = 63;
 
-test('the name of an index on a partition fits, is whole characters, and is its own for each pair', () => {
+test('the name of an index on a partition is short enough, well-formed and unique for each pair', () => {
   fc.assert(
     fc.property(name, name, name, (index, table, otherTable) => {
       const nameOn = (on: string) =>
@@ -20,14 +20,14 @@ test('the name of an index on a partition fits, is whole characters, and is its 
           { schema: 'public', table: on },
         );
 
-      expect(Buffer.byteLength(nameOn(table))).toBeLessThanOrEqual(LONGEST);
+      expect(Buffer.byteLength(nameOn(table))).toBeLessThanOrEqual(MAX_IDENTIFIER_BYTES);
       expect(nameOn(table).isWellFormed()).toBe(true);
       expect(nameOn(table) === nameOn(otherTable)).toBe(table === otherTable);
     }),
   );
 });
 
-test('the names given for a while fit, also with what is put behind them, and tell definitions apart', () => {
+test('temporary names are short enough, also with a suffix, and differ for different definitions', () => {
   fc.assert(
     fc.property(name, name, (schema, index) => {
       const one = { schema, name: index, unique: false, definition: 'USING btree (a)' };
@@ -38,15 +38,15 @@ test('the names given for a while fit, also with what is put behind them, and te
       expect(new Set(names).size).toBe(3);
       for (const each of names) {
         expect(each.startsWith(replacementPrefix(one))).toBe(true);
-        expect(Buffer.byteLength(each)).toBeLessThanOrEqual(LONGEST);
+        expect(Buffer.byteLength(each)).toBeLessThanOrEqual(MAX_IDENTIFIER_BYTES);
       }
       // The greatest oid has 10 digits.
-      expect(Buffer.byteLength(`${deadName(one)}_4294967295`)).toBeLessThanOrEqual(LONGEST);
+      expect(Buffer.byteLength(`${deadName(one)}_4294967295`)).toBeLessThanOrEqual(MAX_IDENTIFIER_BYTES);
     }),
   );
 });
 
-test('the pause before the next look is whole seconds from 2 on, and at most a tenth of what it took or 2', () => {
+test('the pause before the next check is at least 2 whole seconds, and at most a tenth of the time so far', () => {
   const progress = fc.option(
     fc.record({
       pid: fc.nat(),
@@ -66,7 +66,7 @@ test('the pause before the next look is whole seconds from 2 on, and at most a t
   );
 });
 
-test('a build near the end of a phase is looked at sooner', () => {
+test('a build near the end of a phase is checked sooner', () => {
   const at = (fraction: number) => pauseFor({ pid: 1, phase: 'building index', fraction }, 240);
 
   expect(at(0.95)).toBeLessThan(at(0.5));

@@ -47,7 +47,7 @@ describe("a task's Cause", () => {
     ],
     ['that is JSON of something else', '[1]', 'could not be run'],
     ['that is cut off', '{"TaskArn":"arn', 'could not be run'],
-    ['that is not there', null, 'AmazonECS.Unknown: no cause was given'],
+    ['that is not there', null, 'AmazonECS.Unknown: no cause was reported'],
   ])('%s still makes a message', (_what, cause, expected) => {
     expect(failed(TASK, { Error: 'AmazonECS.Unknown', Cause: cause })?.message).toContain(expected);
   });

@@ -1,4 +1,4 @@
-import { findOwner } from '../../../lambdas/shared/build-item.ts';
+import { findItem } from '../../../lambdas/shared/build-item.ts';
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
@@ -78,7 +78,7 @@ export class Builds {
   ensure(id: string, table: string | undefined, registry: CompiledRegistry): FoundIndex {
     const known = this.#indexes.get(id);
     if (known !== undefined) return known;
-    const entry = findOwner(registry, id)?.index;
+    const entry = findItem(registry, id)?.index;
     const laneTable = table ?? (entry === undefined ? 'unknown' : tableId(entry));
     const lane = this.#lanes.get(laneTable) ?? { table: laneTable, indexes: [] };
     this.#lanes.set(laneTable, lane);
