@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createProgressView } from '../../lib/cli/progress/progress-view.ts';
 import type { BuildRow } from '../../lib/local/watch-builds.ts';
+import { WINDOW } from '../../lib/workflow/state-names.ts';
 import { machines, registryOf, Story } from './progress-story.ts';
 
 class Memory extends Writable {
@@ -17,6 +18,26 @@ class Memory extends Writable {
   get plain(): string {
     return stripVTControlCharacters(this.text);
   }
+}
+
+/** The lines that a full terminal shows after the output: it follows the cursor, which cannot move below the last line. */
+function screenOf(output: string): string[] {
+  const lines: string[] = [''];
+  let [at, column] = [0, 0];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are controlled by them
+  for (const [piece, count, command] of output.matchAll(/\x1b\[\??([\d;]*)([A-Za-z])|[^\x1b]/gu)) {
+    const line = lines[at] ?? '';
+    if (piece === '\n') [at, column] = [at + 1, 0];
+    else if (command === undefined) {
+      lines[at] = `${line.slice(0, column).padEnd(column)}${piece}${line.slice(column + piece.length)}`;
+      column += piece.length;
+    } else if (command === 'A') at -= Number(count || 1);
+    else if (command === 'B') at = Math.min(at + Number(count || 1), lines.length - 1);
+    else if (command === 'G') column = 0;
+    else if (command === 'K') lines[at] = count === '2' ? '' : line.slice(0, column);
+    lines[at] ??= '';
+  }
+  return lines.map((line) => line.trimEnd());
 }
 
 function viewOf(interactive: boolean, readBuilds?: () => Promise<BuildRow[]>) {
@@ -101,6 +122,38 @@ describe('in a terminal', () => {
       '▲ [2/2] idx_deals_b attempt 1 failed: LockNotAvailable: Could not acquire the',
     );
     expect(stream.plain.trimEnd().split('\n').at(-1)).toMatch(/^· Report/);
+  });
+
+  test('no line is lost or shown twice when the picture grows and shrinks', async () => {
+    const { stream, view, story } = viewOf(true);
+    /** Waits until the picture was drawn. @returns what the terminal shows, without times */
+    const shown = async () => {
+      await pause(250);
+      const lines = screenOf(stream.text).map((line) => line.replace(/ in \d.*$| {2,}.*$/g, ''));
+      return lines.filter((line) => line !== '');
+    };
+    const phases = ['✔ Preflight', '– Stop services', '– Run migrations'];
+    story.start();
+    story.decide('deploy');
+    story.plan([
+      { table: 'deals', indexes: ['idx_deals_a'] },
+      { table: 'users', indexes: ['idx_users_a'] },
+    ]);
+    await shown();
+    story.begin('idx_deals_a');
+    await shown();
+    story.begin('idx_users_a');
+    expect((await shown()).slice(-2)).toEqual(['· Start services', '· Report']);
+    story.exit('idx_deals_a', 'built');
+    story.exit('idx_users_a', 'built');
+    await shown();
+    story.emit('maintenanceWindow', 'StateExited', WINDOW.buildIndexes);
+    await view.close();
+    expect(await shown()).toEqual([
+      '✔ [1/2] idx_deals_a created',
+      '✔ [2/2] idx_users_a created',
+      ...['d', ...phases, '✔ Build indexes', '· Start services', '· Report'],
+    ]);
   });
 
   test('a failed read of the builds does not end the view', async () => {

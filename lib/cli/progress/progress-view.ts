@@ -107,12 +107,18 @@ function createScreen(stream: ProgressViewOptions['stream'], run: RunProgress): 
   const colour = takesColour(stream);
   const update = createLogUpdate(stream);
   let ended = false;
+  let drawnLines = 0;
   const columns = () => stream.columns ?? 80;
   const draw = () => {
     // Two rows remain for the empty line and the cursor: a picture as high as the screen would scroll.
     const height = Math.max(4, (stream.rows ?? 24) - 2);
+    const picture = frame(run, { width: columns(), now: Date.now(), height, colour });
+    // log-update rewrites changed lines only, and misplaces the lines below when their number changes.
+    const lineCount = picture.split('\n').length;
+    if (lineCount !== drawnLines) update.clear();
+    drawnLines = lineCount;
     // An empty line separates the picture from the lines above.
-    update(`\n${frame(run, { width: columns(), now: Date.now(), height, colour })}`);
+    update(`\n${picture}`);
   };
   const persist = (texts: readonly string[]) => {
     if (texts.length === 0) return;
