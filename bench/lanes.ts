@@ -1,6 +1,6 @@
 /*
- * What lanes side by side bring: the same builds with `maxConcurrent` 1 and 4, turn about, as a ratio. First eight indexes
- * over four tables, then one index of a table with eight partitions.
+ * Compares builds with `maxConcurrent` 1 and 4, in alternating rounds. First eight indexes on four tables, then one index
+ * on a table with eight partitions.
  */
 import type { IndexEntry } from '../lib/registry/define-indexes.ts';
 import { indexOn, measureBuilds, seconds, withServer } from './measure.ts';
@@ -22,21 +22,21 @@ const partitions = [
 ].join(';');
 
 await withServer(`${tables};${partitions}`, async (server) => {
-  const overTables = TABLES.flatMap((table) => [indexOn(table, 1, 'b'), indexOn(table, 2, 'b, a')]);
-  await compare('8 indexes over 4 tables', server.url(), overTables);
-  await compare('1 index over 8 partitions', server.url(), [indexOn('parted', 1, 'b')]);
+  const onFourTables = TABLES.flatMap((table) => [indexOn(table, 1, 'b'), indexOn(table, 2, 'b, a')]);
+  await compare('8 indexes on 4 tables', server.url(), onFourTables);
+  await compare('1 index on 8 partitions', server.url(), [indexOn('parted', 1, 'b')]);
 });
 
-async function compare(what: string, url: string, indexes: IndexEntry[]): Promise<void> {
-  const took: Record<1 | 4, number[]> = { 1: [], 4: [] };
+async function compare(title: string, url: string, indexes: IndexEntry[]): Promise<void> {
+  const durations: Record<1 | 4, number[]> = { 1: [], 4: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const maxConcurrent of [1, 4] as const) {
-      took[maxConcurrent].push((await measureBuilds(url, indexes, { maxConcurrent })).buildMs);
+      durations[maxConcurrent].push((await measureBuilds(url, indexes, { maxConcurrent })).buildMs);
     }
   }
-  const [one, four] = [median(took[1]), median(took[4])];
+  const [one, four] = [median(durations[1]), median(durations[4])];
   console.log(
-    `${what}: one at a time ${seconds(one)}, four at a time ${seconds(four)}: ${(one / four).toFixed(2)} times as fast`,
+    `${title}: ${seconds(one)} one at a time, ${seconds(four)} four at a time (${(one / four).toFixed(2)} times as fast)`,
   );
 }
 

@@ -1,15 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../lib/local/embedded-postgres.ts';
 import type { Invocation } from '../lib/local/lambda-host.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../lib/local/local-environment.ts';
 import { LocalWorkflow } from '../lib/local/local-workflow.ts';
 import { compileRegistry } from '../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../lib/registry/define-indexes.ts';
-import { runSql } from './sql.ts';
 
-/** A server with the tables that are to be indexed, for one bench. */
+/** Runs a benchmark with an embedded server. @param tables SQL that creates the tables */
 export async function withServer(
   tables: string,
   use: (server: EmbeddedPostgres) => Promise<void>,
@@ -23,25 +23,25 @@ export async function withServer(
   }
 }
 
-export interface Measured {
-  /** From the first build's start to the last one's end, by the ledger, in milliseconds. */
+export interface Measurement {
+  /** Milliseconds from the start of the first build to the end of the last build, from the ledger. */
   buildMs: number;
-  /** Every call of a function. */
+  /** All calls of functions. */
   invocations: readonly Invocation[];
 }
 
-/** Builds the indexes with the whole workflow, and drops them again. */
+/** Builds the indexes with the whole workflow, then drops them. @param meanwhile runs during the builds */
 export async function measureBuilds(
   url: string,
   indexes: IndexEntry[],
   builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>,
   meanwhile: () => Promise<void> = async () => {},
-): Promise<Measured> {
+): Promise<Measurement> {
   const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-bench-'));
   const workflow = await LocalWorkflow.open({
     databaseUrl: url,
     projectRoot: folder,
-    registry: await compileRegistry(indexes, 'the bench'),
+    registry: await compileRegistry(indexes, 'the benchmark'),
     environment: localEnvironment({ migrations: 'none', services: [], ...builds }),
     stateFile: join(folder, 'aws.json'),
   });
@@ -50,8 +50,10 @@ export async function measureBuilds(
     await meanwhile();
     const { summary } = await ended;
     const built = summary?.report.indexes.filter((index) => index.status === 'built').length ?? 0;
-    if (built !== indexes.length) throw new Error(`Of ${indexes.length} indexes ${built} were built.`);
-    const [took] = await runSql(
+    if (built !== indexes.length) {
+      throw new Error(`The workflow built ${built} of ${indexes.length} indexes.`);
+    }
+    const [duration] = await runSql(
       url,
       'select extract(epoch from max(finished_at) - min(started_at))::float8 * 1000 as ms from deploy_step.index_builds',
     );
@@ -59,7 +61,7 @@ export async function measureBuilds(
       url,
       `drop index ${indexes.map(({ name }) => name).join(', ')}; drop schema deploy_step cascade`,
     );
-    return { buildMs: Number(took?.ms), invocations: workflow.lambdas.invocations };
+    return { buildMs: Number(duration?.ms), invocations: workflow.lambdas.invocations };
   } finally {
     await workflow.close();
     rmSync(folder, { recursive: true, force: true });
@@ -71,10 +73,25 @@ export function indexOn(table: string, number: number, columns: string): IndexEn
   return {
     name,
     sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${table} (${columns})`,
-    description: 'of the bench',
+    description: 'index of the benchmark',
   };
 }
 
 export function seconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** Runs statements on a separate connection, each outside a transaction, as VACUUM requires. @returns the last rows */
+async function runSql(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    let rows: Record<string, unknown>[] = [];
+    for (const statement of sql.split(';')) {
+      if (statement.trim() !== '') ({ rows } = await client.query(statement));
+    }
+    return rows;
+  } finally {
+    await client.end();
+  }
 }

@@ -1,8 +1,8 @@
 import { defineIndexes } from '../lib/registry/define-indexes.ts';
 
 /**
- * Every performance index of the demo. Critical are the two that the application does not work without: signing in, and
- * the refresh of the dashboard's view.
+ * All performance indexes of the demo. Two are critical, because the application does not work without them: the index
+ * for sign-in, and the index for the refresh of the dashboard's view.
  */
 export default defineIndexes([
   // Sign-in and the sales dashboard
@@ -10,7 +10,7 @@ export default defineIndexes([
     name: 'users_email_key',
     sql: 'create unique index concurrently if not exists users_email_key on users (lower(email))',
     critical: true,
-    description: 'Signing in looks users up by address; no two users share one, however it is written',
+    description: 'Sign-in finds users by email address; each address is unique, in upper or lower case',
     serves: ['user_sign_in'],
   },
   {
@@ -18,7 +18,7 @@ export default defineIndexes([
     sql: `create unique index concurrently if not exists idx_deal_monthly_summary_key
       on deal_monthly_summary (tenant_id, user_id, month)`,
     critical: true,
-    description: 'One row per representative and month; REFRESH CONCURRENTLY of the view asks for it',
+    description: 'One row per representative and month; REFRESH CONCURRENTLY of the view requires it',
     serves: ['dashboard_monthly_summary'],
   },
   {
@@ -54,27 +54,26 @@ export default defineIndexes([
     name: 'idx_leads_backfill_pending',
     sql: `create index concurrently if not exists idx_leads_backfill_pending
       on leads (id) where not call_history_backfilled`,
-    description:
-      'Leads whose call history is still to be filled in; shrinks to nothing as the worker goes on',
+    description: 'Leads without call history yet; the index becomes empty as the backfill worker continues',
     serves: ['leads_backfill_batch'],
   },
   {
     name: 'idx_call_log_lead_created',
     sql: `create index concurrently if not exists idx_call_log_lead_created
       on call_log (lead_id, created_at desc) where lead_id is not null`,
-    description: 'The calls of a lead by time; calls from unknown numbers are left out',
+    description: 'The calls of a lead by time; without calls from unknown numbers',
     serves: ['calls_of_lead'],
-    accept: { 'tenant-column-first': 'A lead belongs to one tenant: its id picks the calls alone' },
+    accept: { 'tenant-column-first': 'A lead belongs to one tenant, so its id selects rows of one tenant' },
   },
 
-  // Tenant isolation: every query filters by tenant
+  // Tenant isolation: every query has a filter on the tenant
   {
     name: 'idx_messages_ticket_tenant',
     sql: `create index concurrently if not exists idx_messages_ticket_tenant
       on messages (ticket_id, tenant_id)`,
-    description: "A ticket's conversation",
+    description: "A ticket's messages",
     serves: ['messages_of_ticket'],
-    accept: { 'tenant-column-first': 'A ticket belongs to one tenant: its id picks the messages alone' },
+    accept: { 'tenant-column-first': 'A ticket belongs to one tenant, so its id selects rows of one tenant' },
   },
   {
     name: 'idx_messages_tenant_id',
@@ -85,7 +84,7 @@ export default defineIndexes([
   {
     name: 'idx_tickets_tenant_status',
     sql: 'create index concurrently if not exists idx_tickets_tenant_status on tickets (tenant_id, status)',
-    description: "A tenant's tickets by status: the support queue",
+    description: "A tenant's tickets by status, for the support queue",
     serves: ['tickets_open'],
   },
   {
@@ -93,7 +92,9 @@ export default defineIndexes([
     sql: 'create index concurrently if not exists idx_tickets_tenant_id on tickets (tenant_id)',
     description: "A tenant's tickets",
     serves: ['tickets_of_tenant'],
-    accept: { 'redundant-index': 'Every table of tenants has one, whatever composites come and go' },
+    accept: {
+      'redundant-index': 'Every tenant table has this index, also when its composite indexes change',
+    },
   },
   {
     name: 'idx_customers_tenant_status',
@@ -106,15 +107,17 @@ export default defineIndexes([
     sql: 'create index concurrently if not exists idx_customers_tenant_id on customers (tenant_id)',
     description: "A tenant's customers",
     serves: ['customers_of_tenant'],
-    accept: { 'redundant-index': 'Every table of tenants has one, whatever composites come and go' },
+    accept: {
+      'redundant-index': 'Every tenant table has this index, also when its composite indexes change',
+    },
   },
   {
     name: 'customers_project_id_status_idx',
     sql: `create index concurrently if not exists customers_project_id_status_idx
       on customers (project_id, status)`,
-    description: 'CRM and billing: the customers of a project, all of them or by status',
+    description: 'The customers of a project, all or by status, for CRM and billing',
     serves: ['customers_by_project_status', 'customers_of_project'],
-    accept: { 'tenant-column-first': 'A project belongs to one tenant: its id picks the customers alone' },
+    accept: { 'tenant-column-first': 'A project belongs to one tenant, so its id selects rows of one tenant' },
   },
   {
     name: 'idx_users_tenant_id',
@@ -138,7 +141,7 @@ export default defineIndexes([
   {
     name: 'idx_audit_logs_tenant_id',
     sql: 'create index concurrently if not exists idx_audit_logs_tenant_id on audit_logs (tenant_id)',
-    description: "A tenant's audit trail",
+    description: "A tenant's audit log",
     serves: ['audit_trail_of_tenant'],
   },
   {

@@ -1,10 +1,10 @@
--- Fills the demo, on the schema as it was before the last two migrations. The same rows on every run: the dates are
--- fixed and the random numbers have a seed. Skewed as a grown system is: tenant 1 owns three deals of ten, and the
--- smaller a tenant's number, the more it has. To be run as one transaction.
+-- Inserts the demo's rows. It needs the schema before the last two migrations, and must run as one transaction. Every run
+-- inserts the same rows: the dates are fixed and the random numbers have a seed. The distribution is uneven, as in a real
+-- system: tenant 1 owns 30 % of the deals, and tenants with smaller numbers have more rows.
 select setseed(0.42);
 
--- Foreign keys are checked once for all rows at the end: row by row that takes three times as long as the rest. Whoever
--- owns the tables may do this, where session_replication_role asks for a superuser.
+-- Drops the foreign keys and adds them again at the end, because checking each row takes three times as long as the
+-- inserts. The owner of the tables can do this. The alternative, session_replication_role, requires a superuser.
 create temporary table seeded_foreign_keys as
 select conrelid::regclass::text as table_name, conname as name, pg_get_constraintdef(oid) as definition
 from pg_constraint
@@ -120,7 +120,7 @@ insert into tenant_usage_metrics (tenant_id, day, metric, amount)
 select tenants.id, date '2025-10-01' + n, metric, floor(random() * 10000)::bigint
 from generate_series(0, 91) as n, tenants, unnest(array['api_calls', 'storage_mb']) as metric;
 
--- A deal's company and representative are of its own tenant, where ids are contiguous; every fifth user sells.
+-- A deal's company and representative belong to its tenant, whose ids are contiguous. One user in five is a representative.
 insert into deals (tenant_id, company_id, assigned_to, title, status, amount, created_at)
 select
   picked.tenant_id,
@@ -150,7 +150,7 @@ select
   timestamptz '2023-12-01 00:00:00+00' + random() * interval '30 days'
 from generate_series(1, 30000) as n;
 
--- One call in four comes from a number that no lead has.
+-- One call in four is from a number that belongs to no lead.
 insert into call_log (tenant_id, lead_id, direction, duration_seconds, created_at)
 select
   coalesce(leads.tenant_id, 1 + n % 200),

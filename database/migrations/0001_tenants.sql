@@ -1,5 +1,5 @@
--- The tenants and the people who sign in. Performance indexes live in database/indexes.ts; migrations hold only those
--- that constraints bring.
+-- Tenants and their users. Migrations contain only the indexes that constraints create. All other indexes are in
+-- database/indexes.ts.
 create table tenants (
   id bigint generated always as identity primary key,
   slug text not null unique,

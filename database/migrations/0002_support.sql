@@ -1,6 +1,6 @@
 create table projects (
   id bigint generated always as identity primary key,
-  -- pg-deploy-step: allow foreign-key-without-index a few projects a tenant, and tenants are never deleted
+  -- pg-deploy-step: allow foreign-key-without-index a tenant has few projects, and tenants are never deleted
   tenant_id bigint not null references tenants (id),
   name text not null,
   created_at timestamptz not null default now()

@@ -9,9 +9,9 @@ create table companies (
 create table deals (
   id bigint generated always as identity primary key,
   tenant_id bigint not null references tenants (id),
-  -- pg-deploy-step: allow foreign-key-without-index joins go from deals to companies, which are never deleted
+  -- pg-deploy-step: allow foreign-key-without-index queries join from deals to companies, and companies are never deleted
   company_id bigint not null references companies (id),
-  -- pg-deploy-step: allow foreign-key-without-index looked up with tenant and status, and users are never deleted
+  -- pg-deploy-step: allow foreign-key-without-index queries filter by tenant and status first, and users are never deleted
   assigned_to bigint not null references users (id),
   title text not null,
   status text not null default 'open' check (status in ('open', 'won', 'lost')),

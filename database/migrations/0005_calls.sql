@@ -9,7 +9,7 @@ create table leads (
 -- A call from an unknown number has no lead.
 create table call_log (
   id bigint generated always as identity primary key,
-  -- pg-deploy-step: allow foreign-key-without-index calls are looked up by lead, and tenants are never deleted
+  -- pg-deploy-step: allow foreign-key-without-index queries select calls by lead, and tenants are never deleted
   tenant_id bigint not null references tenants (id),
   lead_id bigint references leads (id),
   direction text not null check (direction in ('inbound', 'outbound')),

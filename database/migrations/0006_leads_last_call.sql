@@ -1,5 +1,5 @@
--- Each lead learns its last call, so that lists need not look through call_log. Calls since April 2024 are taken over
--- here; leads with older calls only are left to the backfill worker, which reads the archive.
+-- Stores the last call of each lead, so that lists do not have to read call_log. This migration copies the calls since
+-- April 2024. A backfill worker completes the leads that have only older calls.
 alter table leads
   add column last_call_at timestamptz,
   add column last_call_direction text check (last_call_direction in ('inbound', 'outbound')),

@@ -1,5 +1,5 @@
--- What the sales dashboard shows, added up once instead of on every request. It is refreshed CONCURRENTLY every 15
--- minutes, which takes the unique index that database/indexes.ts brings.
+-- The totals of the sales dashboard, calculated every 15 minutes instead of on every request. REFRESH MATERIALIZED VIEW
+-- CONCURRENTLY requires a unique index on the view. database/indexes.ts contains it.
 create materialized view deal_monthly_summary as
 select
   deals.tenant_id,

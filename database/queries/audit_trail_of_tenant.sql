@@ -1,4 +1,4 @@
--- A tenant's latest audited actions.
+-- The latest actions in a tenant's audit log.
 -- $1: 140
 select actor, action, created_at
 from audit_logs

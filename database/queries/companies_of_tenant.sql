@@ -1,4 +1,4 @@
--- The company list of a tenant.
+-- A tenant's companies.
 -- $1: 17
 select id, name, industry
 from companies

@@ -1,4 +1,4 @@
--- How many customers a tenant has, and what they pay.
+-- The number of a tenant's customers, and the amount that they pay.
 -- $1: 140
 select count(*) as customers, sum(monthly_amount) as monthly_amount
 from customers

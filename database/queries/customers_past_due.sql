@@ -1,4 +1,4 @@
--- A tenant's customers who owe a payment.
+-- A tenant's customers with an overdue payment.
 -- $1: 17
 select id, name, monthly_amount
 from customers

@@ -1,5 +1,5 @@
--- The dashboard as it was when it took the system down: a tenant's deals by month and representative, added up on every
--- request. The list of one month still runs so.
+-- The query of the old dashboard, which caused an outage: it adds up a tenant's deals by month and representative on
+-- every request. The list of one month still uses it.
 -- $1: 17
 -- $2: 2025-11-01
 select

@@ -1,4 +1,4 @@
--- The dashboard as it is: one representative's months out of the materialized view.
+-- The query of the new dashboard: the months of one representative, from the materialized view.
 -- $1: 1
 -- $2: 7
 select month, representative, deals_total, deals_won, deals_lost, pipeline_value

@@ -1,4 +1,4 @@
--- The integrations that a tenant has set up.
+-- A tenant's integrations.
 -- $1: 17
 select id, provider, created_at
 from integration_credentials

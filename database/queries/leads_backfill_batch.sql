@@ -1,4 +1,4 @@
--- The backfill worker's next batch.
+-- The next batch of the backfill worker.
 select id, tenant_id
 from leads
 where not call_history_backfilled

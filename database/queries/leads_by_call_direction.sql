@@ -1,4 +1,4 @@
--- A tenant's leads who called last themselves: to be called back.
+-- A tenant's leads whose last call was inbound.
 -- $1: 17
 select id, full_name, phone, last_call_at
 from leads

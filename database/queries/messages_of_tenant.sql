@@ -1,4 +1,4 @@
--- An export: all messages of a tenant.
+-- An export of all messages of a tenant.
 -- $1: 140
 select id, ticket_id, author, body, created_at
 from messages

@@ -1,4 +1,4 @@
--- The conversation on a ticket, for its own tenant only.
+-- The messages of a ticket, for the ticket's tenant only.
 -- $1: 64
 -- $2: 17
 select id, author, body, created_at

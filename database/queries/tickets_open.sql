@@ -1,4 +1,4 @@
--- A tenant's queue of open tickets.
+-- A tenant's open tickets, oldest first.
 -- $1: 17
 select id, subject, created_at
 from tickets

@@ -1,4 +1,4 @@
--- A tenant's usage of one month, for its invoice.
+-- A tenant's usage since a date, for its invoice.
 -- $1: 17
 -- $2: 2025-12-01
 select metric, sum(amount) as amount

@@ -5,14 +5,14 @@ import { CdkPipelinesStack } from './cdk-pipelines-stack.ts';
 import { CodePipelineStack } from './code-pipeline-stack.ts';
 import { sourceOf } from './source.ts';
 
-/** Where database/ lies: the paths of the environments are relative to it. */
+/** Folder to which the paths in the environments are relative. It contains database/. */
 const projectRoot = resolve(import.meta.dirname, '../..');
 
 const app = new App();
 const source = sourceOf(app);
 const { dev } = parseEnvironments(app.node.tryGetContext('environments'));
 if (dev === undefined)
-  throw new Error('cdk.json, context environments: add "dev", which this example deploys.');
+  throw new Error('cdk.json: the context "environments" has no "dev". Add it: this example deploys it.');
 const env = { account: dev.account, region: dev.region };
 
 new CodePipelineStack(app, 'example-code-pipeline', { source, environmentName: 'dev', env });

@@ -16,7 +16,7 @@ export interface CdkPipelinesStackProps extends StackProps, EnvironmentProps {
   source: Source;
 }
 
-/** The same with CDK Pipelines, which deploys itself too: the workflow runs after the stage that deploys its stack. */
+/** A self-mutating pipeline of CDK Pipelines. The workflow runs after the stage that deploys its stack. */
 export class CdkPipelinesStack extends Stack {
   constructor(scope: Construct, id: string, props: CdkPipelinesStackProps) {
     const { source, environmentName, environment, registry, projectRoot, ...stackProps } = props;

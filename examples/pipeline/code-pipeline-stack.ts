@@ -12,7 +12,7 @@ export interface CodePipelineStackProps extends StackProps {
   environmentName: string;
 }
 
-/** A CodePipeline: source, `cdk deploy` of the environment's stack, then the workflow that this stack holds. */
+/** A CodePipeline with three steps: source, `cdk deploy` of the environment's stack, and a run of its workflow. */
 export class CodePipelineStack extends Stack {
   constructor(scope: Construct, id: string, props: CodePipelineStackProps) {
     const { source, environmentName, ...stackProps } = props;
@@ -36,7 +36,7 @@ export class CodePipelineStack extends Stack {
               input: code,
               runOrder: 1,
             }),
-            // After the stack: the registry and the migrations that the workflow brings are those of this commit.
+            // Runs after the stack is deployed, so that the workflow has the registry and the migrations of this commit.
             new DeployStepAction(this, 'DeployMachine', {
               actionName: 'Deploy-Step',
               environmentName,
@@ -61,7 +61,7 @@ export class CodePipelineStack extends Stack {
         },
       }),
     });
-    // The roles of the CDK's bootstrap stack do the work; the project only takes them on.
+    // The project only assumes the roles of the CDK's bootstrap stack. These roles have the permissions.
     project.addToRolePolicy(
       new PolicyStatement({
         actions: ['sts:AssumeRole'],

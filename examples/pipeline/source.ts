@@ -1,8 +1,8 @@
 import type { App } from 'aws-cdk-lib';
 
-/** The repository that the pipelines watch: the context `source` of cdk.json. */
+/** The source repository of the pipelines, from the context `source` in cdk.json. */
 export interface Source {
-  /** A connection to GitHub, GitLab or Bitbucket, made once in the console. */
+  /** A connection to GitHub, GitLab or Bitbucket. Create it once in the console. */
   readonly connectionArn: string;
   readonly owner: string;
   readonly repo: string;
@@ -14,7 +14,9 @@ export function sourceOf(app: App): Source {
     app.node.tryGetContext('source');
   const [owner, repo] = context?.repository?.split('/') ?? [];
   if (!context?.connectionArn || !owner || !repo) {
-    throw new Error('cdk.json, context source: connectionArn and repository ("owner/name") are needed.');
+    throw new Error(
+      'cdk.json: the context "source" requires "connectionArn" and "repository" ("owner/name").',
+    );
   }
   return { connectionArn: context.connectionArn, owner, repo, branch: context.branch ?? 'main' };
 }

@@ -26,8 +26,11 @@ export async function startServer(
     const child = launch(cluster, port);
     if (await isReady(child, cluster.dataDirectory)) return { child, port };
     const log = (await readFile(cluster.logFile, 'utf8').catch(() => '')).split('\n').slice(-20).join('\n');
-    // Another process used the port after it was found free. Try another port.
-    if (fixedPort === undefined && attempt < 5 && log.includes('could not bind')) continue;
+    // Another process took the port. A connection that uses the fixed port as its local port closes soon.
+    if (attempt < 5 && log.includes('could not bind')) {
+      if (fixedPort !== undefined) await pause(500);
+      continue;
+    }
     child.kill('SIGQUIT');
     throw new Error(`PostgreSQL did not start on port ${port}. The end of its log:\n${log}`);
   }

@@ -30,7 +30,7 @@ beforeAll(async () => {
   client = await connect(database.url);
   const files = await readdir(join(FOLDER, 'migrations'));
   await migrate(files.length - 2);
-  // As the demo runs it: one query text, and so one transaction.
+  // As seedDemo() does: one query with all statements, and so one transaction.
   await client.query(await readFile(join(FOLDER, 'seed.sql'), 'utf8'));
 });
 afterAll(async () => {
@@ -38,7 +38,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-test('the seed makes at least 400,000 deals, three of ten in one tenant', async () => {
+test('the seed inserts at least 400,000 deals, 30 % of them in one tenant', async () => {
   const { rows } = await client.query(
     `select tenant_id, count(*)::int as deals, sum(count(*)) over ()::int as total
      from deals group by tenant_id order by deals desc limit 2`,
@@ -50,22 +50,22 @@ test('the seed makes at least 400,000 deals, three of ten in one tenant', async 
   expect(next.deals).toBeLessThan(largest.deals / 4);
 });
 
-test('the seed leaves every foreign key in place and every row with its own tenant', async () => {
+test('the seed restores every foreign key, and no deal refers to another tenant', async () => {
   const keys = await client.query(
     `select count(*)::int as foreign_keys, bool_and(convalidated) as valid from pg_constraint where contype = 'f'`,
   );
   expect(keys.rows).toEqual([{ foreign_keys: 19, valid: true }]);
-  const strays = await client.query(
-    `select count(*)::int as strays
+  const mixed = await client.query(
+    `select count(*)::int as mixed
      from deals
      join companies on companies.id = deals.company_id
      join users on users.id = deals.assigned_to
      where companies.tenant_id <> deals.tenant_id or users.tenant_id <> deals.tenant_id`,
   );
-  expect(strays.rows).toEqual([{ strays: 0 }]);
+  expect(mixed.rows).toEqual([{ mixed: 0 }]);
 });
 
-test('production as it was has only the indexes of its constraints', async () => {
+test('before the release, the database has only the indexes of its constraints', async () => {
   const { rows } = await client.query(
     `select indexrelid::regclass::text as name
      from pg_index
@@ -75,7 +75,7 @@ test('production as it was has only the indexes of its constraints', async () =>
   expect(rows).toEqual([]);
 });
 
-test('the release applies, every index of the registry is built valid, and the queries use theirs', async () => {
+test('after the release, every index of the registry is valid, and the queries use their indexes', async () => {
   expect(await migrate(Number.POSITIVE_INFINITY)).toEqual([
     '0006_leads_last_call',
     '0007_deal_monthly_summary',
@@ -109,7 +109,7 @@ async function planOf(query: string): Promise<string> {
   return JSON.stringify(rows[0]);
 }
 
-test('every file that the registry serves exists, and every query is served', async () => {
+test('every query file is named in the registry, and every named file exists', async () => {
   const served = new Set(indexes.flatMap((index) => index.serves ?? []));
   await Promise.all([...served].map((query) => access(join(FOLDER, 'queries', `${query}.sql`))));
   expect((await readdir(join(FOLDER, 'queries'))).sort()).toEqual(
@@ -117,7 +117,7 @@ test('every file that the registry serves exists, and every query is served', as
   );
 });
 
-test('the registry compiles, and the indexes that the application cannot do without are critical', async () => {
+test('the registry compiles, and the two indexes that the application needs are critical', async () => {
   const registry = await loadRegistry(join(FOLDER, 'indexes.ts'));
   expect(registry).toHaveLength(20);
   expect(registry.filter((index) => index.critical).map((index) => index.name)).toEqual(CRITICAL);

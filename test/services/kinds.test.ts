@@ -39,7 +39,7 @@ async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWor
 const states = (workflow: TestWorkflow) =>
   workflow.events.filter((event) => event.type === 'StateEntered').map((event) => event.state);
 
-test('services of every kind go down for the migrations and come back as they were', async () => {
+test('services of every kind are stopped for the migrations and started as they were before', async () => {
   const seen: unknown[] = [];
   const workflow = await open({
     migrations: { '0001_total': 'alter table orders add column total numeric;' },
@@ -75,10 +75,10 @@ test('services of every kind go down for the migrations and come back as they we
   );
 });
 
-test('scaling that somebody had suspended before stays suspended afterwards', async () => {
+test('scaling that was suspended before the deploy stays suspended after it', async () => {
   const workflow = await open();
   const target = workflow.workflow.aws.state.scaling.targets[0];
-  if (target === undefined) throw new Error('The demo has a scalable target.');
+  if (target === undefined) throw new Error('The demo has no scalable target.');
   target.SuspendedState.ScheduledScalingSuspended = true;
 
   await workflow.deploy();
@@ -105,7 +105,7 @@ test('a service that was at 0 stays at 0', async () => {
   expect(servicesNow(workflow)).toMatchObject({ desired: { api: 2, worker: 0 }, withSavedState: [] });
 });
 
-describe('what cannot be stopped is refused before anything is stopped', () => {
+describe('a deploy is refused before it stops anything because of', () => {
   const before = {
     processes: { api: 2, worker: 1 },
     rules: ['nightly ENABLED', 'retired DISABLED'],
@@ -124,7 +124,7 @@ describe('what cannot be stopped is refused before anything is stopped', () => {
       'agent: it is a DAEMON service, which cannot be scaled to 0: leave it out',
     ],
     [
-      'a service without the scaling that it is said to have',
+      'a service with "scaling": true but without a scalable target',
       { kind: 'ecs' as const, name: 'plain', cluster: 'demo', service: 'plain', scaling: true },
       'plain: it has no Application Auto Scaling, although "scaling" is true: set it to false',
     ],

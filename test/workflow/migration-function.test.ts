@@ -5,17 +5,17 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
-/* A function of the application's own, in a process of its own as Lambda runs it. */
+/* The application's migration function, in a separate process as in Lambda. */
 
 const FUNCTION = `
 import pg from ${JSON.stringify(import.meta.resolve('pg'))};
 export const handler = async (event) => {
   const client = new pg.Client({ connectionString: process.env.DATABASE_URL });
   await client.connect();
-  await client.query('create table own (event json)');
-  await client.query('insert into own values ($1)', [JSON.stringify(event)]);
+  await client.query('create table received (event json)');
+  await client.query('insert into received values ($1)', [JSON.stringify(event)]);
   await client.end();
-  if (event.payload.fail) throw new RangeError('told to fail');
+  if (event.payload.fail) throw new RangeError('failed as requested');
   if (event.payload.hang) await new Promise((done) => setTimeout(done, 600_000));
   return event.payload.answer;
 };
@@ -49,14 +49,14 @@ async function deploy(payload: Record<string, string | boolean | string[] | obje
   return await opened.deploy();
 }
 
-test('is told which deploy it migrates for, and what it answers is reported', async () => {
+test('the migration function receives the name of the deploy, and the report contains its result', async () => {
   const { status, report } = await deploy({ answer: { applied: ['0001_a', 'and b'] } });
 
   expect(status).toBe('SUCCEEDED');
   expect(report.migrations).toEqual({
     ...{ runner: 'lambda', outcome: 'succeeded', applied: ['0001_a', 'and b'], pending: [], failure: null },
   });
-  expect(await database.query('select event from own')).toEqual([
+  expect(await database.query('select event from received')).toEqual([
     {
       event: {
         deploy: report.deploy,
@@ -70,25 +70,27 @@ test('is told which deploy it migrates for, and what it answers is reported', as
 
 test.each([
   ['nothing', {}],
-  ['a text', { answer: 'done' }],
-  ['another form', { answer: { applied: 'all' } }],
-])('may answer with %s', async (_what, payload) => {
+  ['a string', { answer: 'done' }],
+  ['another structure', { answer: { applied: 'all' } }],
+])('the migration function may return %s', async (_what, payload) => {
   const { report } = await deploy(payload);
 
   expect(report).toMatchObject({ status: 'succeeded', migrations: { outcome: 'succeeded', applied: [] } });
 });
 
-test('that throws fails the deploy with its own message and the address of its log', async () => {
+test('a migration function that throws fails the deploy, with its message and its log group', async () => {
   const { status, report } = await deploy({ fail: true });
 
   expect(status).toBe('FAILED');
-  expect(report.failure).toBe('The migration function shop-migrate:live failed: RangeError: told to fail');
+  expect(report.failure).toBe(
+    'The migration function shop-migrate:live failed: RangeError: failed as requested',
+  );
   expect(opened?.alerts[0]?.Message).toContain(
     '1. Read its log (CloudWatch log group /aws/lambda/shop-migrate) and mend what it names, then start the deploy again with the input {}.',
   );
 });
 
-test('that takes longer than a function may is told of the runner ecs-task', async () => {
+test('after the timeout of a migration function, the report recommends the runner ecs-task', async () => {
   const { report } = await deploy({ hang: true }, 5);
 
   expect(report.failure).toContain('did not end within its time limit, or within 15 minutes');

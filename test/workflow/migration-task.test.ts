@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
- * The application's own migration tool, as the task that ECS would run: a process that connects, migrates and exits.
+ * The application's migration tool as an ECS task: a process that connects, applies the migrations and exits.
  */
 
 const TOOL = `
@@ -17,13 +17,13 @@ import { writeFileSync } from 'node:fs';
 import pg from ${JSON.stringify(import.meta.resolve('pg'))};
 const client = new pg.Client({
   connectionString: process.env.DATABASE_URL,
-  application_name: 'own tool',
+  application_name: 'migration tool',
   options: '-c client_connection_check_interval=500',
 });
 await client.connect();
-await client.query('create table if not exists own (step text)');
-await client.query('insert into own values ($1)', [process.env.STEP ?? 'default']);
-console.log('own tool: applied ' + process.env.STEP);
+await client.query('create table if not exists applied (step text)');
+await client.query('insert into applied values ($1)', [process.env.STEP ?? 'default']);
+console.log('migration tool: applied ' + process.env.STEP);
 if (process.argv[2] === 'hang') {
   writeFileSync(process.argv[3], String(process.pid));
   await client.query('select pg_sleep(600)');
@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 interface Tool {
-  /** What it is given as its image's command. */
+  /** Arguments of the tool in the image's command. */
   args?: string[];
   runner?: Partial<Extract<EnvironmentInput['migrations'], { runner: 'ecs-task' }>>;
   environment?: Parameters<typeof openTestWorkflow>[0]['environment'];
@@ -96,34 +96,34 @@ async function open({ args = [], runner, environment, onState }: Tool): Promise<
 }
 
 const steps = async () =>
-  (await database.query<{ step: string }>('select step from own')).map((row) => row.step);
+  (await database.query<{ step: string }>('select step from applied')).map((row) => row.step);
 
 const toolSessions = async () =>
   (
     await database.query(
-      "select 1 from pg_stat_activity where application_name = 'own tool' and datname = current_database()",
+      "select 1 from pg_stat_activity where application_name = 'migration tool' and datname = current_database()",
     )
   ).length;
 
-describe('a task that migrates and exits with 0', () => {
-  test('is what the deploy goes on from: indexes are built and services started', async () => {
-    const workflow = await open({ runner: { environment: { STEP: 'of the configuration' } } });
+describe('a migration task that exits with 0', () => {
+  test('lets the deploy continue: it builds the indexes and starts the services', async () => {
+    const workflow = await open({ runner: { environment: { STEP: 'from the configuration' } } });
 
     const { status, report } = await workflow.deploy();
 
     expect(status).toBe('SUCCEEDED');
-    expect(await steps()).toEqual(['of the configuration']);
+    expect(await steps()).toEqual(['from the configuration']);
     expect(report.migrations).toEqual({
       ...{ runner: 'ecs-task', outcome: 'succeeded', applied: [], pending: [], failure: null },
     });
     expect(report.totals.created).toBe(1);
     expect(report.downtimeMs).toBeGreaterThan(0);
     expect(workflow.running()).toEqual(SERVICES_UP);
-    expect(workflow.log).toContain('shop-migrate own tool: applied of the configuration');
+    expect(workflow.log).toContain('shop-migrate migration tool: applied from the configuration');
     expect(workflow.alerts).toEqual([]);
   });
 
-  test('is run by every deploy, since only it knows what is pending, and by no other mode', async () => {
+  test('is run by every deploy, because only the tool knows what is pending, and by no other mode', async () => {
     const workflow = await open({});
     await workflow.deploy();
 
@@ -142,21 +142,21 @@ describe('a task that migrates and exits with 0', () => {
   });
 });
 
-describe('a task that fails', () => {
-  test('with exit code 3: no index is built, services start, report and alert say which task and where its log is', async () => {
+describe('a migration task that fails', () => {
+  test('with exit code 3: no index is built, the services start, and report and alert name the task and its log', async () => {
     const workflow = await open({ args: ['3'] });
 
     const { status, cause, report } = await workflow.deploy();
 
     expect(status).toBe('FAILED');
-    const said =
+    const message =
       /^The migration failed: the container migrate of the task ([0-9a-f]{32}) \(task definition shop-migrate:1, cluster demo\) ended with exit code 3: Essential container in task exited\. Its log: CloudWatch log group \/ecs\/shop, stream shop\/migrate\/\1\.$/;
-    expect(cause).toMatch(said);
-    expect(report.failure).toMatch(said);
+    expect(cause).toMatch(message);
+    expect(report.failure).toMatch(message);
     expect(report.migrations).toMatchObject({
       runner: 'ecs-task',
       outcome: 'failed',
-      failure: { file: null, line: null, sqlstate: null, message: expect.stringMatching(said) },
+      failure: { file: null, line: null, sqlstate: null, message: expect.stringMatching(message) },
     });
     expect(report.totals).toMatchObject({ created: 0, remaining: 1 });
     expect(workflow.running()).toEqual(SERVICES_UP);
@@ -168,7 +168,7 @@ describe('a task that fails', () => {
     expect(alert?.Message).toContain('start the deploy again with the input {}');
   });
 
-  test('by a signal: the exit code is the one that a container has then', async () => {
+  test('because of a signal: the report shows the exit code of a container, 128 plus the signal', async () => {
     const pidFile = join(folder, 'pid');
     const workflow = await open({
       args: ['hang', pidFile],
@@ -183,7 +183,7 @@ describe('a task that fails', () => {
     expect(workflow.running()).toEqual(SERVICES_UP);
   });
 
-  test('to start at all: the reason is told, and the services start', async () => {
+  test('to start: the report contains the reason, and the services start', async () => {
     const workflow = await open({ runner: { command: ['/no/such/program'] } });
 
     const { report } = await workflow.deploy();
@@ -194,7 +194,7 @@ describe('a task that fails', () => {
     expect(workflow.running()).toEqual(SERVICES_UP);
   });
 
-  test('for ECS, which knows no such task definition: what ECS says is told', async () => {
+  test('because the task definition does not exist: the report contains the error of ECS', async () => {
     const workflow = await open({ runner: { taskDefinition: 'nowhere:7' } });
 
     const { report } = await workflow.deploy();
@@ -205,7 +205,7 @@ describe('a task that fails', () => {
     expect(workflow.alerts[0]?.Message).toContain('1. Mend what the status above names');
   });
 
-  test('leaves the services stopped where the environment says so', async () => {
+  test('leaves the services stopped with onMigrationFailure: leave-stopped', async () => {
     const workflow = await open({ args: ['1'], environment: { onMigrationFailure: 'leave-stopped' } });
 
     const { status } = await workflow.deploy();
@@ -215,7 +215,7 @@ describe('a task that fails', () => {
   });
 });
 
-test('a task that does not end in time is told to stop, and the services start', async () => {
+test('a migration task that does not end within timeoutMinutes is stopped, and the services start', async () => {
   const workflow = await open({
     args: ['hang', join(folder, 'pid')],
     runner: { timeoutMinutes: 0.1 },
@@ -227,7 +227,7 @@ test('a task that does not end in time is told to stop, and the services start',
   expect(report.failure).toMatch(
     /^The migration did not end within 0\.1 minutes \(migrations\.timeoutMinutes\), so its task was told to stop \(container migrate, task definition shop-migrate, cluster demo\)\./,
   );
-  expect(workflow.workflow.aws.runningTasks).toBe(0);
+  await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   await eventually(toolSessions).toBe(0);
   expect(
     workflow.events.filter(({ type, state }) => type === 'StateEntered' && state === MIGRATIONS.stopTask),
@@ -236,7 +236,7 @@ test('a task that does not end in time is told to stop, and the services start',
   expect(workflow.alerts[0]?.Message).toContain('aws ecs list-tasks --cluster demo --family shop-migrate');
 });
 
-test('an execution that is aborted ends its task, and the recovery starts the services', async () => {
+test('an aborted execution stops its migration task, and the recovery starts the services', async () => {
   const pidFile = join(folder, 'pid');
   const workflow = await open({ args: ['hang', pidFile] });
 
@@ -248,7 +248,7 @@ test('an execution that is aborted ends its task, and the recovery starts the se
   await workflow.workflow.recover({ reason: 'deploy-ended' });
 
   expect(result.status).toBe('ABORTED');
-  expect(workflow.workflow.aws.runningTasks).toBe(0);
+  await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   await eventually(toolSessions).toBe(0);
   expect(workflow.running()).toEqual(SERVICES_UP);
 });

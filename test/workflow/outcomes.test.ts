@@ -19,12 +19,12 @@ const PEOPLE_EMAIL: IndexEntry = {
   name: 'people_email_key',
   sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_email_key ON people (lower(email))',
   critical: true,
-  description: 'signing in',
+  description: 'sign-in',
 };
 const BAD_COLUMN: IndexEntry = {
   name: 'idx_orders_colour',
   sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_colour ON orders (colour)',
-  description: 'there is no such column',
+  description: 'a column that does not exist',
 };
 const GOOD = [ORDERS_STATUS, ORDERS_OPEN, PEOPLE_EMAIL];
 
@@ -97,7 +97,7 @@ describe('a deploy', () => {
     expect(workflow.alerts).toEqual([]);
   });
 
-  test('really stops the services: while migrations run, none of their sessions is left', async () => {
+  test('stops the services: no session of a service is open while the migrations run', async () => {
     const workflow = await open({
       indexes: GOOD,
       migrations: {
@@ -115,7 +115,7 @@ describe('a deploy', () => {
     expect(await database.query(sessions)).toEqual([{ n: 6 }]);
   });
 
-  test('with nothing to do leaves the services alone and says so', async () => {
+  test('with nothing to do does not stop the services, and the report says so', async () => {
     const workflow = await open({ indexes: GOOD });
     await workflow.deploy();
     const processes = workflow.workflow.aws.state.ecs.services.flatMap((service) =>
@@ -133,7 +133,7 @@ describe('a deploy', () => {
     ).toEqual(processes);
   });
 
-  test('stops the services all the same when it is forced to', async () => {
+  test('with force stops the services also when nothing is pending', async () => {
     const workflow = await open({ indexes: GOOD });
     await workflow.deploy();
 
@@ -145,7 +145,7 @@ describe('a deploy', () => {
 });
 
 describe('a non-critical index that cannot be built', () => {
-  test('costs a warning and an alert, and the services start', async () => {
+  test('causes a warning and an alert, and the services start', async () => {
     const workflow = await open({ indexes: [...GOOD, BAD_COLUMN] });
 
     const { status, report } = await workflow.deploy();
@@ -173,7 +173,7 @@ describe('a non-critical index that cannot be built', () => {
 });
 
 describe('a critical index that cannot be built', () => {
-  test('leaves the services stopped, and the alert says how to start them', async () => {
+  test('leaves the services stopped, and the alert shows how to start them', async () => {
     await database.query(
       "insert into people select 100000 + n, 'PERSON' || n || '@example.com' from generate_series(1, 3) n",
     );
@@ -199,13 +199,13 @@ describe('a critical index that cannot be built', () => {
       'start an execution of the state machine pg-deploy-step-local-start-services with the input {}',
     );
 
-    // What the alert says to type brings them back at their counts.
+    // The command in the alert starts the services with their previous counts.
     await workflow.workflow.recover();
     expect(workflow.running()).toEqual(SERVICES_UP);
     expect(workflow.workflow.servicesWithSavedState).toEqual([]);
   });
 
-  test('lets the services start where the environment says so', async () => {
+  test('starts the services with onCriticalFailure: start', async () => {
     await database.query("insert into people values (100001, 'PERSON1@example.com')");
     const workflow = await open({ indexes: GOOD, environment: { onCriticalFailure: 'start' } });
 
@@ -223,7 +223,7 @@ describe('a migration that fails', () => {
     '0002_wrong': 'alter table orders add column note text; alter table nowhere add column x int;',
   };
 
-  test('is applied not at all, no index is built, and the services start', async () => {
+  test('is rolled back completely, no index is built, and the services start', async () => {
     const workflow = await open({ indexes: GOOD, migrations: FAILING });
 
     const { status, cause, report } = await workflow.deploy();
@@ -251,7 +251,7 @@ describe('a migration that fails', () => {
     expect(alert?.Message).toContain('start the deploy again with the input {}');
   });
 
-  test('leaves the services stopped where the environment says so', async () => {
+  test('leaves the services stopped with onMigrationFailure: leave-stopped', async () => {
     const workflow = await open({
       indexes: GOOD,
       migrations: FAILING,
@@ -267,7 +267,7 @@ describe('a migration that fails', () => {
 });
 
 describe("a lock on an index's table", () => {
-  test('is tried for again until it is free, and then the index is built', async () => {
+  test('is retried until it is released, and then the index is built', async () => {
     const workflow = await open({ indexes: GOOD, services: 'none' });
     const blocker = await connect(database.url);
     await blocker.query('begin');
@@ -293,8 +293,8 @@ describe("a lock on an index's table", () => {
   });
 });
 
-describe('builds after the start', () => {
-  test('keep only the critical indexes inside the window', async () => {
+describe('builds with when: after-start', () => {
+  test('build only the critical indexes inside the window', async () => {
     const workflow = await open({ indexes: GOOD, builds: { when: 'after-start' } });
 
     const { report } = await workflow.deploy();
@@ -310,7 +310,7 @@ describe('builds after the start', () => {
 });
 
 describe('the modes', () => {
-  test('indexes: builds while the services run', async () => {
+  test('indexes: builds indexes while the services run', async () => {
     const workflow = await open({
       indexes: GOOD,
       migrations: { '0001_total': 'alter table orders add column total numeric;' },
@@ -327,7 +327,7 @@ describe('the modes', () => {
     expect(workflow.running()).toEqual(SERVICES_UP);
   });
 
-  test('plan: changes nothing, not even the ledger, and says what is missing', async () => {
+  test('plan: changes nothing, also not the ledger, and reports the missing indexes', async () => {
     const workflow = await open({ indexes: GOOD, services: 'none' });
 
     const { report } = await workflow.deploy({ mode: 'plan' });
@@ -338,8 +338,8 @@ describe('the modes', () => {
   });
 });
 
-describe('build-indexes by itself', () => {
-  test('takes the input of the console and goes on until nothing remains', async () => {
+describe('build-indexes alone', () => {
+  test('accepts an input from the console and builds until no index remains', async () => {
     const workflow = await open({ indexes: GOOD, services: 'none' });
 
     const { engine, machines } = workflow.workflow;

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  // Whatever was refused, nothing was stopped or changed.
+  // A refused deploy stops and changes nothing.
   expect(workflow.running()).toEqual({ api: 2, worker: 1 });
   expect(workflow.events.filter((event) => event.machine.endsWith('maintenance-window'))).toEqual([]);
   expect(await database.query("select 1 from pg_indexes where indexname = 'idx_orders_status'")).toEqual([]);
@@ -40,14 +40,14 @@ test.each<[string, unknown, string]>([
     { indexes: ['idx_nowhere'] },
     '"idx_nowhere" is not in the registry. Valid names: idx_orders_status',
   ],
-  ['indexes that are no list', { indexes: 'idx_orders_status' }, 'indexes: must be a list of index names'],
-  ['force that is no boolean', { force: 'yes' }, 'force must be true or false'],
+  ['indexes that is not a list', { indexes: 'idx_orders_status' }, 'indexes: must be a list of index names'],
+  ['force that is not a boolean', { force: 'yes' }, 'force must be true or false'],
   [
-    'an input that is no object',
+    'an input that is not an object',
     ['deploy'],
     'it must be a JSON object with the optional fields mode, indexes, force',
   ],
-])('%s in the input is refused before anything is stopped', async (_what, input, message) => {
+])('%s is refused before anything is stopped', async (_what, input, message) => {
   const { status, cause, report } = await workflow.deploy(input);
 
   expect(status).toBe('FAILED');
@@ -83,7 +83,7 @@ test.each<[string, (url: URL) => void, string]>([
     'The database refused the connection: database "nowhere" does not exist',
   ],
 ])(
-  '%s is refused before anything is stopped, and no message holds the password',
+  '%s is refused before anything is stopped, and no message contains the password',
   async (_what, change, message) => {
     const url = new URL(database.url);
     change(url);
