@@ -37,7 +37,7 @@ export interface BuildSettings {
   /** How long to wait for the statement before the client disconnects from it, in seconds. */
   waitSeconds: number;
   /** The same after an attempt that failed with an unknown error, in seconds. */
-  patientWaitSeconds: number;
+  longWaitSeconds: number;
   /** Attempts for each index in one deploy. */
   attempts: number;
   /** Blockers that have been idle in their transaction for longer are terminated. Undefined: none is. */
@@ -81,7 +81,7 @@ export async function attemptBuild(
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});
     const ended = statement.then(() => true);
-    const waitSeconds = unexplained > 0 ? settings.patientWaitSeconds : settings.waitSeconds;
+    const waitSeconds = unexplained > 0 ? settings.longWaitSeconds : settings.waitSeconds;
     if (!(await Promise.race([ended, sleep(waitSeconds * 1000, false, { ref: false })]))) {
       log.info('The build continues without its client.', fields);
       return stillBuilding((Date.now() - started) / 1000);

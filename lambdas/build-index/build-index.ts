@@ -91,7 +91,7 @@ function limitWaits(settings: BuildSettings, seconds: number): BuildSettings {
       Math.max(SHORTEST_LOCK_TIMEOUT_SECONDS, Math.ceil(seconds)),
     ),
     waitSeconds: Math.min(settings.waitSeconds, seconds),
-    patientWaitSeconds: Math.min(settings.patientWaitSeconds, seconds),
+    longWaitSeconds: Math.min(settings.longWaitSeconds, seconds),
   };
 }
 

@@ -18,7 +18,7 @@ export const handler = async (event: unknown): Promise<BuildIndexResult> =>
     settings: {
       lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
       waitSeconds: variables.BUILD_WAIT_SECONDS,
-      patientWaitSeconds: variables.PATIENT_WAIT_SECONDS,
+      longWaitSeconds: variables.LONG_WAIT_SECONDS,
       attempts: variables.BUILD_ATTEMPTS,
       terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
     },

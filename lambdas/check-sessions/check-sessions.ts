@@ -28,7 +28,7 @@ export async function checkSessions(io: CheckSessionsIo): Promise<CheckSessionsR
         io.log.info('Sessions of the application are still connected.', { sessions: named });
       return { remaining: sessions.length, sessions: named };
     } catch (error) {
-      throw toDeployStepError(error, 'The sessions');
+      throw toDeployStepError(error, 'Checking the sessions failed');
     }
   });
 }

@@ -15,6 +15,6 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     registry,
     database,
     log,
-    buildsARound: variables.BUILDS_A_ROUND,
+    buildsPerRound: variables.BUILDS_PER_ROUND,
     windowMinutes: variables.WINDOW_MINUTES,
   });

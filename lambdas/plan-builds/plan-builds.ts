@@ -17,7 +17,7 @@ interface PlanBuildsIo {
   database: Database;
   log: Log;
   /** Largest number of builds in a round. */
-  buildsARound: number;
+  buildsPerRound: number;
   /** How long non-critical builds may keep services stopped, in minutes. @default until they end */
   windowMinutes?: number | undefined;
 }
@@ -47,7 +47,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
           !(build.onlyOnce && wasTried(build.item, attempts)) &&
           !isPostponed({ until }, build.index.critical),
       );
-      const lanes = toLanes(open, io.buildsARound);
+      const lanes = toLanes(open, io.buildsPerRound);
       io.log.info('Planned.', {
         deploy,
         wanted: wanted.length,
@@ -67,7 +67,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         },
       };
     } catch (error) {
-      throw toDeployStepError(error, 'The plan');
+      throw toDeployStepError(error, 'Planning the builds failed');
     }
   });
 }

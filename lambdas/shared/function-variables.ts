@@ -50,7 +50,7 @@ export const migrationsVariablesSchema = z
 export const planVariablesSchema = z
   .object({
     ...databaseVariables,
-    BUILDS_A_ROUND: z.coerce.number().int().min(1),
+    BUILDS_PER_ROUND: z.coerce.number().int().min(1),
     /** Unset: the window lasts until its builds end. */
     WINDOW_MINUTES: z.coerce.number().positive().optional(),
   })
@@ -71,7 +71,7 @@ export const buildVariablesSchema = z
     ...databaseVariables,
     ...lockVariables,
     BUILD_WAIT_SECONDS: seconds,
-    PATIENT_WAIT_SECONDS: seconds,
+    LONG_WAIT_SECONDS: seconds,
     BUILD_ATTEMPTS: z.coerce.number().int().min(1),
   })
   .refine(hasDatabase, hasDatabaseMessage);

@@ -67,7 +67,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     TERMINATE_IDLE_IN_TRANSACTION_SECONDS: String(builds.terminateBlockers.idleInTransactionSeconds),
   };
   const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
-  const patientWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
+  const longWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   const runner = { MIGRATIONS: migrations.runner };
   return {
     preflight: { ...shared, ...runner, DEPLOY_MACHINE_ARN: props.deployMachineArn },
@@ -77,13 +77,13 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       DRAIN_APPLICATION_NAMES: JSON.stringify(drain?.applicationNames ?? []),
     },
     'run-migrations': { ...shared, ...lockTimeout },
-    'plan-builds': { ...shared, BUILDS_A_ROUND: String(builds.perRound), ...window },
+    'plan-builds': { ...shared, BUILDS_PER_ROUND: String(builds.perRound), ...window },
     'build-index': {
       ...shared,
       ...lockTimeout,
       ...terminate,
       BUILD_WAIT_SECONDS: String(builds.waitSeconds),
-      PATIENT_WAIT_SECONDS: String(patientWait),
+      LONG_WAIT_SECONDS: String(longWait),
       BUILD_ATTEMPTS: String(builds.attempts),
     },
     'check-index': { ...shared, ...lockTimeout, ...terminate },

@@ -119,7 +119,7 @@ test('of 600 missing indexes a plan hands out 500, small enough for a state, and
     registry: await compileRegistry(indexes, 'the test'),
     database: databaseOf({ DATABASE_URL: database.url }),
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-    buildsARound: 500,
+    buildsPerRound: 500,
   };
 
   const first = await planBuilds({ execution: 'round-1', request: {} }, io);

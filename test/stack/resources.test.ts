@@ -69,7 +69,7 @@ test('a build has time for its lock and for a patient wait within one invocation
         LOCK_TIMEOUT_SECONDS: '300',
         BUILD_WAIT_SECONDS: '60',
         // What the lock and 120 s for the rest leave of 900 s.
-        PATIENT_WAIT_SECONDS: '480',
+        LONG_WAIT_SECONDS: '480',
         BUILD_ATTEMPTS: '10',
       }),
     },
@@ -118,9 +118,9 @@ test('the functions know how long the window is, whose sessions to look for, and
       const environment = resolveValue(app.template(name), found?.[1].Properties.Environment);
       return (environment as { Variables: Record<string, string> }).Variables;
     };
-    expect(variables('plain', 'plan-builds')).toMatchObject({ BUILDS_A_ROUND: '500' });
+    expect(variables('plain', 'plan-builds')).toMatchObject({ BUILDS_PER_ROUND: '500' });
     expect(variables('plain', 'plan-builds')).not.toHaveProperty('WINDOW_MINUTES');
-    expect(variables('full', 'plan-builds')).toMatchObject({ BUILDS_A_ROUND: '7', WINDOW_MINUTES: '12.5' });
+    expect(variables('full', 'plan-builds')).toMatchObject({ BUILDS_PER_ROUND: '7', WINDOW_MINUTES: '12.5' });
     expect(variables('plain', 'check-sessions')).toMatchObject({
       DRAIN_ROLES: '[]',
       DRAIN_APPLICATION_NAMES: '[]',

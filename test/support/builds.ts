@@ -73,7 +73,7 @@ export async function openBuilds(
     settings: {
       lockTimeoutSeconds: 3,
       waitSeconds: 60,
-      patientWaitSeconds: 60,
+      longWaitSeconds: 60,
       attempts: ATTEMPTS,
       terminateIdleInTransactionSeconds: undefined,
       ...settings,
@@ -84,7 +84,7 @@ export async function openBuilds(
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
 
   const plan = (event: unknown) =>
-    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsARound: 500 });
+    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsPerRound: 500 });
   const planRound = async (event: unknown) => {
     const planned = await plan(event);
     if (planned.decision === 'build' && rounds.push(planned.lanes) > MOST_ROUNDS)
