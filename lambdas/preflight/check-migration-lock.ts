@@ -1,16 +1,16 @@
 import { lockHolder, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import type { Client } from '../postgres/client.ts';
-import { Refused } from './refused.ts';
+import { Refused } from '../shared/errors.ts';
 
 /**
- * Refuses a database on which somebody is migrating: another environment's deploy, or a person with node-pg-migrate. The
- * lock is the database's own word, whatever started them.
- * @throws Refused naming the session
+ * Refuses the deploy while another session applies migrations: the deploy of another environment, or a person with
+ * node-pg-migrate. All of them hold the same advisory lock.
+ * @throws Refused when a session holds the lock; the message names the session
  */
 export async function checkMigrationLock(client: Client): Promise<void> {
   const holder = await lockHolder(client, MIGRATION_LOCK);
   if (holder === undefined) return;
   throw new Refused(
-    `Another session is applying migrations to this database: pid ${holder.pid} (${holder.application}). Wait until it has ended.`,
+    `Another session is applying migrations to this database: pid ${holder.pid} (${holder.application}). Wait until it ends, then start the deploy again.`,
   );
 }

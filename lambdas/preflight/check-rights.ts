@@ -1,28 +1,28 @@
 import type { Client } from '../postgres/client.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
+import { Refused } from '../shared/errors.ts';
 import type { CompiledIndex } from '../shared/registry.ts';
 import { listed } from '../shared/text.ts';
-import { Refused } from './refused.ts';
 
 /**
- * Refuses a role that could not build what is missing or not keep the ledger, with the statements that mend it. Tables
- * that are not there yet are left to the migrations.
- * @throws Refused
+ * Refuses a role that cannot build the indexes or cannot write to the ledger. A table that does not exist yet is ignored,
+ * because a migration may create it.
+ * @throws Refused when privileges are missing; the message has the statements that grant them
  */
 export async function checkRights(client: Client, indexes: readonly CompiledIndex[]): Promise<void> {
-  const remedies = [
-    ...(await ownershipRemedies(client, indexes)),
-    ...(await schemaRemedies(client, indexes)),
-    ...(await ledgerRemedies(client)),
+  const statements = [
+    ...(await grantsOfOwnership(client, indexes)),
+    ...(await grantsOnSchemas(client, indexes)),
+    ...(await grantsOnLedgerSchema(client)),
   ];
-  if (remedies.length === 0) return;
+  if (statements.length === 0) return;
   const { rows } = await client.query<{ role: string }>('select current_user as role');
   throw new Refused(
-    `The role ${rows[0]?.role} may not do what the deploy needs. As a superuser or the owner, run: ${listed(remedies, 20).replaceAll(';,', ';')}`,
+    `The role ${rows[0]?.role} does not have the privileges that the deploy needs. Run as a superuser or as the owner: ${listed(statements, 20).replaceAll(';,', ';')}`,
   );
 }
 
-/** The tables that are there, with all their partitions. */
+/** The existing tables, with all their partitions. */
 const TABLES = `
   with named as (
     select c.oid
@@ -35,8 +35,8 @@ const TABLES = `
     select tree.relid from named cross join lateral pg_partition_tree(named.oid) tree
   )`;
 
-/** CREATE INDEX is the owner's, of each partition too: a grant on the table is not enough. */
-async function ownershipRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
+/** Only the owner can run CREATE INDEX, on each partition too: no privilege on the table is enough. */
+async function grantsOfOwnership(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
   const { rows } = await client.query<{ owner: string; role: string }>(
     `${TABLES}
      select distinct pg_get_userbyid(c.relowner) as owner, current_user as role
@@ -49,7 +49,7 @@ async function ownershipRemedies(client: Client, indexes: readonly CompiledIndex
   return rows.map((row) => `GRANT ${quoteIdentifier(row.owner)} TO ${quoteIdentifier(row.role)};`);
 }
 
-async function schemaRemedies(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
+async function grantsOnSchemas(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
   const { rows } = await client.query<{ schema: string; role: string }>(
     `${TABLES}
      select distinct n.nspname as schema, current_user as role
@@ -65,7 +65,7 @@ async function schemaRemedies(client: Client, indexes: readonly CompiledIndex[])
   );
 }
 
-async function ledgerRemedies(client: Client): Promise<string[]> {
+async function grantsOnLedgerSchema(client: Client): Promise<string[]> {
   const { rows } = await client.query<{
     database: string;
     role: string;
@@ -89,12 +89,12 @@ async function ledgerRemedies(client: Client): Promise<string[]> {
       `GRANT ALL ON SCHEMA deploy_step TO ${role};`,
       `GRANT ALL ON ALL TABLES IN SCHEMA deploy_step TO ${role};`,
     ];
-  return await ledgerTableRemedies(client, role);
+  return await grantsOnLedgerTable(client, role);
 }
 
-async function ledgerTableRemedies(client: Client, role: string): Promise<string[]> {
-  const { rows } = await client.query<{ there: boolean; allowed: boolean; create: boolean }>(
-    `select l.oid is not null as there,
+async function grantsOnLedgerTable(client: Client, role: string): Promise<string[]> {
+  const { rows } = await client.query<{ present: boolean; allowed: boolean; create: boolean }>(
+    `select l.oid is not null as present,
             coalesce(has_table_privilege(l.oid, 'select') and has_table_privilege(l.oid, 'insert')
                      and has_table_privilege(l.oid, 'update'), false) as allowed,
             has_schema_privilege('deploy_step', 'create') as create
@@ -102,6 +102,6 @@ async function ledgerTableRemedies(client: Client, role: string): Promise<string
   );
   const ledger = rows[0];
   if (ledger === undefined || ledger.allowed) return [];
-  if (ledger.there) return [`GRANT SELECT, INSERT, UPDATE ON deploy_step.index_builds TO ${role};`];
+  if (ledger.present) return [`GRANT SELECT, INSERT, UPDATE ON deploy_step.index_builds TO ${role};`];
   return ledger.create ? [] : [`GRANT CREATE ON SCHEMA deploy_step TO ${role};`];
 }

@@ -1,28 +1,28 @@
 import type { Client } from '../postgres/client.ts';
-import { Refused } from './refused.ts';
+import { Refused } from '../shared/errors.ts';
 
-const OLDEST = 140_000;
-/** 14.0 to 14.3 build corrupt indexes with CREATE INDEX CONCURRENTLY (mended in 14.4). */
-const FIRST_SOUND_14 = 140_004;
+const OLDEST_SUPPORTED = 140_000;
+/** 14.0 to 14.3 can build corrupt indexes with CREATE INDEX CONCURRENTLY. */
+const FIRST_SAFE_14 = 140_004;
 
 /**
- * Why a version is refused, with the remedy. Undefined: it is not.
- * @param number as server_version_num has it: 140004 is 14.4
- * @param version as server_version has it, for people
+ * Why a version is refused, and what to do. Undefined: it is supported.
+ * @param number server_version_num: 140004 is 14.4
+ * @param version server_version, for the message
  */
 export function refusalOfVersion(number: number, version: string): string | undefined {
-  if (number < OLDEST)
-    return `The server is PostgreSQL ${version}; the oldest that is supported is 14. Upgrade it.`;
-  if (number >= FIRST_SOUND_14) return undefined;
+  if (number < OLDEST_SUPPORTED)
+    return `The server runs PostgreSQL ${version}, and the oldest supported version is 14. Upgrade the server.`;
+  if (number >= FIRST_SAFE_14) return undefined;
   return (
-    `The server is PostgreSQL ${version}, which can build corrupt indexes concurrently (14.0 to 14.3). Upgrade it to ` +
-    'the latest 14 first, and reindex what was built concurrently before.'
+    `The server runs PostgreSQL ${version}, which can build corrupt indexes with CREATE INDEX CONCURRENTLY (fixed in 14.4). ` +
+    'Upgrade the server to the latest 14, then reindex the indexes that it has built concurrently.'
   );
 }
 
 /**
- * Refuses servers and connections on which a concurrent build cannot be trusted.
- * @throws Refused with the remedy
+ * Refuses servers and connections on which concurrent builds are not safe.
+ * @throws Refused when the version, a standby or a connection pooler rules them out; the message says what to do
  */
 export async function checkServer(client: Client): Promise<void> {
   const { rows } = await client.query<{ number: number; version: string; standby: boolean; pid: number }>(
@@ -32,23 +32,23 @@ export async function checkServer(client: Client): Promise<void> {
             pg_backend_pid() as pid`,
   );
   const server = rows[0];
-  if (server === undefined) throw new Refused('The server does not say what it is.');
+  if (server === undefined) throw new Refused('The server did not return its version.');
   const refusal = refusalOfVersion(server.number, server.version);
   if (refusal !== undefined) throw new Refused(refusal);
   if (server.standby) {
     throw new Refused(
-      'The server is a standby, which is read-only. Name the primary: the cluster endpoint or the writer, not a reader endpoint.',
+      'The server is a standby, which is read-only. Set database.host to the primary: the cluster endpoint or the writer endpoint, not a reader endpoint.',
     );
   }
   if (backendOf(client) !== server.pid) {
     throw new Refused(
-      'A pooler is in between: the connection was opened to one backend and is served by another. It would break session ' +
-        "settings, advisory locks and builds that outlive their client. Name the database's own endpoint (database.host), not the pooler's.",
+      'The connection goes through a connection pooler: it was opened to one backend, and another one answers. A pooler breaks ' +
+        "session settings, advisory locks and builds that continue without their client. Set database.host to the database's own endpoint, not to the pooler's.",
     );
   }
 }
 
-/** The process id that the server sent when the connection began; node-postgres keeps it. */
+/** The process id that the server sent when the connection was opened. node-postgres keeps it. */
 function backendOf(client: Client): number | null {
   return 'processID' in client && typeof client.processID === 'number' ? client.processID : null;
 }

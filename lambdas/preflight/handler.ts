@@ -4,7 +4,7 @@ import { preflightVariablesSchema, readVariables } from '../shared/function-vari
 import { createLogger } from '../shared/logger.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
-import { listRunning } from './list-running.ts';
+import { listRunningDeploys } from './list-running-deploys.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
 
 const variables = readVariables(preflightVariablesSchema);
@@ -19,6 +19,6 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     migrationRunner: variables.MIGRATIONS,
     migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     connectPauses: CONNECT_PAUSES_MS,
-    runningDeploys: async () => await listRunning(variables.DEPLOY_MACHINE_ARN),
+    runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
     log,
   });

@@ -1,4 +1,4 @@
-/** An execution of `deploy` that runs now. */
+/** A running execution of `deploy`. */
 export interface RunningDeploy {
   arn: string;
   name: string;
@@ -7,14 +7,14 @@ export interface RunningDeploy {
 }
 
 /**
- * Why this execution must not go on: an older one of `deploy` runs. Of two that started at once both see both, so the order
- * of their ARNs decides. Null: it is the oldest.
+ * Why this execution must not continue: an older execution of `deploy` is running. If two started at the same time, the
+ * order of their ARNs decides, so that exactly one of them continues. Null: this one is the oldest.
  */
 export function refusalForOlder(execution: string, running: readonly RunningDeploy[]): string | null {
   const [oldest] = running.toSorted((a, b) => a.startedAt - b.startedAt || a.arn.localeCompare(b.arn));
   if (oldest === undefined || oldest.arn === execution) return null;
   return (
-    `Another deploy runs: ${oldest.name}, since ${new Date(oldest.startedAt).toISOString()} (${oldest.arn}). Wait until it has ended, or ` +
-    'abort it in the console, then start this one again.'
+    `Another deploy is running: ${oldest.name}, started at ${new Date(oldest.startedAt).toISOString()} (${oldest.arn}). ` +
+    'Wait until it ends, or abort it in the Step Functions console. Then start this deploy again.'
   );
 }

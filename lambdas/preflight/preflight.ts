@@ -7,7 +7,7 @@ import {
   migrationFiles,
   pendingOf,
 } from '../postgres/migration-history.ts';
-import { BadInput, ConnectionLost, messageOf } from '../shared/errors.ts';
+import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
@@ -17,27 +17,26 @@ import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
-import { Refused } from './refused.ts';
 
 export interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;
-  /** Folder with the SQL files. Null: this environment has none. */
+  /** Folder with the SQL files. Null: this environment has no SQL files. */
   migrationsDirectory: string | null;
-  /** Pauses before another try to connect, in milliseconds: services still run, so there is time. */
+  /** Pauses before each further attempt to connect, in milliseconds. The services still run, so there is time. */
   connectPauses: readonly number[];
-  /** Executions of `deploy` that run now. */
+  /** Lists the running executions of `deploy`. */
   runningDeploys: () => Promise<RunningDeploy[]>;
   log: Log;
 }
 
-/** Pauses on Lambda: a network interface that was idle for weeks takes some seconds to come back. */
+/** Pauses on Lambda: a network interface that was idle for weeks is ready after some seconds. */
 export const CONNECT_PAUSES_MS = [500, 2_000];
 
 /**
- * Decides, before anything is stopped, whether there is something to do and whether it may be done. A refusal is an
- * answer, not an error.
+ * Decides, before anything is stopped, whether the deploy has work to do and whether it can do it. A refusal is an answer,
+ * not an error.
  */
 export async function preflight(event: PreflightEvent, io: PreflightIo): Promise<PreflightResult> {
   const common = { deploy: event.execution.name, startedAt: event.execution.startedAt };
@@ -50,28 +49,28 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   }
   const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes };
   if (input.mode !== 'plan') {
-    const refusal = await refusalForOthers(event.execution.id, io);
+    const refusal = await refusalForOtherDeploys(event.execution.id, io);
     if (refusal !== null) return { ...answer, decision: 'refused', refusal };
   }
-  // Services must come back also when the database is the very thing that is down.
+  // Services must start even when the database is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
   try {
-    const decision = await withPatience(io, async () => await decide(input, io));
-    io.log.info('Preflight.', { decision, mode: input.mode });
+    const decision = await withConnectionRetry(io, async () => await decide(input, io));
+    io.log.info('Preflight finished.', { decision, mode: input.mode });
     return { ...answer, decision };
   } catch (error) {
-    io.log.error('Refused.', { reason: messageOf(error) });
+    io.log.error('Preflight refused the deploy.', { reason: messageOf(error) });
     return { ...answer, decision: 'refused', refusal: messageOf(error) };
   }
 }
 
-async function refusalForOthers(execution: string, io: PreflightIo): Promise<string | null> {
+async function refusalForOtherDeploys(execution: string, io: PreflightIo): Promise<string | null> {
   try {
     return refusalForOlder(execution, await io.runningDeploys());
   } catch (error) {
     return (
-      `It cannot be told whether another deploy runs, because Step Functions does not answer: ${messageOf(error)}. The functions ` +
-      'need a way to it: a NAT gateway, or an interface endpoint for states.'
+      `It is unknown whether another deploy is running, because Step Functions did not answer: ${messageOf(error)}. The functions ` +
+      'need a route to Step Functions: a NAT gateway, or an interface endpoint for the service "states".'
     );
   }
 }
@@ -81,7 +80,7 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
     await checkServer(client);
     if (input.mode === 'plan') return 'plan';
     if (input.mode === 'deploy') await checkMigrationLock(client);
-    const missing = await lackingIndexes(client, askedFor(input, io.registry));
+    const missing = await indexesToBuild(client, requestedIndexes(input, io.registry));
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     if (missing.length > 0) await checkRights(client, missing);
     if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
@@ -90,8 +89,8 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
 }
 
 /**
- * What a task or a function would apply, only it knows: not to run it would leave a release without its migrations.
- * @throws Refused for files that do not go with what was applied
+ * Whether migrations are pending, or may be: only the application's own task or function knows what it would apply.
+ * @throws Refused when the files do not match the applied migrations
  */
 async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   if (!knowsPending(io.migrationRunner)) return true;
@@ -103,17 +102,17 @@ async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   return pendingOf(applied, files).length > 0;
 }
 
-function askedFor(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {
+function requestedIndexes(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {
   return input.indexes.length === 0
     ? registry
     : registry.filter((index) => input.indexes.includes(indexId(index)));
 }
 
-async function lackingIndexes(client: Client, indexes: readonly CompiledIndex[]): Promise<CompiledIndex[]> {
+async function indexesToBuild(client: Client, indexes: readonly CompiledIndex[]): Promise<CompiledIndex[]> {
   return (await examine(client, indexes)).filter(needsWork).map((examined) => examined.index);
 }
 
-async function withPatience<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
+async function withConnectionRetry<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
   for (const pause of io.connectPauses) {
     try {
       return await attempt();

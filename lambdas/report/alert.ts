@@ -3,7 +3,7 @@ import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted } from '../shared/text.ts';
 
 export interface Alert {
-  /** Under 100 characters, without control characters: SNS takes no others. */
+  /** Under 100 characters and without control characters: SNS refuses others. */
   subject: string;
   message: string;
 }
@@ -14,21 +14,21 @@ export interface AlertContext {
   buildIndexesMachine: string;
 }
 
-const LONGEST_SUBJECT = 99;
-const MOST_INDEXES = 20;
-/** Of one error, in characters: a message of SNS carries 256 KiB, and a person reads less. */
-const LONGEST_ERROR = 1_000;
+const MAX_SUBJECT_LENGTH = 99;
+const MAX_INDEXES = 20;
+/** Characters of one error. SNS accepts 256 KiB, but nobody reads that much. */
+const MAX_ERROR_LENGTH = 1_000;
 
-/** The alert for a deploy that failed or lost an index. Undefined: all went well. */
+/** The alert for a deploy that failed or in which an index failed. Undefined: no alert is needed. */
 export function alertOf(report: Report, context: AlertContext): Alert | undefined {
   const failed = report.indexes.filter((index) => index.status === 'failed');
   if (report.status === 'succeeded' && failed.length === 0) return undefined;
-  const what =
+  const outcome =
     report.status === 'failed'
       ? 'deploy FAILED'
-      : `deploy succeeded, ${failed.length} ${failed.length === 1 ? 'index' : 'indexes'} failed`;
+      : `deploy succeeded, ${counted(failed.length, 'index')} failed`;
   return {
-    subject: plain(`pg-deploy-step ${context.environment}: ${what}`).slice(0, LONGEST_SUBJECT),
+    subject: printable(`pg-deploy-step ${context.environment}: ${outcome}`).slice(0, MAX_SUBJECT_LENGTH),
     message: [
       `Environment: ${context.environment}`,
       `Deploy: ${report.deploy} (${report.mode})`,
@@ -45,51 +45,57 @@ export function alertOf(report: Report, context: AlertContext): Alert | undefine
 
 function servicesLine(report: Report): string {
   if (report.services.length === 0) return 'none are configured';
-  const down = report.services.filter((service) => service.stoppedAt !== null && service.startedAt === null);
-  if (down.length > 0) return `STOPPED: ${down.map((service) => service.name).join(', ')}`;
+  const stopped = stoppedServices(report);
+  if (stopped.length > 0) return `STOPPED: ${stopped.join(', ')}`;
   if (report.services.every((service) => service.stoppedAt === null)) return 'up; they were not stopped';
   return `up; they were down for ${Math.round((report.downtimeMs ?? 0) / 1000)} s`;
+}
+
+/** Names of the services that this deploy stopped and nothing has started yet. */
+function stoppedServices({ services }: Report): string[] {
+  return services
+    .filter((service) => service.stoppedAt !== null && service.startedAt === null)
+    .map((service) => service.name);
 }
 
 function indexLines(failed: readonly IndexReport[]): string[] {
   if (failed.length === 0) return [];
   const lines = failed
-    .slice(0, MOST_INDEXES)
+    .slice(0, MAX_INDEXES)
     .map(
       (index) =>
         `- ${indexId(index)} on ${index.table}${index.critical ? ' (critical)' : ''}: ` +
-        `${(index.error?.message ?? 'unknown').slice(0, LONGEST_ERROR)} [${counted(index.attempts, 'attempt')}]`,
+        `${(index.error?.message ?? 'unknown').slice(0, MAX_ERROR_LENGTH)} [${counted(index.attempts, 'attempt')}]`,
     );
   const more = failed.length - lines.length;
   return ['Failed indexes:', ...lines, ...(more > 0 ? [`- and ${more} more`] : [])];
 }
 
-/** Written so that it can be typed as it stands: the console takes the same input as the command line. */
+/** Each step can be typed as it is written: the console accepts the same input as the command line. */
 function nextSteps(report: Report, failed: readonly IndexReport[], context: AlertContext): string[] {
   const steps: string[] = [];
-  const down = report.services.some((service) => service.stoppedAt !== null && service.startedAt === null);
-  if (down) {
+  if (stoppedServices(report).length > 0) {
     steps.push(
-      `Start the services when you decide that they may run without what failed: start an execution of the state ` +
+      `The services are stopped. Start them if they can run without what failed: start an execution of the state ` +
         `machine ${context.startServicesMachine} with the input {} (console: Step Functions, State machines, ` +
         `${context.startServicesMachine}, Start execution).`,
     );
   }
   if (failed.length > 0) {
-    const names = JSON.stringify(failed.slice(0, MOST_INDEXES).map(indexId));
+    const names = JSON.stringify(failed.slice(0, MAX_INDEXES).map(indexId));
     steps.push(
-      'Mend what the messages above name.',
-      `Build the failed indexes alone, while the services run: start an execution of ${context.buildIndexesMachine} with the input {"indexes": ${names}}.`,
+      'Fix the causes in the messages above.',
+      `Build only the failed indexes, while the services run: start an execution of ${context.buildIndexesMachine} with the input {"indexes": ${names}}.`,
     );
   } else if (report.migrations.failure !== null) {
     steps.push(...report.migrations.failure.next);
   } else if (report.failure !== null) {
-    steps.push('Mend what the status above names, then start the deploy again with the input {}.');
+    steps.push('Fix the cause in the status above, then start the deploy again with the input {}.');
   }
   return steps;
 }
 
-/** Printable characters only: SNS refuses a subject with control characters. */
-function plain(text: string): string {
+/** SNS refuses a subject with control characters. */
+function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, ' ');
 }

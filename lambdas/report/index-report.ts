@@ -5,14 +5,15 @@ import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
 
-/** What became of each index of a deploy, the sessions that were ended for it, and what is told of drifted indexes. */
+/** The report of each index, the sessions that the deploy terminated, and a sentence for each drifted index. */
 export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
-  asked: readonly string[],
+  requested: readonly string[],
 ): Promise<{ indexes: IndexReport[]; terminated: string[]; drifted: string[] }> {
-  const indexes = asked.length === 0 ? registry : registry.filter((index) => asked.includes(indexId(index)));
+  const indexes =
+    requested.length === 0 ? registry : registry.filter((index) => requested.includes(indexId(index)));
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
   const all = await examine(client, indexes);
@@ -26,17 +27,17 @@ export async function readIndexReports(
 }
 
 function describeDrift({ index, detail, notSwappable }: Examined): string {
-  const what = `Drifted: ${index.name} on ${index.table} is there as ${detail}, which is not what the registry says.`;
+  const drift = `Drifted: ${index.name} on ${index.table} has the definition ${detail}, which differs from the registry.`;
   if (notSwappable !== null)
-    return `${what} It ${notSwappable}, so it is not replaced: correct the registry, or change it in a migration.`;
-  if (index.onDrift === 'rebuild') return `${what} It was not replaced.`;
-  return `${what} Correct the registry, or set onDrift: "rebuild" to have it replaced.`;
+    return `${drift} It ${notSwappable}, so it is not replaced: correct the registry, or change the index in a migration.`;
+  if (index.onDrift === 'rebuild') return `${drift} It was not replaced.`;
+  return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
 }
 
-/** The catalog's word where the index is as it should be, the ledger's where it is not. */
+/** The status comes from the catalog for an index that needs no work, and from the ledger for the others. */
 function reportOf(examined: Examined, attempts: readonly Attempt[]): IndexReport {
   const { index, entry } = examined;
-  // The last attempt at each part: one, or one for each partition.
+  // The last attempt at each item: one for the index, or one for each partition.
   const last = [...new Map(attempts.map((one) => [one.item, one])).values()];
   const status = statusOf(examined, last);
   const failed = last.find((one) => one.status === 'failed');
@@ -66,7 +67,7 @@ function statusOf({ state }: Examined, last: readonly Attempt[]): IndexStatus {
   return has('building') ? 'building' : 'missing';
 }
 
-/** From the first attempt's start to the last one's end. Null: it was not touched, or it is not at its end. */
+/** From the start of the first attempt to the end of the last, in milliseconds. Null: no attempt, or one still runs. */
 function durationOf(attempts: readonly Attempt[]): number | null {
   if (attempts.length === 0 || attempts.some((one) => one.finished === null)) return null;
   const starts = attempts.map((one) => one.started.getTime());
@@ -81,7 +82,7 @@ function sum(values: readonly number[]): number {
 const CREATED: readonly IndexStatus[] = ['built', 'repaired'];
 const SKIPPED: readonly IndexStatus[] = ['present', 'equivalent', 'drifted'];
 
-/** The totals of the summary: created, already there, failed, and what is not there yet. */
+/** The totals of the summary. */
 export function totalsOf(indexes: readonly IndexReport[]): Report['totals'] {
   const count = (statuses: readonly IndexStatus[]) =>
     indexes.filter((index) => statuses.includes(index.status)).length;
@@ -93,22 +94,22 @@ export function totalsOf(indexes: readonly IndexReport[]): Report['totals'] {
   };
 }
 
-/** Step Functions carries 256 KiB; the rest of the report, the alert and the state stay well below the difference. */
-const MOST_BYTES = 120 * 1024;
+/** Step Functions accepts 256 KiB. The rest of the report, the alert and the state need less than the difference. */
+const MAX_BYTES = 120 * 1024;
 
-/** Keeps the report under the size of a payload: what went wrong first, then what was done, then the uneventful. */
-export function fitting(indexes: readonly IndexReport[]): { indexes: IndexReport[]; omitted: number } {
+/** Shortens the list so that the report fits into a payload: failures first, then builds, then indexes without work. */
+export function shortenedToFit(indexes: readonly IndexReport[]): { indexes: IndexReport[]; omitted: number } {
   const size = (index: IndexReport) => Buffer.byteLength(JSON.stringify(index)) + 1;
-  if (indexes.reduce((sum, index) => sum + size(index), 0) <= MOST_BYTES)
+  if (indexes.reduce((sum, index) => sum + size(index), 0) <= MAX_BYTES)
     return { indexes: [...indexes], omitted: 0 };
-  const interest: readonly IndexStatus[] = ['failed', 'missing', 'building', 'drifted', 'repaired', 'built'];
+  const order: readonly IndexStatus[] = ['failed', 'missing', 'building', 'drifted', 'repaired', 'built'];
   const rank = (index: IndexReport) =>
-    interest.includes(index.status) ? interest.indexOf(index.status) : interest.length;
+    order.includes(index.status) ? order.indexOf(index.status) : order.length;
   const kept: IndexReport[] = [];
   let bytes = 0;
   for (const index of indexes.toSorted((a, b) => rank(a) - rank(b))) {
     bytes += size(index);
-    if (bytes > MOST_BYTES) break;
+    if (bytes > MAX_BYTES) break;
     kept.push(index);
   }
   return { indexes: kept, omitted: indexes.length - kept.length };

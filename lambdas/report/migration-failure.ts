@@ -4,12 +4,15 @@ import type { CaughtError } from '../shared/payloads.ts';
 /** Why migrations failed, where their log is, and what to do next. */
 export type Failure = MigrationFailure & { log: string | null; next: string[] };
 
-export const NOWHERE = { file: null, line: null, statement: null, sqlstate: null, log: null };
-export const START_AGAIN = 'start the deploy again with the input {}';
-export const LONG_MIGRATION =
-  'A migration that takes longer is a case for the runner ecs-task, which has as long as it needs: see migrations in docs/configuration.md.';
+/** The fields of a failure whose statement is unknown. */
+export const UNKNOWN_PLACE = { file: null, line: null, statement: null, sqlstate: null };
 
-/** The state's time limit, or that of the function, whose error has been called by either name. */
+export const START_AGAIN = 'start the deploy again with the input {}';
+export const FIX_AND_START_AGAIN = `Fix the cause in the status above, then ${START_AGAIN}.`;
+export const USE_ECS_TASK =
+  'For a longer migration use the runner ecs-task, which does not have this limit: see migrations in docs/configuration.md.';
+
+/** Whether the time limit of the state or of the function ended it. Lambda has used both names for the function's. */
 export function isTimeout({ Error: name, Cause }: CaughtError): boolean {
   if (['States.Timeout', 'Sandbox.Timedout'].includes(name)) return true;
   return name !== 'States.TaskFailed' && /Task timed out after [\d.]+ seconds/.test(Cause ?? '');

@@ -7,9 +7,9 @@ import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { type AlertContext, alertOf } from './alert.ts';
-import { failureOf } from './failure.ts';
-import { fitting, readIndexReports, totalsOf } from './index-report.ts';
-import { migrationsReport } from './migrations.ts';
+import { deployFailure } from './deploy-failure.ts';
+import { readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
+import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 
 export interface ReportIo {
@@ -28,15 +28,16 @@ export interface ReportIo {
 
 interface DatabaseFacts {
   indexes: IndexReport[];
-  /** Sessions that were ended because they held a build up. */
+  /** Sessions that the deploy terminated because they blocked a build. */
   terminated: string[];
-  /** What is told of drifted indexes. */
+  /** A sentence for each drifted index. */
   drifted: string[];
   pendingMigrations: string[];
+  /** Why the database could not be read. Null: it was read. */
   unreadable: string | null;
 }
 
-/** Sums a deploy up. It always comes to an answer: what cannot be read is said to be unreadable. */
+/** Reports on a deploy. It does not fail when the database is down: then the report says what could not be read. */
 export async function report(event: ReportEvent, io: ReportIo): Promise<ReportResult> {
   const { state, execution } = event;
   const facts = await readFacts(event, io);
@@ -47,8 +48,8 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     state.window?.output.migrations,
     facts.pendingMigrations,
   );
-  const failure = failureOf(state, facts.indexes, services, migrations);
-  const shown = fitting(facts.indexes);
+  const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
+  const shown = shortenedToFit(facts.indexes);
   const result: Report = {
     deploy: state.deploy ?? execution.name,
     mode: state.mode ?? 'deploy',
@@ -64,7 +65,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     failure,
     warnings: warningsOf(event, facts, io.migrationRunner),
   };
-  io.log.info('Summary.', { status: result.status, failure, ...totals });
+  io.log.info('Deploy summary.', { status: result.status, failure, ...totals });
   const alert = alertOf(result, io.context);
   return {
     report: result,
@@ -76,7 +77,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
 
 async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
   const { state, execution } = event;
-  // Nothing was looked at, so there is nothing to say of the indexes; and the database may be what is down.
+  // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
     return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: null };
   }
@@ -99,16 +100,17 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationR
   }
   if (event.state.decision === 'nothing') {
     warnings.push(
-      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}every index asked for is valid. Services were not stopped.`,
+      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}every requested index is valid. Services were not stopped.`,
     );
   }
-  const lost = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
-  if (lost.length > 0) {
+  const failed = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
+  if (failed.length > 0) {
     warnings.push(
-      `Not built, and the deploy went on without: ${lost.map((index) => index.name).join(', ')}.`,
+      `Not built: ${failed.map((index) => index.name).join(', ')}. The deploy continued, because these indexes are not critical.`,
     );
   }
   warnings.push(...facts.drifted);
-  for (const session of facts.terminated) warnings.push(`Ended, because it held a build up: ${session}.`);
+  for (const session of facts.terminated)
+    warnings.push(`Terminated a session that blocked a build: ${session}.`);
   return warnings;
 }

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
 import { migrationsVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
+import { readStatements } from '../shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
-import { readStatements } from './read-statements.ts';
 import { runMigrations } from './run-migrations.ts';
 
 const variables = readVariables(migrationsVariablesSchema);

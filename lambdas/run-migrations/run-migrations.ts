@@ -21,13 +21,13 @@ import type { Log } from '../shared/logger.ts';
 import type { MigrationFailure } from '../shared/migration-runner.ts';
 import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
-import { describeFailed } from './failed-statement.ts';
+import { describeStatement } from './describe-statement.ts';
 
 export interface RunMigrationsIo {
   database: Database;
   /** Folder with the SQL files. */
   directory: string;
-  /** What of each file is run, one after the other. */
+  /** The statements of each file, in order. */
   statements: ShippedStatements;
   /** Longest wait for one lock, in seconds. */
   lockTimeoutSeconds: number;
@@ -35,14 +35,14 @@ export interface RunMigrationsIo {
 }
 
 /**
- * How often the session looks whether this function is still there. Unlike a build, a migration whose function was killed
- * can only be rolled back: it must not hold its locks against the services, which start again, until its statement ends.
+ * How often the server checks whether this function is still connected. A migration whose function was killed can only be
+ * rolled back, unlike a build. Without the check its statement would continue and block the services, which start again.
  */
 const CLIENT_CHECK = '2s';
 
 /**
- * Applies all pending migrations in one transaction. SQL that fails is an answer, with nothing of it applied.
- * @throws MigrationLocked, LockNotAvailable, ConnectionLost: another attempt may pass, and this one changed nothing.
+ * Applies all pending migrations in one transaction. If a statement fails, no migration is applied and the answer says why.
+ * @throws MigrationLocked, LockNotAvailable, ConnectionLost when another attempt may succeed; nothing was changed
  */
 export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsResult> {
   return await withClient(io.database, 'migrate', async (client) => {
@@ -73,7 +73,7 @@ async function prepareSession(client: Client, lockTimeoutSeconds: number): Promi
   await client
     .query("select set_config('client_connection_check_interval', $1, false)", [CLIENT_CHECK])
     .catch((error) => {
-      // Some of the servers' platforms cannot tell; there the session ends with its statement.
+      // Some platforms do not support this setting. There the session ends with its statement.
       if (isConnectionError(error)) throw error;
     });
   if (!(await tryLock(client, MIGRATION_LOCK)))
@@ -81,7 +81,7 @@ async function prepareSession(client: Client, lockTimeoutSeconds: number): Promi
 }
 
 async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {
-  const current: Current = { file: null, statement: null };
+  const progress: Progress = { file: null, statement: null };
   try {
     const applied = await runner({
       dbClient: client,
@@ -90,11 +90,11 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       migrationsTable: MIGRATIONS_TABLE,
       singleTransaction: true,
       checkOrder: true,
-      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(io, current) }],
+      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(io, progress) }],
       logger: {
         info: () => {},
         warn: (message: string) => io.log.warn(message),
-        // Its errors carry the whole statement and come back as the rejection anyway.
+        // An error would log the whole statement; the rejected promise has the error too.
         error: () => {},
       },
     });
@@ -106,14 +106,14 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       failure: null,
     };
   } catch (error) {
-    // Nothing is applied: the transaction is rolled back, by us or with the connection.
+    // The transaction is rolled back, by the runner or because the connection is closed.
     if (isConnectionError(error) || sqlstateOf(error) === LOCK_NOT_AVAILABLE) throw error;
     const message = describeDatabaseError(error);
-    const where = describeFailed(current.statement, error);
-    io.log.error('A migration failed; nothing of it is applied.', {
-      ...{ file: current.file, line: where.line, reason: message },
+    const where = describeStatement(progress.statement, error);
+    io.log.error('A migration failed, and no migration was applied.', {
+      ...{ file: progress.file, line: where.line, reason: message },
     });
-    return failed(pending, { file: current.file, ...where, sqlstate: sqlstateOf(error) ?? null, message });
+    return failed(pending, { file: progress.file, ...where, sqlstate: sqlstateOf(error) ?? null, message });
   }
 }
 
@@ -121,28 +121,28 @@ function failed(pending: string[], failure: MigrationFailure): RunMigrationsResu
   return { status: 'failed', applied: [], pending, failure };
 }
 
-/** Where the migrations are. */
-interface Current {
+/** The file and statement that run now. */
+interface Progress {
   file: string | null;
   statement: ShippedStatement | null;
 }
 
 /**
- * Hands node-pg-migrate migrations that run their statements one by one, all in its transaction: of a text with several,
- * PostgreSQL does not say which one failed. There is no way back, so that it can never be taken.
+ * Loads the migrations for node-pg-migrate. Each runs its statements one by one in node-pg-migrate's transaction, because
+ * PostgreSQL does not say which statement of a text failed. There are no down migrations, so none can be run by mistake.
  */
-function statementLoader({ statements, log }: RunMigrationsIo, current: Current) {
+function statementLoader({ statements, log }: RunMigrationsIo, progress: Progress) {
   return async (filePaths: string[]) =>
     filePaths.map((path) => {
       const file = basename(path, '.sql');
       const up = async (builder: MigrationBuilder) => {
-        current.file = file;
+        progress.file = file;
         log.info('Applying a migration.', { file });
         for (const statement of statements[file] ?? []) {
-          current.statement = statement;
+          progress.statement = statement;
           await builder.db.query(statement.sql);
         }
-        current.statement = null;
+        progress.statement = null;
       };
       return { id: path, filePaths: [path], actions: { up, down: false as const } };
     });

@@ -54,6 +54,11 @@ export class BadInput extends DeployStepError {
   override readonly name = 'BadInput';
 }
 
+/** The preflight refuses the deploy; the message says why and what to do. */
+export class Refused extends DeployStepError {
+  override readonly name = 'Refused';
+}
+
 /** Names of the errors of a build that the definition retries. */
 export const BUILD_RETRY_ERRORS = [
   'LockNotAvailable',

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 
 /** The file beside the code of run-migrations with the statements of all migrations. */
@@ -15,3 +17,10 @@ export type ShippedStatement = z.infer<typeof shippedStatementSchema>;
 /** Statements by the name of the migration. */
 export const shippedStatementsSchema = z.record(z.string(), z.array(shippedStatementSchema));
 export type ShippedStatements = z.infer<typeof shippedStatementsSchema>;
+
+/** Reads the statements that were shipped beside the function's code. */
+export function readStatements(functionDirectory: string): ShippedStatements {
+  return shippedStatementsSchema.parse(
+    JSON.parse(readFileSync(join(functionDirectory, STATEMENTS_FILE), 'utf8')),
+  );
+}

@@ -331,7 +331,7 @@ describe('the phases of a run', () => {
   test('a refused deploy shows no totals', () => {
     const story = new Story(registry);
     story.start();
-    story.decide('refused', 'Another deploy runs.');
+    story.decide('refused', 'Another deploy is running.');
     story.emit('deploy', 'StateEntered', DEPLOY.report);
     const totals = { created: 0, skipped: 0, failed: 0, remaining: 0 };
     story.emit('deploy', 'StateExited', DEPLOY.report, { output: { report: { totals } } });
@@ -382,7 +382,7 @@ describe('the phases of a run', () => {
     story.emit('maintenanceWindow', 'StateExited', MIGRATIONS.run, { output: { migrations: { output } } });
     story.emit('deploy', 'StateEntered', DEPLOY.startServices);
     expect(story.texts.at(-2)).toBe(
-      'Migration 0002_b.sql, line 7, failed, no migration was applied: create table x (): relation "x" already exists (SQLSTATE 42P07)',
+      'Migration 0002_b.sql, line 7, failed, and no migration was applied: create table x (): relation "x" already exists (SQLSTATE 42P07)',
     );
     const states = story.run.phases.all.map(({ key, state }) => [key, state]);
     expect(states).toContainEqual(['migrate', 'failed']);

@@ -57,7 +57,7 @@ describe('--json prints only the report on standard output', () => {
     expect(readFileSync(place.file('out.json'), 'utf8')).toBe(stdout);
     expect(stderr).toContain('Preflight');
     expect(stderr).toContain('idx_people_colour on people (non-critical, 1 attempt');
-    expect(stderr).toContain('Warning: Not built, and the deploy went on without: idx_people_colour.');
+    expect(stderr).toContain('Warning: Not built: idx_people_colour. The deploy continued, because these indexes are not critical.');
     expect(exitCode).toBe(0);
   });
 

@@ -73,11 +73,11 @@ describe('the summary of a run', () => {
     const lines = show({
       indexes: [{ ...failedIndex, critical: false }],
       totals: { created: 0, skipped: 0, failed: 1, remaining: 0 },
-      warnings: ['Not built, and the deploy went on without: idx_b.'],
+      warnings: ['Not built: idx_b. The deploy continued, because these indexes are not critical.'],
     });
     expect(lines).toContain('  ✖ idx_b on users (non-critical, 3 attempts, SQLSTATE 23505)');
     expect(lines).toContain('    could not create unique index');
-    expect(lines).toContain('Warning: Not built, and the deploy went on without: idx_b.');
+    expect(lines).toContain('Warning: Not built: idx_b. The deploy continued, because these indexes are not critical.');
     expect(lines.at(-1)).toBe('Deploy d-1 succeeded with 1 failed index in 12.5 s');
   });
 
@@ -101,7 +101,7 @@ describe('the summary of a run', () => {
   test('shows pending migrations and remaining indexes after a failed migration', () => {
     const lines = show({
       status: 'failed',
-      failure: 'Migration 0002_b failed, nothing of it was applied: syntax error',
+      failure: 'Migration 0002_b failed, and no migration was applied: syntax error',
       indexes: [index('idx_a', { status: 'missing', durationMs: null, sizeBytes: null, attempts: 0 })],
       totals: { created: 0, skipped: 0, failed: 0, remaining: 1 },
       migrations: migrations({ outcome: 'failed', pending: ['0002_b'] }),

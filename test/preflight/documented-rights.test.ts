@@ -50,7 +50,7 @@ test('a role without its rights is refused, and nothing is stopped or changed', 
   const { status, cause } = await workflow.deploy();
 
   expect(status).toBe('FAILED');
-  expect(cause).toContain(`The role ${role} may not do what the deploy needs.`);
+  expect(cause).toContain(`The role ${role} does not have the privileges that the deploy needs.`);
   expect(workflow.running()).toEqual({ api: 2, worker: 1 });
   expect(workflow.events.filter((event) => event.machine.endsWith('maintenance-window'))).toEqual([]);
   expect(await database.query("select to_regnamespace('deploy_step') as ledger")).toEqual([{ ledger: null }]);

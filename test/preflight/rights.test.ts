@@ -134,7 +134,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       const expected = remedies(role, owner);
       expect(answer.decision).toBe('refused');
       expect(answer.refusal).toBe(
-        `The role ${role} may not do what the deploy needs. As a superuser or the owner, run: ${expected.join(' ')}`,
+        `The role ${role} does not have the privileges that the deploy needs. Run as a superuser or as the owner: ${expected.join(' ')}`,
       );
       expect(await relations()).toEqual(before);
 

@@ -17,12 +17,12 @@ const ENTRY = { name: 'by_kind', sql: 'create index concurrently if not exists b
 
 // No such server can be had any more, so the decision alone is tried.
 test.each([
-  [90_624, '9.6.24', 'the oldest that is supported is 14'],
-  [130_023, '13.23', 'the oldest that is supported is 14'],
+  [90_624, '9.6.24', 'the oldest supported version is 14'],
+  [130_023, '13.23', 'the oldest supported version is 14'],
   [140_000, '14.0', 'can build corrupt indexes'],
   [140_003, '14.3', 'can build corrupt indexes'],
 ])('server version %i is refused', (number, version, message) => {
-  expect(refusalOfVersion(number, version)).toContain(`The server is PostgreSQL ${version}`);
+  expect(refusalOfVersion(number, version)).toContain(`The server runs PostgreSQL ${version}`);
   expect(refusalOfVersion(number, version)).toContain(message);
 });
 
@@ -46,7 +46,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
       expect(await preflight()).toMatchObject({
         decision: 'refused',
-        refusal: expect.stringContaining('The server is a standby, which is read-only. Name the primary'),
+        refusal: expect.stringContaining(
+          'The server is a standby, which is read-only. Set database.host to the primary',
+        ),
       });
     } finally {
       await server.stop('immediate');
@@ -114,7 +116,9 @@ pool_mode = transaction
 
       expect(answer).toMatchObject({
         decision: 'refused',
-        refusal: expect.stringMatching(/A pooler is in between.*Name the database's own endpoint/),
+        refusal: expect.stringMatching(
+          /goes through a connection pooler.*Set database.host to the database's own endpoint/,
+        ),
       });
       const direct = await openPreflight(database.url, [ENTRY]);
       expect(await direct.preflight()).toMatchObject({ decision: 'deploy', refusal: null });

@@ -82,8 +82,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       attempts: 0,
     });
     expect(builds.drifted).toEqual([
-      'Drifted: people_by_age on people is there as USING btree (age DESC), which is not what the registry says. ' +
-        'Correct the registry, or set onDrift: "rebuild" to have it replaced.',
+      'Drifted: people_by_age on people has the definition USING btree (age DESC), which differs from the registry. ' +
+        'Correct the registry, or set onDrift: "rebuild" to replace the index.',
     ]);
     expect(await database.query("select 'people_by_age'::regclass::oid as oid")).toEqual([before]);
   });

@@ -40,7 +40,7 @@ onEachMajor('terminateBlockers', (major) => {
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(report.warnings).toEqual([
       expect.stringMatching(
-        /^Ended, because it held a build up: pid \d+ \(forgotten psql, idle in transaction, .*\(for idled_n\)\.$/,
+        /^Terminated a session that blocked a build: pid \d+ \(forgotten psql, idle in transaction, .*\(for idled_n\)\.$/,
       ),
     ]);
     await expect(writer.query('select 1')).rejects.toThrow();

@@ -178,7 +178,7 @@ describe('two deploys', () => {
     await blocker.end();
 
     expect(second.result.status).toBe('FAILED');
-    expect(second.result.cause).toContain('Another deploy runs: the-first, since ');
+    expect(second.result.cause).toContain('Another deploy is running: the-first, started at ');
     expect(meanwhile.processes).toEqual({ api: 0, worker: 0 });
     expect((await first).result.status).toBe('SUCCEEDED');
     expect(servicesNow(workflow)).toMatchObject(UP);

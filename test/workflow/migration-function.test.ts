@@ -94,5 +94,5 @@ test('after the timeout of a migration function, the report recommends the runne
   const { report } = await deploy({ hang: true }, 5);
 
   expect(report.failure).toContain('did not end within its time limit, or within 15 minutes');
-  expect(report.failure).toContain('A migration that takes longer is a case for the runner ecs-task');
+  expect(report.failure).toContain('For a longer migration use the runner ecs-task');
 });

@@ -132,7 +132,7 @@ describe('a migration task that exits with 0', () => {
     expect(await steps()).toHaveLength(1);
     expect(plan.report.migrations).toMatchObject({ outcome: 'not-run', applied: [], pending: [] });
     expect(indexes.report.warnings).toEqual([
-      'Nothing to do: every index asked for is valid. Services were not stopped.',
+      'Nothing to do: every requested index is valid. Services were not stopped.',
     ]);
     const again = await workflow.deploy();
 
@@ -163,7 +163,7 @@ describe('a migration task that fails', () => {
     const [alert] = workflow.alerts;
     expect(alert?.Message).toContain('ended with exit code 3');
     expect(alert?.Message).toMatch(
-      /1\. Read the log of the task: aws logs tail \/ecs\/shop --since 1d --log-stream-names shop\/migrate\/[0-9a-f]{32}\. What the task applied before it failed stays applied/,
+      /1\. Read the log of the task: aws logs tail \/ecs\/shop --since 1d --log-stream-names shop\/migrate\/[0-9a-f]{32}\. The changes that the task made before it failed remain/,
     );
     expect(alert?.Message).toContain('start the deploy again with the input {}');
   });
@@ -189,7 +189,7 @@ describe('a migration task that fails', () => {
     const { report } = await workflow.deploy();
 
     expect(report.failure).toMatch(
-      /did not come to run, or told no exit code: Task failed to start; CannotStartContainerError: .*ENOENT/,
+      /did not start, or has no exit code: Task failed to start; CannotStartContainerError: .*ENOENT/,
     );
     expect(workflow.running()).toEqual(SERVICES_UP);
   });
@@ -202,7 +202,7 @@ describe('a migration task that fails', () => {
     expect(report.failure).toBe(
       "The migration's task could not be run (container migrate, task definition nowhere:7, cluster demo). ECS.ClientException: TaskDefinition not found.",
     );
-    expect(workflow.alerts[0]?.Message).toContain('1. Mend what the status above names');
+    expect(workflow.alerts[0]?.Message).toContain('1. Fix the cause in the status above');
   });
 
   test('leaves the services stopped with onMigrationFailure: leave-stopped', async () => {
@@ -225,7 +225,7 @@ test('a migration task that does not end within timeoutMinutes is stopped, and t
 
   expect(status).toBe('FAILED');
   expect(report.failure).toMatch(
-    /^The migration did not end within 0\.1 minutes \(migrations\.timeoutMinutes\), so its task was told to stop \(container migrate, task definition shop-migrate, cluster demo\)\./,
+    /^The migration did not end within 0\.1 minutes \(migrations\.timeoutMinutes\), so the deploy stopped its task \(container migrate, task definition shop-migrate, cluster demo\)\./,
   );
   await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   await eventually(toolSessions).toBe(0);

@@ -230,7 +230,7 @@ describe('a migration that fails', () => {
 
     expect(status).toBe('FAILED');
     expect(cause).toContain(
-      'Migration 0002_wrong.sql, line 1, failed, nothing of it was applied: alter table nowhere add column x int: relation "nowhere" does not exist',
+      'Migration 0002_wrong.sql, line 1, failed, and no migration was applied: alter table nowhere add column x int: relation "nowhere" does not exist',
     );
     expect(report.migrations).toMatchObject({
       outcome: 'failed',

@@ -69,7 +69,7 @@ function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const failure = at(answer, 'failure') as MigrationFailure | null | undefined;
   if (failure != null && runner === 'sql') {
     const { file, statement, message } = failure;
-    run.migrations.failure = `${describeMigrationPlace(failure)} failed, no migration was applied: ${statement === null ? '' : `${statement}: `}${message}`;
+    run.migrations.failure = `${describeMigrationPlace(failure)} failed, and no migration was applied: ${statement === null ? '' : `${statement}: `}${message}`;
     run.end('migrate', event, 'failed', `${file ?? 'they'} failed`);
     return [line('failure', run.migrations.failure)];
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { migrationsReport } from '../../lambdas/report/migrations.ts';
+import { migrationsReport } from '../../lambdas/report/migrations-report.ts';
 import type { MigrationRunner } from '../../lambdas/shared/migration-runner.ts';
 import { type WindowMigrations, windowMigrationsSchema } from '../../lambdas/shared/payloads.ts';
 
@@ -34,7 +34,7 @@ describe("a task's Cause", () => {
   });
 
   test.each<[string, string | null, string]>([
-    ['without containers', JSON.stringify({ TaskArn: ARN }), 'did not come to run, or told no exit code.'],
+    ['without containers', JSON.stringify({ TaskArn: ARN }), 'did not start, or has no exit code.'],
     [
       'with fields of other types',
       JSON.stringify({ TaskArn: 1, StoppedReason: 'pulled', Containers: 'x' }),
@@ -79,7 +79,7 @@ describe('a time limit', () => {
     ],
   ])('%s sends a migration of SQL files to the runner ecs-task', (_what, caught) => {
     expect(failed({ name: 'sql' }, caught)?.message).toBe(
-      'The migrations took longer than the 15 minutes that a Lambda function may run, and nothing of them was applied. A migration that takes longer is a case for the runner ecs-task, which has as long as it needs: see migrations in docs/configuration.md.',
+      'The migrations took longer than 15 minutes, the limit of a Lambda function, and no migration was applied. For a longer migration use the runner ecs-task, which does not have this limit: see migrations in docs/configuration.md.',
     );
   });
 });
@@ -88,13 +88,13 @@ test('any other error of run-migrations is told as it is', () => {
   expect(
     failed({ name: 'sql' }, { Error: 'MigrationLocked', Cause: '{"errorMessage":"Another session."}' })
       ?.message,
-  ).toBe('The migrations failed, nothing of them was applied: MigrationLocked: Another session.');
+  ).toBe('The migrations failed, and no migration was applied: MigrationLocked: Another session.');
 });
 
 test('an answer of a function that is larger than Step Functions takes is told as such', () => {
   const runner: MigrationRunner = { name: 'lambda', function: 'shop-migrate', timeoutMinutes: 5 };
 
   expect(failed(runner, { Error: 'States.DataLimitExceeded', Cause: '' })?.message).toContain(
-    'more than the 256 KiB',
+    'returned more than 256 KiB',
   );
 });

@@ -1,7 +1,7 @@
 import { paginateListExecutions, SFNClient } from '@aws-sdk/client-sfn';
 import type { RunningDeploy } from './other-deploys.ts';
 
-/** Without a way out of the VPC a request would hang until the function's own limit. */
+/** Without a route out of the VPC a request would hang until the function times out. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
 const client = new SFNClient({
@@ -9,8 +9,8 @@ const client = new SFNClient({
   requestHandler: { connectionTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
 });
 
-/** Asks Step Functions for the executions of a state machine that run now. */
-export async function listRunning(stateMachineArn: string): Promise<RunningDeploy[]> {
+/** The running executions of a state machine. */
+export async function listRunningDeploys(stateMachineArn: string): Promise<RunningDeploy[]> {
   const running: RunningDeploy[] = [];
   for await (const page of paginateListExecutions({ client }, { stateMachineArn, statusFilter: 'RUNNING' })) {
     for (const { executionArn, name, startDate } of page.executions ?? []) {

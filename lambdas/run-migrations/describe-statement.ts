@@ -2,11 +2,11 @@ import pg from 'pg';
 import type { ShippedStatement } from '../shared/migration-statements.ts';
 import { shortened } from '../shared/text.ts';
 
-/** Of a statement, in characters: who reads it knows it by its beginning. */
-const LONGEST_STATEMENT = 100;
+/** Characters of a statement that a message shows: enough to recognise it. */
+const MAX_STATEMENT_LENGTH = 100;
 
-/** Where a statement failed, as a file's reader counts, and how it begins. */
-export function describeFailed(
+/** The line of the file where a statement failed, counted from 1, and the beginning of the statement. */
+export function describeStatement(
   failed: ShippedStatement | null,
   error: unknown,
 ): { line: number | null; statement: string | null } {
@@ -15,13 +15,13 @@ export function describeFailed(
   if (!failed.whole) {
     return { line: failed.line + linesBefore(failed.sql, at ?? 0), statement: beginning(failed.sql) };
   }
-  // Which of the statements it was, PostgreSQL tells by its position alone, and not always.
+  // Only the error's position shows which statement of the file failed, and not every error has one.
   if (at === null) return { line: null, statement: null };
   const line = linesBefore(failed.sql, at);
   return { line: line + 1, statement: beginning(failed.sql.split('\n')[line] ?? '') };
 }
 
-/** Where PostgreSQL points at, in UTF-16 units from 0; it counts characters from 1. Null: nowhere. */
+/** The error's position in UTF-16 units from 0; PostgreSQL counts characters from 1. Null: the error has no position. */
 function positionIn(sql: string, error: unknown): number | null {
   const position = error instanceof pg.DatabaseError ? Number(error.position) : Number.NaN;
   if (!(position >= 1)) return null;
@@ -35,10 +35,10 @@ function linesBefore(sql: string, at: number): number {
 }
 
 function beginning(sql: string): string {
-  return shortened(withoutSecrets(sql.replace(/\s+/g, ' ').trim()), LONGEST_STATEMENT);
+  return shortened(withoutSecrets(sql.replace(/\s+/g, ' ').trim()), MAX_STATEMENT_LENGTH);
 }
 
-/** What it says stands in reports, logs and alerts: passwords of roles, user mappings and addresses are left out. */
+/** Reports, logs and alerts show the statement, so passwords of roles, user mappings and addresses are removed. */
 function withoutSecrets(sql: string): string {
   return sql
     .replaceAll(/\b(password\s*=?\s*)'(?:[^']|'')*'/gi, "$1'***'")

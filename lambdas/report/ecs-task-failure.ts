@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { describeCaught } from '../shared/caught-error.ts';
+import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
+import type { CaughtError } from '../shared/payloads.ts';
+import {
+  type Failure,
+  FIX_AND_START_AGAIN,
+  isTimeout,
+  START_AGAIN,
+  UNKNOWN_PLACE,
+} from './migration-failure.ts';
+
+/** Why migrations in an ECS task failed: the task, its container and exit code, ECS's reason, and where the log is. */
+export function ecsTaskFailure(runner: EcsTaskRunner, caught: CaughtError): Failure {
+  const { cluster, container, timeoutMinutes } = runner;
+  const task = readStoppedTask(caught, container);
+  const place = `task definition ${task?.definition ?? runner.taskDefinition}, cluster ${cluster}`;
+  const log = logOf(runner, task?.id ?? null);
+  const logSentence = log === null ? '' : ` Its log: ${log}.`;
+  const readLogAndFix = [
+    `${readLogStep(runner, task?.id ?? null)} The changes that the task made before it failed remain, unless its tool rolls them back.`,
+    `Fix the cause in the log, then ${START_AGAIN}.`,
+  ];
+  if (task !== null) {
+    const end =
+      task.exitCode === null ? 'did not start, or has no exit code' : `ended with exit code ${task.exitCode}`;
+    const reasons = task.reasons === '' ? '' : `: ${task.reasons.replace(/\.$/, '')}`;
+    return {
+      ...{ ...UNKNOWN_PLACE, log },
+      message: `The migration failed: the container ${container} of the task ${task.id ?? 'unknown'} (${place}) ${end}${reasons}.${logSentence}`,
+      next: readLogAndFix,
+    };
+  }
+  if (isTimeout(caught)) {
+    return {
+      ...{ ...UNKNOWN_PLACE, log },
+      message: `The migration did not end within ${timeoutMinutes} minutes (migrations.timeoutMinutes), so the deploy stopped its task (container ${container}, ${place}).${logSentence}`,
+      next: [
+        `Check that the task has stopped: aws ecs list-tasks --cluster ${cluster} --family ${familyOf(runner.taskDefinition)}.`,
+        ...readLogAndFix,
+      ],
+    };
+  }
+  return {
+    ...{ ...UNKNOWN_PLACE, log: null },
+    message: `The migration's task could not be run (container ${container}, ${place}). ${describeCaught(caught)}`,
+    next: [FIX_AND_START_AGAIN],
+  };
+}
+
+/** Where awslogs writes the container's log. Null: the configuration does not say. */
+function logOf({ container, logs }: EcsTaskRunner, id: string | null): string | null {
+  if (logs === null) return null;
+  return `CloudWatch log group ${logs.group}, stream ${logs.streamPrefix}/${container}/${id ?? 'TASK-ID'}`;
+}
+
+function readLogStep({ container, logs }: EcsTaskRunner, id: string | null): string {
+  if (logs === null)
+    return 'Read the log of the task. (If you configure migrations.logs, this step shows the command.)';
+  const stream = id === null ? '' : ` --log-stream-names ${logs.streamPrefix}/${container}/${id}`;
+  return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
+}
+
+/** The parts of an ECS task's description that show why it failed. Each of them may be missing. */
+const taskSchema = z.object({
+  TaskArn: z.string().optional().catch(undefined),
+  TaskDefinitionArn: z.string().optional().catch(undefined),
+  StopCode: z.string().optional().catch(undefined),
+  StoppedReason: z.string().optional().catch(undefined),
+  Containers: z
+    .array(
+      z.object({
+        Name: z.string().optional().catch(undefined),
+        ExitCode: z.number().optional().catch(undefined),
+        Reason: z.string().optional().catch(undefined),
+      }),
+    )
+    .catch([]),
+});
+
+interface StoppedTask {
+  /** The last part of its ARN. Null: unknown. */
+  readonly id: string | null;
+  /** FAMILY:REVISION. Null: unknown. */
+  readonly definition: string | null;
+  /** Null: the container did not start, or the description does not name it. */
+  readonly exitCode: number | null;
+  /** The reasons of the task and of the container. Empty: there are no reasons. */
+  readonly reasons: string;
+}
+
+/**
+ * Reads the Cause that `ecs:runTask.sync` fails with: the task's description as JSON text. No other code parses a Cause.
+ * @returns null for another Cause: an error of the ECS API has a plain sentence
+ */
+function readStoppedTask({ Cause }: CaughtError, container: string): StoppedTask | null {
+  let cause: unknown;
+  try {
+    cause = JSON.parse(Cause ?? '');
+  } catch {
+    return null;
+  }
+  const parsed = taskSchema.safeParse(cause);
+  if (!parsed.success || (parsed.data.TaskArn ?? parsed.data.StoppedReason) === undefined) return null;
+  const task = parsed.data;
+  const described = task.Containers.find(({ Name }) => Name === container);
+  return {
+    id: lastPart(task.TaskArn),
+    definition: lastPart(task.TaskDefinitionArn),
+    exitCode: described?.ExitCode ?? null,
+    reasons: [...new Set([task.StoppedReason, described?.Reason])]
+      .filter((reason) => reason !== undefined && reason !== '')
+      .join('; '),
+  };
+}
+
+function lastPart(arn: string | undefined): string | null {
+  return arn === undefined ? null : arn.slice(arn.lastIndexOf('/') + 1);
+}

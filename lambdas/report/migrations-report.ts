@@ -1,0 +1,104 @@
+import { describeCaught } from '../shared/caught-error.ts';
+import {
+  describeMigrationPlace,
+  type LambdaRunner,
+  type MigrationRunnerName,
+  migrationFailureSchema,
+} from '../shared/migration-runner.ts';
+import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
+import type { MigrationsReport } from '../shared/report-schema.ts';
+import { ecsTaskFailure } from './ecs-task-failure.ts';
+import {
+  type Failure,
+  FIX_AND_START_AGAIN,
+  isTimeout,
+  START_AGAIN,
+  UNKNOWN_PLACE,
+  USE_ECS_TASK,
+} from './migration-failure.ts';
+
+/** The report's part about the migrations. `pending` is what the database says now; empty where that is unknown. */
+export function migrationsReport(
+  runner: MigrationRunnerName,
+  ran: WindowMigrations | null | undefined,
+  pending: string[],
+): MigrationsReport {
+  if (ran == null) return { runner, outcome: 'not-run', applied: [], pending, failure: null };
+  if (ran.status === 'failed') {
+    return { runner, outcome: 'failed', applied: [], pending, failure: failureOf(ran) };
+  }
+  return { runner, outcome: 'succeeded', applied: appliedOf(ran.answer), pending, failure: null };
+}
+
+/** Names of the applied migrations, if the answer has them: a function of the application may return anything. */
+function appliedOf(answer: unknown): string[] {
+  if (typeof answer !== 'object' || answer === null || !('applied' in answer)) return [];
+  return Array.isArray(answer.applied) ? answer.applied.filter((name) => typeof name === 'string') : [];
+}
+
+function failureOf({ runner, answer, caught }: WindowMigrations): Failure {
+  switch (runner.name) {
+    case 'sql':
+      return caught === undefined ? statementFailure(answer) : functionFailureOfSql(caught);
+    case 'ecs-task':
+      return ecsTaskFailure(runner, caught ?? { Error: 'unknown' });
+    case 'lambda':
+      return functionFailure(runner, caught ?? { Error: 'unknown' });
+  }
+}
+
+/** A statement of an SQL file failed. */
+function statementFailure(answer: unknown): Failure {
+  const reported = runMigrationsResultSchema.safeParse(answer).data?.failure ?? null;
+  const failure =
+    reported ?? migrationFailureSchema.parse({ file: null, sqlstate: null, message: 'unknown' });
+  const statement = failure.statement === null ? '' : `${failure.statement}: `;
+  return {
+    ...failure,
+    log: null,
+    message: `${describeMigrationPlace(failure)} failed, and no migration was applied: ${statement}${failure.message}`,
+    next: [FIX_AND_START_AGAIN],
+  };
+}
+
+/** The function that runs the SQL files failed itself. */
+function functionFailureOfSql(caught: CaughtError): Failure {
+  if (!isTimeout(caught)) {
+    return {
+      ...{ ...UNKNOWN_PLACE, log: null },
+      message: `The migrations failed, and no migration was applied: ${describeCaught(caught)}`,
+      next: [FIX_AND_START_AGAIN],
+    };
+  }
+  return {
+    ...{ ...UNKNOWN_PLACE, log: null },
+    message: `The migrations took longer than 15 minutes, the limit of a Lambda function, and no migration was applied. ${USE_ECS_TASK}`,
+    next: [`Use the runner ecs-task for the long migration, or make it shorter. Then ${START_AGAIN}.`],
+  };
+}
+
+/** The application's own function failed. */
+function functionFailure({ function: name, timeoutMinutes }: LambdaRunner, caught: CaughtError): Failure {
+  const log = `CloudWatch log group /aws/lambda/${functionName(name)}`;
+  const next = [
+    `Read the log of the function (${log}) and fix the cause, then ${START_AGAIN}. The changes that the function made before it failed remain.`,
+  ];
+  const failure = { ...UNKNOWN_PLACE, log, next };
+  if (caught.Error === 'States.DataLimitExceeded') {
+    return {
+      ...failure,
+      message: `The migration function ${name} returned more than 256 KiB, the limit of Step Functions. Its changes remain. Let it return {"applied": ["name", …]} or nothing.`,
+    };
+  }
+  if (isTimeout(caught)) {
+    return {
+      ...failure,
+      message: `The migration function ${name} did not end within its time limit, or within ${timeoutMinutes} minutes (migrations.timeoutMinutes). A Lambda function can run for 15 minutes. ${USE_ECS_TASK}`,
+    };
+  }
+  return { ...failure, message: `The migration function ${name} failed: ${describeCaught(caught)}` };
+}
+
+function functionName(nameOrArn: string): string {
+  return nameOrArn.replace(/^arn:.*:function:/, '').replace(/:.*$/, '');
+}
