@@ -207,7 +207,7 @@ test('an index that the product builds is identical in the catalog, and present 
     if (original === undefined || built >= 8) continue;
     const { entries } = await imported(sql);
     const builds = await openBuilds(database.url, [...entries]);
-    await builds.deploy(`round trip ${built}`);
+    await builds.deploy(`round-trip-${built}`);
     expect(await indexes()).toEqual(original);
     expect(Object.values(await builds.examine()).map(({ state }) => state)).toEqual(['present']);
     expect(await builds.plan('again')).toEqual([]);

@@ -15,8 +15,8 @@ const failed = (runner: MigrationRunner, caught: WindowMigrations['caught']) =>
 
 const ARN = 'arn:aws:ecs:eu-west-1:222222222222:task/prod/0123456789abcdef';
 
-describe("a task's Cause", () => {
-  test('is read whatever else is in it', () => {
+describe('the report of a failed ECS task', () => {
+  test('names the task, its container, the exit code, the reasons and the log, and ignores other fields of the Cause', () => {
     const cause = {
       Attachments: [{ Details: [] }],
       Containers: [
@@ -34,36 +34,36 @@ describe("a task's Cause", () => {
   });
 
   test.each<[string, string | null, string]>([
-    ['without containers', JSON.stringify({ TaskArn: ARN }), 'did not start, or has no exit code.'],
+    ['has no containers', JSON.stringify({ TaskArn: ARN }), 'did not start, or has no exit code.'],
     [
-      'with fields of other types',
+      'has fields of other types',
       JSON.stringify({ TaskArn: 1, StoppedReason: 'pulled', Containers: 'x' }),
       'the task unknown',
     ],
     [
-      'that is a sentence',
+      'is a sentence',
       'Capacity is unavailable at this time',
       'could not be run (container migrate, task definition shop-migrate, cluster prod). AmazonECS.Unknown: Capacity is unavailable at this time',
     ],
-    ['that is JSON of something else', '[1]', 'could not be run'],
-    ['that is cut off', '{"TaskArn":"arn', 'could not be run'],
-    ['that is not there', null, 'AmazonECS.Unknown: no cause was reported'],
-  ])('%s still makes a message', (_what, cause, expected) => {
+    ['is JSON of something else', '[1]', 'could not be run'],
+    ['is cut off', '{"TaskArn":"arn', 'could not be run'],
+    ['is missing', null, 'AmazonECS.Unknown: no cause was reported'],
+  ])('has a message if the Cause %s', (_condition, cause, expected) => {
     expect(failed(TASK, { Error: 'AmazonECS.Unknown', Cause: cause })?.message).toContain(expected);
   });
 
-  test('without a configured log names none, and says what would', () => {
+  test('says how to configure the log if none is configured', () => {
     const failure = failed(
       { ...TASK, logs: null },
       { Error: 'States.TaskFailed', Cause: JSON.stringify({ TaskArn: ARN }) },
     );
 
     expect(failure).toMatchObject({ log: null, message: expect.not.stringContaining('log') });
-    expect(failure?.next[0]).toContain('with migrations.logs configured');
+    expect(failure?.next[0]).toContain('If you configure migrations.logs');
   });
 });
 
-describe('a time limit', () => {
+describe('SQL migrations that exceed the time limit', () => {
   test.each([
     ['of the state', { Error: 'States.Timeout', Cause: null }],
     [
@@ -71,27 +71,27 @@ describe('a time limit', () => {
       { Error: 'Sandbox.Timedout', Cause: '{"errorMessage":"Task timed out after 900.00 seconds"}' },
     ],
     [
-      'of the function, by its other name',
+      'of the function, under its other name',
       {
         Error: 'Lambda.Unknown',
         Cause: 'The cause could not be determined. Task timed out after 900.00 seconds',
       },
     ],
-  ])('%s sends a migration of SQL files to the runner ecs-task', (_what, caught) => {
+  ])('%s are reported with the advice to use the runner ecs-task', (_limit, caught) => {
     expect(failed({ name: 'sql' }, caught)?.message).toBe(
       'The migrations took longer than 15 minutes, the limit of a Lambda function, and no migration was applied. For a longer migration use the runner ecs-task, which does not have this limit: see migrations in docs/configuration.md.',
     );
   });
 });
 
-test('any other error of run-migrations is told as it is', () => {
+test('the report shows any other error of run-migrations with its message', () => {
   expect(
     failed({ name: 'sql' }, { Error: 'MigrationLocked', Cause: '{"errorMessage":"Another session."}' })
       ?.message,
   ).toBe('The migrations failed, and no migration was applied: MigrationLocked: Another session.');
 });
 
-test('an answer of a function that is larger than Step Functions takes is told as such', () => {
+test('the report of a function names the limit of Step Functions if its answer was too large', () => {
   const runner: MigrationRunner = { name: 'lambda', function: 'shop-migrate', timeoutMinutes: 5 };
 
   expect(failed(runner, { Error: 'States.DataLimitExceeded', Cause: '' })?.message).toContain(
