@@ -41,10 +41,10 @@ export async function moveIntoRegistry(
   whyNotMovable: (move: Move) => string | null,
 ): Promise<Pick<LintResult, 'moved' | 'kept'>> {
   const decided = moves.map((move) => {
-    const standing = registered.standingOf(move.entry);
+    const match = registered.matchOf(move.entry);
     const reason =
-      standing === 'other' ? 'the registry lists it with another definition' : whyNotMovable(move);
-    const isNew = standing === null && reason === null;
+      match === 'different' ? 'the registry lists it with another definition' : whyNotMovable(move);
+    const isNew = match === null && reason === null;
     if (isNew) registered.add(move.entry);
     return { move, reason, isNew };
   });

@@ -1,4 +1,5 @@
 import type { IndexStmt } from 'libpg-query';
+import { indexKey } from '../../lambdas/postgres/identifiers.ts';
 import { confusableWith } from '../../lambdas/shared/build-item.ts';
 import {
   type CompiledIndex,
@@ -75,7 +76,7 @@ export async function examineRegistry(
     if (result.examined === null) continue;
     examined.push(result.examined);
     const { schema, name } = result.examined.index;
-    const key = JSON.stringify([schema, name]);
+    const key = indexKey({ schema, name });
     const first = firstOfName.get(key);
     if (first === undefined) {
       firstOfName.set(key, place.entry);

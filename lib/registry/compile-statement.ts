@@ -3,20 +3,20 @@ import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
 import { type IndexStatement, parseIndexStatement } from './parse-statement.ts';
 import { type FieldProblem, isReserved, nameProblems, statementProblems } from './statement-problems.ts';
 
-/** What the statement alone says of an index. */
-export type IndexFromStatement = Pick<
+/** The part of an index that its statement defines. */
+type IndexFromStatement = Pick<
   CompiledIndex,
   'name' | 'schema' | 'table' | 'unique' | 'definition' | 'partial' | 'expression'
 >;
 
-export type CompiledStatement =
+type CompiledStatement =
   | { readonly index: null; readonly problems: readonly FieldProblem[] }
   | { readonly index: IndexFromStatement; readonly statement: IndexStmt; readonly problems: readonly [] };
 
 /**
- * Takes an entry's statement apart and checks it.
- * @param name the entry's `name`; undefined where the entry has none, which is not this function's to tell.
- * @returns every problem found, or the index where there is none.
+ * Parses and checks the statement of an entry.
+ * @param name the entry's `name`; undefined if it has none, which is reported elsewhere.
+ * @returns every problem, or the index if there is none.
  */
 export async function compileStatement(sql: string, name: string | undefined): Promise<CompiledStatement> {
   const parsed = await parseIndexStatement(sql);
@@ -45,8 +45,8 @@ export async function compileStatement(sql: string, name: string | undefined): P
 }
 
 /**
- * The statement from USING on, without comments; where it has no USING, with `USING btree` put before its columns.
- * USING is a reserved word, so the first one outside of quotes, before any parenthesis, is the method's.
+ * The statement from USING to its end, without comments. A statement without USING gets `USING btree`. USING is a reserved
+ * word, so the first unquoted one before a parenthesis names the method.
  */
 function definitionOf({ tokens, bytes }: IndexStatement): string {
   const first = tokens.findIndex((token) => token.text === '(' || isReserved(token, 'using'));
@@ -57,7 +57,7 @@ function definitionOf({ tokens, bytes }: IndexStatement): string {
     : `USING ${withoutComments(tokens.slice(first + 1), bytes)}`;
 }
 
-/** The tokens as written, with the space between them; where a comment stood between two, one space. */
+/** The tokens and the white space between them; a comment becomes one space. */
 function withoutComments(tokens: readonly ScanToken[], bytes: Buffer): string {
   let text = '';
   let end: number | undefined;

@@ -1,40 +1,40 @@
 /**
- * One index of the registry, as its authors write it. The registry is the single source of truth for performance
- * indexes; migrations hold only those that constraints bring.
+ * One index of the registry, as its authors write it. The registry is the single source of truth for performance indexes;
+ * migrations create only the indexes of constraints.
  */
 export interface IndexEntry {
   /**
-   * Name of the index as the catalog has it: unquoted, at most 63 bytes, unique within the schema of its table.
-   * Executions ask for an index by this name, with `SCHEMA.` before it where the schema is not `public`.
+   * Name of the index as in the catalog: unquoted, at most 63 bytes, unique in the schema of its table. The input of an
+   * execution uses this name, or `SCHEMA.NAME` if the schema is not `public`.
    */
   readonly name: string;
   /**
-   * One `create [unique] index concurrently if not exists NAME on [SCHEMA.]TABLE …` statement. A table without a schema
-   * is in `public`. A quoted table name keeps its case; parts of a partitioned table are found by the builder.
+   * One `create [unique] index concurrently if not exists NAME on [SCHEMA.]TABLE …` statement. A table without a schema is
+   * in `public`. For a partitioned table the index is built on each partition.
    */
   readonly sql: string;
   /**
-   * The application does not work without it: it keeps data whole (unique) or authentication looks things up by it.
-   * A critical index that cannot be built fails the deploy and leaves the services stopped.
+   * True if the application does not work without the index: it protects data integrity (unique), or authentication uses it.
+   * If a critical index cannot be built, the deploy fails and the services are left stopped, deliberately.
    * @default false
    */
   readonly critical?: boolean;
-  /** What the index is for, in a sentence: it stands in the log, the report and the alert. */
+  /** The purpose of the index in a sentence, for the log, the report and the alert. */
   readonly description: string;
   /**
-   * Queries that should use this index: files below `database/queries`, without `.sql`.
+   * Queries that should use this index: file names in `database/queries`, without `.sql`.
    * @default []
    */
   readonly serves?: readonly string[];
   /**
-   * What becomes of an index that is there under this name with another definition. `report`: it stays and a warning
-   * tells. `rebuild`: the new one is built beside it and takes its place, never a moment without an index.
+   * What to do if an index with this name has another definition. `report`: it stays, with a warning. `rebuild`: the new
+   * index is built next to it and then replaces it, so that queries always have one of the two.
    * @default 'report'
    */
   readonly onDrift?: 'report' | 'rebuild';
   /**
-   * Warnings of `lint` that are meant so: the rule's name, and the reason in a sentence. Errors cannot be accepted, and
-   * an accepted warning that is gone is told, so that no reason outlives its cause.
+   * Warnings of `lint` that you accept: the rule's name, and the reason in a sentence. Errors cannot be accepted. `lint`
+   * reports an accepted warning that no longer occurs, so that you can remove it.
    * @default {}
    */
   readonly accept?: Readonly<Record<string, string>>;
@@ -42,7 +42,7 @@ export interface IndexEntry {
 
 /**
  * Gives a registry its types: `export default defineIndexes([{ name, sql, description }, …])`.
- * It returns what it was given; statements are checked when the registry is compiled.
+ * It returns its argument; the statements are checked when the registry is compiled.
  */
 export function defineIndexes(entries: readonly IndexEntry[]): readonly IndexEntry[] {
   return entries;

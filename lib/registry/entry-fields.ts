@@ -20,13 +20,13 @@ type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'acc
 };
 
 const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
-  name: 'it must be the name of the index, as text that is not empty',
-  sql: 'it must be one CREATE INDEX statement, as text',
+  name: 'it must be the name of the index, as a text that is not empty',
+  sql: 'it must be one CREATE INDEX statement, as a text',
   critical: 'it must be true or false',
-  description: 'it must say in a sentence what the index is for',
-  serves: 'it must be a list of files below database/queries, without .sql',
+  description: 'it must describe the purpose of the index in a sentence',
+  serves: 'it must be a list of file names in database/queries, without .sql',
   onDrift: 'it must be "report" or "rebuild"',
-  accept: 'it must give a reason for each rule, as text that is not empty: { RULE: reason }',
+  accept: 'it must contain a reason for each rule, as a text that is not empty: { RULE: reason }',
 };
 
 type ReadEntry = z.infer<typeof entrySchema>;

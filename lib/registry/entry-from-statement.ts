@@ -3,29 +3,29 @@ import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-need
 import { tokensOf } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 
-/** A CREATE INDEX statement as somebody wrote it: its text, without the semicolon, and what the parser made of it. */
-export interface WrittenIndex {
+/** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
+interface WrittenIndex {
   readonly sql: string;
   readonly statement: IndexStmt;
 }
 
-/** What the statement does not say. */
-export interface EntryDetails {
-  /** Name of the index: the statement's, or what PostgreSQL calls it. */
+/** The fields of an entry that its statement does not define. */
+interface EntryDetails {
+  /** Name of the index: the statement's, or the one that PostgreSQL chooses. */
   readonly name: string;
   readonly description: string;
   /** @default the statement's table */
   readonly table?: { readonly schema: string; readonly name: string } | undefined;
 }
 
-/** Longest statement that stands on one line. */
+/** Longest statement on one line. */
 const ONE_LINE = 80;
-/** How the next lines of a longer one begin: in a registry they stand below a field of an entry. */
+/** Separates the lines of a longer statement: they are indented below the entry's fields. */
 const NEXT_LINE = '\n      ';
 
 /**
- * The entry that takes a CREATE INDEX statement's place: with its name, CONCURRENTLY and IF NOT EXISTS, on the whole table
- * where it had ONLY, and from USING or the columns on as it was written. A unique index keeps data whole, so it is critical.
+ * The entry that replaces a CREATE INDEX statement. Its statement has a name, CONCURRENTLY and IF NOT EXISTS, and no ONLY; the
+ * part from USING or the columns is unchanged. A unique index protects data integrity, so its entry is critical.
  */
 export function entryFromStatement(written: WrittenIndex, details: EntryDetails): IndexEntry {
   const { statement } = written;
@@ -44,12 +44,12 @@ export function entryFromStatement(written: WrittenIndex, details: EntryDetails)
   };
 }
 
-/** The entry with its statement on one line, as JSON shows it best. */
+/** The entry with its statement on one line, for JSON. */
 export function inOneLine(entry: IndexEntry): IndexEntry {
   return { ...entry, sql: entry.sql.replace(NEXT_LINE, ' ') };
 }
 
-/** From USING or the first parenthesis on, without comments, each gap of the text one space at most. */
+/** The part from USING or the first parenthesis, without comments, with single spaces. */
 function definitionAsWritten(sql: string): string {
   const tokens = tokensOf(sql);
   const first = tokens.findIndex(({ text, keyword }) => text === '(' || keyword === 'using');

@@ -1,27 +1,27 @@
 import type { IndexElem, IndexStmt } from 'libpg-query';
 import { tableKey } from '../../lambdas/postgres/identifiers.ts';
 
-/** What a key column of an index is: texts that are equal where PostgreSQL builds the same. */
+/** A key column of an index. Two that are equal make PostgreSQL build the same index. */
 export interface KeyShape {
-  /** Undefined: an expression. */
+  /** Undefined for an expression. */
   readonly column: string | undefined;
-  /** Column or expression, collation and operator class. */
+  /** The column or expression, the collation and the operator class. */
   readonly tree: string;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
 }
 
-/** What an index is, however its statement is written: case, white space, comments and defaults make no difference. */
+/** An index, independent of how its statement is written: case, white space, comments and stated defaults are ignored. */
 export interface IndexShape {
-  /** With its schema. */
+  /** Key of the table, with its schema. */
   readonly table: string;
   readonly method: string;
   readonly unique: boolean;
   readonly keys: readonly KeyShape[];
   readonly include: readonly string[];
-  /** The predicate's parse tree; empty: all rows. */
+  /** Parse tree of the predicate; empty without one. */
   readonly where: string;
-  /** Equal where the same index would be built, and stored in the same way. */
+  /** Equal if PostgreSQL would build the same index with the same storage. */
   readonly identity: string;
 }
 
@@ -55,7 +55,7 @@ function keyShape({ name, expr, collation, opclass, opclassopts, ...order }: Ind
   };
 }
 
-/** A parse tree as text, without the places of its words. */
+/** A parse tree as text, without the positions in the statement. */
 function tree(node: unknown): string {
   return JSON.stringify(node, (key, value) => (key === 'location' ? undefined : value)) ?? '';
 }

@@ -2,32 +2,32 @@ import { hasSqlDetails, type IndexStmt, parse, type ScanToken, scan } from 'libp
 import { placesIn, unitsOf } from '../sql/places.ts';
 import { offsetOfLocation } from '../sql/read-sql.ts';
 
-/** A CREATE INDEX statement: what PostgreSQL's parser made of it, and its words without comments and semicolons. */
+/** A parsed CREATE INDEX statement and its tokens, without comments and semicolons. */
 export interface IndexStatement {
   readonly statement: IndexStmt;
   readonly tokens: readonly ScanToken[];
-  /** The text as UTF-8, which is what the tokens' offsets count. */
+  /** The text as UTF-8: the tokens' offsets count bytes. */
   readonly bytes: Buffer;
 }
 
-/** Why a text is not one CREATE INDEX statement. */
-export interface NotAnIndex {
+/** The reason why a text is not one CREATE INDEX statement. */
+interface NotAnIndex {
   readonly refusal: string;
-  /** Where, in UTF-16 units. */
+  /** Place in the text, in UTF-16 units. */
   readonly offset: number;
 }
 
-// The parser takes the text as a C string and hands tokens back as JSON that leaves these as they are.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+// The parser takes a C string, and returns tokens as JSON in which these characters are not escaped.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
 const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f]/;
 const UNREADABLE = new RegExp(`${CONTROL_CHARACTER.source}|\\p{Cs}`, 'u');
 
-/** Reads a text that must be exactly one CREATE INDEX statement. */
+/** Parses a text that must be exactly one CREATE INDEX statement. */
 export async function parseIndexStatement(sql: string): Promise<IndexStatement | NotAnIndex> {
   if (sql.trim() === '') return { refusal: 'it is empty; write one CREATE INDEX statement', offset: 0 };
   if (!sql.isWellFormed() || CONTROL_CHARACTER.test(sql)) {
     const offset = Math.max(0, sql.search(UNREADABLE));
-    return { refusal: 'it holds a control character or half a character; remove it', offset };
+    return { refusal: 'it contains a control character or half of a surrogate pair; remove it', offset };
   }
   let statements: Awaited<ReturnType<typeof parse>>['stmts'];
   try {
@@ -37,20 +37,20 @@ export async function parseIndexStatement(sql: string): Promise<IndexStatement |
   }
   const { tokens } = await scan(sql);
   const words = tokens.filter((token) => !isComment(token) && token.text !== ';');
-  const wordFrom = (location: number) => words.find((token) => token.start >= location)?.start ?? 0;
+  const firstWordAfter = (location: number) => words.find((token) => token.start >= location)?.start ?? 0;
   if (statements.length !== 1) {
     return {
-      offset: offsetOfLocation(sql, wordFrom(statements[1]?.stmt_location ?? 0)),
-      refusal: `it holds ${statements.length} statements; write exactly one CREATE INDEX statement per entry`,
+      offset: offsetOfLocation(sql, firstWordAfter(statements[1]?.stmt_location ?? 0)),
+      refusal: `it contains ${statements.length} statements; write exactly one CREATE INDEX statement in each entry`,
     };
   }
   const node: Partial<Record<string, unknown>> = statements[0]?.stmt ?? {};
   if (!('IndexStmt' in node)) {
     return {
-      offset: offsetOfLocation(sql, wordFrom(0)),
+      offset: offsetOfLocation(sql, firstWordAfter(0)),
       refusal:
         `it is not a CREATE INDEX statement (${Object.keys(node)[0] ?? 'nothing'}); ` +
-        'everything else belongs into a migration',
+        'write other statements in a migration',
     };
   }
   return { statement: node.IndexStmt as IndexStmt, tokens: words, bytes: Buffer.from(sql) };

@@ -1,18 +1,19 @@
+import { indexKey } from '../../lambdas/postgres/identifiers.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
 import { readSql } from '../sql/read-sql.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { shapeOf } from './index-shape.ts';
 
-/** How an entry stands in the registry: there, there under its name with another definition, or not at all. */
-export type Standing = 'same' | 'other' | null;
+/** What the registry contains under the schema and name of an entry: the same index, a different one, or nothing (null). */
+export type RegistryMatch = 'same' | 'different' | null;
 
-/** The indexes that a registry lists, and those that are about to be written into it. */
+/** The indexes in a registry, including those that are about to be written into it. */
 export class RegisteredIndexes {
-  /** What is listed, as the compiler is given it. */
+  /** As entries, for the compiler. */
   readonly entries: IndexEntry[] = [];
   readonly names: string[] = [];
-  /** By schema and name. */
+  /** Identity of each definition, by schema and name. */
   private readonly identities = new Map<string, string>();
 
   constructor(registry: CompiledRegistry) {
@@ -23,23 +24,23 @@ export class RegisteredIndexes {
     }
   }
 
-  standingOf(entry: IndexEntry): Standing {
-    const { key, identity } = read(entry);
-    const there = this.identities.get(key);
-    if (there === undefined) return null;
-    return there === identity ? 'same' : 'other';
+  matchOf(entry: IndexEntry): RegistryMatch {
+    const { key, identity } = identify(entry);
+    const registered = this.identities.get(key);
+    if (registered === undefined) return null;
+    return registered === identity ? 'same' : 'different';
   }
 
   add(entry: IndexEntry): void {
-    const { key, identity } = read(entry);
+    const { key, identity } = identify(entry);
     this.entries.push(entry);
     this.names.push(entry.name);
     this.identities.set(key, identity);
   }
 }
 
-function read({ name, sql }: IndexEntry): { key: string; identity: string } {
+function identify({ name, sql }: IndexEntry): { key: string; identity: string } {
   const statement = readSql(sql).statements[0]?.node?.IndexStmt ?? {};
   const schema = statement.relation?.schemaname ?? 'public';
-  return { key: JSON.stringify([schema, name]), identity: shapeOf(statement).identity };
+  return { key: indexKey({ schema, name }), identity: shapeOf(statement).identity };
 }

@@ -1,23 +1,23 @@
 import type { RegistryRuleName } from './registry-rules.ts';
 
-/** One thing that is wrong in a registry, and where. */
+/** A problem in a registry and its place. */
 export interface RegistryProblem {
   readonly rule: RegistryRuleName;
-  /** The registry's file, as the reader knows it. */
+  /** Path of the registry file, as the user gave it. */
   readonly file: string;
-  /** Counted from 1. */
+  /** From 1. */
   readonly line: number;
-  /** In characters, counted from 1. */
+  /** In characters, from 1. */
   readonly column: number;
-  /** The entry, by name where it has one: `entry 3 "idx_deals_tenant"`. Empty: the file as a whole. */
+  /** The entry, with its name if it has one: `entry 3 "idx_deals_tenant"`. Empty: the whole file. */
   readonly entry: string;
-  /** The field that is wrong. Empty: the entry or the file as a whole. */
+  /** The wrong field. Empty: the whole entry or file. */
   readonly field: string;
-  /** What is wrong and what to write instead. */
+  /** What is wrong, and what to write instead. */
   readonly message: string;
 }
 
-/** A registry cannot be used; the message lists every problem found, so that one look mends them all. */
+/** A registry is wrong. The message lists every problem, so that you can fix all of them at once. */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError';
   readonly problems: readonly RegistryProblem[];
@@ -28,7 +28,7 @@ export class RegistryError extends Error {
   }
 }
 
-/** A problem in words, without its place: the same from `lint`, `cdk synth` and `run`. */
+/** The text of a problem without its place: the same in `lint`, `cdk synth` and `run`. */
 export function problemText({ entry, field, message }: RegistryProblem): string {
   return [entry, field, message].filter((part) => part !== '').join(': ');
 }

@@ -16,7 +16,7 @@ export interface SourceValue {
   readonly isSpread?: boolean | undefined;
 }
 
-export interface SourceText {
+interface SourceText {
   readonly value: string;
   /** Offset of each UTF-16 unit of the value, and of the closing quote. Undefined: unknown. */
   readonly offsets: readonly number[] | undefined;

@@ -9,7 +9,7 @@ const LINE_WIDTH = 110;
 const SHORT_KEY = 5;
 
 /** White space at the beginning of a line, and what one level adds to it. */
-export interface Indentation {
+interface Indentation {
   readonly indent: string;
   readonly step: string;
 }

@@ -6,34 +6,32 @@ import { loadRegistry, registryKind } from './load-registry.ts';
 import { RegisteredIndexes } from './registered-indexes.ts';
 import { newRegistryFile, type RegistryKind } from './registry-text.ts';
 
-/** What became of the entries. */
 export interface Written {
   readonly added: readonly IndexEntry[];
-  /** Those that the file has already, or has under their name. */
+  /** Entries that were not written, each with the reason. */
   readonly kept: readonly { readonly entry: IndexEntry; readonly reason: string }[];
 }
 
 /**
- * Writes entries into a registry's file: a new one, or at the end of the one that is there. What that one has stays as it
- * is.
- * @throws RegistryError where what is there is no registry, or a wrong one
- * @throws NoListError where its list is made by code
+ * Writes entries to a new registry file, or to the end of an existing one, whose content stays unchanged.
+ * @throws RegistryError if the existing file is not a valid registry
+ * @throws NoListError if code computes the list of the existing file
  */
 export async function writeRegistry(file: string, entries: readonly IndexEntry[]): Promise<Written> {
   const kind = registryKind(file);
-  const isThere = existsSync(file);
-  const registered = new RegisteredIndexes(isThere ? await loadRegistry(file) : []);
-  const judged = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
-  const fresh = judged.filter(({ reason }) => reason === null).map(({ entry }) => entry);
-  // One that the compiler cannot tell from an entry that is there.
-  const there = registered.entries;
-  const refused = await refusedEntries([...there, ...fresh]);
-  const added = fresh.filter((_entry, position) => !refused.has(there.length + position));
-  const kept = judged.flatMap(({ entry, reason }) => {
-    const why = reason ?? refused.get(there.length + fresh.indexOf(entry));
-    return why === undefined ? [] : [{ entry, reason: why }];
+  const exists = existsSync(file);
+  const registered = new RegisteredIndexes(exists ? await loadRegistry(file) : []);
+  const checked = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
+  const missing = checked.filter(({ reason }) => reason === null).map(({ entry }) => entry);
+  // The compiler refuses a new entry whose name is ambiguous beside an existing one.
+  const existing = registered.entries;
+  const refused = await refusedEntries([...existing, ...missing]);
+  const added = missing.filter((_entry, position) => !refused.has(existing.length + position));
+  const kept = checked.flatMap(({ entry, reason: match }) => {
+    const reason = match ?? refused.get(existing.length + missing.indexOf(entry));
+    return reason === undefined ? [] : [{ entry, reason }];
   });
-  if (!isThere) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
+  if (!exists) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
   else if (added.length > 0) {
     const { appendEntries } = await import('./append-entries.ts');
     writeFileSync(file, appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind)), file));
@@ -41,7 +39,7 @@ export async function writeRegistry(file: string, entries: readonly IndexEntry[]
   return { added, kept };
 }
 
-/** A registry's file, whole. */
+/** The text of a registry file with these entries. */
 export function registryText(entries: readonly IndexEntry[], kind: RegistryKind): string {
   return newRegistryFile(entries.map(layout(kind)), kind);
 }
@@ -51,9 +49,9 @@ function layout(kind: RegistryKind): (entry: IndexEntry) => IndexEntry {
 }
 
 function reasonToKeep(registered: RegisteredIndexes, entry: IndexEntry): string | null {
-  const standing = registered.standingOf(entry);
-  if (standing === null) return null;
+  const match = registered.matchOf(entry);
+  if (match === null) return null;
   const difference =
-    standing === 'same' ? ' already' : ', with another definition; see which of the two is meant';
+    match === 'same' ? ' already' : ', with another definition; check which of the two is correct';
   return `the registry has an entry of this name${difference}`;
 }

@@ -23,8 +23,8 @@ describe('a statement is refused', () => {
     ['without IF NOT EXISTS', 'create index concurrently idx_a on t (a)', /IF NOT EXISTS is missing/],
     ['without a name', 'create index concurrently on t (a)', /has no name.*if not exists idx_a on/],
     ['that is empty', '  ', /it is empty/],
-    ['that is a comment only', '-- idx_a', /it holds 0 statements/],
-    ['beside another one', `${START} t (a); ${START} t (b)`, /it holds 2 statements; write exactly one/],
+    ['that is a comment only', '-- idx_a', /it contains 0 statements/],
+    ['beside another one', `${START} t (a); ${START} t (b)`, /it contains 2 statements; write exactly one/],
     ['that creates no index', 'drop table t', /not a CREATE INDEX statement \(DropStmt\).*migration/],
     ['on a temporary table', `${START} pg_temp.t (a)`, /the table is temporary/],
     ['on a table of a numbered temporary schema', `${START} pg_temp_3.t (a)`, /the table is temporary/],
@@ -160,7 +160,7 @@ describe('the shape of a registry is refused', () => {
       {
         rule: 'entry-form',
         field: 'accept.redundant-index',
-        message: expect.stringContaining('must give a reason'),
+        message: expect.stringContaining('must contain a reason'),
       },
     ]);
   });

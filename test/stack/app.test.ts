@@ -71,7 +71,7 @@ test('the app refuses a wrong registry with every problem at its place', async (
     expect(run.stderr).toContain(
       [
         'RegistryError: The index registry has 4 problems:',
-        `  - ${file}:2:3: ${entry}: description: it must say in a sentence what the index is for`,
+        `  - ${file}:2:3: ${entry}: description: it must describe the purpose of the index in a sentence`,
         `  - ${file}:6:5: ${entry}: descripton: unknown field; ` +
           'valid fields: name, sql, critical, description, serves, onDrift, accept',
         `  - ${file}:4:18: ${entry}: sql: CONCURRENTLY is missing, ` +

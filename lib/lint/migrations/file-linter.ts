@@ -104,11 +104,11 @@ export class FileLinter {
     // A temporary table ends with its session, so the registry cannot list its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
     const entry = this.entryOf(statement, index, place);
-    const standing = registered.standingOf(entry);
+    const match = registered.matchOf(entry);
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
-    return [createIndexProblem({ statement: index, entry, standing, onNewTable, movable, placeholders })];
+    return [createIndexProblem({ statement: index, entry, match, onNewTable, movable, placeholders })];
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
@@ -123,7 +123,7 @@ export class FileLinter {
   }
 
   private report(place: Place, { rule, message, created }: IndexProblem): Finding {
-    const entry = created?.standing === null ? entryText(created.entry, 'ts') : undefined;
+    const entry = created?.match === null ? entryText(created.entry, 'ts') : undefined;
     const finding: Finding = { ...this.inFile(place), rule, severity: 'error', message, entry };
     this.findings.push(finding);
     return finding;

@@ -1,6 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import type { Standing } from '../../registry/registered-indexes.ts';
+import type { RegistryMatch } from '../../registry/registered-indexes.ts';
 import type { IndexVerb } from '../../sql/embedded-statements.ts';
 import { type StatementNode, stringsIn } from '../../sql/parse-tree.ts';
 import type { MigrationRuleName } from './migration-rules.ts';
@@ -18,7 +18,7 @@ export interface CreatedIndex {
   readonly statement: IndexStmt;
   readonly entry: IndexEntry;
   /** Whether the registry lists it. */
-  readonly standing: Standing;
+  readonly match: RegistryMatch;
   /** Whether the same file creates its table. */
   readonly onNewTable: boolean;
   /** Whether it is a statement of the file, and not of code that a statement runs. */
@@ -61,12 +61,12 @@ function danger({ statement, onNewTable }: CreatedIndex): string {
         'while the services are stopped.';
 }
 
-function fix({ entry, standing, movable, placeholders }: CreatedIndex): string {
+function fix({ entry, match, movable, placeholders }: CreatedIndex): string {
   if (placeholders.length > 0) {
     return `The value of ${placeholders.join(', ')} is unknown here: write the entry yourself, and remove this statement.`;
   }
-  if (standing === 'same') return `The registry lists ${entry.name} already: remove this statement.`;
-  if (standing === 'other')
+  if (match === 'same') return `The registry lists ${entry.name} already: remove this statement.`;
+  if (match === 'different')
     return `The registry lists ${entry.name} with another definition: check which one is correct, and remove this statement.`;
   return movable
     ? 'Move it into the registry with lint --fix; the deploy then builds it concurrently.'
