@@ -20,7 +20,9 @@ export function importCommand(onExitCode: (code: number) => void): Command {
     .argument('[paths...]', 'SQL files, migration folders, project folders, or - for standard input')
     .option('--database-url <url>', 'read a live database instead; needs only SELECT')
     .addOption(
-      new Option('--from <tool>', 'tool that wrote the migrations (default: detected)').choices(TOOLS),
+      new Option('--from <tool>', 'tool that runs the migrations (default: detected from the files)').choices(
+        TOOLS,
+      ),
     )
     .addOption(
       new Option('--format <format>', 'format of the printed registry (default: ts)').choices(['ts', 'json']),

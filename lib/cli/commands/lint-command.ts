@@ -30,7 +30,9 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
       ).argParser(fileOrFolder),
     )
     .addOption(
-      new Option('--from <tool>', 'tool that wrote the migrations (default: detected)').choices(TOOLS),
+      new Option('--from <tool>', 'tool that runs the migrations (default: detected from the files)').choices(
+        TOOLS,
+      ),
     )
     .option('--tenant-column <name>', 'column that holds the tenant, or none (default: tenant_id)', nonEmpty)
     .option('--start-after <name>', 'lint only migrations after this one', nonEmpty)

@@ -18,7 +18,7 @@ export interface LintScope {
   /** Null: the tables have no tenant column. */
   readonly tenantColumn: string | null;
   readonly startAfter: string | null;
-  /** Tool that wrote the migrations. Undefined: detected. */
+  /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from: Tool | undefined;
   /** SQL file or folder with the schema. Null: the migrations make it. */
   readonly schema: string | null;
