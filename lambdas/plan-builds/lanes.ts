@@ -23,7 +23,7 @@ export interface PlannedBuild {
  * attempts fit, with 49 events each.
  */
 const EVENTS_PER_ROUND = 15_000;
-/** Build Index, a Choice, the end and the iteration; for a lane of its own, another Map and iteration. */
+/** Build Index, a Choice, the end and the iteration; and another Map and iteration if the lane has only this build. */
 const EVENTS_PER_BUILD = 11 + 6;
 /** Wait For Build, Check Index and a Choice. */
 const EVENTS_PER_CHECK = 9;
@@ -36,7 +36,7 @@ function eventsOf(build: PlannedBuild): number {
   return EVENTS_PER_BUILD + EVENTS_PER_CHECK * checksOf((build.tableBytes ?? 0) / BYTES_PER_SECOND);
 }
 
-/** Number of checks of a build that takes so many seconds. The pauses grow: a build of one week needs about 400. */
+/** Number of checks of a build. The pauses grow: a build of one week needs about 400. @param seconds its duration */
 function checksOf(seconds: number): number {
   let checks = 0;
   for (

@@ -3,8 +3,7 @@ import {
   BuildFailed,
   ConnectionLost,
   Deadlock,
-  type DeployStepError,
-  DeployStepError as DeployStepErrorBase,
+  DeployStepError,
   LockNotAvailable,
   messageOf,
 } from '../shared/errors.ts';
@@ -52,7 +51,7 @@ export function isUndefined(sqlstate: string | undefined): boolean {
 /** The SQLSTATE of an error. Undefined: the error does not come from PostgreSQL. */
 export function sqlstateOf(error: unknown): string | undefined {
   if (error instanceof pg.DatabaseError) return error.code;
-  return error instanceof DeployStepErrorBase ? error.sqlstate : undefined;
+  return error instanceof DeployStepError ? error.sqlstate : undefined;
 }
 
 /** Whether the connection failed or was lost, so that another attempt on a new connection can succeed. */
@@ -74,7 +73,7 @@ export function isConnectionError(error: unknown): boolean {
  * @param subject what failed, the beginning of the message
  */
 export function toDeployStepError(error: unknown, subject: string): DeployStepError {
-  if (error instanceof DeployStepErrorBase) return error;
+  if (error instanceof DeployStepError) return error;
   const details = { sqlstate: sqlstateOf(error), cause: error };
   const message = `${subject}: ${describeDatabaseError(error)}`;
   if (isConnectionError(error)) return new ConnectionLost(message, details);
