@@ -12,7 +12,7 @@ import { withTablespace } from './tablespace.ts';
 import { UnmodelledChanges } from './unmodelled-changes.ts';
 
 /** The schema that some SQL creates, and the statements whose effect is unknown. */
-export interface Collected {
+interface Collected {
   readonly schema: Schema;
   readonly skipped: readonly Skipped[];
 }

@@ -1,7 +1,7 @@
 import type { SourcePlace } from '../sql/places.ts';
 
 /** `lint` fails on an error. It reports a warning, and fails on one only with --strict. */
-export type Severity = 'error' | 'warning';
+type Severity = 'error' | 'warning';
 
 /** One thing that a linter reports, with its place. */
 export interface Finding extends SourcePlace {

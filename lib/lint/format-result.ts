@@ -26,7 +26,7 @@ export function countsOf(findings: readonly Finding[]): { errors: number; warnin
   return { errors, warnings: findings.length - errors };
 }
 
-export interface TextOptions {
+interface TextOptions {
   readonly paint: (text: string, style: 'red' | 'yellow' | 'dim' | 'bold') => string;
 }
 

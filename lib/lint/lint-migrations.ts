@@ -8,7 +8,7 @@ import type { Finding } from './finding.ts';
 import { MigrationLinter } from './migrations/migration-linter.ts';
 import type { Move } from './migrations/movable-index.ts';
 
-export interface MigrationsToLint {
+interface MigrationsToLint {
   /** Folders or files, in the order in which they are applied. */
   readonly paths: readonly string[];
   /** The tool that runs the migrations. Undefined: detected from the files. */

@@ -37,7 +37,7 @@ export function constraintName(
 }
 
 /** The names of the columns of an index relation, from its IndexElem nodes; those of INCLUDE come last. */
-export function indexColumnNames(elements: readonly Node[]): string[] {
+function indexColumnNames(elements: readonly Node[]): string[] {
   return distinctNames(
     elements.map((element) => {
       if (!('IndexElem' in element)) throw new Error('Expected an IndexElem node for a column of an index.');

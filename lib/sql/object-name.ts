@@ -5,7 +5,7 @@ import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifi
  * first, and never the label.
  * @param name2 null for `NAME1_LABEL`
  */
-export function makeObjectName(name1: string, name2: string | null, label: string): string {
+function makeObjectName(name1: string, name2: string | null, label: string): string {
   const overhead = Buffer.byteLength(label) + (name2 === null ? 1 : 2);
   let bytes1 = Buffer.byteLength(name1);
   let bytes2 = Buffer.byteLength(name2 ?? '');

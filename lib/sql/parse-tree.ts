@@ -15,7 +15,7 @@ export function stringsIn(nodes: readonly Node[] | undefined): string[] {
 }
 
 /** A reference to a column in an expression. */
-export interface ColumnReference {
+interface ColumnReference {
   /** `['deals', 'status']` for `deals.status`. */
   readonly names: readonly string[];
   /** In bytes of the statement in UTF-8. */

@@ -5,7 +5,7 @@ import type { SqlStatement } from '../../sql/read-sql.ts';
 import { identifierName, tokensOf } from '../../sql/tokens.ts';
 
 /** A function or procedure that the migrations define. */
-export interface FunctionBody {
+interface FunctionBody {
   readonly name: string;
   readonly file: string;
   readonly line: number;

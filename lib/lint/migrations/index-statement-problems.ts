@@ -14,7 +14,7 @@ export interface IndexProblem {
 }
 
 /** The index of a CREATE INDEX statement. */
-export interface CreatedIndex {
+interface CreatedIndex {
   readonly statement: IndexStmt;
   readonly entry: IndexEntry;
   /** Whether the registry lists it. */

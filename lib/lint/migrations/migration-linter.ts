@@ -10,7 +10,7 @@ import { FileLinter, type History } from './file-linter.ts';
 import { FunctionBodies } from './function-bodies.ts';
 import { LaterUses, type Move, whyNotMovable } from './movable-index.ts';
 
-export interface LintedMigration {
+interface LintedMigration {
   readonly findings: readonly Finding[];
   readonly allowances: readonly Allowance[];
   readonly moves: readonly Move[];
