@@ -30,7 +30,7 @@ export function scalingActions(file: StateFile, onChange: () => void): Actions {
           })
           .optional(),
       }),
-      ({ ResourceId, MinCapacity, MaxCapacity, SuspendedState = {}, ...rest }) => {
+      ({ ResourceId, MinCapacity, MaxCapacity, SuspendedState = {} }) => {
         const service = file.state.ecs.services.find((entry) => resourceIdOf(entry) === ResourceId);
         if (service === undefined) throw invalid(`ECS service doesn't exist: ${ResourceId}`);
         const existing = targets.find((target) => target.ResourceId === ResourceId);
@@ -40,7 +40,7 @@ export function scalingActions(file: StateFile, onChange: () => void): Actions {
           throw invalid('MinCapacity and MaxCapacity are required to register a new scalable target');
         }
         if (min > max) throw invalid('Maximum capacity cannot be less than minimum capacity');
-        const target = existing ?? newTarget({ ResourceId, ...rest }, min, max);
+        const target = existing ?? newTarget(ResourceId, min, max);
         if (existing === undefined) targets.push(target);
         target.MinCapacity = min;
         target.MaxCapacity = max;
@@ -81,13 +81,12 @@ export function countAfterScaling(file: StateFile, service: ServiceState): numbe
   return Math.max(service.desiredCount, target.MinCapacity);
 }
 
-function newTarget(
-  ids: Pick<ScalingTarget, 'ServiceNamespace' | 'ResourceId' | 'ScalableDimension'>,
-  MinCapacity: number,
-  MaxCapacity: number,
-): ScalingTarget {
+/** A scalable target whose scaling is not suspended. */
+export function newTarget(ResourceId: string, MinCapacity: number, MaxCapacity: number): ScalingTarget {
   return {
-    ...ids,
+    ServiceNamespace: 'ecs',
+    ResourceId,
+    ScalableDimension: 'ecs:service:DesiredCount',
     CreationTime: new Date().toISOString(),
     MinCapacity,
     MaxCapacity,
@@ -99,7 +98,7 @@ function newTarget(
   };
 }
 
-function resourceIdOf({ cluster, service }: ServiceState): string {
+export function resourceIdOf({ cluster, service }: Pick<ServiceState, 'cluster' | 'service'>): string {
   return `service/${cluster}/${service}`;
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { StatesRuntime } from '../engine/errors.ts';
 import type { Actions } from './action.ts';
-import { scalingActions } from './application-auto-scaling.ts';
+import { newTarget, resourceIdOf, scalingActions } from './application-auto-scaling.ts';
 import { ecsServiceActions } from './ecs-services.ts';
 import { eventBridgeActions } from './eventbridge.ts';
 import { eventSourceMappingActions } from './lambda-mappings.ts';
@@ -157,29 +157,16 @@ export class LocalAws {
       known.variables = { ...variables };
       return;
     }
-    const now = new Date().toISOString();
     ecs.services.push({
       cluster,
       service,
       desiredCount,
       schedulingStrategy: schedulingStrategy ?? 'REPLICA',
-      createdAt: now,
+      createdAt: new Date().toISOString(),
       variables: { ...variables },
       tasks: [],
     });
     if (scaling === undefined) return;
-    scalings.targets.push({
-      ServiceNamespace: 'ecs',
-      ResourceId: `service/${cluster}/${service}`,
-      ScalableDimension: 'ecs:service:DesiredCount',
-      CreationTime: now,
-      MinCapacity: scaling.min,
-      MaxCapacity: scaling.max,
-      SuspendedState: {
-        DynamicScalingInSuspended: false,
-        DynamicScalingOutSuspended: false,
-        ScheduledScalingSuspended: false,
-      },
-    });
+    scalings.targets.push(newTarget(resourceIdOf({ cluster, service }), scaling.min, scaling.max));
   }
 }
