@@ -5,20 +5,20 @@ import { inject } from 'vitest';
 export interface TestDatabase {
   readonly name: string;
   readonly url: string;
-  /** Runs one statement on a connection of its own and gives its rows. */
+  /** Runs one statement on a separate connection. @returns its rows */
   query<R extends QueryResultRow = QueryResultRow>(sql: string, params?: unknown[]): Promise<R[]>;
-  /** Ends all sessions in it and drops it. */
+  /** Ends all sessions in the database and drops it. */
   drop(): Promise<void>;
 }
 
 export interface TestDatabaseOptions {
   /** Database to copy. @default an empty one */
   template?: string;
-  /** Server to make it on, as superuser. @default the run's */
+  /** Connection string of the server, as superuser. @default the server of the run */
   adminUrl?: string;
 }
 
-/** Makes an empty database, or a copy of `template`. */
+/** Creates an empty database, or a copy of `template`. */
 export async function createDatabase({
   template,
   adminUrl = inject('adminUrl'),
@@ -39,10 +39,10 @@ export async function createDatabase({
   };
 }
 
-/** A connection for a test that holds a lock or a transaction; the test ends it. */
+/** A connection for a test that holds a lock or a transaction. The test must end it. */
 export async function connect(url: string, application = 'test'): Promise<Client> {
   const client = new Client({ connectionString: url, application_name: application });
-  // A test that ends the server or drops the database ends this connection too.
+  // The connection fails when the test stops the server or drops the database.
   client.on('error', () => undefined);
   await client.connect();
   return client;

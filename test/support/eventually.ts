@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 
-/** Looks again and again until what it sees is as expected; the limit only ends what hangs. */
-export function eventually<T>(look: () => T) {
-  return expect.poll(look, { interval: 50, timeout: 60_000 });
+/** Polls a value until it is as expected. The timeout only ends a test that hangs. */
+export function eventually<T>(read: () => T) {
+  return expect.poll(read, { interval: 50, timeout: 60_000 });
 }

@@ -9,7 +9,7 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** The run's own server for 18; for 14 one that the test file starts once and stops. */
+/** A server for a test file. For 18 it is the server of the whole run, for 14 a new one that `stop` stops. */
 export async function openServer(major: Major): Promise<TestServer> {
   const own = major === 18 ? undefined : await startEmbeddedPostgres({ major, settings: { fsync: 'off' } });
   const adminUrl = own?.url() ?? inject('adminUrl');

@@ -4,7 +4,7 @@ import type { TestWorkflow } from './workflow.ts';
 
 const MAPPING = '11111111-2222-4333-8444-555555555555';
 
-/** One service of each kind beside the demo's two: a rule and a mapping that are on, and one of each that is off. */
+/** The demo's services, an enabled and a disabled rule, and an enabled event source mapping. */
 export const ALL_KINDS: Service[] = [
   ...DEMO_SERVICES,
   { kind: 'event-rule', name: 'nightly', rule: 'nightly', eventBus: 'default' },
@@ -20,7 +20,7 @@ export const ALL_KINDS_IN_AWS = {
   mappings: [{ uuid: MAPPING, enabled: true }],
 };
 
-/** All that a deploy may change of the services, for comparing before and after: processes, counts, scaling, switches. */
+/** Everything of the services that a deploy can change, to compare it before and after. */
 export function servicesNow({ workflow }: Pick<TestWorkflow, 'workflow'>) {
   const { ecs, scaling, eventBridge, lambda } = workflow.aws.state;
   return {

@@ -16,41 +16,41 @@ export interface TestWorkflowOptions {
   indexes: IndexEntry[];
   /** File name (without .sql) to SQL. @default none */
   migrations?: Migrations;
-  /** Who runs the migrations, instead. @default sql, or none */
+  /** Another migration runner than sql. @default sql, or none */
   runner?: EnvironmentInput['migrations'];
   /** @default the demo's services */
   services?: 'demo' | 'none';
   builds?: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
-  /** Longest that a function may run, in seconds. @default as in AWS */
+  /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
   lambdaSeconds?: number;
-  /** Overrides of the environment. */
+  /** Replaces values of the environment. */
   environment?: Partial<Environment>;
-  /** What exists in the local AWS beside, or instead of, the demo's services. */
+  /** Resources of the local AWS, in addition to the demo's services or instead of them. */
   aws?: Partial<
     Pick<LocalWorkflowOptions, 'services' | 'rules' | 'mappings' | 'tasks' | 'migrationFunction'>
   >;
-  /** Told of each event as it happens. */
+  /** Called for each event. */
   onEvent?: (event: EngineEvent) => void;
-  /** Where AWS remembers, to outlive this workflow. @default a file that goes with it */
+  /** File with the state of the local AWS, if it is used after this workflow. @default a temporary file */
   stateFile?: string;
 }
 
 export interface TestWorkflow {
   readonly workflow: LocalWorkflow;
   readonly events: EngineEvent[];
-  /** Runs `deploy` and gives its report. */
+  /** Runs `deploy`. @returns its status and its report */
   deploy(input?: unknown): Promise<{ status: string; cause: string | undefined; report: Report }>;
-  /** Lines that the functions wrote. */
+  /** The log lines of the functions. */
   readonly log: string[];
-  /** Processes alive of each demo service. */
+  /** The number of processes of each demo service. */
   running(): Record<string, number>;
-  /** What the topic was told, in order. */
+  /** The messages published to the topic, in order. */
   readonly alerts: { Subject?: string; Message: string }[];
-  /** @param tasks leave: the services' processes go on, as when the run is killed @default stop */
+  /** @param tasks leave: the services' processes continue, as after a killed run @default stop */
   close(tasks?: 'stop' | 'leave'): Promise<void>;
 }
 
-/** The synthesised workflow against a database of the test server, with the demo's services steady. */
+/** Opens the synthesised workflow for a test database. The demo's services are running and connected. */
 export async function openTestWorkflow(options: TestWorkflowOptions): Promise<TestWorkflow> {
   const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-test-'));
   const services = options.services === 'none' ? [] : DEMO_SERVICES;
