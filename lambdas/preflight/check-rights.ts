@@ -18,7 +18,7 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
   if (statements.length === 0) return;
   const { rows } = await client.query<{ role: string }>('select current_user as role');
   throw new Refused(
-    `The role ${rows[0]?.role} does not have the privileges that the deploy needs. Run as a superuser or as the owner: ${listed(statements, 20).replaceAll(';,', ';')}`,
+    `The role ${rows[0]?.role} does not have the privileges that the deploy needs. Connect as a superuser or as the owner and run: ${listed(statements, 20).replaceAll(';,', ';')}`,
   );
 }
 

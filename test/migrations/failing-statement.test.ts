@@ -41,44 +41,44 @@ const tables = async () =>
     )
   ).map(({ name }) => name);
 
-describe('the statement that fails is named with its file and its line', () => {
+describe('a failed statement is reported with its file, its line and its text', () => {
   test.each<[string, string, { line: number | null; statement: string | null; sqlstate: string }]>([
     [
-      'one that PostgreSQL gives no position for',
+      'if PostgreSQL gives no position',
       'create table a (id int primary key);\n\n-- twice\ninsert into a values (1);\ninsert into a\n  values (1);\n',
       { line: 5, statement: 'insert into a values (1)', sqlstate: '23505' },
     ],
     [
-      'the line within it that PostgreSQL points at',
+      'with the line that PostgreSQL points at',
       "create table a (id int);\nselect id,\n  'ü😀',\n  nowhere\nfrom a;",
       { line: 4, statement: "select id, 'ü😀', nowhere from a", sqlstate: '42703' },
     ],
     [
-      'a DO block, after one with semicolons in it',
-      "do $$ begin perform 1; perform 2; end $$;\ndo $x$\nbegin\n  perform 1;\n  raise exception 'told; to fail';\nend $x$;",
+      'if it is a DO block after a DO block with semicolons',
+      "do $$ begin perform 1; perform 2; end $$;\ndo $x$\nbegin\n  perform 1;\n  raise exception 'meant; to fail';\nend $x$;",
       {
         line: 2,
-        statement: "do $x$ begin perform 1; raise exception 'told; to fail'; end $x$",
+        statement: "do $x$ begin perform 1; raise exception 'meant; to fail'; end $x$",
         sqlstate: 'P0001',
       },
     ],
     [
-      'one behind a function with BEGIN ATOMIC',
+      'if it follows a function with BEGIN ATOMIC',
       'create function one() returns int language sql begin atomic; select 1; select 2; end;\nselect two();',
       { line: 2, statement: 'select two()', sqlstate: '42883' },
     ],
     [
-      'one behind texts and comments with semicolons',
+      'if it follows strings and comments with semicolons',
       'create table "a;b" (note text default \';\');\n/* ; */ insert into "a;b" values (\';\'); -- ;\ndrop table nowhere;',
       { line: 3, statement: 'drop table nowhere', sqlstate: '42P01' },
     ],
     [
-      'one with passwords in it, without them',
+      'without its password',
       "create role postgres login password 'it''s secret'; -- exists",
       { line: 1, statement: "create role postgres login password '***'", sqlstate: '42710' },
     ],
     [
-      'one with an address in it, without its password',
+      'without the passwords in its addresses',
       "select nowhere('postgres://app:secret@db/x', 'host=db password=secret user=app');",
       {
         line: 1,
@@ -87,16 +87,16 @@ describe('the statement that fails is named with its file and its line', () => {
       },
     ],
     [
-      'the line of a syntax error, which leaves the file in one piece',
+      'with the line of a syntax error, although the file cannot be split',
       'create table a (id int);\ncreate tabel b (id int);\n',
       { line: 2, statement: 'create tabel b (id int);', sqlstate: '42601' },
     ],
     [
-      "psql's own commands, which no server knows",
+      'if it is a command of psql, which the server does not know',
       '\\set x 1\ncreate table a (id int);',
       { line: 1, statement: '\\set x 1', sqlstate: '42601' },
     ],
-  ])('%s', async (_what, sql, expected) => {
+  ])('%s', async (_statement, sql, expected) => {
     const { status, applied, pending, failure } = await migrate({
       '0001_fine': 'create table fine (id int);',
       '0002_wrong': sql,
@@ -108,7 +108,7 @@ describe('the statement that fails is named with its file and its line', () => {
     expect(await tables()).toEqual(['pgmigrations']);
   });
 
-  test('a long one by its beginning', async () => {
+  test('with its first 100 characters if it is longer', async () => {
     const { failure } = await migrate({ '0001_long': `select ${'1 + '.repeat(50)} nowhere` });
 
     expect(failure?.statement).toHaveLength(100);
@@ -116,7 +116,7 @@ describe('the statement that fails is named with its file and its line', () => {
   });
 });
 
-test('the way back in a file is never run, also where the way forth has no mark', async () => {
+test('the down migration in a file is never run, even if the up migration has no marker', async () => {
   const { applied } = await migrate({
     '0001_marked': '-- Up Migration\ncreate table marked (id int);\n-- Down Migration\ndrop table marked;\n',
     '0002_unmarked': 'create table unmarked (id int);\n\n-- Down Migration\ndrop table unmarked;\n',
@@ -126,20 +126,20 @@ test('the way back in a file is never run, also where the way forth has no mark'
   expect(await tables()).toEqual(['marked', 'pgmigrations', 'unmarked']);
 });
 
-test('a file of comments alone is applied', async () => {
+test('a file with nothing but comments is applied', async () => {
   expect(await migrate({ '0001_nothing': '-- nothing to do\n' })).toMatchObject({
     applied: ['0001_nothing'],
   });
 });
 
-describe('files that do not go with what was applied', () => {
+describe('migration files that do not match the applied migrations', () => {
   const FILES = {
     '0001_a': 'create table a ()',
     '0002_b': 'create table b ()',
     '0010_c': 'create table c ()',
   };
 
-  test('an applied file that is gone is named, and what to do', async () => {
+  test('are refused if the file of an applied migration is missing, and the message says what to do', async () => {
     await migrate(FILES);
     rmSync(join(folder, 'migrations/0002_b.sql'));
 
@@ -151,7 +151,7 @@ describe('files that do not go with what was applied', () => {
     );
   });
 
-  test('a file before those that were applied is named, and what to do', async () => {
+  test('are refused if a pending file comes before an applied one, and the message says what to do', async () => {
     await migrate(FILES);
 
     const { failure } = await migrate({ ...FILES, '0003_late': 'create table late ()' });
@@ -162,7 +162,7 @@ describe('files that do not go with what was applied', () => {
     expect(await tables()).not.toContain('late');
   });
 
-  test('a database that is ahead of the files, as for an older release, is left as it is', async () => {
+  test('are accepted if the database has more migrations than the files of an older release', async () => {
     await migrate(FILES);
     rmSync(join(folder, 'migrations/0010_c.sql'));
 

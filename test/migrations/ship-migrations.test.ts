@@ -18,7 +18,7 @@ const write = (...names: string[]) => {
   }
 };
 
-test('SQL files are taken, and what is no migration is left out', () => {
+test('readMigrations reads SQL files and ignores files that are not migrations', () => {
   write('0001_a.sql', '0002_b.sql', 'README.md', '.keep', 'old/0000_x.sql');
 
   expect(Object.keys(readMigrations(folder))).toEqual(['0001_a', '0002_b']);
@@ -32,22 +32,22 @@ test.each([
   ['a migration in TypeScript', ['0001_a.sql', '0002_b.ts'], '0002_b.ts is not SQL'],
   ['a migration in JavaScript', ['0001_a.js'], 'by the runner ecs-task or lambda'],
   ['a migration in Python', ['0001_a.py'], 'the runner sql takes SQL files only'],
-  ['a way back in a file of its own', ['0001_a.down.sql'], '0001_a.down.sql is half of a migration'],
-  ['a way forth beside it', ['0001_a.up.sql'], 'Name the way forth 0001_a.sql'],
+  ['a down migration in its own file', ['0001_a.down.sql'], '0001_a.down.sql is half of a migration'],
+  ['an up migration in its own file', ['0001_a.up.sql'], 'Name the way forth 0001_a.sql'],
   ['a folder for each migration', ['20240101_init/migration.sql'], 'such as 20240101_init'],
   ['files without a number', ['V1__a.sql', 'V2__b.sql'], 'V1__a.sql has no number'],
-])('%s is refused with what to do', (_what, names, message) => {
+])('%s is refused with advice', (_files, names, message) => {
   write(...names);
 
   expect(() => readMigrations(folder)).toThrow(MigrationFilesError);
   expect(() => readMigrations(folder)).toThrow(message);
 });
 
-test('a folder that is not there is refused', () => {
+test('a folder that does not exist is refused', () => {
   expect(() => readMigrations(join(folder, 'nowhere'))).toThrow('does not exist. Name the folder');
 });
 
-test('a file is cut into its statements, each with its line and as it is written', () => {
+test('a file is split into its statements, each unchanged and with its line', () => {
   expect(statementsOf("-- first\nselect 'a;';\n\n  select $$;$$ -- last\n;")).toEqual([
     { sql: "select 'a;'", line: 2, whole: false },
     { sql: 'select $$;$$', line: 4, whole: false },
@@ -59,6 +59,6 @@ test.each([
   ['a command of psql', '\\set x 1\nselect 1;'],
   ["COPY's data", 'copy a from stdin;\n1\n\\.\nselect 1;'],
   ['a placeholder of another tool', `create table \${schema}.a (id int);`],
-])('a file with %s stays in one piece', (_what, sql) => {
+])('a file with %s is not split', (_content, sql) => {
   expect(statementsOf(sql)).toEqual([{ sql, line: 1, whole: true }]);
 });

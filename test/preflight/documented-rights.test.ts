@@ -24,13 +24,13 @@ beforeAll(async () => {
       {
         name: 'events_kind',
         sql: 'create index concurrently if not exists events_kind on shop.events (lower(kind))',
-        description: 'an expression, so that ANALYZE is needed too',
+        description: 'on an expression, so that the table must be analysed too',
       },
       {
         name: 'events_number',
         sql: 'create unique index concurrently if not exists events_number on shop.events (number)',
         critical: true,
-        description: 'on a column that a migration of the same deploy makes',
+        description: 'on a column that a migration of the same deploy adds',
       },
     ],
     migrations: {
@@ -46,7 +46,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-test('a role without its rights is refused, and nothing is stopped or changed', async () => {
+test('a role without the documented privileges is refused, and nothing is stopped or changed', async () => {
   const { status, cause } = await workflow.deploy();
 
   expect(status).toBe('FAILED');
@@ -56,7 +56,7 @@ test('a role without its rights is refused, and nothing is stopped or changed', 
   expect(await database.query("select to_regnamespace('deploy_step') as ledger")).toEqual([{ ledger: null }]);
 });
 
-test('a role with the rights that the README names, and no others, can do a whole deploy', async () => {
+test('a role with only the documented privileges can run a whole deploy', async () => {
   await database.query(
     `grant connect, create on database ${database.name} to ${role};
      alter table shop.events owner to ${role};

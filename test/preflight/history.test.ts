@@ -24,7 +24,7 @@ afterAll(async () => {
 
 let folders = 0;
 
-async function decide(names: string[], input?: unknown) {
+async function preflightOf(names: string[], input?: unknown) {
   folders += 1;
   const files = Object.fromEntries(names.map((name) => [name, 'select 1;']));
   const directory = writeMigrations(join(folder, String(folders)), files);
@@ -33,33 +33,33 @@ async function decide(names: string[], input?: unknown) {
   return { decision, refusal };
 }
 
-test('files that go on from what was applied are a deploy, in the order of their numbers', async () => {
-  expect(await decide(['0001_a', '0002_b', '0010_c'])).toEqual({ decision: 'nothing', refusal: null });
-  expect(await decide(['0001_a', '0002_b', '0010_c', '0011_d'])).toMatchObject({ decision: 'deploy' });
-  expect(await decide(['0001_a', '2_b', '0010_c'])).toMatchObject({ decision: 'refused' });
+test('files after the last applied one are pending, in the order of their numbers', async () => {
+  expect(await preflightOf(['0001_a', '0002_b', '0010_c'])).toEqual({ decision: 'nothing', refusal: null });
+  expect(await preflightOf(['0001_a', '0002_b', '0010_c', '0011_d'])).toMatchObject({ decision: 'deploy' });
+  expect(await preflightOf(['0001_a', '2_b', '0010_c'])).toMatchObject({ decision: 'refused' });
 });
 
-test('a database that is ahead of the files, as for an older release, has nothing pending', async () => {
-  expect(await decide(['0001_a', '0002_b'])).toEqual({ decision: 'nothing', refusal: null });
+test('a database with more migrations than the files of an older release has nothing pending', async () => {
+  expect(await preflightOf(['0001_a', '0002_b'])).toEqual({ decision: 'nothing', refusal: null });
 });
 
 test.each([
   [
-    'a file that is gone',
+    'a removed file of an applied migration',
     ['0001_a', '0010_c'],
     'Migration 0002_b was applied to this database, but there is no file 0002_b.sql.',
   ],
   [
-    'a file that comes too early',
+    'a pending file before an applied one',
     ['0001_a', '0002_b', '0003_x', '0010_c'],
     'Migration 0003_x.sql is not applied, but comes before 0010_c',
   ],
 ])(
-  '%s is refused before anything is stopped, and the mode indexes does not mind',
-  async (_what, names, message) => {
-    const refused = await decide(names);
+  '%s is refused before anything is stopped, but not in the mode indexes',
+  async (_problem, names, message) => {
+    const refused = await preflightOf(names);
     expect(refused.decision).toBe('refused');
     expect(refused.refusal).toContain(message);
-    expect(await decide(names, { mode: 'indexes' })).toEqual({ decision: 'nothing', refusal: null });
+    expect(await preflightOf(names, { mode: 'indexes' })).toEqual({ decision: 'nothing', refusal: null });
   },
 );

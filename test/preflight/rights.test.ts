@@ -12,19 +12,19 @@ const ENTRY = {
   sql: 'create index concurrently if not exists by_kind on shop.events (kind)',
 };
 
-/** What the role lacks, as the superuser sees to it; and the statements that are printed. */
-const LACKS: [
-  what: string,
-  lack: (role: string, owner: string) => string,
-  remedies: (role: string, owner: string) => string[],
+/** What the role does not have, the SQL that takes it away, and the statements that the refusal shows. */
+const MISSING: [
+  privilege: string,
+  revoke: (role: string, owner: string) => string,
+  fixes: (role: string, owner: string) => string[],
 ][] = [
   [
-    'the table',
+    'does not own the table',
     (_role, owner) => `alter table shop.events owner to ${owner}`,
     (role, owner) => [`GRANT "${owner}" TO "${role}";`],
   ],
   [
-    'a partition of the table',
+    'does not own a partition of the table',
     (_role, owner) =>
       `alter table shop.events rename to events_1; create table shop.events (like shop.events_1) partition by list (kind);
        alter table shop.events attach partition shop.events_1 default;
@@ -32,22 +32,22 @@ const LACKS: [
     (role, owner) => [`GRANT "${owner}" TO "${role}";`],
   ],
   [
-    'the right to create in the schema',
+    'cannot create objects in the schema',
     () => 'revoke create on schema shop from ROLE',
     (role) => [`GRANT CREATE, USAGE ON SCHEMA "shop" TO "${role}";`],
   ],
   [
-    'the right to use the schema',
+    'cannot use the schema',
     () => 'revoke usage on schema shop from ROLE',
     (role) => [`GRANT CREATE, USAGE ON SCHEMA "shop" TO "${role}";`],
   ],
   [
-    'the right to create the schema of the ledger',
+    'cannot create the schema of the ledger',
     () => 'revoke create on database DATABASE from ROLE',
     (role) => [`CREATE SCHEMA deploy_step AUTHORIZATION "${role}";`],
   ],
   [
-    'the schema of the ledger',
+    'cannot use the schema of the ledger',
     () => 'revoke create on database DATABASE from ROLE; create schema deploy_step',
     (role) => [
       `GRANT ALL ON SCHEMA deploy_step TO "${role}";`,
@@ -55,18 +55,18 @@ const LACKS: [
     ],
   ],
   [
-    'the right to create in the schema of the ledger',
+    'cannot create the table of the ledger',
     () =>
       'revoke create on database DATABASE from ROLE; create schema deploy_step; grant usage on schema deploy_step to ROLE',
     (role) => [`GRANT CREATE ON SCHEMA deploy_step TO "${role}";`],
   ],
   [
-    'the table of the ledger',
+    'cannot write to the table of the ledger',
     () => 'grant usage on schema deploy_step to ROLE; grant select on deploy_step.index_builds to ROLE',
     (role) => [`GRANT SELECT, INSERT, UPDATE ON deploy_step.index_builds TO "${role}";`],
   ],
   [
-    'everything',
+    'has no privilege at all',
     (_role, owner) =>
       `revoke create on database DATABASE from ROLE; revoke all on schema shop from ROLE; alter table shop.events owner to ${owner}`,
     (role, owner) => [
@@ -117,28 +117,28 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return await database.query('select oid, relname, relowner, relacl::text from pg_class order by oid');
   }
 
-  test.each(LACKS)(
-    'a role that lacks %s is refused with the statements that mend it',
-    async (what, lack, remedies) => {
-      // Another role's deploy made it.
-      if (what === 'the table of the ledger')
+  test.each(MISSING)(
+    'a role that %s is refused with the statements that grant the privileges',
+    async (privilege, revoke, fixes) => {
+      // The deploy of another role has created the ledger.
+      if (privilege === 'cannot write to the table of the ledger')
         await withClient(databaseOf({ DATABASE_URL: database.url }), 'ledger', ensureLedger);
       await database.query(
-        lack(role, owner).replaceAll('ROLE', `"${role}"`).replaceAll('DATABASE', database.name),
+        revoke(role, owner).replaceAll('ROLE', `"${role}"`).replaceAll('DATABASE', database.name),
       );
       const { preflight } = await openPreflight(url, [ENTRY]);
       const before = await relations();
 
       const answer = await preflight();
 
-      const expected = remedies(role, owner);
+      const expected = fixes(role, owner);
       expect(answer.decision).toBe('refused');
       expect(answer.refusal).toBe(
-        `The role ${role} does not have the privileges that the deploy needs. Run as a superuser or as the owner: ${expected.join(' ')}`,
+        `The role ${role} does not have the privileges that the deploy needs. Connect as a superuser or as the owner and run: ${expected.join(' ')}`,
       );
       expect(await relations()).toEqual(before);
 
-      // What is printed is what helps.
+      // The statements of the refusal are all that is needed.
       await database.query(answer.refusal?.split('run: ')[1] ?? '');
       expect(await preflight()).toMatchObject({ decision: 'deploy', refusal: null });
       const builds = await openBuilds(url, [ENTRY]);
@@ -147,7 +147,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     },
   );
 
-  test('tables, columns and schemas that a migration of the same deploy makes are not asked for', async () => {
+  test('tables, columns and schemas that a migration of the same deploy may create are not checked', async () => {
     const { preflight } = await openPreflight(url, [
       { name: 'later', sql: 'create index concurrently if not exists later on shop.not_yet (id)' },
       { name: 'nowhere', sql: 'create index concurrently if not exists nowhere on no_schema.not_yet (id)' },

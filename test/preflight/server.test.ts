@@ -15,7 +15,7 @@ import { MAJORS } from '../support/rig.ts';
 
 const ENTRY = { name: 'by_kind', sql: 'create index concurrently if not exists by_kind on events (kind)' };
 
-// No such server can be had any more, so the decision alone is tried.
+// Servers of these versions cannot be installed here, so these tests call only the decision.
 test.each([
   [90_624, '9.6.24', 'the oldest supported version is 14'],
   [130_023, '13.23', 'the oldest supported version is 14'],
@@ -31,7 +31,7 @@ test.each([140_004, 140_020, 150_000, 180_004, 200_001])('server version %i is n
 });
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  test('a standby is refused, and is told from its primary', async () => {
+  test('the preflight accepts a primary, and refuses the same server as a standby', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'pg-deploy-step-standby-'));
     const server = await startEmbeddedPostgres({ major, directory, settings: { fsync: 'off' } });
     try {
@@ -57,7 +57,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   });
 });
 
-/** A free port of this machine. */
+/** A port that no program listens on. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -75,10 +75,10 @@ const hasPgbouncer = await promisify(execFile)('pgbouncer', ['--version']).then(
 
 if (!hasPgbouncer) {
   console.warn(
-    'NOT TESTED: pgbouncer is not installed, so no pooler is tried (Debian: apt-get install pgbouncer).',
+    'NOT TESTED: pgbouncer is not installed, so the test with a connection pooler is missing (Debian: apt-get install pgbouncer).',
   );
 } else {
-  test('a pooler in transaction mode in between is refused, and nothing is changed', async () => {
+  test('a connection through a pooler in transaction mode is refused, and nothing is changed', async () => {
     const database = await createDatabase();
     await database.query('create table events (kind text)');
     const url = new URL(database.url);
@@ -99,7 +99,7 @@ pool_mode = transaction
 `,
     );
     await promisify(execFile)('chmod', ['-R', 'a+rX', folder]);
-    // It refuses to run as root.
+    // pgbouncer refuses to run as root.
     const asNobody = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
     const pooler = spawn('pgbouncer', [...asNobody, join(folder, 'pgbouncer.ini')], { stdio: 'pipe' });
     let log = '';
