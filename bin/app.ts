@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { parseEnvironments } from '../lib/config/load-environments.ts';
+import { parseEnvironments } from '../lib/config/environment-config.ts';
 import { DeployStepStack } from '../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../lib/registry/load-registry.ts';
 

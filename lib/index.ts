@@ -3,8 +3,10 @@
  * pipeline. examples/pipeline shows them together.
  */
 export type { CompiledRegistry } from '../lambdas/shared/registry.ts';
+export { ConfigurationError } from './config/configuration-error.ts';
 export type { Environment, EnvironmentInput } from './config/environment-config.ts';
-export { ConfigurationError, parseEnvironments } from './config/load-environments.ts';
+export { parseEnvironments } from './config/environment-config.ts';
+export { type MachineNames, machineNamesOf } from './config/machine-names.ts';
 export { DeployStepStack, type DeployStepStackProps } from './deploy-step-stack.ts';
 export { DeployStep } from './pipeline/deploy-step.ts';
 export {
@@ -16,4 +18,3 @@ export {
 export { defineIndexes, type IndexEntry } from './registry/define-indexes.ts';
 export { loadRegistry } from './registry/load-registry.ts';
 export { RegistryError } from './registry/registry-error.ts';
-export { type MachineNames, machineNamesOf } from './config/machine-names.ts';

@@ -5,11 +5,11 @@ import { Construct } from 'constructs';
 
 export interface AlertTopicProps {
   topicName: string;
-  /** Addresses to subscribe; each has to confirm by mail. */
+  /** Addresses to subscribe. Each recipient has to confirm the subscription. */
   emails: readonly string[];
 }
 
-/** The topic that a failed deploy or a lost index is told to: encrypted at rest, TLS only. */
+/** The SNS topic for alerts about failed deploys and failed indexes: encrypted at rest, accepts TLS only. */
 export class AlertTopic extends Construct {
   readonly topic: sns.Topic;
 
@@ -18,7 +18,7 @@ export class AlertTopic extends Construct {
     this.topic = new sns.Topic(this, 'Topic', {
       topicName: props.topicName,
       displayName: 'pg-deploy-step',
-      // SNS's own key: it may be used by whoever may publish, so no key policy can fall out of step with the topic's.
+      // Everyone who may publish to the topic may use the key of SNS, so no key policy has to match the topic policy.
       masterKey: kms.Alias.fromAliasName(this, 'Key', 'alias/aws/sns'),
       enforceSSL: true,
     });

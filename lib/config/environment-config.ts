@@ -1,225 +1,162 @@
 import { z } from 'zod';
+import { ConfigurationError, fields, parseContext } from './configuration-error.ts';
 import { migrationsSchema } from './migrations-config.ts';
+import { servicesSchema } from './services-config.ts';
 
-const networkSchema = z
-  .strictObject({
-    vpcId: z.string().startsWith('vpc-'),
-    /** As many as `subnetIds`, in the same order. */
-    availabilityZones: z.array(z.string()).min(1),
-    /** Subnets that reach the database, Secrets Manager and CloudWatch (NAT or endpoints). */
-    subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
-    securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
-  })
-  .refine((network) => network.availabilityZones.length === network.subnetIds.length, {
-    path: ['availabilityZones'],
-    message: 'must name the zone of each subnet: as many as subnetIds, in the same order',
-  });
+const networkSchema = fields({
+  vpcId: z.string().startsWith('vpc-'),
+  /** The availability zone of each subnet: as many as `subnetIds`, in the same order. */
+  availabilityZones: z.array(z.string()).min(1),
+  /** Subnets with a route to the database, Secrets Manager, Step Functions and CloudWatch (NAT or endpoints). */
+  subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
+  securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
+}).refine((network) => network.availabilityZones.length === network.subnetIds.length, {
+  path: ['availabilityZones'],
+  message: 'must have one entry for each entry of subnetIds, in the same order',
+});
 
-const databaseSchema = z.strictObject({
-  /** Complete ARN of the secret, in the form that RDS writes: host, port, username, password, dbname. */
+const databaseSchema = fields({
+  /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. */
   secretArn: z
     .string()
     .regex(
       /^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+-\w{6}$/,
       'must be the complete ARN of a secret, with the six characters at its end',
     ),
-  /** ARN of the secret's customer-managed KMS key. @default the AWS managed key */
+  /** ARN of the customer-managed KMS key that encrypts the secret. @default the AWS managed key */
   secretKeyArn: z.string().startsWith('arn:').optional(),
   /** Database to connect to. @default the secret's dbname */
   name: z.string().optional(),
   /** @default the secret's host */
   host: z.string().optional(),
-  /** @default the secret's port, else 5432 */
+  /** @default the secret's port, otherwise 5432 */
   port: z.int().min(1).max(65_535).optional(),
 });
 
-/** SSM parameter paths and state names are made from it, so it is kept plain. */
-const serviceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, 'letters, digits, - and _ only');
-
-export const ecsServiceSchema = z.strictObject({
-  kind: z.literal('ecs').default('ecs'),
-  /** What reports and alerts call it. */
-  name: serviceName,
-  /** Name of the ECS cluster. */
-  cluster: z.string().min(1),
-  /** Name of the ECS service. */
-  service: z.string().min(1),
-  /** Application Auto Scaling is registered for it and has to be suspended. @default false */
-  scaling: z.boolean().default(false),
-});
-export type EcsService = z.output<typeof ecsServiceSchema>;
-
-export const eventRuleSchema = z.strictObject({
-  kind: z.literal('event-rule'),
-  name: serviceName,
-  /** Name of the EventBridge rule. */
-  rule: z.string().min(1),
-  /** @default the default event bus */
-  eventBus: z.string().min(1).default('default'),
-});
-export type EventRule = z.output<typeof eventRuleSchema>;
-
-export const eventSourceMappingSchema = z.strictObject({
-  kind: z.literal('event-source-mapping'),
-  name: serviceName,
-  /** Identifier of the mapping between a queue or stream and the Lambda function that consumes it. */
-  uuid: z.uuid(),
-});
-export type EventSourceMapping = z.output<typeof eventSourceMappingSchema>;
-
-const serviceSchema = z.discriminatedUnion(
-  'kind',
-  [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema],
-  {
-    error: 'must be one of ecs, event-rule, event-source-mapping',
-  },
-);
-export type Service = z.output<typeof serviceSchema>;
-
-/** What a service is in AWS, whatever it is called here. */
-function resourceOf(service: Service): string {
-  switch (service.kind) {
-    case 'ecs':
-      return `the service "${service.service}" of the cluster "${service.cluster}"`;
-    case 'event-rule':
-      return `the rule "${service.rule}" of the bus "${service.eventBus}"`;
-    case 'event-source-mapping':
-      return `the mapping "${service.uuid}"`;
-  }
-}
-
-/**
- * Each service once: two entries of one name share the parameter that remembers it, and what is stopped twice has the 0 of
- * the first stop remembered as its count.
- */
-const servicesSchema = z.array(serviceSchema).superRefine((services, context) => {
-  services.forEach((service, at) => {
-    const before = services.slice(0, at);
-    if (before.some((other) => other.name === service.name)) {
-      context.addIssue({
-        code: 'custom',
-        path: [at, 'name'],
-        message: `"${service.name}" is the name of another service too, give each its own`,
-      });
-    }
-    if (before.some((other) => resourceOf(other) === resourceOf(service))) {
-      context.addIssue({
-        code: 'custom',
-        path: [at],
-        message: `${resourceOf(service)} is listed before, list it once`,
-      });
-    }
-  });
-});
-
-const buildsSchema = z.strictObject({
-  /** Tables that are built on at the same time. */
+const buildsSchema = fields({
+  /** Maximum number of tables with a build at the same time. */
   maxConcurrent: z.int().min(1).max(40).default(4),
-  /** How long one attempt waits for the table's lock, in seconds. */
+  /** How long an attempt waits for the lock of the table, in seconds. */
   lockTimeoutSeconds: z
     .int()
-    .min(3, 'at least 3: below deadlock_timeout a lock request never evicts autovacuum')
-    .max(600, 'at most 600: the attempt must fit into one Lambda invocation')
+    .min(
+      3,
+      'must be at least 3, because PostgreSQL cancels an autovacuum that blocks a lock only after deadlock_timeout',
+    )
+    .max(600, 'must be at most 600, because the attempt has to fit into one Lambda invocation')
     .default(300),
-  /** Attempts an index has, the first one included. */
+  /** Attempts for each index, including the first one. */
   attempts: z.int().min(1).max(100).default(10),
   /** Longest pause between two attempts, in seconds. */
   maxPauseSeconds: z.int().min(1).max(300).default(300),
-  /** How long Build Index waits for its own statement before it lets go of it, in seconds. */
+  /** How long Build Index waits for its statement before it detaches from the build, in seconds. */
   waitSeconds: z.int().min(1).max(180).default(60),
-  /** Builds that one execution of build-indexes takes on; the next execution takes the rest. */
+  /** Maximum number of builds in one execution of build-indexes. The next execution builds the rest. */
   perRound: z.int().min(1).max(500).default(500),
-  /** Ends sessions that hold a build up while they idle in a transaction. @default none is ever ended */
-  terminateBlockers: z
-    .strictObject({
-      /** How long they must have been idle in their transaction, in seconds. */
-      idleInTransactionSeconds: z.int().min(1),
-    })
-    .optional(),
-  /** Non-critical indexes are built before the services start, or online afterwards. */
+  /** Terminates sessions that block a build while they are idle in a transaction. @default no session is terminated */
+  terminateBlockers: fields({
+    /** How long a session must have been idle in its transaction, in seconds. */
+    idleInTransactionSeconds: z.int().min(1),
+  }).optional(),
+  /** Whether non-critical indexes are built before the services start, or online afterwards. */
   when: z.enum(['before-start', 'after-start']).default('before-start'),
 });
 
 /*
- * All services stop in one execution, which then waits for their sessions, and start in one; an execution has 25,000 history
- * events. One look costs 11 of them: a call, a choice, a pause and a count.
+ * One execution stops all services and then waits for their sessions; one execution starts all services. The history of an
+ * execution has at most 25,000 events. Each check adds 11 of them: a call, a choice, a pause and a count.
  */
-const EVENTS_A_LOOK = 11;
-const MOST_LOOK_EVENTS = 18_000;
+const EVENTS_PER_CHECK = 11;
+const MAX_CHECK_EVENTS = 18_000;
 
-/** One environment of `cdk.json`: what one stack `pg-deploy-step-NAME` is made from. */
-const environmentFields = z.strictObject({
-  /** @default the account and region of the credentials at deploy time */
+export const environmentSchema = fields({
+  /** @default the account of the credentials at deploy time */
   account: z
     .string()
-    .regex(/^\d{12}$/, 'twelve digits')
+    .regex(/^\d{12}$/, 'must have 12 digits')
     .optional(),
+  /** @default the region of the credentials at deploy time */
   region: z.string().optional(),
+  /** @default the functions run outside of a VPC */
   network: networkSchema.optional(),
   database: databaseSchema,
-  /** Folder with SQL migrations, relative to the project; "none"; or an object that names its `runner`. */
+  /** Folder with SQL migrations, relative to the project; "none"; or an object with a `runner`. */
   migrations: migrationsSchema.prefault('database/migrations'),
-  /** The registry, relative to the project: a .ts or a .json file. */
+  /** File of the registry, relative to the project: .ts, .js, .mjs or .json. */
   indexes: z.string().min(1).default('database/indexes.ts'),
   services: servicesSchema.default([]),
   builds: buildsSchema.prefault({}),
-  /** What becomes of the services when a migration fails (of SQL files, nothing is applied then). */
+  /** Whether the services start after a failed migration. SQL files that fail are rolled back completely. */
   onMigrationFailure: z.enum(['start', 'leave-stopped']).default('start'),
-  /** What becomes of the services when a critical index fails. */
+  /** Whether the services start after the build of a critical index has failed. */
   onCriticalFailure: z.enum(['leave-stopped', 'start']).default('leave-stopped'),
-  /** Deadline for all services to be stopped, in minutes. */
+  /** Deadline for a service to stop, in minutes. */
   stopMinutes: z.number().positive().max(120).default(10),
-  /** Deadline for all services to be steady again, in minutes. */
+  /** Deadline for a service to be steady, in minutes. */
   startMinutes: z.number().positive().max(120).default(15),
   /**
-   * How long builds may keep the services stopped, in minutes, from the first stop on: critical ones are waited for all the
-   * same, the others go on online. @default as long as they take
+   * How long non-critical builds may keep the services stopped, in minutes after the first stop. Then they continue
+   * online. The deploy waits for critical builds in any case. @default without limit
    */
   windowMinutes: z.number().positive().max(10_000).optional(),
-  /** Database sessions of the application that must be gone before anything is changed. @default none is waited for */
-  drain: z
-    .strictObject({
-      /** Database roles of the application. */
-      roles: z.array(z.string().min(1)).default([]),
-      /** Patterns of application_name, as LIKE has them. */
-      applicationNames: z.array(z.string().min(1)).default([]),
-      /** How long they are waited for once the services are stopped, in seconds. */
-      seconds: z.int().min(1).max(3_600).default(60),
-    })
+  /** Database sessions of the application that must be closed before the migrations. @default no session is checked */
+  drain: fields({
+    /** Database roles of the application. */
+    roles: z.array(z.string().min(1)).default([]),
+    /** Patterns of application_name, in the syntax of LIKE. */
+    applicationNames: z.array(z.string().min(1)).default([]),
+    /** Deadline for the sessions to close after the services have stopped, in seconds. */
+    seconds: z.int().min(1).max(3_600).default(60),
+  })
     .refine(
       (drain) => drain.roles.length + drain.applicationNames.length > 0,
-      'name a role or a pattern of application_name',
+      'must have at least one entry in roles or applicationNames',
     )
     .optional(),
-  /** Pause between two looks at a service that stops or starts, in seconds. */
+  /** Pause between two checks of a service or of the sessions, in seconds. */
   pollSeconds: z.int().min(1).max(60).default(10),
-  alerts: z
-    .strictObject({
-      /** Addresses that are subscribed to the topic. */
-      emails: z.array(z.email()).default([]),
-    })
-    .prefault({}),
-});
-
-export const environmentSchema = environmentFields.refine(
+  alerts: fields({
+    /** Email addresses to subscribe to the topic. */
+    emails: z.array(z.email()).default([]),
+  }).prefault({}),
+}).refine(
   ({ services, stopMinutes, startMinutes, drain, pollSeconds }) => {
-    const looks = (seconds: number) => Math.ceil(seconds / pollSeconds);
-    const stopping = services.length * looks(stopMinutes * 60) + looks(drain?.seconds ?? 0);
-    const starting = services.length * looks(startMinutes * 60);
-    return Math.max(stopping, starting) * EVENTS_A_LOOK <= MOST_LOOK_EVENTS;
+    const checks = (seconds: number) => Math.ceil(seconds / pollSeconds);
+    const stopping = services.length * checks(stopMinutes * 60) + checks(drain?.seconds ?? 0);
+    const starting = services.length * checks(startMinutes * 60);
+    return Math.max(stopping, starting) * EVENTS_PER_CHECK <= MAX_CHECK_EVENTS;
   },
   {
     path: ['pollSeconds'],
     message:
-      'so many looks at so many services do not fit into one execution: look less often, or shorten stopMinutes, startMinutes and drain.seconds',
+      'too many checks for the history of one execution: increase pollSeconds, or decrease stopMinutes, startMinutes or drain.seconds',
   },
 );
 
+/** One environment of cdk.json, from which one stack `pg-deploy-step-NAME` is made. */
 export type Environment = z.output<typeof environmentSchema>;
-/** As written in cdk.json: everything that has a default may be left out. */
+/** An environment as written in cdk.json, where fields with a default may be omitted. */
 export type EnvironmentInput = z.input<typeof environmentSchema>;
 
-export const environmentsSchema = z.record(
-  z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'lower-case letters, digits and -, starting with a letter'),
+const environmentsSchema = z.record(
+  z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9-]{0,30}$/,
+      'must consist of lower-case letters, digits and -, start with a letter and have at most 31 characters',
+    ),
   environmentSchema,
 );
+
+/**
+ * Checks the context `environments` of cdk.json.
+ * @throws ConfigurationError with the path of every wrong value and what is valid there
+ */
+export function parseEnvironments(raw: unknown): Record<string, Environment> {
+  if (raw === undefined) {
+    throw new ConfigurationError(
+      'cdk.json has no context "environments". Add it, with one object for each environment.',
+    );
+  }
+  return parseContext('environments', environmentsSchema, raw);
+}

@@ -1,41 +1,40 @@
 import { z } from 'zod';
-
-/*
- * How migrations are run. The older forms, a folder or "none" as plain text, stand for the runners sql and none.
- */
+import { fields } from './configuration-error.ts';
 
 const ecsName = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,255}$/, 'letters, digits, - and _ only: the name, not its ARN');
+  .regex(/^[A-Za-z0-9_-]{1,255}$/, 'must be a name, not an ARN, of letters, digits, - and _');
 
 const roleArn = z
   .string()
   .regex(
     /^(none|arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+)$/,
-    'must be the ARN of the role that the task definition names, or "none" where it names none',
+    'must be the ARN of the role in the task definition, or "none" if it has no such role',
   );
 
-/** What a task or a function is told is kept in the state machine's definition, where many may read it. */
-const plainEnvironment = z.record(
-  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and _ only, beginning with a letter or _'),
+/** These values are part of the state machine's definition, which many people may read. */
+const plainVariables = z.record(
+  z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must consist of letters, digits and _, and start with a letter or _'),
   z
     .string()
     .refine(
       (value) => !/\/\/[^/@\s]*:[^/@\s]+@/.test(value),
-      'holds a password, and the definition of a state machine is no place for one: put it into "secrets" of the task definition',
+      'must not contain a password, because the value is visible in the definition of the state machine: use "secrets" of the task definition',
     ),
 );
 
 const timeoutMinutes = z.number().positive();
 
-/** RunTask takes overrides of at most 8,192 characters. */
-const LONGEST_OVERRIDES = 8_192;
+/** Limit of RunTask for overrides, in characters. */
+const MAX_OVERRIDES = 8_192;
 
-const ecsTaskFields = z.strictObject({
+const ecsTaskFields = fields({
   runner: z.literal('ecs-task'),
   /** Name of the ECS cluster. */
   cluster: ecsName,
-  /** Family, whose latest revision is run; FAMILY:REVISION; or the complete ARN of a revision. */
+  /** A family, of which the latest revision is run; FAMILY:REVISION; or the complete ARN of a revision. */
   taskDefinition: z
     .string()
     .regex(
@@ -44,92 +43,87 @@ const ecsTaskFields = z.strictObject({
     )
     .refine(
       (value) => !value.startsWith('arn:') || /:\d+$/.test(value),
-      'an ARN needs its revision at the end; give the family alone for the latest one',
+      'must have the revision at the end of the ARN; for the latest revision, enter the family only',
     ),
-  /** The container whose command migrates. */
+  /** The container that runs the migrations. */
   container: ecsName,
-  /** @default the command of the task definition or the image */
+  /** @default the command of the task definition or of the image */
   command: z.array(z.string()).min(1).optional(),
-  /** More variables of the container; nothing secret. */
-  environment: plainEnvironment.default({}),
+  /** Additional variables of the container, without secrets. */
+  environment: plainVariables.default({}),
   launchType: z.enum(['FARGATE', 'EC2']).default('FARGATE'),
-  /** Needed for a task definition with the network mode awsvpc, so always for FARGATE. */
-  network: z
-    .strictObject({
-      subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
-      securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
-      /** Needed in a public subnet to pull the image. */
-      assignPublicIp: z.boolean().default(false),
-    })
-    .optional(),
-  /** The roles that the task definition names, which Step Functions has to hand on: these and no others. */
-  roles: z.strictObject({ task: roleArn, execution: roleArn }),
-  /** Deadline of the task, in minutes. */
-  timeoutMinutes: timeoutMinutes.max(2_880, 'at most 2880, two days').default(60),
-  /** Where awslogs of the container writes to, so that a failure tells the address of its log. */
-  logs: z.strictObject({ group: z.string().min(1), streamPrefix: z.string().min(1) }).optional(),
+  /** Required for a task definition with the network mode awsvpc, therefore always for FARGATE. */
+  network: fields({
+    subnetIds: z.array(z.string().startsWith('subnet-')).min(1),
+    securityGroupIds: z.array(z.string().startsWith('sg-')).min(1),
+    /** Required to pull the image in a public subnet. @default false */
+    assignPublicIp: z.boolean().default(false),
+  }).optional(),
+  /** The roles in the task definition. Step Functions may pass these roles to ECS, and no others. */
+  roles: fields({ task: roleArn, execution: roleArn }),
+  /** Time limit of the task, in minutes. */
+  timeoutMinutes: timeoutMinutes.max(2_880, 'must be at most 2880, which is two days').default(60),
+  /** The container's awslogs options. A failure then reports the address of the log. */
+  logs: fields({ group: z.string().min(1), streamPrefix: z.string().min(1) }).optional(),
 });
 
 const ecsTaskSchema = ecsTaskFields
   .refine(({ launchType, network }) => launchType !== 'FARGATE' || network !== undefined, {
     path: ['network'],
-    message: 'is needed for FARGATE: subnetIds and securityGroupIds of the task',
+    message: 'is required for FARGATE: enter subnetIds and securityGroupIds of the task',
   })
   .refine(({ launchType, network }) => launchType !== 'EC2' || network?.assignPublicIp !== true, {
     path: ['network', 'assignPublicIp'],
-    message: 'cannot be true for EC2',
+    message: 'must not be true for EC2',
   })
-  .refine(
-    ({ command, environment }) => JSON.stringify({ command, environment }).length <= LONGEST_OVERRIDES,
-    {
-      path: ['command'],
-      message: `takes more than ${LONGEST_OVERRIDES} characters together with environment`,
-    },
-  );
+  .refine(({ command, environment }) => JSON.stringify({ command, environment }).length <= MAX_OVERRIDES, {
+    path: ['command'],
+    message: `must have at most ${MAX_OVERRIDES} characters together with environment`,
+  });
 
-/** Keys that end in .$ are paths to Step Functions. */
+/** Step Functions treats a key that ends in .$ as a JSONPath. */
 function hasPathKeys(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return Object.entries(value).some(([key, inner]) => key.endsWith('.$') || hasPathKeys(inner));
 }
 
-const lambdaSchema = z.strictObject({
+const lambdaSchema = fields({
   runner: z.literal('lambda'),
-  /** Name or ARN of the function, with its alias or version if it has one. */
+  /** Name or ARN of the function, optionally with :ALIAS or :VERSION. */
   function: z
     .string()
     .regex(
       /^(arn:[\w-]+:lambda:[\w-]+:\d{12}:function:)?[A-Za-z0-9_-]{1,64}(:([A-Za-z0-9_-]+|\$LATEST))?$/,
-      'must be the name or the ARN of a function, with :ALIAS or :VERSION behind it if one is meant',
+      'must be the name or the ARN of a function, optionally with :ALIAS or :VERSION',
     ),
-  /** Handed to the function as it is. */
+  /** Passed to the function unchanged. */
   payload: z
     .record(z.string(), z.json())
     .refine(
       (payload) => !hasPathKeys(payload),
-      'has a key that ends in .$, which Step Functions takes for a path',
+      'must not contain a key that ends in .$, because Step Functions would replace its value',
     )
     .default({}),
-  /** Deadline of the function, in minutes. */
+  /** Time limit of the function, in minutes. */
   timeoutMinutes: timeoutMinutes
-    .max(15, 'at most 15, as long as a Lambda function may run: take the runner ecs-task for more')
+    .max(15, 'must be at most 15, the time limit of Lambda: for longer migrations, use the runner ecs-task')
     .default(15),
 });
 
-const sqlSchema = z.strictObject({
+const sqlSchema = fields({
   runner: z.literal('sql'),
   /** Folder with SQL files, relative to the project. */
   directory: z.string().min(1).default('database/migrations'),
 });
 
-const noneSchema = z.strictObject({ runner: z.literal('none') });
+const noneSchema = fields({ runner: z.literal('none') });
 
 const RUNNERS = 'one of sql, ecs-task, lambda, none';
 
 const runnerSchema = z.discriminatedUnion('runner', [sqlSchema, ecsTaskSchema, lambdaSchema, noneSchema], {
   error: (issue) =>
     typeof issue.input !== 'object' || issue.input === null
-      ? `must be a folder with SQL files, "none", or an object whose runner is ${RUNNERS}`
+      ? `must be a folder with SQL files, "none", or an object with a runner: ${RUNNERS}`
       : `must be ${RUNNERS}`,
 });
 
@@ -137,13 +131,14 @@ export type Migrations = z.output<typeof runnerSchema>;
 export type EcsTaskMigrations = Extract<Migrations, { runner: 'ecs-task' }>;
 export type LambdaMigrations = Extract<Migrations, { runner: 'lambda' }>;
 
-function named(value: unknown): unknown {
+/** A folder stands for the runner sql, "none" for the runner none. */
+function withRunner(value: unknown): unknown {
   if (typeof value !== 'string' || value === '') return value;
   return value === 'none' ? { runner: 'none' } : { runner: 'sql', directory: value };
 }
 
-// What `named` takes is said by hand: a preprocessed schema takes anything as far as its type tells.
-export const migrationsSchema = z.preprocess(named, runnerSchema) as unknown as z.ZodType<
+// The input type is written out, because the input type of z.preprocess is unknown.
+export const migrationsSchema = z.preprocess(withRunner, runnerSchema) as unknown as z.ZodType<
   Migrations,
   string | z.input<typeof runnerSchema>
 >;

@@ -1,4 +1,4 @@
-import { type EcsService, ecsServiceSchema } from '../config/environment-config.ts';
+import { type EcsService, ecsServiceSchema } from '../config/services-config.ts';
 import type { LocalService } from './aws/local-aws.ts';
 
 const CLUSTER = 'demo';

@@ -1,9 +1,5 @@
-import {
-  type EcsService,
-  type Environment,
-  type EnvironmentInput,
-  environmentSchema,
-} from '../config/environment-config.ts';
+import { type Environment, type EnvironmentInput, environmentSchema } from '../config/environment-config.ts';
+import type { EcsService } from '../config/services-config.ts';
 
 /** Name of the environment of local runs. */
 export const LOCAL_ENVIRONMENT = 'local';

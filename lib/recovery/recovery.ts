@@ -3,6 +3,7 @@ import * as events from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import type { RecoveryReason } from '../workflow/start-services.ts';
 
 export interface RecoveryProps {
   environmentName: string;
@@ -10,14 +11,14 @@ export interface RecoveryProps {
   startServices: IStateMachine;
 }
 
-/** How often the reconciler looks. */
 const RECONCILE_EVERY = Duration.minutes(10);
 
 /**
- * The second net under `deploy`, for what it cannot catch itself (abort, its own time-out, States.Runtime):
- * 1. a rule that starts `start-services` when a deploy ended as FAILED, TIMED_OUT or ABORTED;
- * 2. because such events are best effort, a schedule that starts it every 10 minutes.
- * Both name their reason, by which `start-services` heeds the marker of services left stopped on purpose.
+ * Starts `start-services` after a deploy that could not start the services itself, because it was aborted, timed out or
+ * failed with States.Runtime:
+ * 1. a rule, when a deploy ends as FAILED, TIMED_OUT or ABORTED;
+ * 2. a schedule, every 10 minutes, because EventBridge may lose such an event.
+ * With the `reason` in the input, `start-services` respects the marker of services that are left stopped deliberately.
  */
 export class Recovery extends Construct {
   constructor(scope: Construct, id: string, props: RecoveryProps) {
@@ -36,7 +37,7 @@ export class Recovery extends Construct {
       targets: [
         new SfnStateMachine(props.startServices, {
           input: events.RuleTargetInput.fromObject({
-            reason: 'deploy-ended',
+            reason: 'deploy-ended' satisfies RecoveryReason,
             deploy: events.EventField.fromPath('$.detail.name'),
             status: events.EventField.fromPath('$.detail.status'),
           }),
@@ -45,11 +46,11 @@ export class Recovery extends Construct {
     });
     new events.Rule(this, 'Reconcile', {
       ruleName: `pg-deploy-step-${props.environmentName}-reconcile`,
-      description: 'Starts services that are remembered as stopped and belong to no running deploy',
+      description: 'Starts services that have a saved state and belong to no running deploy',
       schedule: events.Schedule.rate(RECONCILE_EVERY),
       targets: [
         new SfnStateMachine(props.startServices, {
-          input: events.RuleTargetInput.fromObject({ reason: 'reconcile' }),
+          input: events.RuleTargetInput.fromObject({ reason: 'reconcile' satisfies RecoveryReason }),
         }),
       ],
     });

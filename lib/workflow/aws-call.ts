@@ -4,7 +4,7 @@ import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import { apiRetry } from './retry-and-catch.ts';
 
-/** Names that the SDK integrations give the services, with the prefix of their errors and that of their IAM actions. */
+/** The services by their names in SDK integrations, with the prefixes of their errors and of their IAM actions. */
 const APIS = {
   ecs: { errors: 'Ecs', iam: 'ecs' },
   ssm: { errors: 'Ssm', iam: 'ssm' },
@@ -16,21 +16,21 @@ const APIS = {
 
 export interface AwsCall {
   api: keyof typeof APIS;
-  /** In camel case, as the integration names it; IAM's action follows from it. */
+  /** In camel case, as in the integration. The IAM action is derived from it. */
   action: string;
   iamResources: string[];
   parameters: Record<string, unknown>;
-  /** Where the selected part of the answer goes. Undefined: it is thrown away. */
+  /** Path and selected fields of the response. @default the response is discarded */
   result?: { path: string; selector: Record<string, unknown> };
 }
 
-/** A state that calls an AWS API by an SDK integration: nothing to bundle, visible in the console. */
+/** A state that calls an AWS API with an SDK integration, without a Lambda function. */
 export function awsCall(scope: Construct, id: string, props: AwsCall): CallAwsService {
   const api = APIS[props.api];
   const state = new CallAwsService(scope, id, {
     service: props.api,
     action: props.action,
-    // The integration's name of a service is not always its IAM prefix, so it is never left to a guess.
+    // Without it the CDK uses the name of the integration as IAM prefix, which is wrong for some services.
     iamAction: `${api.iam}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
     iamResources: props.iamResources,
     parameters: props.parameters,

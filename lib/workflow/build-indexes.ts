@@ -26,9 +26,12 @@ export interface BuildIndexesProps {
 }
 
 /**
- * The state machine `build-indexes`: plan, then every lane side by side, within a lane one index after the other; an
- * index is built, and looked at until its build has ended. Afterwards Plan says whether more remains: a parent asks
- * again in a new execution, whose history begins anew; started by a person, it goes on by itself.
+ * The state machine `build-indexes`:
+ * 1. Plan: find the missing indexes and group them into lanes, one for each table.
+ * 2. Build the lanes at the same time, and the indexes of a lane one after the other. For each index: start the build,
+ *    check it until it has ended, and record a failure with Settle Index.
+ * 3. Plan Again: find the remaining indexes. If another state machine started this execution, it starts a new execution
+ *    for them, whose history is empty. Otherwise this execution continues with step 2.
  */
 export class BuildIndexes extends Construct {
   readonly machine: WorkflowMachine;
@@ -42,13 +45,13 @@ export class BuildIndexes extends Construct {
     const plan = invokeFunction(this, BUILD_INDEXES.plan, props.functions, {
       function: 'plan-builds',
       payload: planPayload,
-      comment: 'What is missing, in lanes: one table, one build at a time',
+      comment: 'Finds the missing indexes and groups them into lanes, one for each table',
     });
     plan.addRetry(CONNECTION_RETRY);
     const planAgain = invokeFunction(this, BUILD_INDEXES.planAgain, props.functions, {
       function: 'plan-builds',
       payload: planPayload,
-      comment: 'Counts what was given up and finds what is left',
+      comment: 'Counts the failed indexes and finds the remaining ones',
     });
     planAgain.addRetry(CONNECTION_RETRY);
 
@@ -74,7 +77,7 @@ export class BuildIndexes extends Construct {
       );
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
-      comment: 'Builds what the registry lists and the database lacks',
+      comment: 'Builds the indexes of the registry that are missing in the database',
       definition: plan,
       timeout: Duration.days(7),
     });
@@ -82,14 +85,14 @@ export class BuildIndexes extends Construct {
 
   private buildLanes(props: BuildIndexesProps): MapState {
     const lanes = new MapState(this, BUILD_INDEXES.buildLanes, {
-      comment: 'Tables side by side',
+      comment: 'Builds on several tables at the same time',
       maxConcurrency: props.builds.maxConcurrent,
       itemsPath: '$.lanes',
       itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'lane.$': '$$.Map.Item.Value' },
       resultPath: JsonPath.DISCARD,
     });
     const lane = new MapState(this, BUILD_INDEXES.buildLane, {
-      comment: 'Two concurrent builds on one table deadlock, so they go one at a time',
+      comment: 'Builds one index at a time, because two concurrent builds on one table deadlock',
       maxConcurrency: 1,
       itemsPath: '$.lane.indexes',
       itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'index.$': '$$.Map.Item.Value' },
@@ -110,7 +113,7 @@ export class BuildIndexes extends Construct {
       function: 'build-index',
       payload: one,
       resultPath: '$.build',
-      comment: 'Lock, start, wait a while; a longer build goes on without its Lambda',
+      comment: 'Acquires the lock, starts the build and waits. A longer build continues without the function',
     });
     const retry = buildRetry(props.builds);
     if (retry !== undefined) build.addRetry(retry);
@@ -119,7 +122,7 @@ export class BuildIndexes extends Construct {
       function: 'check-index',
       payload: one,
       resultPath: '$.build',
-      comment: 'Is its backend still at it, is it valid?',
+      comment: 'Checks whether the build is still running and the index is valid',
     });
     check.addRetry(CONNECTION_RETRY);
 
@@ -131,14 +134,14 @@ export class BuildIndexes extends Construct {
         error: JsonPath.objectAt('$.error'),
       }),
       resultPath: '$.build',
-      comment: 'Attempts are used up: leave nothing invalid, write the failure down',
+      comment: 'After the last attempt: removes an invalid index and records the failure',
     });
     settle.addRetry(CONNECTION_RETRY);
 
-    const ended = new Pass(this, BUILD_INDEXES.indexDone);
+    const done = new Pass(this, BUILD_INDEXES.indexDone);
     build.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
     check.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
-    settle.next(ended);
+    settle.next(done);
 
     const state = '$.build.output.state';
     const wait = new Wait(this, BUILD_INDEXES.waitForBuild, {
@@ -148,14 +151,14 @@ export class BuildIndexes extends Construct {
       new Choice(this, BUILD_INDEXES.stillBuilding)
         .when(Condition.stringEquals(state, 'building'), wait)
         .when(Condition.stringEquals(state, 'interrupted'), build)
-        .otherwise(ended),
+        .otherwise(done),
     );
     wait.next(check);
     check.next(
       new Choice(this, BUILD_INDEXES.indexValid)
         .when(Condition.stringEquals(state, 'building'), wait)
         .when(Condition.stringEquals(state, 'interrupted'), build)
-        .otherwise(ended),
+        .otherwise(done),
     );
     return build;
   }

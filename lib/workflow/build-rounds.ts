@@ -11,20 +11,21 @@ import type { BuildScope } from '../../lambdas/shared/payloads.ts';
 import { startExecution } from './start-execution.ts';
 
 export interface BuildRoundsProps {
-  /** Names of the state that builds a round, and of the one that asks for another. */
+  /** Name of the state that builds one round. */
   build: string;
+  /** Name of the choice whether another round follows. */
   more: string;
   machine: StateMachine;
   scope: BuildScope;
-  /** More fields of the input, such as `windowStartedAt`. */
+  /** Additional fields of the input, such as `windowStartedAt`. */
   input?: Record<string, unknown>;
   comment: string;
   after: IChainable;
 }
 
 /**
- * Runs `build-indexes` until nothing remains to be tried. Each round is an execution of its own, so that no registry is
- * too large for one history. Reads `$.deploy` and `$.indexes`; leaves the last plan in `$.builds.output`.
+ * Runs `build-indexes` until no build remains. Each round is a separate execution, so that a large registry does not
+ * exceed the limit of one execution history. Reads `$.deploy` and `$.indexes`, writes the last plan to `$.builds.output`.
  */
 export function buildRounds(scope: Construct, props: BuildRoundsProps): StepFunctionsStartExecution {
   const build = startExecution(scope, props.build, {

@@ -1,7 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import {
-  type CatchProps,
   Choice,
   Condition,
   Errors,
@@ -12,7 +11,6 @@ import {
   type StateMachine,
   Succeed,
   TaskInput,
-  type TaskStateBase,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
@@ -21,8 +19,8 @@ import { buildRounds } from './build-rounds.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
-import { RESTORE_RETRY } from './retry-and-catch.ts';
-import { putMemory } from './services/saved-state.ts';
+import { catchAll, RESTORE_RETRY } from './retry-and-catch.ts';
+import { saveState } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { startExecution } from './start-execution.ts';
 import { DEPLOY } from './state-names.ts';
@@ -46,9 +44,12 @@ const EXECUTION = {
 };
 
 /**
- * The state machine `deploy`, the finally block: preflight, the maintenance window as a child whose failure of any kind
- * is caught, the services started again, indexes left for afterwards, the report, the alert. It does nothing itself that
- * can break.
+ * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
+ * 1. Preflight decides what to do.
+ * 2. The maintenance window runs in a child execution, and every error of it is caught.
+ * 3. The services are started, or recorded as left stopped deliberately.
+ * 4. Indexes that remain are built online.
+ * 5. The report is made, an alert is sent if necessary, and the execution succeeds or fails.
  */
 export class Deploy extends Construct {
   readonly machine: WorkflowMachine;
@@ -63,11 +64,11 @@ export class Deploy extends Construct {
     const start = this.start(online, report);
     const window = this.window(start, report);
     const preflight = this.preflight(report, { window, online, start });
-    // Whatever a person or a pipeline typed, the states below find an object.
+    // The execution input may be any JSON value. The following states need an object.
     const begin = new Pass(this, DEPLOY.begin, { parameters: { 'input.$': '$' } });
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
-      comment: 'Deploys: stops services, migrates, builds indexes, starts services, reports',
+      comment: 'Stops services, runs migrations, builds indexes, starts services, reports',
       definition: begin.next(preflight),
       timeout: Duration.days(14),
     });
@@ -75,22 +76,22 @@ export class Deploy extends Construct {
 
   private preflight(
     report: IChainable,
-    ways: { window: IChainable; online: IChainable; start: IChainable },
+    next: { window: IChainable; online: IChainable; start: IChainable },
   ): IChainable {
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
       function: 'preflight',
       payload: TaskInput.fromObject({ execution: EXECUTION, input: JsonPath.objectAt('$.input') }),
-      comment: 'Is there something to do, and may it be done? Nothing is stopped before it has said so',
+      comment: 'Checks what has to be done and whether it is possible, before any service is stopped',
     });
-    caught(preflight, report, '$.preflightFailure');
+    catchAll(preflight, report, '$.preflightFailure');
     const decided = (decision: string) => Condition.stringEquals('$.decision', decision);
     return preflight.next(
       new Choice(this, DEPLOY.whatToDo)
-        .when(decided('deploy'), ways.window)
-        .when(decided('indexes'), ways.online)
-        .when(decided('start-services'), ways.start)
-        // All is as it should be: what an earlier deploy left stopped has no reason to stay so.
-        .when(decided('nothing'), ways.start)
+        .when(decided('deploy'), next.window)
+        .when(decided('indexes'), next.online)
+        .when(decided('start-services'), next.start)
+        // Nothing is pending, so services that an earlier deploy left stopped can start.
+        .when(decided('nothing'), next.start)
         .otherwise(report),
     );
   }
@@ -98,7 +99,7 @@ export class Deploy extends Construct {
   private window(start: IChainable, report: IChainable): IChainable {
     const window = startExecution(this, DEPLOY.maintenanceWindow, {
       machine: this.props.maintenanceWindow,
-      comment: 'All that can break runs in there; whatever becomes of it, the services are looked after here',
+      comment: 'Runs in a child execution, so that the services are started after any error of it',
       input: {
         deploy: JsonPath.stringAt('$.deploy'),
         execution: JsonPath.executionId,
@@ -106,7 +107,7 @@ export class Deploy extends Construct {
       },
       resultPath: '$.window',
     });
-    caught(window, start, '$.windowFailure');
+    catchAll(window, start, '$.windowFailure');
     const verdict = (services: string) =>
       Condition.and(
         Condition.isPresent('$.window.output.services'),
@@ -120,31 +121,31 @@ export class Deploy extends Construct {
     );
   }
 
-  /** Remembers that services are stopped on purpose, so that no recovery starts them. */
+  /** Records that the services are left stopped deliberately, so that no recovery starts them. */
   private leftStopped(report: IChainable): IChainable {
     const { services } = this.props;
-    // A marker without services would be there still when the environment is given some.
+    // Without services no execution deletes the marker, so it would still exist when services are configured.
     if (services.items.length === 0) return report;
-    const note = new Pass(this, DEPLOY.recordLeftStopped, {
+    const record = new Pass(this, DEPLOY.recordLeftStopped, {
       parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
-      resultPath: '$.remembered',
+      resultPath: '$.stateToSave',
     });
-    const mark = putMemory(this, DEPLOY.saveMarker, services.marker, true);
-    mark.addRetry(RESTORE_RETRY);
-    caught(mark, report, '$.markFailure');
-    note.next(mark).next(report);
-    return note;
+    const save = saveState(this, DEPLOY.saveMarker, services.marker, true);
+    save.addRetry(RESTORE_RETRY);
+    catchAll(save, report, '$.markFailure');
+    record.next(save).next(report);
+    return record;
   }
 
   private start(online: IChainable, report: IChainable): IChainable {
     const start = startExecution(this, DEPLOY.startServices, {
       machine: this.props.startServices,
-      comment: 'Whatever happened to the non-critical indexes',
+      comment: 'Starts the services, even if non-critical indexes failed',
       input: { deploy: JsonPath.stringAt('$.deploy') },
       resultPath: '$.start',
     });
     start.addRetry(RESTORE_RETRY);
-    caught(start, report, '$.startFailure');
+    catchAll(start, report, '$.startFailure');
     const { builds, windowMinutes } = this.props.environment;
     if (builds.when === 'before-start' && windowMinutes === undefined) return start.next(report);
     return start.next(
@@ -166,10 +167,10 @@ export class Deploy extends Construct {
       more: DEPLOY.moreToBuildOnline,
       machine: this.props.buildIndexes,
       scope: 'all',
-      comment: 'While the services run',
+      comment: 'Builds the remaining indexes while the services run',
       after: report,
     });
-    caught(build, report, '$.buildsFailure');
+    catchAll(build, report, '$.buildsFailure');
     return build;
   }
 
@@ -177,23 +178,23 @@ export class Deploy extends Construct {
     const report = invokeFunction(this, DEPLOY.report, this.props.functions, {
       function: 'report',
       payload: TaskInput.fromObject({ execution: EXECUTION, state: JsonPath.objectAt('$') }),
-      comment: 'Always comes, also when the database is gone',
+      comment: 'Reports the deploy, even if the database is not available',
     });
-    const lost = new Pass(this, DEPLOY.reportFailed, {
+    const reportFailed = new Pass(this, DEPLOY.reportFailed, {
       parameters: {
         report: NULL,
         status: 'failed',
         'failure.$':
-          "States.Format('The report could not be made: {}. Look at the execution {}', $.reportFailure.Error, $$.Execution.Name)",
+          "States.Format('The report failed: {}. Open the execution {} to see what the deploy did', $.reportFailure.Error, $$.Execution.Name)",
         alert: {
           needed: true,
-          subject: 'pg-deploy-step: the report of a deploy is lost',
+          subject: 'pg-deploy-step: the report of a deploy failed',
           'message.$':
-            "States.Format('The report of the deploy {} could not be made ({}). Its history tells what was done, also whether its services were started: open the execution {}.', $$.Execution.Name, $.reportFailure.Error, $$.Execution.Id)",
+            "States.Format('The report of the deploy {} failed ({}). The execution history shows what the deploy did and whether it started the services. Open the execution {}.', $$.Execution.Name, $.reportFailure.Error, $$.Execution.Id)",
         },
       },
     });
-    caught(report, lost, '$.reportFailure');
+    catchAll(report, reportFailed, '$.reportFailure');
 
     const failed = new Fail(this, DEPLOY.failed, { error: 'DeployFailed', causePath: '$.failure' });
     const succeeded = new Succeed(this, DEPLOY.succeeded, { outputPath: '$.report' });
@@ -201,21 +202,14 @@ export class Deploy extends Construct {
       .when(Condition.stringEquals('$.status', 'succeeded'), succeeded)
       .otherwise(failed);
     const alert = publishAlert(this, DEPLOY.alert, this.props.topic);
-    // An alert that cannot be sent must not change how the deploy ends.
+    // A failed alert must not change the result of the deploy.
     alert.addCatch(ended, { errors: [Errors.ALL], resultPath: '$.alertFailure' });
     alert.next(ended);
     const needed = new Choice(this, DEPLOY.alertNeeded)
       .when(Condition.booleanEquals('$.alert.needed', true), alert)
       .otherwise(ended);
-    lost.next(needed);
+    reportFailed.next(needed);
     report.next(needed);
     return report;
   }
-}
-
-/** Catches all that can be caught: States.ALL leaves States.DataLimitExceeded out, so it is named. */
-function caught(state: TaskStateBase, next: IChainable, resultPath: string): void {
-  const catching = (error: string): CatchProps => ({ errors: [error], resultPath });
-  state.addCatch(next, catching('States.DataLimitExceeded'));
-  state.addCatch(next, catching(Errors.ALL));
 }

@@ -13,7 +13,7 @@ import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { buildRounds } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
-import { migrate } from './migrations/run-migrations.ts';
+import { runMigrations } from './migrations/run-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
@@ -32,8 +32,13 @@ export interface MaintenanceWindowProps {
 }
 
 /**
- * The state machine `maintenance-window`: check all services, stop them, wait for their sessions to go, run migrations,
- * build indexes. It ends with a verdict as data; only the unforeseen is an error, and `deploy` catches that.
+ * The state machine `maintenance-window`:
+ * 1. check all services;
+ * 2. stop them and wait until they have stopped;
+ * 3. wait until the database sessions of the application are closed;
+ * 4. run the migrations;
+ * 5. build the indexes.
+ * It ends with a verdict as data. Only unexpected problems are errors, which `deploy` catches.
  */
 export class MaintenanceWindow extends Construct {
   readonly machine: WorkflowMachine;
@@ -50,7 +55,7 @@ export class MaintenanceWindow extends Construct {
     );
     const build = this.build(ok, critical);
     const { migrations } = props.environment;
-    const migrated = migrate(this, migrations, {
+    const migrated = runMigrations(this, migrations, {
       functions: props.functions,
       environmentName: props.environmentName,
       next: build,
@@ -91,7 +96,7 @@ export class MaintenanceWindow extends Construct {
     check.next(
       anyOf(
         this,
-        { look: WINDOW.summarizeChecks, choice: WINDOW.allCanBeStopped },
+        { summary: WINDOW.summarizeChecks, choice: WINDOW.allCanBeStopped },
         { list: '$.checked[*].usable', value: 'false' },
         { yes: refused, no: stop },
       ),
@@ -99,7 +104,7 @@ export class MaintenanceWindow extends Construct {
     stop.next(
       anyOf(
         this,
-        { look: WINDOW.summarizeStopped, choice: WINDOW.allStopped },
+        { summary: WINDOW.summarizeStopped, choice: WINDOW.allStopped },
         { list: '$.stopped[*].outcome', value: "'not-stopped'" },
         { yes: notStopped, no: next },
       ),
@@ -114,7 +119,7 @@ export class MaintenanceWindow extends Construct {
       functions: this.props.functions,
       drain,
       pollSeconds,
-      onGone: new Pass(this, WINDOW.noSessionsLeft, {
+      onClosed: new Pass(this, WINDOW.noSessionsLeft, {
         parameters: { output: { sessions: NULL } },
         resultPath: '$.sessions',
       }).next(next),
@@ -130,7 +135,7 @@ export class MaintenanceWindow extends Construct {
       machine: this.props.buildIndexes,
       scope,
       input: { windowStartedAt: JsonPath.stringAt('$.startedAt') },
-      comment: 'Every index of the registry that is missing, as far as the window lasts',
+      comment: 'Builds the missing indexes of the registry until the window ends',
       after: new Choice(this, WINDOW.anyCriticalFailed)
         .when(Condition.numberGreaterThan('$.builds.output.failed.critical', 0), critical)
         .otherwise(ok),
@@ -151,21 +156,21 @@ export class MaintenanceWindow extends Construct {
   }
 }
 
-/** Goes one way if a list holds a value, and the other way if it does not. */
+/** Continues with `yes` if the list contains the value, otherwise with `no`. */
 function anyOf(
   scope: Construct,
-  id: { look: string; choice: string },
+  names: { summary: string; choice: string },
   { list, value }: { list: string; value: string },
-  ways: { yes: IChainable; no: IChainable },
+  next: { yes: IChainable; no: IChainable },
 ): Pass {
-  const look = new Pass(scope, id.look, {
+  const summary = new Pass(scope, names.summary, {
     parameters: { 'any.$': `States.ArrayContains(${list}, ${value})` },
-    resultPath: '$.look',
+    resultPath: '$.summary',
   });
-  look.next(
-    new Choice(scope, id.choice)
-      .when(Condition.booleanEquals('$.look.any', true), ways.yes)
-      .otherwise(ways.no),
+  summary.next(
+    new Choice(scope, names.choice)
+      .when(Condition.booleanEquals('$.summary.any', true), next.yes)
+      .otherwise(next.no),
   );
-  return look;
+  return summary;
 }

@@ -4,7 +4,7 @@ import { JitterType, JsonPath, TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfu
 import { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 
-/** A state that publishes `$.alert` (subject, message). */
+/** A state that publishes `$.alert`, an object with `subject` and `message`. */
 export function publishAlert(scope: Construct, id: string, topic: sns.ITopic): SnsPublish {
   const publish = new SnsPublish(scope, id, {
     topic,

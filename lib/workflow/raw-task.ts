@@ -3,14 +3,17 @@ import { FieldUtils, TaskStateBase, type TaskStateBaseProps } from 'aws-cdk-lib/
 import type { Construct } from 'constructs';
 
 export interface RawTaskProps extends TaskStateBaseProps {
-  /** The integration, such as arn:aws:states:::ecs:runTask.sync. */
+  /** ARN of the integration, such as arn:aws:states:::ecs:runTask.sync. */
   resource: string;
   parameters: Record<string, unknown>;
-  /** What the machine's role needs for it: all of it, since nothing is added. */
+  /** All permissions that the role of the state machine needs. None is added automatically. */
   policies: PolicyStatement[];
 }
 
-/** A Task whose parameters and rights are written out, where the CDK's own state cannot name the target or grants too much. */
+/**
+ * A Task state with explicit parameters and permissions. Use it where the CDK's class for the integration does not accept
+ * the target or grants too much.
+ */
 export class RawTask extends TaskStateBase {
   protected readonly taskMetrics = undefined;
   protected readonly taskPolicies: PolicyStatement[];

@@ -1,11 +1,23 @@
 import { Duration } from 'aws-cdk-lib';
-import { Errors, JitterType, type RetryProps } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Errors,
+  type IChainable,
+  JitterType,
+  type RetryProps,
+  type TaskStateBase,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
 import type { Environment } from '../config/environment-config.ts';
 
+/** Catches every error that a Catch can handle. States.ALL does not include States.DataLimitExceeded. */
+export function catchAll(state: TaskStateBase, next: IChainable, resultPath: string): void {
+  for (const error of ['States.DataLimitExceeded', Errors.ALL])
+    state.addCatch(next, { errors: [error], resultPath });
+}
+
 /**
- * Lambda's own trouble, and workers that died: every task may run twice, so another try is always safe.
- * 1 + 2 + 4 + … + 32 s before jitter: about a minute in all.
+ * Errors of Lambda itself, and workers that died. A retry is safe because every function may run twice.
+ * Pauses: 1 + 2 + 4 + … + 32 s, about a minute in total before jitter.
  */
 export const LAMBDA_RETRY: RetryProps = {
   errors: [
@@ -24,8 +36,8 @@ export const LAMBDA_RETRY: RetryProps = {
 };
 
 /**
- * A function in a VPC that nobody called for weeks has lost its network interface, and Lambda says so until it has a new
- * one: 2 + 4 + 8 + 16 + 30 + 30 … s, some 4 minutes before jitter.
+ * Lambda removes the network interface of a function in a VPC that was idle for weeks. It returns these errors until the
+ * function has a new one. Pauses: 2 + 4 + 8 + 16 + 30 + 30 … s, about 4 minutes in total before jitter.
  */
 export const IDLE_FUNCTION_RETRY: RetryProps = {
   errors: [
@@ -41,12 +53,12 @@ export const IDLE_FUNCTION_RETRY: RetryProps = {
 };
 
 /**
- * Lock conflicts, deadlocks and lost connections of a build: as many attempts as configured, pauses doubling from 1 s up
- * to the longest one. With 10 attempts and 300 s: at most 1 + 2 + 4 + … + 256 s, some 9 minutes of pauses, half of it on
- * average through the jitter.
+ * Lock conflicts, deadlocks and lost connections of a build. The pauses double from 1 s up to the configured longest
+ * pause. With 10 attempts and 300 s: 1 + 2 + 4 + … + 256 s, about 9 minutes in total before jitter.
+ * @returns undefined when only one attempt is configured
  */
 export function buildRetry(builds: Environment['builds']): RetryProps | undefined {
-  // MaxAttempts counts the attempts after the first, and 0 means none.
+  // MaxAttempts counts the retries after the first attempt.
   if (builds.attempts === 1) return undefined;
   return {
     errors: [...BUILD_RETRY_ERRORS, 'Sandbox.Timedout'],
@@ -58,7 +70,10 @@ export function buildRetry(builds: Environment['builds']): RetryProps | undefine
   };
 }
 
-/** A database that restarts or fails over, or somebody's own build that came in between: 1 + 2 + 4 + … + 60 + 60 s, about 4 minutes before jitter. */
+/**
+ * A database that restarts or fails over, or a lock that another session holds. Pauses: 1 + 2 + 4 + … + 60 + 60 s, about
+ * 4 minutes in total before jitter.
+ */
 export const CONNECTION_RETRY: RetryProps = {
   errors: ['ConnectionLost', 'LockNotAvailable', 'Deadlock'],
   interval: Duration.seconds(1),
@@ -68,7 +83,10 @@ export const CONNECTION_RETRY: RetryProps = {
   jitterStrategy: JitterType.FULL,
 };
 
-/** Another session that migrates, a lock that a migration waits for, a failover: nothing was applied, so try again. */
+/**
+ * Another session that runs migrations, a lock that a migration waits for, a failover. In each case nothing was applied.
+ * Pauses: 2 + 4 + 8 + 16 s, half a minute in total before jitter.
+ */
 export const MIGRATION_RETRY: RetryProps = {
   errors: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
   interval: Duration.seconds(2),
@@ -79,12 +97,12 @@ export const MIGRATION_RETRY: RetryProps = {
 };
 
 /**
- * A migration's task that ECS refused to start: throttled, or no capacity for it. What may have come after the start
- * (ECS.ServerException, States.TaskFailed, a time-out) is not tried again, since a migration must not run twice at a time.
- * 5 + 10 + 20 + 40 + 60 + 60 + 60 s, about 4 minutes before jitter.
+ * ECS refused to start the migration task: throttled, or no capacity. Errors that may occur after the start
+ * (ECS.ServerException, States.TaskFailed, a time-out) are not retried, because two migrations must not run at once.
+ * Pauses: 5 + 10 + 20 + 40 + 60 + 60 + 60 s, about 4 minutes in total before jitter.
  */
 export const NOT_STARTED_TASK_RETRY: RetryProps = {
-  // RunTask's `failures` arrive under the first name, what its API refuses under the others.
+  // The first name is for the `failures` of RunTask, the others are for errors of the API call.
   errors: ['AmazonECS.Unknown', 'ECS.AmazonECSException', 'ECS.ThrottlingException'],
   interval: Duration.seconds(5),
   maxAttempts: 7,
@@ -94,8 +112,8 @@ export const NOT_STARTED_TASK_RETRY: RetryProps = {
 };
 
 /**
- * A migration's function that Lambda did not start, for the number that run. Unlike our own tasks it may not be safe to run
- * twice, so nothing else is tried again. 1 + 2 + 4 + … + 32 s: about a minute before jitter.
+ * Lambda did not start the application's migration function because of its concurrency limit. That function may not be
+ * safe to run twice, so no other error is retried. Pauses: 1 + 2 + 4 + … + 32 s, about a minute in total before jitter.
  */
 export const NOT_STARTED_FUNCTION_RETRY: RetryProps = {
   errors: ['Lambda.TooManyRequestsException'],
@@ -105,7 +123,10 @@ export const NOT_STARTED_FUNCTION_RETRY: RetryProps = {
   jitterStrategy: JitterType.FULL,
 };
 
-/** Starting services is worth many tries: 5 + 10 + 20 + 40 + 60 + 60 … s, about 10 minutes before jitter. */
+/**
+ * Starting the services, which has to succeed. Pauses: 5 + 10 + 20 + 40 + 60 + 60 … s, about 10 minutes in total before
+ * jitter.
+ */
 export const RESTORE_RETRY: RetryProps = {
   errors: [Errors.TASKS_FAILED, Errors.TIMEOUT],
   interval: Duration.seconds(5),
@@ -115,7 +136,7 @@ export const RESTORE_RETRY: RetryProps = {
   jitterStrategy: JitterType.FULL,
 };
 
-/** Throttling and passing faults of an AWS API, by the names that SDK integrations give them. */
+/** Throttling and temporary errors of an AWS API, with the prefix that SDK integrations use for the service. */
 export function apiRetry(service: string): RetryProps {
   return {
     errors: [
@@ -129,7 +150,7 @@ export function apiRetry(service: string): RetryProps {
       `${service}.ConcurrentModificationException`,
       `${service}.TooManyUpdatesException`,
       `${service}.TooManyRequestsException`,
-      // An event source mapping that is still changing from the last call.
+      // An event source mapping whose last change is still in progress.
       `${service}.ResourceInUseException`,
       `${service}.ResourceConflictException`,
       `${service}.SdkClientException`,

@@ -12,14 +12,14 @@ import type { Construct } from 'constructs';
 export interface StartExecutionProps {
   machine: StateMachine;
   input: Record<string, unknown>;
-  /** The child's output comes to `output` below it. */
+  /** The output of the child is written to `output` below this path. */
   resultPath: string;
   comment: string;
 }
 
 /**
- * A state that runs a child machine to its end. A child's failure of any kind, time-outs and States.Runtime included,
- * arrives here as an error that can be caught.
+ * A state that runs another state machine until it ends. Every failure of the child, also a time-out or States.Runtime, is
+ * an error of this state, which a Catch can handle.
  */
 export function startExecution(
   scope: Construct,
@@ -34,7 +34,7 @@ export function startExecution(
       ...props.input,
       AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId,
     }),
-    // The whole output, unread: a path into it that is not there would fail the parent with States.Runtime.
+    // The whole output, because a path to a missing field in it would fail the parent with States.Runtime.
     resultSelector: { 'output.$': '$.Output' },
     resultPath: props.resultPath,
     taskTimeout: Timeout.duration(Duration.days(8)),

@@ -3,6 +3,7 @@ import type * as sns from 'aws-cdk-lib/aws-sns';
 import {
   Choice,
   Condition,
+  Errors,
   type IChainable,
   JsonPath,
   Map as MapState,
@@ -12,34 +13,36 @@ import { Construct } from 'constructs';
 import { awsCall } from './aws-call.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
-import { deleteMemory, getMemory, PARAMETER_MISSING } from './services/saved-state.ts';
+import { deleteState, PARAMETER_MISSING, readState } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { START_SERVICES } from './state-names.ts';
-import { eachKind } from './stop-services.ts';
+import { chooseKind } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartServicesProps {
   machineName: string;
   services: ServiceTargets;
   startMinutes: number;
-  /** ARN of the executions of `deploy`, with a * for their names. */
+  /** ARN of all executions of `deploy`, with a * in place of their names. */
   deployExecutions: string;
   topic: sns.ITopic;
 }
 
-/** Room for the calls themselves, beside the deadline for becoming steady. */
+/** Time for the API calls, in addition to the deadline for steady services. */
 const CALLS_MINUTES = 30;
 
-/** Who starts it as a recovery: the rule for a deploy that ended badly, and the reconciler. */
-export const RECOVERY_REASONS = ['deploy-ended', 'reconcile'] as const;
+/** Values of `reason` in the input of a recovery: from the rule for failed deploys, and from the schedule. */
+const RECOVERY_REASONS = ['deploy-ended', 'reconcile'] as const;
+export type RecoveryReason = (typeof RECOVERY_REASONS)[number];
 
 /**
- * The state machine `start-services`: each service that was remembered is started as it was, waited for until it is
- * steady, and forgotten. What was not remembered was not stopped and is left alone. It takes any input and may run twice,
- * half-way, or when nothing is stopped.
- *
- * Started by a deploy, or by a person with `{}`, it clears the marker of services left stopped on purpose. Started as a
- * recovery it heeds the marker, and leaves alone what belongs to a deploy that still runs.
+ * The state machine `start-services`. It accepts any input and may run at any time, also twice at once.
+ * 1. As a recovery (`reason` in the input): end if the marker says that the services are left stopped deliberately.
+ *    Otherwise: delete the marker.
+ * 2. For each service at the same time: read its saved state. A service without a saved state was not stopped and is
+ *    not changed. A recovery does not change a service whose deploy is still running.
+ * 3. Start the service, wait until it is steady, restore its scaling, delete its saved state.
+ * 4. Send an alert if a recovery started services.
  */
 export class StartServices extends Construct {
   readonly machine: WorkflowMachine;
@@ -50,7 +53,7 @@ export class StartServices extends Construct {
     this.props = props;
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
-      comment: 'Starts what a deploy stopped, as it was remembered',
+      comment: 'Starts the services that a deploy stopped and restores their saved state',
       definition: props.services.items.length === 0 ? this.nothing() : this.startAll(),
       timeout: Duration.minutes(props.startMinutes + CALLS_MINUTES),
     });
@@ -63,18 +66,18 @@ export class StartServices extends Construct {
   private startAll(): IChainable {
     const { services } = this.props;
     const begin = new Pass(this, START_SERVICES.begin, { parameters: { 'input.$': '$' } });
-    const ordered = new Pass(this, START_SERVICES.startOnRequest, {
+    const onRequest = new Pass(this, START_SERVICES.startOnRequest, {
       parameters: { recovery: false, services: services.items },
     });
-    const recovering = new Pass(this, START_SERVICES.startAsRecovery, {
+    const asRecovery = new Pass(this, START_SERVICES.startAsRecovery, {
       parameters: { recovery: true, services: services.items, 'input.$': '$.input' },
     });
-    const forgetMarker = deleteMemory(this, START_SERVICES.deleteMarker, services.marker);
-    forgetMarker.addCatch(ordered, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const lookForMarker = getMemory(this, START_SERVICES.readMarker, services.marker);
-    lookForMarker.addCatch(recovering, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const onPurpose = new Pass(this, START_SERVICES.leftStopped, { parameters: { services: [] } });
-    lookForMarker.next(onPurpose);
+    const deleteMarker = deleteState(this, START_SERVICES.deleteMarker, services.marker);
+    deleteMarker.addCatch(onRequest, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+    const readMarker = readState(this, START_SERVICES.readMarker, services.marker);
+    readMarker.addCatch(asRecovery, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+    const leftStopped = new Pass(this, START_SERVICES.leftStopped, { parameters: { services: [] } });
+    readMarker.next(leftStopped);
 
     const all = new MapState(this, START_SERVICES.startServices, {
       itemsPath: '$.services',
@@ -82,9 +85,9 @@ export class StartServices extends Construct {
       resultPath: '$.services',
     });
     all.itemProcessor(this.startOne());
-    forgetMarker.next(ordered).next(all);
-    recovering.next(all);
-    all.next(this.tell());
+    deleteMarker.next(onRequest).next(all);
+    asRecovery.next(all);
+    all.next(this.sendAlert());
     return begin.next(
       new Choice(this, START_SERVICES.startedAsRecovery)
         .when(
@@ -94,16 +97,16 @@ export class StartServices extends Construct {
               ...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason)),
             ),
           ),
-          lookForMarker,
+          readMarker,
         )
-        .otherwise(forgetMarker),
+        .otherwise(deleteMarker),
     );
   }
 
   private startOne(): IChainable {
     const { services } = this.props;
-    const recall = getMemory(this, START_SERVICES.readState, services.memory);
-    recall.addCatch(this.untouched(START_SERVICES.nothingSaved, 'nothing-remembered'), {
+    const read = readState(this, START_SERVICES.readState, services.savedState);
+    read.addCatch(this.unchanged(START_SERVICES.nothingSaved, 'nothing-remembered'), {
       errors: PARAMETER_MISSING,
       resultPath: JsonPath.DISCARD,
     });
@@ -116,104 +119,107 @@ export class StartServices extends Construct {
       parameters: { outcome: 'not-steady', startedAt: NULL },
       resultPath: '$.result',
     });
-    const start = eachKind(this, START_SERVICES.whichKindToStart, services, (kind) =>
+    const start = chooseKind(this, START_SERVICES.whichKindToStart, services, (kind) =>
       kind.start(this, { steady, late }),
     );
 
-    const forget = deleteMemory(this, START_SERVICES.deleteState, services.memory);
-    const ended = new Pass(this, START_SERVICES.serviceDone, {
+    const deleteSaved = deleteState(this, START_SERVICES.deleteState, services.savedState);
+    const done = new Pass(this, START_SERVICES.serviceDone, {
       parameters: {
         'name.$': '$.service.name',
         'outcome.$': '$.result.outcome',
         'startedAt.$': '$.result.startedAt',
-        'stoppedAt.$': '$.memory.value.stoppedAt',
+        'stoppedAt.$': '$.savedState.value.stoppedAt',
       },
     });
-    // Another recovery was quicker: forgotten is forgotten.
-    forget.addCatch(ended, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    forget.next(ended);
-    // What is not steady stays remembered, so that the next recovery looks after it again.
+    // Another execution may have deleted the saved state in the meantime.
+    deleteSaved.addCatch(done, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+    deleteSaved.next(done);
+    // The saved state of a service that is not steady is kept, so that the next recovery starts the service again.
     const isSteady = new Choice(this, START_SERVICES.isSteady)
-      .when(Condition.stringEquals('$.result.outcome', 'started'), forget)
-      .otherwise(ended);
-    const after = eachKind(
+      .when(Condition.stringEquals('$.result.outcome', 'started'), deleteSaved)
+      .otherwise(done);
+    const afterStart = chooseKind(
       this,
       START_SERVICES.whichKindStarted,
       services,
       (kind) => kind.afterStart?.(this, isSteady) ?? isSteady,
     );
-    steady.next(after);
-    late.next(after);
+    steady.next(afterStart);
+    late.next(afterStart);
 
-    return recall.next(
+    return read.next(
       new Choice(this, START_SERVICES.isRecovery)
         .when(Condition.booleanEquals('$.recovery', true), this.unlessDeployRuns(start))
         .otherwise(start),
     );
   }
 
-  /** A recovery takes nothing away from a deploy that is at work. */
+  /** A recovery does not start the services of a deploy that is still running. */
   private unlessDeployRuns(start: IChainable): IChainable {
-    const look = awsCall(this, START_SERVICES.describeDeploy, {
+    const describe = awsCall(this, START_SERVICES.describeDeploy, {
       api: 'sfn',
       action: 'describeExecution',
       iamResources: [this.props.deployExecutions],
-      parameters: { ExecutionArn: JsonPath.stringAt('$.memory.value.execution') },
+      parameters: { ExecutionArn: JsonPath.stringAt('$.savedState.value.execution') },
       result: { path: '$.deploy', selector: { 'status.$': '$.Status' } },
     });
-    // Step Functions forgets an execution after 90 days.
-    look.addCatch(start, { errors: ['Sfn.ExecutionDoesNotExistException'], resultPath: JsonPath.DISCARD });
-    return look.next(
+    // Step Functions deletes an execution 90 days after its end.
+    describe.addCatch(start, {
+      errors: ['Sfn.ExecutionDoesNotExistException'],
+      resultPath: JsonPath.DISCARD,
+    });
+    return describe.next(
       new Choice(this, START_SERVICES.isDeployRunning)
         .when(
           Condition.stringEquals('$.deploy.status', 'RUNNING'),
-          this.untouched(START_SERVICES.deployStillRunning, 'left-to-its-deploy'),
+          this.unchanged(START_SERVICES.deployStillRunning, 'left-to-its-deploy'),
         )
         .otherwise(start),
     );
   }
 
-  private untouched(id: string, outcome: string): Pass {
+  private unchanged(id: string, outcome: string): Pass {
     return new Pass(this, id, {
       parameters: { 'name.$': '$.service.name', outcome, startedAt: NULL, stoppedAt: NULL },
     });
   }
 
-  /** Tells people when a recovery had something to start: a deploy died, and they were not asked. */
-  private tell(): IChainable {
-    const done = new Pass(this, START_SERVICES.started, { parameters: { 'services.$': '$.services' } });
-    const look = new Pass(this, START_SERVICES.checkOutcomes, {
+  /** Sends an alert if a recovery started services, because nobody requested that start. */
+  private sendAlert(): IChainable {
+    const started = new Pass(this, START_SERVICES.started, { parameters: { 'services.$': '$.services' } });
+    const checkOutcomes = new Pass(this, START_SERVICES.checkOutcomes, {
       parameters: {
         'started.$': "States.ArrayContains($.services[*].outcome, 'started')",
         'late.$': "States.ArrayContains($.services[*].outcome, 'not-steady')",
       },
-      resultPath: '$.look',
+      resultPath: '$.outcomes',
     });
-    const word = new Pass(this, START_SERVICES.prepareAlert, {
+    const prepare = new Pass(this, START_SERVICES.prepareAlert, {
       parameters: {
         subject: 'pg-deploy-step: the recovery started services',
-        // One line: an intrinsic function's text has no line breaks.
+        // One line, because the text of an intrinsic function cannot contain line breaks.
         'message.$':
-          "States.Format('A deploy ended without starting the services that it had stopped, so the recovery started them ({}). Services: {}. What to do next: look at those that are not steady, if there are any; find out in the execution history of the deploy why it ended; then start it again. Index builds that were under way go on in the database.', $.input.reason, States.JsonToString($.services))",
+          "States.Format('A deploy stopped services and ended without starting them. The recovery ({}) started them. Services: {}. What to do next: if a service is not steady, find out why its tasks do not start. Read in the execution history of the deploy why it ended. Then start the deploy again. Index builds that were running continue in the database.', $.input.reason, States.JsonToString($.services))",
       },
       resultPath: '$.alert',
     });
     const alert = publishAlert(this, START_SERVICES.alert, this.props.topic);
-    alert.addCatch(done, { errors: ['States.ALL'], resultPath: JsonPath.DISCARD });
-    word.next(alert).next(done);
-    return look.next(
+    alert.addCatch(started, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
+    prepare.next(alert).next(started);
+    return checkOutcomes.next(
       new Choice(this, START_SERVICES.shouldAlert)
         .when(
           Condition.and(
             Condition.booleanEquals('$.recovery', true),
             Condition.or(
-              Condition.booleanEquals('$.look.started', true),
-              Condition.booleanEquals('$.look.late', true),
+              Condition.booleanEquals('$.outcomes.started', true),
+              Condition.booleanEquals('$.outcomes.late', true),
             ),
           ),
-          word,
+          prepare,
         )
-        .otherwise(done),
+        .otherwise(started),
     );
   }
 }

@@ -8,14 +8,14 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null-parameters.ts';
-import { getMemory, PARAMETER_EXISTS, putMemory } from './services/saved-state.ts';
+import { PARAMETER_EXISTS, readState, saveState } from './services/saved-state.ts';
 import type { ServiceKind } from './services/service-kind.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 
 /**
- * Looks at all services before any of them is stopped. Reads `$.services`; leaves in `$.checked` an item for each, with
- * what it is to be started with again.
+ * Checks all services before the first one is stopped. Reads `$.services`, writes an item for each service to
+ * `$.checked`, with the state to restore in `current`.
  */
 export function checkServices(scope: Construct, services: ServiceTargets): MapState {
   const usable = new Pass(scope, WINDOW.serviceCanBeStopped, {
@@ -31,57 +31,61 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
     parameters: { 'name.$': '$.service.name', usable: false, 'reason.$': '$.refusal.reason' },
   });
   const map = new MapState(scope, WINDOW.checkServices, {
-    comment: 'All of them, before the first one is stopped',
+    comment: 'Checks all services before the first one is stopped',
     itemsPath: '$.services',
     itemSelector: { 'service.$': '$$.Map.Item.Value' },
     resultPath: '$.checked',
   });
   map.itemProcessor(
-    eachKind(scope, WINDOW.whichKindToCheck, services, (kind) => kind.check(scope, { usable, refused })),
+    chooseKind(scope, WINDOW.whichKindToCheck, services, (kind) => kind.check(scope, { usable, refused })),
   );
   return map;
 }
 
 /**
- * Stops all services at once, each in this order: remember durably what it is to be started with again, stop it, wait
- * until it has stopped. Reads `$.checked`, `$.deploy`, `$.execution`; leaves a StoppedService for each in `$.stopped`.
+ * Stops all services at the same time. For each service:
+ * 1. save the state to restore in Parameter Store;
+ * 2. stop it;
+ * 3. wait until it has stopped.
+ * Reads `$.checked`, `$.deploy` and `$.execution`, writes a StoppedService for each service to `$.stopped`.
  */
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
   const stopped = outcome(scope, WINDOW.serviceStopped, 'stopped');
   const late = outcome(scope, WINDOW.serviceNotStopped, 'not-stopped');
-  const stop = eachKind(scope, WINDOW.whichKindToStop, services, (kind) =>
+  const stop = chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
     kind.stop(scope, { stopped, late }),
   );
 
-  const note = new Pass(scope, WINDOW.recordCurrentState, {
+  const recordCurrent = new Pass(scope, WINDOW.recordCurrentState, {
     parameters: {
       'current.$': '$.current',
       'stoppedAt.$': '$$.State.EnteredTime',
       'deploy.$': '$.deploy',
       'execution.$': '$.execution',
     },
-    resultPath: '$.remembered',
+    resultPath: '$.stateToSave',
   });
-  const remember = putMemory(scope, WINDOW.saveState, services.memory, false);
-  // An earlier run died before it could start the service again: its word is the true one, not today's 0. It becomes this
-  // deploy's to start, so that no recovery takes it for abandoned.
-  const recall = getMemory(scope, WINDOW.readEarlierState, services.memory);
-  const adopt = new Pass(scope, WINDOW.useEarlierState, {
+  const save = saveState(scope, WINDOW.saveState, services.savedState, false);
+  // The parameter exists if an earlier deploy was killed before it started the service. Then the saved state is the one
+  // to restore, because the current desired count is 0. Saving it again with this execution makes this deploy
+  // responsible, so that no recovery starts the service in the meantime.
+  const readEarlier = readState(scope, WINDOW.readEarlierState, services.savedState);
+  const useEarlier = new Pass(scope, WINDOW.useEarlierState, {
     parameters: {
-      'current.$': '$.memory.value.current',
-      'stoppedAt.$': '$.memory.value.stoppedAt',
+      'current.$': '$.savedState.value.current',
+      'stoppedAt.$': '$.savedState.value.stoppedAt',
       'deploy.$': '$.deploy',
       'execution.$': '$.execution',
     },
-    resultPath: '$.remembered',
+    resultPath: '$.stateToSave',
   });
-  const keep = putMemory(scope, WINDOW.saveEarlierState, services.memory, true);
-  note.next(remember).next(stop);
-  remember.addCatch(recall, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
-  recall.next(adopt).next(keep).next(stop);
+  const saveEarlier = saveState(scope, WINDOW.saveEarlierState, services.savedState, true);
+  recordCurrent.next(save).next(stop);
+  save.addCatch(readEarlier, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
+  readEarlier.next(useEarlier).next(saveEarlier).next(stop);
 
   const map = new MapState(scope, WINDOW.stopServices, {
-    comment: 'All at once, so that the window is as long as the slowest and no longer',
+    comment: 'Stops all services at the same time, so that the window is as short as possible',
     itemsPath: '$.checked',
     itemSelector: {
       'deploy.$': '$.deploy',
@@ -91,25 +95,25 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
     },
     resultPath: '$.stopped',
   });
-  map.itemProcessor(note);
+  map.itemProcessor(recordCurrent);
   return map;
 }
 
 function outcome(scope: Construct, id: string, result: string): Pass {
   return new Pass(scope, id, {
-    parameters: { 'name.$': '$.service.name', outcome: result, 'stoppedAt.$': '$.remembered.stoppedAt' },
+    parameters: { 'name.$': '$.service.name', outcome: result, 'stoppedAt.$': '$.stateToSave.stoppedAt' },
   });
 }
 
-/** Goes the way of the service's kind. */
-export function eachKind(
+/** Continues with the states of the service's kind. */
+export function chooseKind(
   scope: Construct,
   id: string,
   services: ServiceTargets,
-  way: (kind: ServiceKind) => State,
+  statesOf: (kind: ServiceKind) => State,
 ): State {
   const choice = new Choice(scope, id);
   for (const kind of services.kinds)
-    choice.when(Condition.stringEquals('$.service.kind', kind.kind), way(kind));
+    choice.when(Condition.stringEquals('$.service.kind', kind.kind), statesOf(kind));
   return choice;
 }

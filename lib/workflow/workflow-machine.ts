@@ -7,11 +7,11 @@ export interface WorkflowMachineProps {
   machineName: string;
   comment: string;
   definition: IChainable;
-  /** The execution's own limit: nothing catches it inside, so a parent must. */
+  /** Time limit of an execution. No Catch in the execution handles this time-out; a parent execution can. */
   timeout: Duration;
 }
 
-/** A standard state machine of the workflow: fixed name, JSONPath, logs, X-Ray. */
+/** A state machine of the workflow: type standard, fixed name, logs, X-Ray. */
 export class WorkflowMachine extends StateMachine {
   constructor(scope: Construct, id: string, props: WorkflowMachineProps) {
     super(scope, id, {
@@ -24,7 +24,7 @@ export class WorkflowMachine extends StateMachine {
         level: LogLevel.ALL,
         includeExecutionData: true,
         destination: new logs.LogGroup(scope, `${id}Logs`, {
-          // This prefix keeps the log delivery's resource policy from outgrowing its limit.
+          // Log groups with this prefix do not add to the resource policy of CloudWatch Logs, whose size is limited.
           logGroupName: `/aws/vendedlogs/states/${props.machineName}`,
           retention: logs.RetentionDays.THREE_MONTHS,
           removalPolicy: RemovalPolicy.DESTROY,

@@ -190,14 +190,14 @@ describe('the phases of a run', () => {
     story.start();
     story.decide('deploy');
     story.emit('maintenanceWindow', 'StateEntered', WINDOW.stopServices);
-    const remembered = { current: { desiredCount: 2, scaling: null } };
-    story.stopEvent('StateExited', WINDOW.recordCurrentState, 'api', { remembered });
+    const stateToSave = { current: { desiredCount: 2, scaling: null } };
+    story.stopEvent('StateExited', WINDOW.recordCurrentState, 'api', { stateToSave });
     story.stopEvent('StateEntered', ECS.stop, 'api');
     story.now = 1.5;
     story.stopEvent('StateExited', WINDOW.serviceStopped, 'api', {});
     story.emit('maintenanceWindow', 'StateExited', WINDOW.stopServices);
     story.emit('deploy', 'StateEntered', DEPLOY.startServices);
-    story.startEvent('StateExited', START_SERVICES.readState, 'api', { memory: { value: remembered } });
+    story.startEvent('StateExited', START_SERVICES.readState, 'api', { savedState: { value: stateToSave } });
     story.startEvent('StateEntered', ECS.start, 'api');
     story.startEvent('StateExited', ECS.running.check, 'api', {
       counts: { running: 1 },
@@ -223,7 +223,7 @@ describe('the phases of a run', () => {
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'api', {});
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'rule', {});
     story.startEvent('StateExited', START_SERVICES.notSteady, 'api', {
-      memory: { value: { current: { desiredCount: 2 } } },
+      savedState: { value: { current: { desiredCount: 2 } } },
     });
     story.startEvent('StateExited', START_SERVICES.notSteady, 'rule', {});
     expect(story.lines).toEqual([
@@ -267,9 +267,9 @@ describe('the phases of a run', () => {
 
   test('a service that an earlier deploy left stopped shows the task count from before that deploy', () => {
     const story = new Story(registry);
-    const remembered = (desiredCount: number) => ({ remembered: { current: { desiredCount } } });
-    story.stopEvent('StateExited', WINDOW.recordCurrentState, 'api', remembered(0));
-    story.stopEvent('StateExited', WINDOW.useEarlierState, 'api', remembered(3));
+    const stateToSave = (desiredCount: number) => ({ stateToSave: { current: { desiredCount } } });
+    story.stopEvent('StateExited', WINDOW.recordCurrentState, 'api', stateToSave(0));
+    story.stopEvent('StateExited', WINDOW.useEarlierState, 'api', stateToSave(3));
     story.stopEvent('StateEntered', ECS.stop, 'api');
     expect(story.texts).toEqual([
       'api will start again with the settings that an earlier deploy saved',

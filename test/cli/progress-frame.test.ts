@@ -133,7 +133,7 @@ describe('the picture', () => {
 
   test('shows task counts for ECS services only', () => {
     const story = new Story(registryOf('a.x'));
-    const output = { memory: { value: { current: { desiredCount: 2 } } }, counts: { running: 1 } };
+    const output = { savedState: { value: { current: { desiredCount: 2 } } }, counts: { running: 1 } };
     story.start();
     story.emit('deploy', 'StateEntered', DEPLOY.startServices);
     story.startEvent('StateEntered', ECS.start, 'api');

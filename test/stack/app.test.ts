@@ -29,7 +29,7 @@ test('the app refuses a wrong value and names its path', async () => {
   try {
     expect(run.exitCode).toBe(1);
     expect(run.stderr).toContain('ConfigurationError');
-    expect(run.stderr).toContain('environments.dev.builds.lockTimeoutSeconds: at least 3');
+    expect(run.stderr).toContain('environments.dev.builds.lockTimeoutSeconds: must be at least 3');
   } finally {
     run.dispose();
   }

@@ -104,13 +104,13 @@ describe('after the maintenance window', () => {
   test('marks services that stay down, for the recovery to see, in a parameter of its own', () => {
     expect(task('Record Left Stopped')).toMatchObject({
       Parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
-      ResultPath: '$.remembered',
+      ResultPath: '$.stateToSave',
       Next: 'Save Left Stopped Marker',
     });
     expect(task('Save Left Stopped Marker').Parameters).toMatchObject({
       Name: '/pg-deploy-step/prod/left-stopped',
       Overwrite: true,
-      'Value.$': 'States.JsonToString($.remembered)',
+      'Value.$': 'States.JsonToString($.stateToSave)',
     });
     expect(task('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
   });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { ConfigurationError, parseEnvironments } from '../../lib/config/load-environments.ts';
+import { ConfigurationError } from '../../lib/config/configuration-error.ts';
+import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import { prodInput } from './support/synthesise.ts';
 
-/** A copy of the example environment `prod` with one value put in at a path, or taken out where it is undefined. */
+/** A copy of the example environment `prod` with another value at a path. Undefined removes the value. */
 function prodWith(path: string, value: unknown): Record<string, unknown> {
   const environment: Record<string, unknown> = structuredClone(prodInput());
   const steps = path.split('.');
@@ -41,14 +42,19 @@ test('the example environments are accepted, with their defaults', () => {
 describe('a wrong value is refused with its path', () => {
   test.each([
     [
-      'looks that do not fit into one execution',
+      'checks that do not fit into the history of one execution',
       'pollSeconds',
       1,
-      'environments.prod.pollSeconds: so many looks at so many services do not fit',
+      'environments.prod.pollSeconds: too many checks for the history of one execution',
     ],
-    ['an unknown field', 'colour', 'blue', 'environments.prod: unknown field colour'],
     [
-      'an unknown field further down',
+      'an unknown field',
+      'colour',
+      'blue',
+      'environments.prod: unknown field colour; valid fields: account, region, network, database',
+    ],
+    [
+      'an unknown field of an inner object',
       'builds.lockTimeout',
       5,
       'environments.prod.builds: unknown field lockTimeout',
@@ -59,55 +65,65 @@ describe('a wrong value is refused with its path', () => {
       undefined,
       'environments.prod.database.secretArn: ',
     ],
-    ['a secret by its name', 'database.secretArn', 'prod/postgres', 'environments.prod.database.secretArn: '],
-    ['a port', 'database.port', 70_000, 'environments.prod.database.port: '],
-    ['a VPC by its name', 'network.vpcId', 'my-vpc', 'environments.prod.network.vpcId: '],
+    [
+      'a secret by its name instead of its ARN',
+      'database.secretArn',
+      'prod/postgres',
+      'environments.prod.database.secretArn: ',
+    ],
+    ['a port that is out of range', 'database.port', 70_000, 'environments.prod.database.port: '],
+    ['a VPC by its name instead of its id', 'network.vpcId', 'my-vpc', 'environments.prod.network.vpcId: '],
     ['a subnet', 'network.subnetIds.1', 'sn-1', 'environments.prod.network.subnetIds.1: '],
     ['no security group', 'network.securityGroupIds', [], 'environments.prod.network.securityGroupIds: '],
     [
       'fewer zones than subnets',
       'network.availabilityZones',
       ['eu-west-1a'],
-      'environments.prod.network.availabilityZones: must name the zone of each subnet',
+      'environments.prod.network.availabilityZones: must have one entry for each entry of subnetIds',
     ],
     [
       'a lock timeout too short to evict autovacuum',
       'builds.lockTimeoutSeconds',
       1,
-      'environments.prod.builds.lockTimeoutSeconds: at least 3',
+      'environments.prod.builds.lockTimeoutSeconds: must be at least 3',
     ],
     [
       'a lock timeout longer than an invocation',
       'builds.lockTimeoutSeconds',
       601,
-      'environments.prod.builds.lockTimeoutSeconds: at most 600',
+      'environments.prod.builds.lockTimeoutSeconds: must be at most 600',
     ],
     ['no concurrency', 'builds.maxConcurrent', 0, 'environments.prod.builds.maxConcurrent: '],
     [
-      'a word that is not in a list',
+      'a value that is not in a list',
       'builds.when',
       'later',
       'environments.prod.builds.when: must be one of before-start, after-start',
     ],
     [
-      'another such word',
+      'another value that is not in a list',
       'onCriticalFailure',
       'ignore',
       'environments.prod.onCriticalFailure: must be one of leave-stopped, start',
     ],
-    ['an account', 'account', '1234', 'environments.prod.account: twelve digits'],
-    ['a service name', 'services.0.name', 'my api', 'environments.prod.services.0.name: letters, digits'],
+    ['an account', 'account', '1234', 'environments.prod.account: must have 12 digits'],
+    [
+      'a service name',
+      'services.0.name',
+      'my api',
+      'environments.prod.services.0.name: must consist of letters, digits',
+    ],
     [
       'two services of one name',
       'services.1.name',
       'api',
-      'environments.prod.services.1.name: "api" is the name of another service too',
+      'environments.prod.services.1.name: must be unique, but another service is named "api" too',
     ],
     [
       'one ECS service under two names',
       'services.1.service',
       'api',
-      'environments.prod.services.1: the service "api" of the cluster "prod" is listed before, list it once',
+      'environments.prod.services.1: the service "api" of the cluster "prod" is already in the list: remove one of the two entries',
     ],
     [
       'a service of an unknown kind',
@@ -140,7 +156,7 @@ describe('a wrong value is refused with its path', () => {
         { name: 'a', kind: 'event-rule', rule: 'nightly' },
         { name: 'b', kind: 'event-rule', rule: 'nightly', eventBus: 'default' },
       ],
-      'environments.prod.services.1: the rule "nightly" of the bus "default" is listed before, list it once',
+      'environments.prod.services.1: the rule "nightly" of the bus "default" is already in the list: remove one of the two entries',
     ],
     [
       'one mapping under two names',
@@ -148,56 +164,56 @@ describe('a wrong value is refused with its path', () => {
       ['a', 'b'].map((name) => ({
         ...{ name, kind: 'event-source-mapping', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
       })),
-      'environments.prod.services.1: the mapping "0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d" is listed before',
+      'environments.prod.services.1: the mapping "0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d" is already in the list',
     ],
     [
       'services of different kinds with one name',
       'services.1',
       { kind: 'event-rule', name: 'api', rule: 'nightly' },
-      'environments.prod.services.1.name: "api" is the name of another service too',
+      'environments.prod.services.1.name: must be unique, but another service is named "api" too',
     ],
     ['a window longer than a week', 'windowMinutes', 10_001, 'environments.prod.windowMinutes: '],
     [
       'an empty list of roles and one of patterns',
       'drain',
       { roles: [], applicationNames: [] },
-      'environments.prod.drain: name a role or a pattern of application_name',
+      'environments.prod.drain: must have at least one entry in roles or applicationNames',
     ],
     ['a role without a name', 'drain', { roles: [''] }, 'environments.prod.drain.roles.0: '],
-    ['a window of no length', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
-    ['a window in words', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
+    ['a window of zero minutes', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
+    ['a window as text', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
     [
-      'sessions to wait for without a word on whose',
+      'a drain without roles and patterns',
       'drain',
       { seconds: 30 },
-      'environments.prod.drain: name a role or a pattern of application_name',
+      'environments.prod.drain: must have at least one entry in roles or applicationNames',
     ],
     [
       'an unknown field of drain',
       'drain',
       { roles: ['app'], minutes: 1 },
-      'environments.prod.drain: unknown field minutes',
+      'environments.prod.drain: unknown field minutes; valid fields: roles, applicationNames, seconds',
     ],
     [
-      'a wait for sessions without end',
+      'a wait for sessions that is too long',
       'drain',
       { roles: ['app'], seconds: 3_601 },
       'environments.prod.drain.seconds: ',
     ],
     [
-      'blockers that are ended without a word on when',
+      'terminateBlockers without a time',
       'builds.terminateBlockers',
       {},
       'environments.prod.builds.terminateBlockers.idleInTransactionSeconds: ',
     ],
-    ['a round of no builds', 'builds.perRound', 0, 'environments.prod.builds.perRound: '],
+    ['a round without builds', 'builds.perRound', 0, 'environments.prod.builds.perRound: '],
     [
-      'a wait for a build that outlasts its invocation',
+      'a wait for a build that is longer than its invocation',
       'builds.waitSeconds',
       181,
       'environments.prod.builds.waitSeconds: ',
     ],
-    ['an address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
+    ['an email address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
     ['a deadline', 'stopMinutes', 0, 'environments.prod.stopMinutes: '],
   ])('%s', (_what, path, value, message) => {
     expect(refusalOf(prodWith(path, value))).toContain(message);
@@ -207,12 +223,12 @@ describe('a wrong value is refused with its path', () => {
     'the environment name %s',
     (name) => {
       expect(refusalOf({ [name]: prodInput() })).toContain(
-        `environments.${name}: an environment's name has lower-case letters, digits and -, starting with a letter`,
+        `environments.${name}: the name must consist of lower-case letters, digits and -, start with a letter`,
       );
     },
   );
 
-  test('every wrong value at once', () => {
+  test('all wrong values at once', () => {
     const { prod } = prodWith('stopMinutes', 0);
     const refusal = refusalOf({ prod: { ...(prod as object), startMinutes: 0 } });
 
@@ -221,18 +237,18 @@ describe('a wrong value is refused with its path', () => {
   });
 });
 
-test('looks for sessions count as well for what fits into one execution', () => {
+test('checks of sessions count towards the limit of checks as well', () => {
   const { prod } = prodWith('drain', { roles: ['app'], seconds: 3_600 });
   const services = [{ name: 'api', cluster: 'prod', service: 'api' }];
   const few = { ...(prod as object), services, stopMinutes: 1, startMinutes: 1 };
 
   expect(parseEnvironments({ prod: { ...few, pollSeconds: 3 } }).prod?.drain?.seconds).toBe(3_600);
   expect(refusalOf({ prod: { ...few, pollSeconds: 1 } })).toContain(
-    'environments.prod.pollSeconds: so many looks at so many services do not fit',
+    'environments.prod.pollSeconds: too many checks for the history of one execution',
   );
 });
 
-test('two rules of one name are two services where their buses are', () => {
+test('two rules with the same name on different buses are two services', () => {
   const services = [
     { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly' },
     { kind: 'event-rule' as const, name: 'shop', rule: 'nightly', eventBus: 'shop' },
@@ -242,7 +258,7 @@ test('two rules of one name are two services where their buses are', () => {
   expect(prod?.services).toEqual([{ ...services[0], eventBus: 'default' }, services[1]]);
 });
 
-test('the new fields have their defaults', () => {
+test('optional fields have their defaults', () => {
   const { prod } = parseEnvironments({
     prod: {
       ...prodInput(),
@@ -262,6 +278,6 @@ test('the new fields have their defaults', () => {
   ]);
 });
 
-test('a cdk.json without environments says what to add', () => {
+test('the message for a cdk.json without environments says what to add', () => {
   expect(refusalOf(undefined)).toContain('cdk.json has no context "environments"');
 });

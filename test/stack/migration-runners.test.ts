@@ -140,7 +140,7 @@ describe('the runner ecs-task', () => {
       ...{ Cluster: 'prod', Family: 'shop-migrate', DesiredStatus: 'RUNNING' },
     });
     expect(state('fargate', 'Describe Migration Tasks')).toMatchObject({
-      Parameters: { Cluster: 'prod', 'Tasks.$': '$.late.tasks' },
+      Parameters: { Cluster: 'prod', 'Tasks.$': '$.found.tasks' },
       ResultSelector: {
         'tasks.$': "$.Tasks[?(@.Group == 'pg-deploy-step-fargate-migrations')].TaskArn",
       },

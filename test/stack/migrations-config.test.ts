@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseEnvironments } from '../../lib/config/load-environments.ts';
+import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import { type Migrations, migrationsSchema } from '../../lib/config/migrations-config.ts';
 import { prodInput } from './support/synthesise.ts';
 
@@ -14,11 +14,11 @@ const TASK = {
   roles: { task: ROLE, execution: ROLE },
 };
 
-describe('who runs the migrations', () => {
+describe('the runner of the migrations', () => {
   test.each([
-    ['nothing is said', undefined, { runner: 'sql', directory: 'database/migrations' }],
+    ['no value', undefined, { runner: 'sql', directory: 'database/migrations' }],
     ['a folder', 'db/sql', { runner: 'sql', directory: 'db/sql' }],
-    ['the word none', 'none', { runner: 'none' }],
+    ['the text none', 'none', { runner: 'none' }],
     ['the runner sql', { runner: 'sql', directory: 'db/sql' }, { runner: 'sql', directory: 'db/sql' }],
     ['the runner none', { runner: 'none' }, { runner: 'none' }],
     [
@@ -55,77 +55,77 @@ describe('who runs the migrations', () => {
     expect(parse({ runner: 'lambda', function: name })).toMatchObject({ function: name });
   });
 
-  test('is the same schema that other apps parse with', () => {
+  test('other apps can use the schema directly', () => {
     expect(migrationsSchema.parse('none')).toEqual({ runner: 'none' });
   });
 });
 
-describe('what cannot be used is refused with its path and what it may be', () => {
+describe('a wrong value is refused with its path and what is valid there', () => {
   const ANY =
-    'must be a folder with SQL files, "none", or an object whose runner is one of sql, ecs-task, lambda, none';
+    'must be a folder with SQL files, "none", or an object with a runner: one of sql, ecs-task, lambda, none';
 
   test.each<[string, unknown, string]>([
-    ['no text', '', `migrations: ${ANY}`],
+    ['an empty text', '', `migrations: ${ANY}`],
     ['a number', 7, `migrations: ${ANY}`],
     ['no runner', {}, 'migrations.runner: must be one of sql, ecs-task, lambda, none'],
     ['an unknown runner', { runner: 'ecs' }, 'migrations.runner: must be one of sql, ecs-task, lambda, none'],
-    ['an unknown field', { runner: 'none', x: 1 }, 'migrations: unknown field x'],
+    ['an unknown field', { runner: 'none', x: 1 }, 'migrations: unknown field x; valid fields: runner'],
     [
       'the ARN of a cluster',
       { ...TASK, cluster: 'arn:aws:ecs:x' },
-      'migrations.cluster: letters, digits, - and _ only: the name, not its ARN',
+      'migrations.cluster: must be a name, not an ARN, of letters, digits, - and _',
     ],
     [
       'an ARN without its revision',
       { ...TASK, taskDefinition: 'arn:aws:ecs:eu-west-1:222222222222:task-definition/app' },
-      'migrations.taskDefinition: an ARN needs its revision at the end',
+      'migrations.taskDefinition: must have the revision at the end of the ARN',
     ],
-    ['no network on Fargate', { ...TASK, network: undefined }, 'migrations.network: is needed for FARGATE'],
+    ['no network on Fargate', { ...TASK, network: undefined }, 'migrations.network: is required for FARGATE'],
     [
-      'a public address on EC2',
+      'a public IP address on EC2',
       { ...TASK, launchType: 'EC2', network: { ...TASK.network, assignPublicIp: true } },
-      'migrations.network.assignPublicIp: cannot be true for EC2',
+      'migrations.network.assignPublicIp: must not be true for EC2',
     ],
     [
-      'another launch type',
+      'a launch type in lower case',
       { ...TASK, launchType: 'fargate' },
       'migrations.launchType: must be one of FARGATE, EC2',
     ],
     [
-      'a name of a role',
+      'a role by its name',
       { ...TASK, roles: { task: 'app', execution: 'none' } },
-      'migrations.roles.task: must be the ARN of the role that the task definition names, or "none"',
+      'migrations.roles.task: must be the ARN of the role in the task definition, or "none"',
     ],
     [
       'a password in a variable',
       { ...TASK, environment: { URL: 'postgres://app:s3cret@host/db' } },
-      'migrations.environment.URL: holds a password',
+      'migrations.environment.URL: must not contain a password',
     ],
     [
-      'a wrong name of a variable',
+      'a variable with a wrong name',
       { ...TASK, environment: { 'A-B': 'x' } },
-      'migrations.environment.A-B: a name has letters, digits and _ only',
+      'migrations.environment.A-B: the name must consist of letters, digits and _',
     ],
     [
-      'overrides that RunTask would not take',
+      'overrides that are too long for RunTask',
       { ...TASK, command: ['x'.repeat(9_000)] },
-      'migrations.command: takes more than 8192 characters',
+      'migrations.command: must have at most 8192 characters',
     ],
-    ['no time', { ...TASK, timeoutMinutes: 0 }, 'migrations.timeoutMinutes: '],
+    ['a time limit of 0', { ...TASK, timeoutMinutes: 0 }, 'migrations.timeoutMinutes: '],
     [
-      'a function by no name',
+      'a function with a wrong name',
       { runner: 'lambda', function: 'my function' },
       'migrations.function: must be the name or the ARN of a function',
     ],
     [
       'a payload that Step Functions would change',
       { runner: 'lambda', function: 'f', payload: { a: [{ 'b.$': '$.c' }] } },
-      'migrations.payload: has a key that ends in .$',
+      'migrations.payload: must not contain a key that ends in .$',
     ],
     [
-      'more time than a function has',
+      'a time limit that Lambda does not allow',
       { runner: 'lambda', function: 'f', timeoutMinutes: 16 },
-      'migrations.timeoutMinutes: at most 15, as long as a Lambda function may run: take the runner ecs-task for more',
+      'migrations.timeoutMinutes: must be at most 15, the time limit of Lambda: for longer migrations, use the runner ecs-task',
     ],
   ])('%s', (_what, migrations, message) => {
     expect(() => parse(migrations)).toThrow(`environments.prod.${message}`);

@@ -112,7 +112,7 @@ describe('a recovery', () => {
     expect(waysOf(task('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
     expect(task('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
-      Parameters: { 'ExecutionArn.$': '$.memory.value.execution' },
+      Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
       Next: 'Deploy Running?',
     });
     expect(task('Deploy Running?')).toMatchObject({
@@ -143,8 +143,8 @@ describe('a recovery', () => {
             { Variable: '$.recovery', BooleanEquals: true },
             {
               Or: [
-                { Variable: '$.look.started', BooleanEquals: true },
-                { Variable: '$.look.late', BooleanEquals: true },
+                { Variable: '$.outcomes.started', BooleanEquals: true },
+                { Variable: '$.outcomes.late', BooleanEquals: true },
               ],
             },
           ],
@@ -176,17 +176,17 @@ test('leaves a service alone that was not remembered', () => {
 
 test('starts the remembered count and looks until the deadline', () => {
   expect(task('Start Tasks').Parameters).toMatchObject({
-    'DesiredCount.$': '$.memory.value.current.desiredCount',
+    'DesiredCount.$': '$.savedState.value.current.desiredCount',
   });
   expect(task('Tasks Running?')).toMatchObject({
     Choices: [
       {
         Variable: '$.counts.running',
-        NumericEqualsPath: '$.memory.value.current.desiredCount',
+        NumericEqualsPath: '$.savedState.value.current.desiredCount',
         Next: 'Service Steady',
       },
       // 15 minutes, looked at every 10 seconds
-      { Variable: '$.looks.count', NumericGreaterThanEquals: 90, Next: 'Service Not Steady' },
+      { Variable: '$.checks.count', NumericGreaterThanEquals: 90, Next: 'Service Not Steady' },
     ],
     Default: 'Wait For Tasks To Run',
   });
@@ -199,7 +199,7 @@ test.each([
   'enables a service of the kind %s if it was enabled, and leaves it off if it was off',
   (thing, on, call, fields) => {
     expect(task(`Was ${thing} Enabled?`)).toMatchObject({
-      Choices: [{ Variable: '$.memory.value.current.state', StringEquals: on, Next: `Enable ${thing}` }],
+      Choices: [{ Variable: '$.savedState.value.current.state', StringEquals: on, Next: `Enable ${thing}` }],
       Default: 'Service Steady',
     });
     expect(task(`Enable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${call}`);
@@ -224,7 +224,7 @@ test('resumes scaling as it was, in any case, and forgets only what runs steadil
   });
   expect(waysOf(task('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
   expect(task('Resume Scaling').Parameters).toMatchObject({
-    'SuspendedState.$': '$.memory.value.current.scaling',
+    'SuspendedState.$': '$.savedState.value.current.scaling',
   });
   expect(waysOf(task('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
   expect(task('Delete Saved State').Catch).toEqual(notThere('Service Done'));

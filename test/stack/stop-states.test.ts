@@ -58,7 +58,7 @@ describe('what a service is to be started with again', () => {
         'deploy.$': '$.deploy',
         'execution.$': '$.execution',
       },
-      ResultPath: '$.remembered',
+      ResultPath: '$.stateToSave',
       Next: 'Save Service State',
     });
     const remember = task('Save Service State');
@@ -78,13 +78,13 @@ describe('what a service is to be started with again', () => {
     expect(task('Read Earlier State').Next).toBe('Use Earlier State');
     expect(task('Use Earlier State')).toMatchObject({
       Parameters: {
-        'current.$': '$.memory.value.current',
-        'stoppedAt.$': '$.memory.value.stoppedAt',
+        'current.$': '$.savedState.value.current',
+        'stoppedAt.$': '$.savedState.value.stoppedAt',
         // It belongs to this deploy now, so that no recovery takes it for abandoned.
         'deploy.$': '$.deploy',
         'execution.$': '$.execution',
       },
-      ResultPath: '$.remembered',
+      ResultPath: '$.stateToSave',
       Next: 'Save Earlier State',
     });
     expect(task('Save Earlier State').Parameters).toMatchObject({
@@ -132,7 +132,7 @@ describe('an ECS service', () => {
           Next: 'Service Stopped',
         },
         // 10 minutes, looked at every 10 seconds
-        { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
+        { Variable: '$.checks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
       Default: 'Wait For Tasks To Stop',
     });
@@ -175,8 +175,8 @@ describe.each([
     expect(task(`Check Disabled ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
     expect(task(`${thing} Disabled?`)).toMatchObject({
       Choices: [
-        { Variable: '$.seen.state', StringEquals: off, Next: 'Service Stopped' },
-        { Variable: '$.looks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
+        { Variable: '$.switch.state', StringEquals: off, Next: 'Service Stopped' },
+        { Variable: '$.checks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
       Default: `Wait For Disabled ${thing}`,
     });
@@ -189,7 +189,7 @@ test('a mapping is switched by its own flag: a concurrency of 0 would send good 
 
 test.each(['Service Stopped', 'Service Not Stopped'])('%s tells since when', (name) => {
   expect(task(name)).toMatchObject({
-    Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.remembered.stoppedAt' },
+    Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.stateToSave.stoppedAt' },
     End: true,
   });
 });

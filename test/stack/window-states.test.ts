@@ -90,7 +90,7 @@ describe('before the first service is stopped', () => {
   test('one that may not be stopped refuses the whole window, which touches none', () => {
     expect(task('Summarize Service Checks')).toMatchObject({
       Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
-      ResultPath: '$.look',
+      ResultPath: '$.summary',
       Next: 'All Services Can Be Stopped?',
     });
     expect(waysOf(task('All Services Can Be Stopped?'))).toEqual([
@@ -162,7 +162,7 @@ describe('sessions of the application', () => {
       Choices: [
         { Variable: '$.sessions.output.remaining', NumericEquals: 0, Next: 'No Sessions Left' },
         // 45 seconds, looked at every 10 seconds
-        { Variable: '$.looks.count', NumericGreaterThanEquals: 5, Next: 'Sessions Remain' },
+        { Variable: '$.checks.count', NumericGreaterThanEquals: 5, Next: 'Sessions Remain' },
       ],
       Default: 'Wait For Sessions',
     });

@@ -1,4 +1,4 @@
-import type { Service } from '../../lib/config/environment-config.ts';
+import type { Service } from '../../lib/config/services-config.ts';
 import { DEMO_SERVICES } from '../../lib/local/demo-services.ts';
 import type { TestWorkflow } from './workflow.ts';
 

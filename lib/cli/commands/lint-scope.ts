@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { ConfigurationError } from '../../config/configuration-error.ts';
+import { parseEnvironments } from '../../config/environment-config.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
-import { ConfigurationError, parseEnvironments } from '../../config/load-environments.ts';
 import type { Tool } from '../../sources/sql-source.ts';
 
 /** Migrations, and the registry that owns their indexes. */

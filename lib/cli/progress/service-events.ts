@@ -23,7 +23,7 @@ export function applyStopEvent(run: RunProgress, event: EngineEvent): ProgressLi
     return [line('step', `${service.name} is stopping${taskCount(service)}`)];
   }
   if (event.type !== 'StateExited') return [];
-  service.count = numberAt(event.output, 'remembered', 'current', 'desiredCount') ?? service.count;
+  service.count = numberAt(event.output, 'stateToSave', 'current', 'desiredCount') ?? service.count;
   service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
   switch (event.state) {
     case WINDOW.serviceCannotBeStopped:
@@ -60,7 +60,7 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
     return [line('step', `${service.name} is starting${taskCount(service)}`)];
   }
   if (event.type !== 'StateExited') return [];
-  service.count = numberAt(event.output, 'memory', 'value', 'current', 'desiredCount') ?? service.count;
+  service.count = numberAt(event.output, 'savedState', 'value', 'current', 'desiredCount') ?? service.count;
   service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
   switch (event.state) {
     case START_SERVICES.steady:

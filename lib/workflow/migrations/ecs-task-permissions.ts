@@ -3,8 +3,10 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 
-/** What the window's role needs to run the task and to hear of its end: this task definition, this cluster, these roles. */
-export function runTaskRights(scope: Construct, migrations: EcsTaskMigrations): PolicyStatement[] {
+/**
+ * Permissions to run the task and to wait until it stops, limited to the configured task definition, cluster and roles.
+ */
+export function mayRunTask(scope: Construct, migrations: EcsTaskMigrations): PolicyStatement[] {
   const roles = [...new Set(Object.values(migrations.roles))].filter((role) => role !== 'none');
   return [
     new PolicyStatement({
@@ -24,7 +26,7 @@ export function runTaskRights(scope: Construct, migrations: EcsTaskMigrations): 
         ]),
     new PolicyStatement({
       actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
-      // The one rule that Step Functions keeps for it.
+      // Step Functions uses this one rule to wait for ECS tasks.
       resources: [
         Stack.of(scope).formatArn({
           service: 'events',
@@ -36,7 +38,7 @@ export function runTaskRights(scope: Construct, migrations: EcsTaskMigrations): 
   ];
 }
 
-/** Tasks bear ids that ECS makes, so all of the cluster's are meant. */
+/** Actions on all tasks of the cluster, because ECS chooses the ids of tasks. */
 export function onTasks(scope: Construct, migrations: EcsTaskMigrations, actions: string[]): PolicyStatement {
   return new PolicyStatement({
     actions,
@@ -51,13 +53,13 @@ export function onTasks(scope: Construct, migrations: EcsTaskMigrations, actions
   });
 }
 
-/** The condition of an action on the configured cluster. */
+/** The condition that an action concerns the configured cluster. */
 export function inCluster(scope: Construct, { cluster }: EcsTaskMigrations): Record<string, unknown> {
   const arn = Stack.of(scope).formatArn({ service: 'ecs', resource: 'cluster', resourceName: cluster });
   return { ArnEquals: { 'ecs:cluster': arn } };
 }
 
-/** A family stands for all of its revisions: the latest at the time of the deploy is run. */
+/** The ARN allows every revision of a family, because the deploy runs the latest one. */
 function taskDefinitionArn(scope: Construct, taskDefinition: string): string {
   if (taskDefinition.startsWith('arn:')) return taskDefinition;
   return Stack.of(scope).formatArn({

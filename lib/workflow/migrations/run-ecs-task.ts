@@ -3,23 +3,20 @@ import { Errors, type IChainable, Timeout } from 'aws-cdk-lib/aws-stepfunctions'
 import type { Construct } from 'constructs';
 import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
+import { withNulls } from '../null-parameters.ts';
 import { RawTask } from '../raw-task.ts';
-import { NOT_STARTED_TASK_RETRY } from '../retry-and-catch.ts';
+import { catchAll, NOT_STARTED_TASK_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { runTaskRights } from './ecs-task-permissions.ts';
-import {
-  catchBroken,
-  catchError,
-  MIGRATIONS_PATH,
-  type MigrateProps,
-  migrationBroke,
-  rendered,
-} from './migration-states.ts';
-import { stopLateTask } from './stop-ecs-task.ts';
+import { mayRunTask } from './ecs-task-permissions.ts';
+import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
+import { stopEcsTask } from './stop-ecs-task.ts';
 
 /**
- * The runner ecs-task: a task of the application's own image, waited for until it stops. An exit code other than 0 is a
- * failure, and so is a task that does not come to run. It is started once: only what ECS refused outright is tried again.
+ * The runner `ecs-task` runs a task of the application's own image and waits until it stops:
+ * 1. Run Migrations fails if the task cannot start or its exit code is not 0. It is retried only if ECS did not start the
+ *    task.
+ * 2. After a time-out, the task is stopped.
+ * 3. Record Migration Error turns the error into data.
  */
 export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, props: MigrateProps): IChainable {
   const { cluster, taskDefinition, container, timeoutMinutes, logs = null } = migrations;
@@ -28,21 +25,24 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
   };
   const group = `pg-deploy-step-${props.environmentName}-migrations`;
   const run = new RawTask(scope, MIGRATIONS.run, {
-    comment: "A task of the application's own image; its exit code tells whether it failed",
+    comment: "Runs a task of the application's own image. It fails if the exit code is not 0",
     resource: `arn:${Aws.PARTITION}:states:::ecs:runTask.sync`,
     parameters: { ...runTaskParameters(migrations), Group: group },
     resultSelector: {
-      output: { status: 'applied', runner: rendered(runner), answer: { 'task.$': '$.TaskArn' } },
+      output: { status: 'applied', runner: withNulls(runner), answer: { 'task.$': '$.TaskArn' } },
     },
     resultPath: MIGRATIONS_PATH,
     taskTimeout: Timeout.duration(Duration.seconds(Math.ceil(timeoutMinutes * 60))),
-    policies: runTaskRights(scope, migrations),
+    policies: mayRunTask(scope, migrations),
   });
   run.addRetry(NOT_STARTED_TASK_RETRY);
-  const broke = migrationBroke(scope, runner, props.failed);
-  // Nothing promises that the task ends with its state, and services must not start beside a migration.
-  catchError(run, Errors.TIMEOUT, stopLateTask(scope, { migrations, group, next: broke }));
-  catchBroken(run, broke);
+  const recordError = recordMigrationError(scope, runner, props.failed);
+  // The task may continue after its state has timed out, and the services must not start while a migration runs.
+  run.addCatch(stopEcsTask(scope, { migrations, group, next: recordError }), {
+    errors: [Errors.TIMEOUT],
+    resultPath: ERROR_PATH,
+  });
+  catchAll(run, recordError, ERROR_PATH);
   return run.next(props.next);
 }
 
@@ -58,7 +58,7 @@ function runTaskParameters(migrations: EcsTaskMigrations): Record<string, unknow
         AwsvpcConfiguration: {
           Subnets: network.subnetIds,
           SecurityGroups: network.securityGroupIds,
-          // EC2 takes no such field's ENABLED, and needs none.
+          // ECS refuses ENABLED for EC2.
           ...(launchType === 'FARGATE' && {
             AssignPublicIp: network.assignPublicIp ? 'ENABLED' : 'DISABLED',
           }),

@@ -3,29 +3,28 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IChainable, JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { LambdaMigrations } from '../../config/migrations-config.ts';
+import { withNulls } from '../null-parameters.ts';
 import { RawTask } from '../raw-task.ts';
-import { IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry-and-catch.ts';
+import { catchAll, IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import {
-  catchBroken,
-  MIGRATIONS_PATH,
-  type MigrateProps,
-  migrationBroke,
-  withNulls,
-} from './migration-states.ts';
+import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
 
-/** Beyond the function's own limit, whose error says more. */
+/** Added to the function's own time limit, because the function's time-out error says more. */
 const GRACE = Duration.seconds(30);
 
 /**
- * The runner lambda: a function of the user's own. It gets `deploy`, `execution`, `environment` and the configured
- * `payload`; its error is the failure; it may answer with `{ "applied": ["name", …] }`.
+ * The runner `lambda` invokes a function of the application. The function receives `deploy`, `execution`, `environment`
+ * and the configured `payload`. The migrations fail if it throws an error. It may return `{ "applied": ["name", …] }`.
  */
-export function runFunction(scope: Construct, migrations: LambdaMigrations, props: MigrateProps): IChainable {
+export function runLambdaFunction(
+  scope: Construct,
+  migrations: LambdaMigrations,
+  props: MigrateProps,
+): IChainable {
   const { function: name, timeoutMinutes, payload } = migrations;
   const runner = { name: 'lambda', function: name, timeoutMinutes } as const;
   const run = new RawTask(scope, MIGRATIONS.run, {
-    comment: "A function of the application's own; that it throws is what tells a failure",
+    comment: 'Invokes a function of the application. An error that it throws is a failure',
     resource: `arn:${Aws.PARTITION}:states:::lambda:invoke`,
     parameters: {
       FunctionName: name,
@@ -45,11 +44,11 @@ export function runFunction(scope: Construct, migrations: LambdaMigrations, prop
   });
   run.addRetry(NOT_STARTED_FUNCTION_RETRY);
   run.addRetry(IDLE_FUNCTION_RETRY);
-  catchBroken(run, migrationBroke(scope, runner, props.failed));
+  catchAll(run, recordMigrationError(scope, runner, props.failed), ERROR_PATH);
   return run.next(props.next);
 }
 
-/** Just what is called: an alias does not give the right to the function itself. */
+/** The ARN includes the alias or version, so that the permission does not cover the function itself. */
 function functionArn(scope: Construct, nameOrArn: string): string {
   if (nameOrArn.startsWith('arn:')) return nameOrArn;
   return Stack.of(scope).formatArn({

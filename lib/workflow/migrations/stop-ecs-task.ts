@@ -16,56 +16,54 @@ import { apiRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { inCluster, onTasks } from './ecs-task-permissions.ts';
 
-export interface StopLateTaskProps {
+export interface StopEcsTaskProps {
   migrations: EcsTaskMigrations;
-  /** The group that the task was started in, by which it is known. */
+  /** The group that the migration task was started in. */
   group: string;
   next: IChainable;
 }
 
 /**
- * Stops the migration's task after its deadline. A time-out brings no ARN with it, so the task is looked for by its family
- * and its group: tasks of services, which may be of the same family, are of another group. What of it fails is passed
- * over. @returns the first state
+ * Stops the migration task after its time-out. The time-out error does not contain the task's ARN, so the states list the
+ * tasks of its family, then select those of its group: the tasks of services, which may use the same family, are in other
+ * groups. An error of one of these states is ignored.
+ * @returns the first state
  */
-export function stopLateTask(
-  scope: Construct,
-  { migrations, group, next }: StopLateTaskProps,
-): TaskStateBase {
+export function stopEcsTask(scope: Construct, { migrations, group, next }: StopEcsTaskProps): TaskStateBase {
   const { cluster } = migrations;
-  const list = call(scope, MIGRATIONS.listTasks, {
+  const list = callEcs(scope, MIGRATIONS.listTasks, {
     action: 'listTasks',
     parameters: { Cluster: cluster, Family: familyOf(migrations.taskDefinition), DesiredStatus: 'RUNNING' },
-    result: { path: '$.late', selector: { 'tasks.$': '$.TaskArns' } },
-    right: new PolicyStatement({
+    result: { path: '$.found', selector: { 'tasks.$': '$.TaskArns' } },
+    permission: new PolicyStatement({
       actions: ['ecs:ListTasks'],
-      // IAM knows the cluster of it by the condition alone.
+      // IAM supports no resource for this action, only the condition.
       resources: ['*'],
       conditions: inCluster(scope, migrations),
     }),
-    next,
+    onError: next,
   });
-  const describe = call(scope, MIGRATIONS.describeTasks, {
+  const describe = callEcs(scope, MIGRATIONS.describeTasks, {
     action: 'describeTasks',
-    parameters: { Cluster: cluster, Tasks: JsonPath.listAt('$.late.tasks') },
-    result: { path: '$.late', selector: { 'tasks.$': `$.Tasks[?(@.Group == '${group}')].TaskArn` } },
-    right: onTasks(scope, migrations, ['ecs:DescribeTasks']),
-    next,
+    parameters: { Cluster: cluster, Tasks: JsonPath.listAt('$.found.tasks') },
+    result: { path: '$.found', selector: { 'tasks.$': `$.Tasks[?(@.Group == '${group}')].TaskArn` } },
+    permission: onTasks(scope, migrations, ['ecs:DescribeTasks']),
+    onError: next,
   });
   const stop = new MapState(scope, MIGRATIONS.stopTasks, {
-    itemsPath: '$.late.tasks',
+    itemsPath: '$.found.tasks',
     itemSelector: { 'task.$': '$$.Map.Item.Value' },
     resultPath: JsonPath.DISCARD,
   });
   stop.itemProcessor(
-    call(scope, MIGRATIONS.stopTask, {
+    callEcs(scope, MIGRATIONS.stopTask, {
       action: 'stopTask',
       parameters: {
         Cluster: cluster,
         Task: JsonPath.stringAt('$.task'),
-        Reason: 'The migration did not end in time',
+        Reason: 'The migration timed out',
       },
-      right: onTasks(scope, migrations, ['ecs:StopTask']),
+      permission: onTasks(scope, migrations, ['ecs:StopTask']),
     }),
   );
   stop.addCatch(next, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
@@ -73,26 +71,30 @@ export function stopLateTask(
   return list;
 }
 
-interface Call {
+interface EcsCall {
   action: string;
   parameters: Record<string, unknown>;
   result?: { path: string; selector: Record<string, unknown> };
-  right: PolicyStatement;
-  /** Where it goes on when it fails. Undefined: it fails. */
-  next?: IChainable;
+  permission: PolicyStatement;
+  /** The state after an error. Undefined: the error fails the execution or the Map. */
+  onError?: IChainable;
 }
 
-function call(scope: Construct, id: string, { action, parameters, result, right, next }: Call): RawTask {
+function callEcs(
+  scope: Construct,
+  id: string,
+  { action, parameters, result, permission, onError }: EcsCall,
+): RawTask {
   const state = new RawTask(scope, id, {
     resource: `arn:${Aws.PARTITION}:states:::aws-sdk:ecs:${action}`,
     parameters,
-    policies: [right],
+    policies: [permission],
     taskTimeout: Timeout.duration(Duration.minutes(2)),
     ...(result === undefined
       ? { resultPath: JsonPath.DISCARD }
       : { resultSelector: result.selector, resultPath: result.path }),
   });
   state.addRetry(apiRetry('Ecs'));
-  if (next !== undefined) state.addCatch(next, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
+  if (onError !== undefined) state.addCatch(onError, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
   return state;
 }

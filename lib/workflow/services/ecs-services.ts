@@ -9,40 +9,47 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EcsService } from '../../config/environment-config.ts';
+import type { EcsService } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { NULL } from '../null-parameters.ts';
 import { ECS } from '../state-names.ts';
-import { refusal } from './refusal.ts';
-import type { Patience, ServiceKind } from './service-kind.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitUntil } from '../wait-until.ts';
+import {
+  type AfterCheck,
+  type AfterStart,
+  type AfterStop,
+  refusal,
+  type ServiceKind,
+  type WaitLimits,
+} from './service-kind.ts';
 
 /**
- * ECS services, with or without Application Auto Scaling. Order: suspend scaling, desired count 0, no task left; then
- * the desired count, all tasks running, scaling as it was. `current` holds `desiredCount` and `scaling`, the suspended
- * state, or null.
+ * ECS services, with or without Application Auto Scaling.
+ * Stop: suspend scaling, set the desired count to 0, wait until no task is left.
+ * Start: set the saved desired count, wait until all tasks run, restore the suspended state of scaling.
+ * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling.
  */
 export class EcsServices implements ServiceKind {
   readonly kind = 'ecs';
   readonly #services: readonly EcsService[];
-  readonly #patience: Patience;
+  readonly #limits: WaitLimits;
 
-  constructor(services: readonly EcsService[], patience: Patience) {
+  constructor(services: readonly EcsService[], limits: WaitLimits) {
     this.#services = services;
-    this.#patience = patience;
+    this.#limits = limits;
   }
 
   get isUsed(): boolean {
     return this.#services.length > 0;
   }
 
-  check(scope: Construct, { usable, refused }: { usable: IChainable; refused: IChainable }): State {
+  check(scope: Construct, next: AfterCheck): State {
     const describe = this.#describe(scope, ECS.describe, {
       path: '$.described',
-      // The whole list: it is empty where the service does not exist.
+      // The whole list, which is empty if the service does not exist.
       selector: { 'services.$': '$.Services' },
     });
-    const note = new Pass(scope, ECS.recordCount, {
+    const recordCount = new Pass(scope, ECS.recordCount, {
       parameters: { 'desiredCount.$': '$.described.services[0].DesiredCount', scaling: NULL },
       resultPath: '$.current',
     });
@@ -50,30 +57,30 @@ export class EcsServices implements ServiceKind {
     const notFound = refusal(
       scope,
       ECS.notFound,
-      'there is no such ECS service: check "cluster" and "service"',
+      'the ECS service does not exist: check "cluster" and "service"',
     );
     const daemon = refusal(
       scope,
       ECS.daemon,
-      'it is a DAEMON service, which cannot be scaled to 0: leave it out',
+      'it is a DAEMON service, which cannot be scaled to 0: remove it from the configuration',
     );
-    for (const reason of [notFound, daemon]) reason.next(refused);
+    for (const reason of [notFound, daemon]) reason.next(next.refused);
     describe.next(
       new Choice(scope, ECS.isUsable)
         .when(Condition.not(Condition.isPresent(first)), notFound)
         .when(Condition.not(Condition.stringEquals(`${first}.Status`, 'ACTIVE')), notFound)
         .when(Condition.stringEquals(`${first}.SchedulingStrategy`, 'DAEMON'), daemon)
-        .otherwise(note),
+        .otherwise(recordCount),
     );
-    note.next(
+    recordCount.next(
       new Choice(scope, ECS.hasScaling)
-        .when(Condition.booleanEquals('$.service.scaling', true), this.#checkScaling(scope, usable, refused))
-        .otherwise(usable),
+        .when(Condition.booleanEquals('$.service.scaling', true), this.#checkScaling(scope, next))
+        .otherwise(next.usable),
     );
     return describe;
   }
 
-  #checkScaling(scope: Construct, usable: IChainable, refused: IChainable): State {
+  #checkScaling(scope: Construct, { usable, refused }: AfterCheck): State {
     const describe = this.#scaling(scope, ECS.describeScaling, {
       action: 'describeScalableTargets',
       parameters: {
@@ -83,15 +90,15 @@ export class EcsServices implements ServiceKind {
       },
       result: { path: '$.scalable', selector: { 'targets.$': '$.ScalableTargets' } },
     });
-    const note = new Pass(scope, ECS.recordScaling, {
+    const recordScaling = new Pass(scope, ECS.recordScaling, {
       parameters: {
         'desiredCount.$': '$.current.desiredCount',
         'scaling.$': '$.scalable.targets[0].SuspendedState',
       },
       resultPath: '$.current',
     });
-    // The answer may leave out what was never suspended.
-    const noteNone = new Pass(scope, ECS.recordScalingNotSuspended, {
+    // The response may omit the suspended state of a target that was never suspended.
+    const recordNotSuspended = new Pass(scope, ECS.recordScalingNotSuspended, {
       parameters: {
         'desiredCount.$': '$.current.desiredCount',
         scaling: {
@@ -102,23 +109,23 @@ export class EcsServices implements ServiceKind {
       },
       resultPath: '$.current',
     });
-    const none = refusal(
+    const notFound = refusal(
       scope,
       ECS.scalingNotFound,
-      'it has no Application Auto Scaling, although "scaling" is true: set it to false',
+      'it has no Application Auto Scaling, but "scaling" is true: set it to false',
     );
-    none.next(refused);
-    for (const noted of [note, noteNone]) noted.next(usable);
+    notFound.next(refused);
+    for (const record of [recordScaling, recordNotSuspended]) record.next(usable);
     describe.next(
       new Choice(scope, ECS.scalingFound)
-        .when(Condition.isPresent('$.scalable.targets[0].SuspendedState'), note)
-        .when(Condition.isPresent('$.scalable.targets[0]'), noteNone)
-        .otherwise(none),
+        .when(Condition.isPresent('$.scalable.targets[0].SuspendedState'), recordScaling)
+        .when(Condition.isPresent('$.scalable.targets[0]'), recordNotSuspended)
+        .otherwise(notFound),
     );
     return describe;
   }
 
-  stop(scope: Construct, { stopped, late }: { stopped: IChainable; late: IChainable }): State {
+  stop(scope: Construct, { stopped, late }: AfterStop): State {
     const suspend = this.#register(scope, ECS.suspendScaling, {
       DynamicScalingInSuspended: true,
       DynamicScalingOutSuspended: true,
@@ -127,13 +134,13 @@ export class EcsServices implements ServiceKind {
     const toZero = this.#setCount(scope, ECS.stop, 0);
     const waiting = waitUntil(scope, {
       names: ECS.stopped,
-      look: this.#counts(scope, ECS.stopped.check),
+      check: this.#counts(scope, ECS.stopped.check),
       reached: Condition.and(
         Condition.numberEquals('$.counts.running', 0),
         Condition.numberEquals('$.counts.pending', 0),
       ),
-      looks: this.#patience.stopLooks,
-      pollSeconds: this.#patience.pollSeconds,
+      checks: this.#limits.stopChecks,
+      pollSeconds: this.#limits.pollSeconds,
       onReached: stopped,
       onLate: late,
     });
@@ -143,16 +150,16 @@ export class EcsServices implements ServiceKind {
       .otherwise(toZero);
   }
 
-  start(scope: Construct, { steady, late }: { steady: IChainable; late: IChainable }): State {
-    const wanted = '$.memory.value.current.desiredCount';
-    const start = this.#setCount(scope, ECS.start, JsonPath.numberAt(wanted));
+  start(scope: Construct, { steady, late }: AfterStart): State {
+    const desiredCount = '$.savedState.value.current.desiredCount';
+    const start = this.#setCount(scope, ECS.start, JsonPath.numberAt(desiredCount));
     const waiting = waitUntil(scope, {
       names: ECS.running,
-      look: this.#counts(scope, ECS.running.check),
-      // Changing the count starts no deployment, so no circuit breaker of ECS guards this.
-      reached: Condition.numberEqualsJsonPath('$.counts.running', wanted),
-      looks: this.#patience.startLooks,
-      pollSeconds: this.#patience.pollSeconds,
+      check: this.#counts(scope, ECS.running.check),
+      // A change of the desired count starts no ECS deployment, so no circuit breaker detects tasks that fail.
+      reached: Condition.numberEqualsJsonPath('$.counts.running', desiredCount),
+      checks: this.#limits.startChecks,
+      pollSeconds: this.#limits.pollSeconds,
       onReached: steady,
       onLate: late,
     });
@@ -164,7 +171,7 @@ export class EcsServices implements ServiceKind {
     const resume = this.#register(
       scope,
       ECS.resumeScaling,
-      JsonPath.objectAt('$.memory.value.current.scaling'),
+      JsonPath.objectAt('$.savedState.value.current.scaling'),
     );
     resume.next(next);
     return new Choice(scope, ECS.shouldResumeScaling)
@@ -205,7 +212,7 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  /** Registering a target again without limits leaves its limits as they are. */
+  /** RegisterScalableTarget without limits keeps the limits of an existing target. */
   #register(scope: Construct, id: string, suspendedState: unknown): CallAwsService {
     return this.#scaling(scope, id, {
       action: 'registerScalableTarget',
@@ -223,7 +230,7 @@ export class EcsServices implements ServiceKind {
     id: string,
     call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
   ): CallAwsService {
-    // DescribeScalableTargets knows no resources in IAM; a target's own ARN ends in an id that only its registration tells.
+    // IAM supports no resource for DescribeScalableTargets. The ARN of a target ends in an id that is unknown at synth.
     const arns =
       call.action === 'describeScalableTargets'
         ? ['*']

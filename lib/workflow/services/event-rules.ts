@@ -2,19 +2,19 @@ import { Stack } from 'aws-cdk-lib';
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EventRule } from '../../config/environment-config.ts';
+import type { EventRule } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { RULE } from '../state-names.ts';
-import type { Patience } from './service-kind.ts';
-import { type Switch, Switched } from './switched-services.ts';
+import type { WaitLimits } from './service-kind.ts';
+import { type Switch, SwitchedServices } from './switched-services.ts';
 
-/** EventBridge rules, by which scheduled and event-driven work is kept away. */
-export class EventRules extends Switched {
+/** EventBridge rules. A disabled rule starts no scheduled or event-driven work. */
+export class EventRules extends SwitchedServices {
   readonly kind = 'event-rule';
   readonly #rules: readonly EventRule[];
 
-  constructor(rules: readonly EventRule[], patience: Patience) {
-    super(patience);
+  constructor(rules: readonly EventRule[], limits: WaitLimits) {
+    super(limits);
     this.#rules = rules;
   }
 
@@ -27,9 +27,9 @@ export class EventRules extends Switched {
     on: 'ENABLED',
     off: 'DISABLED',
     missingError: 'EventBridge.ResourceNotFoundException',
-    missing: 'there is no such EventBridge rule: check "rule" and "eventBus"',
-    third:
-      'its state is neither ENABLED nor DISABLED, and EnableRule could not bring that back: leave it out',
+    missing: 'the EventBridge rule does not exist: check "rule" and "eventBus"',
+    otherState:
+      'its state is neither ENABLED nor DISABLED, and EnableRule could not restore that state: remove it from the configuration',
     describe: (scope, id, path) =>
       this.#call(scope, id, { action: 'describeRule', result: { path, selector: { 'state.$': '$.State' } } }),
     turn: (scope, id, on) => this.#call(scope, id, { action: on ? 'enableRule' : 'disableRule' }),

@@ -2,22 +2,22 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EventSourceMapping } from '../../config/environment-config.ts';
+import type { EventSourceMapping } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { MAPPING } from '../state-names.ts';
-import type { Patience } from './service-kind.ts';
-import { type Switch, Switched } from './switched-services.ts';
+import type { WaitLimits } from './service-kind.ts';
+import { type Switch, SwitchedServices } from './switched-services.ts';
 
 /**
- * Lambda functions that consume a queue or a stream, by their event source mapping: a reserved concurrency of 0 would send
- * good messages to the dead-letter queue.
+ * Lambda functions that consume a queue or a stream. They are stopped by disabling the event source mapping, because a
+ * reserved concurrency of 0 would send valid messages to the dead-letter queue.
  */
-export class EventSourceMappings extends Switched {
+export class EventSourceMappings extends SwitchedServices {
   readonly kind = 'event-source-mapping';
   readonly #mappings: readonly EventSourceMapping[];
 
-  constructor(mappings: readonly EventSourceMapping[], patience: Patience) {
-    super(patience);
+  constructor(mappings: readonly EventSourceMapping[], limits: WaitLimits) {
+    super(limits);
     this.#mappings = mappings;
   }
 
@@ -30,9 +30,9 @@ export class EventSourceMappings extends Switched {
     on: 'Enabled',
     off: 'Disabled',
     missingError: 'Lambda.ResourceNotFoundException',
-    missing: 'there is no such event source mapping: check "uuid"',
-    third:
-      'its state is neither Enabled nor Disabled: somebody is changing it, so deploy again when they are done',
+    missing: 'the event source mapping does not exist: check "uuid"',
+    otherState:
+      'its state is neither Enabled nor Disabled: wait until its change is complete, then deploy again',
     describe: (scope, id, path) =>
       this.#call(scope, id, {
         action: 'getEventSourceMapping',

@@ -5,16 +5,17 @@ import type { Construct } from 'constructs';
 import { awsCall } from '../aws-call.ts';
 
 /*
- * What is remembered while services are stopped, in Parameter Store: it outlives every execution. For each service what
- * it is to be started with again, and once, where a critical failure left the services stopped on purpose, the marker.
+ * While services are stopped, Parameter Store holds what is needed to start them, because it outlives every execution:
+ * one parameter for each service with the state to restore, and a marker if a failed deploy left the services stopped
+ * deliberately. Later versions of the product read these parameters: do not change the names or the fields.
  */
 
-/** Name of the parameter that remembers a service. */
-export function memoryName(environmentName: string, service: string): string {
+/** Name of the parameter with the saved state of a service. */
+export function savedStateName(environmentName: string, service: string): string {
   return `/pg-deploy-step/${environmentName}/services/${service}`;
 }
 
-/** Name of the parameter that says that services are stopped on purpose. */
+/** Name of the marker: services are left stopped deliberately. */
 export function markerName(environmentName: string): string {
   return `/pg-deploy-step/${environmentName}/left-stopped`;
 }
@@ -28,18 +29,21 @@ export function parameterArn(scope: Construct, name: string): string {
   });
 }
 
-/** Step Functions names an SDK's exceptions after the Java SDK's classes. */
+/** SDK integrations name exceptions after the classes of the Java SDK. */
 export const PARAMETER_EXISTS = ['Ssm.ParameterAlreadyExistsException'];
 export const PARAMETER_MISSING = ['Ssm.ParameterNotFoundException'];
 
-/** Where a parameter's name comes from, and which parameters that may be. */
+/** The name of a parameter, often a JSONPath, and the ARNs of all parameters that it can refer to. */
 export interface ParameterName {
   name: string;
   arns: string[];
 }
 
-/** Writes `$.remembered` down. Without `overwrite` it fails where an earlier run did so: that one's word is the true one. */
-export function putMemory(
+/**
+ * Writes `$.stateToSave` to the parameter. Without `overwrite` it fails if the parameter exists: it holds the state that
+ * an earlier deploy saved and did not restore.
+ */
+export function saveState(
   scope: Construct,
   id: string,
   parameter: ParameterName,
@@ -53,24 +57,24 @@ export function putMemory(
       Name: parameter.name,
       Type: 'String',
       Overwrite: overwrite,
-      Value: JsonPath.jsonToString(JsonPath.objectAt('$.remembered')),
-      Description: 'pg-deploy-step: kept while services are stopped',
+      Value: JsonPath.jsonToString(JsonPath.objectAt('$.stateToSave')),
+      Description: 'pg-deploy-step: needed while services are stopped',
     },
   });
 }
 
-/** Reads a memory into `$.memory.value`. */
-export function getMemory(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
+/** Reads the parameter into `$.savedState.value`. */
+export function readState(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
   return awsCall(scope, id, {
     api: 'ssm',
     action: 'getParameter',
     iamResources: parameter.arns,
     parameters: { Name: parameter.name },
-    result: { path: '$.memory', selector: { 'value.$': 'States.StringToJson($.Parameter.Value)' } },
+    result: { path: '$.savedState', selector: { 'value.$': 'States.StringToJson($.Parameter.Value)' } },
   });
 }
 
-export function deleteMemory(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
+export function deleteState(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
   return awsCall(scope, id, {
     api: 'ssm',
     action: 'deleteParameter',

@@ -1,29 +1,51 @@
-import type { IChainable, State } from 'aws-cdk-lib/aws-stepfunctions';
+import { type IChainable, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Service } from '../../config/environment-config.ts';
+import type { Service } from '../../config/services-config.ts';
 
-/** How to look at, stop and start one kind of service. Each reads `$.service`, an item as `target` makes it. */
+/** How one kind of service is checked, stopped and started. Each method reads `$.service`, one of `ServiceTargets.items`. */
 export interface ServiceKind {
-  /** As the configuration has it. */
+  /** `kind` in the configuration. */
   readonly kind: Service['kind'];
-  /** Whether there are services of this kind. */
+  /** Whether services of this kind are configured. */
   readonly isUsed: boolean;
-  /**
-   * Looks whether the service can be stopped: goes to `usable` with what it is to be started with again in `$.current`,
-   * or to `refused` with the reason in `$.refusal.reason`.
-   */
-  check(scope: Construct, ways: { usable: IChainable; refused: IChainable }): State;
-  /** Stops it and waits until it has: goes to `stopped`, or to `late` at the deadline. */
-  stop(scope: Construct, ways: { stopped: IChainable; late: IChainable }): State;
-  /** Starts it as `$.memory.value.current` says and waits until it is steady, or to `late` at the deadline. */
-  start(scope: Construct, ways: { steady: IChainable; late: IChainable }): State;
-  /** What is still to be done once it runs, or has not come to run: nothing, for most. */
+  /** Checks whether the service can be stopped. @returns the first state */
+  check(scope: Construct, next: AfterCheck): State;
+  /** Stops the service and waits until it has stopped. @returns the first state */
+  stop(scope: Construct, next: AfterStop): State;
+  /** Restores `$.savedState.value.current` and waits until the service is steady. @returns the first state */
+  start(scope: Construct, next: AfterStart): State;
+  /** States that follow the start, also after a time-out. Undefined: none. @returns the first state */
   afterStart?(scope: Construct, next: IChainable): State;
 }
 
-/** Looks that fit into the deadlines, and the pause between two of them. */
-export interface Patience {
-  stopLooks: number;
-  startLooks: number;
+export interface AfterCheck {
+  /** Reads the state to restore from `$.current`. */
+  usable: IChainable;
+  /** Reads the reason from `$.refusal.reason`. */
+  refused: IChainable;
+}
+
+export interface AfterStop {
+  stopped: IChainable;
+  /** The deadline has passed. */
+  late: IChainable;
+}
+
+export interface AfterStart {
+  steady: IChainable;
+  /** The deadline has passed. */
+  late: IChainable;
+}
+
+/** The deadlines as numbers of checks. */
+export interface WaitLimits {
+  stopChecks: number;
+  startChecks: number;
+  /** Pause between two checks. */
   pollSeconds: number;
+}
+
+/** Records why a service cannot be stopped. */
+export function refusal(scope: Construct, id: string, reason: string): Pass {
+  return new Pass(scope, id, { parameters: { reason }, resultPath: '$.refusal' });
 }

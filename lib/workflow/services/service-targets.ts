@@ -1,20 +1,23 @@
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Environment, Service } from '../../config/environment-config.ts';
+import type { Environment } from '../../config/environment-config.ts';
+import type { Service } from '../../config/services-config.ts';
+import { checksWithin } from '../wait-until.ts';
 import { EcsServices } from './ecs-services.ts';
 import { EventRules } from './event-rules.ts';
 import { EventSourceMappings } from './event-source-mappings.ts';
-import { markerName, memoryName, type ParameterName, parameterArn } from './saved-state.ts';
-import type { Patience, ServiceKind } from './service-kind.ts';
+import { markerName, type ParameterName, parameterArn, savedStateName } from './saved-state.ts';
+import type { ServiceKind, WaitLimits } from './service-kind.ts';
 
-/** The services of an environment as the machines see them. */
+/** The services of an environment as the state machines use them. */
 export interface ServiceTargets {
-  /** The items of the Maps: a service's configuration, and the parameter that remembers it. */
+  /** The items of the Maps: a service's configuration and the name of its parameter. */
   readonly items: Record<string, unknown>[];
-  /** The kinds that there are services of. */
+  /** The kinds of the configured services. */
   readonly kinds: ServiceKind[];
-  /** The parameter of the service in `$.service`. */
-  readonly memory: ParameterName;
+  /** The parameter with the saved state of the service in `$.service`. */
+  readonly savedState: ParameterName;
+  /** The parameter that exists while services are left stopped deliberately. */
   readonly marker: ParameterName;
 }
 
@@ -24,35 +27,30 @@ export function serviceTargetsOf(
   environment: Environment,
 ): ServiceTargets {
   const { services, stopMinutes, startMinutes, pollSeconds } = environment;
-  const patience: Patience = {
-    stopLooks: looksWithin(stopMinutes, pollSeconds),
-    startLooks: looksWithin(startMinutes, pollSeconds),
+  const limits: WaitLimits = {
+    stopChecks: checksWithin(stopMinutes * 60, pollSeconds),
+    startChecks: checksWithin(startMinutes * 60, pollSeconds),
     pollSeconds,
   };
   const of = <Kind extends Service['kind']>(kind: Kind) =>
     services.filter((service): service is Extract<Service, { kind: Kind }> => service.kind === kind);
   const kinds: ServiceKind[] = [
-    new EcsServices(of('ecs'), patience),
-    new EventRules(of('event-rule'), patience),
-    new EventSourceMappings(of('event-source-mapping'), patience),
+    new EcsServices(of('ecs'), limits),
+    new EventRules(of('event-rule'), limits),
+    new EventSourceMappings(of('event-source-mapping'), limits),
   ];
   const marker = markerName(environmentName);
   return {
     items: services.map((service) => ({
       ...service,
       ...(service.kind === 'ecs' && { resourceId: `service/${service.cluster}/${service.service}` }),
-      parameter: memoryName(environmentName, service.name),
+      parameter: savedStateName(environmentName, service.name),
     })),
     kinds: kinds.filter((kind) => kind.isUsed),
-    memory: {
+    savedState: {
       name: JsonPath.stringAt('$.service.parameter'),
-      arns: services.map((service) => parameterArn(scope, memoryName(environmentName, service.name))),
+      arns: services.map((service) => parameterArn(scope, savedStateName(environmentName, service.name))),
     },
     marker: { name: marker, arns: [parameterArn(scope, marker)] },
   };
-}
-
-/** How many looks fit into a deadline, at least one. */
-function looksWithin(minutes: number, pollSeconds: number): number {
-  return Math.max(1, Math.ceil((minutes * 60) / pollSeconds));
 }

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { EnvironmentInput } from '../../../lib/config/environment-config.ts';
-import { parseEnvironments } from '../../../lib/config/load-environments.ts';
+import { parseEnvironments } from '../../../lib/config/environment-config.ts';
 import { DeployStepStack } from '../../../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../../../lib/registry/load-registry.ts';
 

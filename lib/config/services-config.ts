@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { fields } from './configuration-error.ts';
+
+/** Part of the names of SSM parameters. */
+const serviceName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_-]*$/,
+    'must consist of letters, digits, - and _, and start with a letter or a digit',
+  );
+
+export const ecsServiceSchema = fields({
+  kind: z.literal('ecs').default('ecs'),
+  /** Name in reports and alerts. */
+  name: serviceName,
+  /** Name of the ECS cluster. */
+  cluster: z.string().min(1),
+  /** Name of the ECS service. */
+  service: z.string().min(1),
+  /** Whether the service has Application Auto Scaling, which has to be suspended. @default false */
+  scaling: z.boolean().default(false),
+});
+export type EcsService = z.output<typeof ecsServiceSchema>;
+
+const eventRuleSchema = fields({
+  kind: z.literal('event-rule'),
+  /** Name in reports and alerts. */
+  name: serviceName,
+  /** Name of the EventBridge rule. */
+  rule: z.string().min(1),
+  /** @default the default event bus */
+  eventBus: z.string().min(1).default('default'),
+});
+export type EventRule = z.output<typeof eventRuleSchema>;
+
+const eventSourceMappingSchema = fields({
+  kind: z.literal('event-source-mapping'),
+  /** Name in reports and alerts. */
+  name: serviceName,
+  /** UUID of the mapping between a queue or stream and the Lambda function that consumes it. */
+  uuid: z.uuid(),
+});
+export type EventSourceMapping = z.output<typeof eventSourceMappingSchema>;
+
+const serviceSchema = z.discriminatedUnion(
+  'kind',
+  [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema],
+  { error: 'must be one of ecs, event-rule, event-source-mapping' },
+);
+export type Service = z.output<typeof serviceSchema>;
+
+/** Identifies the resource in AWS, whatever its `name`. */
+function resourceOf(service: Service): string {
+  switch (service.kind) {
+    case 'ecs':
+      return `the service "${service.service}" of the cluster "${service.cluster}"`;
+    case 'event-rule':
+      return `the rule "${service.rule}" of the bus "${service.eventBus}"`;
+    case 'event-source-mapping':
+      return `the mapping "${service.uuid}"`;
+  }
+}
+
+/**
+ * Each name and each resource only once. Two services with the same name would share one saved state. A resource that is
+ * stopped twice would have the desired count 0 in its second saved state.
+ */
+export const servicesSchema = z.array(serviceSchema).superRefine((services, context) => {
+  services.forEach((service, at) => {
+    const before = services.slice(0, at);
+    if (before.some((other) => other.name === service.name)) {
+      context.addIssue({
+        code: 'custom',
+        path: [at, 'name'],
+        message: `must be unique, but another service is named "${service.name}" too`,
+      });
+    }
+    if (before.some((other) => resourceOf(other) === resourceOf(service))) {
+      context.addIssue({
+        code: 'custom',
+        path: [at],
+        message: `${resourceOf(service)} is already in the list: remove one of the two entries`,
+      });
+    }
+  });
+});
