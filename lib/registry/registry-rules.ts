@@ -1,23 +1,25 @@
-/** A rule that `lint` holds a registry or migrations to. Those of a registry with severity error are held by `cdk synth` and
- * `run` as well. */
+/**
+ * A rule of `lint` for registries or migrations. `cdk synth` and `run` check the rules for registries that have the severity
+ * error.
+ */
 export interface LintRule {
   readonly severity: 'error' | 'warning';
-  /** What it asks for, in a sentence. */
+  /** The requirement in a sentence. */
   readonly sentence: string;
-  /** Where a warning is accepted with a reason; null: nowhere. */
+  /** Where a user can accept the warning and give a reason; null: nowhere. */
   readonly acceptedIn: 'entry' | 'comment' | null;
 }
 
-/** Every rule of the registry, by its name. */
+/** The rules for registries, by name. */
 export const REGISTRY_RULES = {
   'registry-file': {
     severity: 'error',
-    sentence: 'The file is there, can be read, and holds a list of entries.',
+    sentence: 'The file exists, can be read, and contains a list of entries.',
     acceptedIn: null,
   },
   'entry-form': {
     severity: 'error',
-    sentence: 'An entry has the fields that an entry has, each with a value of its kind.',
+    sentence: 'An entry has only valid fields, each with a valid value.',
     acceptedIn: null,
   },
   statement: {
@@ -28,45 +30,45 @@ export const REGISTRY_RULES = {
   },
   'index-name': {
     severity: 'error',
-    sentence: 'The statement creates the index that the entry names, and PostgreSQL does not cut the name.',
+    sentence:
+      'The statement creates the index that the entry names, and PostgreSQL does not truncate the name.',
     acceptedIn: null,
   },
   'duplicate-name': {
     severity: 'error',
-    sentence: 'No two entries have one name in one schema, or names that executions cannot tell apart.',
+    sentence: 'No two entries have the same name in a schema, or names that executions cannot distinguish.',
     acceptedIn: null,
   },
   'duplicate-index': {
     severity: 'warning',
-    sentence: 'No two entries define the same index under two names.',
+    sentence: 'No two entries define the same index under different names.',
     acceptedIn: 'entry',
   },
   'redundant-index': {
     severity: 'warning',
-    sentence: 'No index is only the beginning of another one that serves the same queries.',
+    sentence: 'No index has only the first columns of another index that supports the same queries.',
     acceptedIn: 'entry',
   },
   'tenant-column-first': {
     severity: 'warning',
-    sentence: 'On tables of tenants, an index of several columns begins with the tenant column.',
+    sentence: 'On tenant tables, an index with several columns starts with the tenant column.',
     acceptedIn: 'entry',
   },
   'foreign-key-without-index': {
     severity: 'warning',
-    sentence:
-      'An index begins with the columns of each foreign key, because PostgreSQL makes none by itself.',
+    sentence: 'An index starts with the columns of each foreign key, because PostgreSQL does not create one.',
     acceptedIn: 'comment',
   },
   'unused-accept': {
     severity: 'warning',
-    sentence: 'What an entry accepts is there.',
+    sentence: 'An entry accepts only warnings that occur.',
     acceptedIn: null,
   },
 } as const satisfies Record<string, LintRule>;
 
 export type RegistryRuleName = keyof typeof REGISTRY_RULES;
 
-/** Why a name cannot stand in an entry's `accept`; null: it can. */
+/** The reason why the `accept` field of an entry cannot contain a name; null if it can. */
 export function acceptRefusal(rule: string): string | null {
   const known: LintRule | undefined = Object.hasOwn(REGISTRY_RULES, rule)
     ? REGISTRY_RULES[rule as RegistryRuleName]
@@ -75,7 +77,7 @@ export function acceptRefusal(rule: string): string | null {
   const valid = `an entry can accept ${acceptableRules().join(', ')}`;
   if (known === undefined) return `unknown rule; ${valid}`;
   if (known.acceptedIn === 'comment') {
-    return `it is about a constraint, and is accepted there: -- pg-deploy-step: allow ${rule} reason; ${valid}`;
+    return `this rule applies to a constraint; accept it there: -- pg-deploy-step: allow ${rule} reason; ${valid}`;
   }
   return `this rule cannot be accepted; ${valid}`;
 }

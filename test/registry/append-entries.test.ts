@@ -12,7 +12,7 @@ const ENTRY: IndexEntry = {
   description: "A tenant's rows",
 };
 
-/** The entry as it stands behind four spaces and in a file that is indented by two. */
+/** The entry in a file that is indented by two spaces. */
 const WRITTEN = `{
     name: 'idx_a',
     sql: 'create index concurrently if not exists idx_a on t (a)',
@@ -20,7 +20,7 @@ const WRITTEN = `{
   }`;
 
 describe('an entry is written', () => {
-  test('into a new module, as it is formatted here', () => {
+  test('to a new module, in the format of this repository', () => {
     expect(newRegistryFile([ENTRY, ENTRY], 'ts')).toBe(
       `import { defineIndexes } from 'pg-deploy-step/define-indexes';
 
@@ -32,7 +32,7 @@ export default defineIndexes([
     );
   });
 
-  test('into a new JSON file', () => {
+  test('to a new JSON file', () => {
     const entry = { ...ENTRY, critical: true, serves: ['a', 'b'], accept: { 'redundant-index': 'small' } };
     expect(newRegistryFile([entry], 'json')).toBe(`[
   {
@@ -47,12 +47,12 @@ export default defineIndexes([
 `);
   });
 
-  test('without what goes without saying', () => {
+  test('without fields that have their default', () => {
     const entry = { ...ENTRY, critical: false, serves: [], accept: {} };
     expect(newRegistryFile([entry], 'ts')).toBe(newRegistryFile([ENTRY], 'ts'));
   });
 
-  test('for the whole demo as its authors formatted it, but for their comments', () => {
+  test('for the whole demo registry as its authors formatted it, without their comments', () => {
     const file = readFileSync(new URL('../../database/indexes.ts', import.meta.url), 'utf8');
     const list = file.slice(file.indexOf('defineIndexes(['));
     const bare = list.replaceAll(/^ +\/\/.*\n/gm, '').replaceAll(/\n\n/g, '\n');
@@ -60,7 +60,7 @@ export default defineIndexes([
     expect(written.slice(written.indexOf('defineIndexes(['))).toBe(bare);
   });
 
-  test('as the formatter leaves it, however long its texts are', () => {
+  test('in the style of the formatter, with texts of any length', () => {
     const long = 'word '.repeat(40).trim();
     const texts = [
       '',
@@ -95,14 +95,18 @@ describe('an entry is added at the end of a list', () => {
   const start = `// 'kept' [\nexport default defineIndexes([`;
   test.each([
     ['that is empty', `${start}]);\n`, `${start}\n  ${WRITTEN},\n]);\n`],
-    ['that holds a comment only', `${start}\n  // none\n]);\n`, `${start}\n  // none\n  ${WRITTEN},\n]);\n`],
     [
-      'behind a comma',
+      'that contains only a comment',
+      `${start}\n  // none\n]);\n`,
+      `${start}\n  // none\n  ${WRITTEN},\n]);\n`,
+    ],
+    [
+      'with a comma after the last entry',
       `${start}\n  { name: 'b' }, // last\n\n]);\n`,
       `${start}\n  { name: 'b' }, // last\n  ${WRITTEN},\n\n]);\n`,
     ],
     [
-      'without a comma behind the last',
+      'without a comma after the last entry',
       `${start}\n  ...others,\n  { name: ']' } // last\n]);`,
       `${start}\n  ...others,\n  { name: ']' }, // last\n  ${WRITTEN},\n]);`,
     ],
@@ -113,7 +117,7 @@ describe('an entry is added at the end of a list', () => {
       `const list: readonly IndexEntry[] = [\n  ${WRITTEN},\n] as const;\nconst other = ['a'];\nexport { list as default };`,
     ],
     [
-      'of a variable that is given to defineIndexes',
+      'of a variable that is passed to defineIndexes',
       'const list = [];\nexport default defineIndexes(list);',
       `const list = [\n  ${WRITTEN},\n];\nexport default defineIndexes(list);`,
     ],
@@ -121,7 +125,7 @@ describe('an entry is added at the end of a list', () => {
     expect(appendEntries(text, 'ts', [ENTRY])).toBe(expected);
   });
 
-  test('with the indentation and the line ends of the file', () => {
+  test('with the indentation and the line endings of the file', () => {
     const text = 'export default [\r\n\t{\r\n\t\tname: "b",\r\n\t},\r\n];\r\n';
     expect(appendEntries(text, 'ts', [ENTRY])).toBe(
       text.replace(
@@ -131,7 +135,7 @@ describe('an entry is added at the end of a list', () => {
     );
   });
 
-  test('of JSON, where the last has no comma', () => {
+  test('of JSON, which allows no comma after the last entry', () => {
     const text = '[\n    {\n        "name": "b"\n    }\n]\n';
     const added = appendEntries(text, 'json', [ENTRY]);
     expect(added.startsWith('[\n    {\n        "name": "b"\n    },\n    {\n        "name": "idx_a",\n')).toBe(
@@ -140,7 +144,7 @@ describe('an entry is added at the end of a list', () => {
     expect(JSON.parse(added)).toEqual([{ name: 'b' }, ENTRY]);
   });
 
-  test('and the file stays as it is where there is nothing to add', () => {
+  test('and without entries the file does not change', () => {
     expect(appendEntries(`${start}]);`, 'ts', [])).toBe(`${start}]);`);
   });
 });
@@ -152,6 +156,6 @@ test.each([
   ['ts', 'export default [`'],
   ['json', '{"indexes": []}'],
   ['json', ''],
-] as const)('a list that is made by code is refused: %s %s', (kind, text) => {
+] as const)('a list that code computes is refused: %s %s', (kind, text) => {
   expect(() => appendEntries(text, kind, [ENTRY])).toThrow(NoListError);
 });

@@ -10,7 +10,7 @@ async function compiled(sql: string, name = 'idx_a') {
 const START = 'create index concurrently if not exists idx_a on';
 
 describe('the compiled form of a statement', () => {
-  test('holds table, definition and defaults of a plain index', async () => {
+  test('contains the table, the definition and the defaults of a plain index', async () => {
     expect(await compiled(`${START} deals using btree (tenant_id, created_at desc)`)).toEqual({
       name: 'idx_a',
       schema: 'public',
@@ -26,7 +26,7 @@ describe('the compiled form of a statement', () => {
     });
   });
 
-  test('keeps what an entry says of critical, serves and onDrift, and the order of the entries', async () => {
+  test('keeps the fields critical, serves and onDrift, and the order of the entries', async () => {
     const entries = ['idx_b', 'idx_a'].map((name) => ({
       name,
       sql: `create index concurrently if not exists ${name} on t (a)`,
@@ -40,18 +40,18 @@ describe('the compiled form of a statement', () => {
     expect(registry[0]).toMatchObject({ critical: true, serves: ['dashboard'], onDrift: 'rebuild' });
   });
 
-  test('leaves out what an entry accepts, which is for its authors', async () => {
+  test('omits the field accept, which is for the authors', async () => {
     const sql = `${START} t (a)`;
     const entry = { name: 'idx_a', sql, description: 'x', accept: { 'redundant-index': 'small' } };
     const [index] = await compileRegistry([entry], 'indexes.ts');
     expect(index).not.toHaveProperty('accept');
   });
 
-  test('names btree where the statement has no USING', async () => {
+  test('contains USING btree if the statement has no USING', async () => {
     expect(await compiled(`${START} t (a)`)).toMatchObject({ definition: 'USING btree (a)' });
   });
 
-  test('knows unique, partial and expression indexes', async () => {
+  test('marks unique, partial and expression indexes', async () => {
     const sql = 'create unique index concurrently if not exists idx_a on users (lower(email)) where active';
     expect(await compiled(sql)).toMatchObject({
       unique: true,
@@ -67,7 +67,7 @@ describe('the compiled form of a statement', () => {
     expect(await compiled(sql)).toMatchObject({ definition: `USING btree ${rest}`, expression: false });
   });
 
-  test('reads schema and table as PostgreSQL does: folded, or kept where quoted', async () => {
+  test('has schema and table as in PostgreSQL: in lower case, or unchanged if quoted', async () => {
     expect(await compiled(`${START} CRM.Deals (a)`)).toMatchObject({ schema: 'crm', table: 'deals' });
     expect(await compiled(`${START} "CRM"."My ""Deals""" (a)`)).toMatchObject({
       schema: 'CRM',
@@ -75,24 +75,24 @@ describe('the compiled form of a statement', () => {
     });
   });
 
-  test('takes the method of the statement, not the word in a comment or a quoted name', async () => {
+  test('has the method of the statement, not the word USING in a comment or a quoted name', async () => {
     const sql = `${START} "using" -- using hash\n USING /* a ( b */ gin (tags)`;
     expect(await compiled(sql)).toMatchObject({ table: 'using', definition: 'USING gin (tags)' });
   });
 
-  test('leaves out semicolons and comments, but not what looks like them inside of text', async () => {
+  test('omits semicolons and comments, but not the same characters in a string', async () => {
     const sql = `${START} t (a /* first */, b) -- columns\n where note <> '; -- é' ; -- the end\n;`;
     expect(await compiled(sql)).toMatchObject({ definition: "USING btree (a , b) where note <> '; -- é'" });
   });
 
-  test('takes a name of 63 bytes', async () => {
+  test('can have a name of 63 bytes', async () => {
     for (const name of ['a'.repeat(63), `${'é'.repeat(31)}a`]) {
       const index = await compiled(`create index concurrently if not exists ${name} on t (a)`, name);
       expect(index?.name).toBe(name);
     }
   });
 
-  test('gives back any name that is quoted in the statement', async () => {
+  test('contains any name that is quoted in the statement', async () => {
     const names = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
       .filter((name) => Buffer.byteLength(name) <= 63 && name.isWellFormed() && name.trim() !== '');
@@ -109,7 +109,7 @@ describe('the compiled form of a statement', () => {
     );
   });
 
-  test('gives a definition that compiles to itself', async () => {
+  test('has a definition that compiles to itself', async () => {
     const part = fc.constantFrom('a', '"B c"', 'lower(d)', "(e || ';')", 'f /* x */ desc', '-- y\ng', '"é"');
     await fc.assert(
       fc.asyncProperty(fc.array(part, { minLength: 1 }), fc.boolean(), async (columns, partial) => {

@@ -46,7 +46,7 @@ const entry: fc.Arbitrary<IndexEntry> = fc.record(
   { requiredKeys: ['name', 'sql', 'description'], noNullPrototype: true },
 );
 
-/** Text behind the list that must not be taken for a part of it. */
+/** Code after the list that must not be read as a part of it. */
 const AROUND = `
 const pattern = /[/'\`]/g; // ']
 const more = \`\${[\`a\`, '}'].length}]\`;
@@ -57,7 +57,7 @@ async function load(module: string): Promise<unknown> {
   return (await import(`data:text/javascript;base64,${Buffer.from(bare).toString('base64')}`)).default;
 }
 
-test('entries with any text are read from a module as they were written', async () => {
+test('entries with any text are read from a module unchanged', async () => {
   const lists = fc.array(entry, { minLength: 1, maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(lists, lists, async (first, second) => {
@@ -68,7 +68,7 @@ test('entries with any text are read from a module as they were written', async 
   );
 });
 
-test('entries with any text are read from JSON as they were written, and nothing before them changes', () => {
+test('entries with any text are read from JSON unchanged, and the entries before them stay', () => {
   const lists = fc.array(entry, { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(lists, lists, fc.nat(4), (first, second, indent) => {

@@ -43,14 +43,14 @@ test.each(['.ts', '.js', '.mjs'])('a registry is read from the default export of
   expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_a', table: 't' }]);
 });
 
-test('a module that has changed is read again', async () => {
+test('a changed module is read again', async () => {
   const file = await written('changing.ts', `export default ${listOf('idx_a')};`);
   await loadRegistry(file);
   await written('changing.ts', `export default ${listOf('idx_b')};`);
   expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_b' }]);
 });
 
-test('a file that is not there is refused with the place looked at', async () => {
+test('a missing file is refused, with its full path', async () => {
   expect(await refusalOf(join(folder, 'none.json'))).toMatch(/the file does not exist \(.*none\.json/);
   expect(await refusalOf(join(folder, 'none.ts'))).toContain('the file does not exist');
 });
@@ -61,14 +61,14 @@ test('a folder is refused with the reason', async () => {
   expect(await refusalOf(path)).toContain('the file cannot be read: EISDIR');
 });
 
-test('another extension is refused with the valid ones', async () => {
+test('another extension is refused; the message lists the valid extensions', async () => {
   expect(await refusalOf(await written('a.yaml', ''))).toContain(
     '.ts, .js, .mjs, .cjs or .json; this one has .yaml',
   );
   expect(await refusalOf(await written('plain', ''))).toContain('or .json; this file has none');
 });
 
-test('malformed JSON is refused with line and column', async () => {
+test('invalid JSON is refused with line and column', async () => {
   const file = await written('bad.json', '[\n  { "name": "idx_a", }\n]');
   expect(await refusalOf(file)).toContain(`${file}:2:22: it is not valid JSON`);
 });
@@ -90,12 +90,12 @@ test('a module without a default export is refused', async () => {
   expect(await refusalOf(file)).toContain('it has no default export; write export default defineIndexes');
 });
 
-test('an entry that is wrong is told with the file', async () => {
+test('a wrong entry is reported with the file', async () => {
   const file = await written('wrong.json', '[{"name": "idx_a"}]');
   expect(await refusalOf(file)).toContain(`${file}:1:2: entry 1 "idx_a": sql: it must be one CREATE INDEX`);
 });
 
-test('a place of error is found for exactly the texts that JSON.parse refuses', () => {
+test('a syntax error is found in exactly the texts that JSON.parse refuses', () => {
   const damaged = fc
     .tuple(
       fc.json(),

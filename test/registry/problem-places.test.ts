@@ -20,8 +20,8 @@ async function problemsIn(text: string, name = 'indexes.ts'): Promise<string[]> 
   return error.problems.map(({ line, column, rule, field }) => `${line}:${column} ${rule} ${field}`);
 }
 
-describe('a problem is told at its place', () => {
-  test('in a statement, at the word that is wrong', async () => {
+describe('a problem is reported at its place', () => {
+  test('in a statement: at the wrong word', async () => {
     const text = `import type { IndexEntry } from 'x';
 const typed: readonly IndexEntry[] = [
   {
@@ -49,7 +49,7 @@ export default typed satisfies readonly IndexEntry[];
     ]);
   });
 
-  test('in a field, at its key, or at the key in it', async () => {
+  test('in a field: at its name, or at the key inside it', async () => {
     const text = `export default [
   {
     name: 'b',
@@ -86,7 +86,7 @@ export default typed satisfies readonly IndexEntry[];
     ]);
   });
 
-  test('in JSON, with escapes in the statement', async () => {
+  test('in JSON: after escapes in the statement', async () => {
     const text = `[
   {
     "name": "a",
@@ -98,13 +98,13 @@ export default typed satisfies readonly IndexEntry[];
     expect(await problemsIn(text, 'indexes.json')).toEqual(['6:5 entry-form critical', '4:64 statement sql']);
   });
 
-  test('of the list, where the file holds none', async () => {
+  test('in a file without a list: at its beginning', async () => {
     expect(await problemsIn('{}', 'none.json')).toEqual(['1:1 registry-file ']);
   });
 });
 
-describe('an entry that is made by code is told', () => {
-  test('at its object, where one is named so', async () => {
+describe('a problem of an entry that code computes is reported', () => {
+  test('at the object with its name', async () => {
     const text = `const sign = { name: 'a', sql: 'select 1', description: 'x' };
 const others = [
   { name: 'b', sql: 'select ' + '1', description: 'x' },
@@ -119,7 +119,7 @@ export default [sign, ...others].filter(() => true);
     ]);
   });
 
-  test('at its place in the list, or at the list', async () => {
+  test('at its element of the list, or at the list', async () => {
     const text = `const entry = (name: string) => ({ name, sql: 'select 1', description: 'x' });
 export default [
   { name: 'a', sql: 'select 1', description: 'x' },
@@ -137,7 +137,7 @@ export default [
     ]);
   });
 
-  test('at the beginning of the file, where all of it is', async () => {
+  test('at the beginning of the file if code computes the whole list', async () => {
     const text =
       "\nconst names = ['a'];\nexport default names.map((name) => ({ name, sql: '', description: 'x' }));";
     expect(await problemsIn(text, 'all.ts')).toEqual(['1:1 statement sql']);

@@ -75,9 +75,9 @@ test('the app refuses a wrong registry with every problem at its place', async (
         `  - ${file}:6:5: ${entry}: descripton: unknown field; ` +
           'valid fields: name, sql, critical, description, serves, onDrift, accept',
         `  - ${file}:4:18: ${entry}: sql: CONCURRENTLY is missing, ` +
-          'and without it the build locks writers out of the table; write create index concurrently',
-        `  - ${file}:5:10: ${entry}: sql: ON ONLY leaves out the partitions, ` +
-          'and the index would stay invalid; name the table without ONLY, the builder sees to its partitions',
+          'so the build would block all writes to the table; write create index concurrently',
+        `  - ${file}:5:10: ${entry}: sql: ON ONLY skips the partitions, ` +
+          'so the index would stay invalid; remove ONLY, because the deploy builds the index on each partition',
       ].join('\n'),
     );
   } finally {
