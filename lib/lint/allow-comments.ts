@@ -86,9 +86,9 @@ export function withoutAllowed(
 function errorIn({ rule, reason }: Allowance): string | undefined {
   if (!ALLOWABLE_RULES.includes(rule)) {
     const what = rule === '' ? 'The comment names no rule' : `A comment cannot allow a rule "${rule}"`;
-    return `${what}. Write -- pg-deploy-step: allow RULE reason, with one of the rules ${ALLOWABLE_RULES.join(', ')}.`;
+    return `${what}. Write -- pg-deploy-step: allow RULE REASON, with one of these rules: ${ALLOWABLE_RULES.join(', ')}.`;
   }
   if (reason === '')
-    return `The comment gives no reason, so it allows nothing. Write -- pg-deploy-step: allow ${rule} and the reason.`;
+    return `The comment gives no reason, so it allows nothing. Write -- pg-deploy-step: allow ${rule} REASON.`;
   return undefined;
 }

@@ -55,10 +55,10 @@ function danger({ statement, onNewTable }: CreatedIndex): string {
     );
   }
   return statement.concurrent
-    ? 'CONCURRENTLY cannot run in the transaction of the migrations. Outside of a transaction, a lock that it cannot ' +
-        'acquire fails the deploy while the services are stopped, and leaves an invalid index.'
-    : 'It blocks writes to the table until the migrations are committed. A lock that it cannot acquire fails the deploy ' +
-        'while the services are stopped.';
+    ? 'CONCURRENTLY cannot run in the transaction of the migrations. Outside of a transaction, a lock timeout fails the ' +
+        'deploy while the services are stopped, and leaves an invalid index.'
+    : 'It blocks writes to the table until the migrations are committed, and a lock timeout fails the deploy while the ' +
+        'services are stopped.';
 }
 
 function fix({ entry, match, movable, placeholders }: CreatedIndex): string {
@@ -98,8 +98,8 @@ function dropProblem(names: readonly string[], registered: readonly string[]): I
     rule: 'drop-index',
     message:
       `DROP INDEX ${names.join(', ')} without CONCURRENTLY blocks reads and writes of the table until the migrations are ` +
-      'committed. Drop it after the deploy, outside of a transaction: ' +
-      `drop index concurrently if exists ${names[0]};${rebuilt}`,
+      `committed. Drop ${names.length === 1 ? 'it' : 'each index'} after the deploy, outside of a transaction: ` +
+      `DROP INDEX CONCURRENTLY IF EXISTS ${names[0]}.${rebuilt}`,
   };
 }
 
