@@ -5,7 +5,6 @@ import {
   lockTimeoutMessage,
   terminateIdle,
 } from '../postgres/blockers.ts';
-import { stillBuilding } from '../postgres/build-progress.ts';
 import { type Build, type BuildTarget, isBuilt } from '../postgres/build-target.ts';
 import { type CatalogEntry, readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -18,6 +17,7 @@ import {
   recordAttempt,
   startAttempt,
 } from '../postgres/ledger.ts';
+import { stillBuilding } from '../postgres/running-builds.ts';
 import {
   DUPLICATE_TABLE,
   describeDatabaseError,

@@ -1,5 +1,4 @@
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
-import { otherBuilders, stillBuilding } from '../postgres/build-progress.ts';
 import {
   type Build,
   entryTarget,
@@ -15,6 +14,7 @@ import { qualified } from '../postgres/identifiers.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
+import { otherBuilders, stillBuilding } from '../postgres/running-builds.ts';
 import { isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
 import { BuildFailed } from '../shared/errors.ts';

@@ -6,13 +6,13 @@ import {
   lockTimeoutMessage,
   terminateIdle,
 } from '../postgres/blockers.ts';
-import { otherBuilders, readProgress, secondsBuilding, stillBuilding } from '../postgres/build-progress.ts';
 import { type Build, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, recordAttempt } from '../postgres/ledger.ts';
+import { otherBuilders, readProgress, secondsBuilding, stillBuilding } from '../postgres/running-builds.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';

@@ -1,5 +1,5 @@
-import { pauseFor } from '../postgres/build-progress.ts';
 import type { Table } from '../postgres/identifiers.ts';
+import { pauseFor } from '../postgres/running-builds.ts';
 import type { Lane } from '../shared/payloads.ts';
 import { type CompiledIndex, tableId } from '../shared/registry.ts';
 

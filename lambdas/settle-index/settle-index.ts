@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
-import { otherBuilders } from '../postgres/build-progress.ts';
 import { type Build, type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -13,6 +12,7 @@ import {
 } from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
+import { otherBuilders } from '../postgres/running-builds.ts';
 import {
   describeDatabaseError,
   LOCK_NOT_AVAILABLE,

@@ -15,7 +15,7 @@ const shippedStatementSchema = z.strictObject({
 export type ShippedStatement = z.infer<typeof shippedStatementSchema>;
 
 /** Statements by the name of the migration. */
-export const shippedStatementsSchema = z.record(z.string(), z.array(shippedStatementSchema));
+const shippedStatementsSchema = z.record(z.string(), z.array(shippedStatementSchema));
 export type ShippedStatements = z.infer<typeof shippedStatementsSchema>;
 
 /** Reads the statements that were shipped beside the function's code. */

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { PHASE_FRACTION } from '../../lambdas/postgres/build-progress.ts';
+import { PHASE_FRACTION } from '../../lambdas/postgres/running-builds.ts';
 
 /** An index build that is running in the database, by any session. */
 export interface BuildRow {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { pauseFor } from '../../lambdas/postgres/build-progress.ts';
 import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { deadName, replacementName, replacementPrefix } from '../../lambdas/postgres/index-names.ts';
 import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
+import { pauseFor } from '../../lambdas/postgres/running-builds.ts';
 
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 63 });
 
