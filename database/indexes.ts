@@ -117,7 +117,9 @@ export default defineIndexes([
       on customers (project_id, status)`,
     description: 'The customers of a project, all or by status, for CRM and billing',
     serves: ['customers_by_project_status', 'customers_of_project'],
-    accept: { 'tenant-column-first': 'A project belongs to one tenant, so its id selects rows of one tenant' },
+    accept: {
+      'tenant-column-first': 'A project belongs to one tenant, so its id selects rows of one tenant',
+    },
   },
   {
     name: 'idx_users_tenant_id',
