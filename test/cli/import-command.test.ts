@@ -3,15 +3,15 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { fixture } from '../support/fixtures.ts';
 
 const COMMAND = join(import.meta.dirname, '../../bin/pg-deploy-step.ts');
 
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeAll(() => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   // Like `npm link`, so that a registry can import defineIndexes from the package.
   mkdirSync(place.file('node_modules'));
   symlinkSync(join(import.meta.dirname, '../..'), place.file('node_modules/pg-deploy-step'));
@@ -25,9 +25,7 @@ test('prints a registry on standard output, and what was skipped on standard err
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^import \{ defineIndexes \} from 'pg-deploy-step\/define-indexes';/);
   expect(stdout).toContain("name: 'idx_tickets_tenant_status'");
-  expect(stderr).toContain(
-    'Indexes: 4 imported, 3 of constraints, 1 dropped later, 1 not imported',
-  );
+  expect(stderr).toContain('Indexes: 4 imported, 3 of constraints, 1 dropped later, 1 not imported');
   expect(stderr).toMatch(/scratch\.sql: file scratch\.sql: meta\/_journal\.json does not list it/);
 });
 
@@ -47,7 +45,9 @@ test('reads standard input', () => {
   });
   expect(status).toBe(0);
   expect(stdout).toContain('on customers (project_id, status)');
-  expect(stdout).toContain("description: 'Imported from (standard input), line 1. Describe what uses this index.'");
+  expect(stdout).toContain(
+    "description: 'Imported from (standard input), line 1. Describe what uses this index.'",
+  );
 });
 
 test('--json prints all details', async () => {
@@ -128,6 +128,6 @@ test('an unreachable database exits with 1, and the password is not printed', as
     'postgres://u:hunter2@127.0.0.1:1/d',
   );
   expect(exitCode).toBe(1);
-  expect(stderr).toContain("The indexes of the database cannot be read");
+  expect(stderr).toContain('The indexes of the database cannot be read');
   expect(stderr).not.toContain('hunter2');
 });

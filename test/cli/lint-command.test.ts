@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 
 const REGISTRY = [
   {
@@ -11,10 +11,10 @@ const REGISTRY = [
   },
 ];
 
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeEach(() => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   mkdirSync(join(place.directory, 'migrations'));
   write('indexes.json', JSON.stringify(REGISTRY));
   write('migrations/0001_orders.sql', 'create table orders (id int primary key, status text);\n');

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 /** A release that adds an index without a name. */
@@ -12,7 +12,7 @@ create table customers (id int primary key, project_id int not null references p
 `;
 const NAME = 'customers_project_id_status_idx';
 
-let place: CommandPlace;
+let place: CommandFolder;
 const databases: TestDatabase[] = [];
 
 async function openDatabase(): Promise<TestDatabase> {
@@ -22,7 +22,7 @@ async function openDatabase(): Promise<TestDatabase> {
 }
 
 beforeAll(() => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   mkdirSync(join(place.directory, 'migrations'));
   writeFileSync(place.file('migrations/0001_customers.sql'), TABLES);
   writeFileSync(place.file('migrations/0002_release.sql'), RELEASE);

@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import indexes from '../../database/indexes.ts';
 import { reportSchema } from '../../lambdas/shared/report-schema.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 // All tests share one database: the first one interrupts the filling, the second fills and deploys, the third deploys again.
 const NAMES = indexes.map(({ name }) => name).toSorted();
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeAll(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   database = await createDatabase();
 });
 

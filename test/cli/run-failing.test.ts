@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 const CRITICAL: IndexEntry = {
@@ -21,10 +21,10 @@ const BAD_COLUMN: IndexEntry = {
 };
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeAll(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   writeFileSync(place.file('critical.json'), JSON.stringify([CRITICAL]));
   writeFileSync(place.file('non-critical.json'), JSON.stringify([BAD_COLUMN]));
   database = await createDatabase();
@@ -57,7 +57,9 @@ describe('--json prints only the report on standard output', () => {
     expect(readFileSync(place.file('out.json'), 'utf8')).toBe(stdout);
     expect(stderr).toContain('Preflight');
     expect(stderr).toContain('idx_people_colour on people (non-critical, 1 attempt');
-    expect(stderr).toContain('Warning: Not built: idx_people_colour. The deploy continued, because these indexes are not critical.');
+    expect(stderr).toContain(
+      'Warning: Not built: idx_people_colour. The deploy continued, because these indexes are not critical.',
+    );
     expect(exitCode).toBe(0);
   });
 

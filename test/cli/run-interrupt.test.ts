@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 const INDEXES: IndexEntry[] = [
   {
@@ -17,10 +17,10 @@ const INDEXES: IndexEntry[] = [
 const SERVICES = ['api', 'api', 'api', 'api', 'worker', 'worker'];
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeEach(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   writeFileSync(place.file('my.json'), JSON.stringify(INDEXES));
   mkdirSync(place.file('migrations'));
   database = await createDatabase();

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 const TOOL = `
@@ -15,10 +15,10 @@ process.exit(Number(process.argv[2]));
 `;
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeAll(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   writeFileSync(place.file('tool.mjs'), TOOL);
   writeFileSync(
     place.file('indexes.json'),

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 
 // All tests share one database: each test continues from the state that the previous one left.
@@ -26,10 +26,10 @@ const INDEXES: IndexEntry[] = [
 ];
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 
 beforeAll(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   writeFileSync(place.file('my.json'), JSON.stringify(INDEXES));
   database = await createDatabase();
   await database.query(`
@@ -160,7 +160,9 @@ test('with one attempt on a locked table, the deploy succeeds with a warning and
   expect(stdout).toContain('Indexes: 0 created, 2 already present, 1 failed, 0 remaining');
   expect(stdout).toContain('idx_people_name on people (non-critical, 1 attempt');
   expect(stdout).toMatch(/Blocked by pid \d+ \(test, idle in transaction/);
-  expect(stdout).toContain('Warning: Not built: idx_people_name. The deploy continued, because these indexes are not critical.');
+  expect(stdout).toContain(
+    'Warning: Not built: idx_people_name. The deploy continued, because these indexes are not critical.',
+  );
   expect(Object.keys(await validIndexes())).toEqual(['idx_orders_status', 'people_email_key']);
 });
 

@@ -77,7 +77,9 @@ describe('the summary of a run', () => {
     });
     expect(lines).toContain('  ✖ idx_b on users (non-critical, 3 attempts, SQLSTATE 23505)');
     expect(lines).toContain('    could not create unique index');
-    expect(lines).toContain('Warning: Not built: idx_b. The deploy continued, because these indexes are not critical.');
+    expect(lines).toContain(
+      'Warning: Not built: idx_b. The deploy continued, because these indexes are not critical.',
+    );
     expect(lines.at(-1)).toBe('Deploy d-1 succeeded with 1 failed index in 12.5 s');
   });
 

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { schemaOf } from '../support/schema.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
+import { createDatabase, readRelations, type TestDatabase } from '../support/database.ts';
 
 const GOOD = {
   name: 'idx_orders_status',
@@ -11,20 +10,20 @@ const GOOD = {
 };
 
 let database: TestDatabase;
-let place: CommandPlace;
+let place: CommandFolder;
 let before: unknown;
 
 beforeAll(async () => {
-  place = makeCommandPlace();
+  place = createCommandFolder();
   database = await createDatabase();
   await database.query('create table orders (id int primary key, status text)');
-  before = await schemaOf(database);
+  before = await readRelations(database);
   writeFileSync(place.file('good.json'), JSON.stringify([GOOD]));
   mkdirSync(place.file('folder'));
 });
 
 afterEach(async () => {
-  expect(await schemaOf(database)).toEqual(before);
+  expect(await readRelations(database)).toEqual(before);
   expect(place.processes()).toEqual([]);
 });
 

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importDatabase } from '../../lib/import/import-database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const SCHEMA = `
   create schema shop;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importDatabase } from '../../lib/import/import-database.ts';
 import { openBuilds } from '../support/builds.ts';
-import { type CommandPlace, makeCommandPlace } from '../support/command.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { fixture, importFixture, loadFixture } from '../support/fixtures.ts';
 
@@ -44,11 +44,11 @@ describe.each(NAMES)('on a database created from %s', (name) => {
 });
 
 describe('on the command line and in the whole workflow', () => {
-  let place: CommandPlace;
+  let place: CommandFolder;
   let database: TestDatabase;
 
   beforeAll(async () => {
-    place = makeCommandPlace();
+    place = createCommandFolder();
     database = await createDatabase();
     await loadFixture(database.url, 'pg_dump/18.sql');
   });

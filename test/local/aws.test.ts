@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalAws, type LocalAwsOptions } from '../../lib/local/aws/local-aws.ts';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk';
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:alerts';

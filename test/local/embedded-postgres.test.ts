@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
 

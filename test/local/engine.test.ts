@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LocalAws } from '../../lib/local/aws/local-aws.ts';
 import { type EngineEvent, LocalEngine, type LocalExecution } from '../../lib/local/engine.ts';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 const BUNDLE = `
   import { setTimeout as pause } from 'node:timers/promises';

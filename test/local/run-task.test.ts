@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LocalAws } from '../../lib/local/aws/local-aws.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 
 const RUN = 'arn:aws:states:::ecs:runTask.sync';
 const TASK = { cluster: 'shop', family: 'migrate', container: 'app' };

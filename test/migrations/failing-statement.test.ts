@@ -6,7 +6,7 @@ import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
 import { statementsOf } from '../../lib/functions/ship-migrations.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { type Migrations, writeMigrations } from '../support/migrations.ts';
+import { type Migrations, writeMigrations } from '../support/migration-files.ts';
 
 let database: TestDatabase;
 let folder: string;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { writeMigrations } from '../support/migrations.ts';
-import { openPreflight } from '../support/preflight.ts';
+import { writeMigrations } from '../support/migration-files.ts';
+import { openPreflight } from '../support/open-preflight.ts';
 
 let database: TestDatabase;
 let folder: string;

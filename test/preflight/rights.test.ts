@@ -3,9 +3,8 @@ import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { openPreflight } from '../support/preflight.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { openPreflight } from '../support/open-preflight.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'by_kind',

@@ -9,9 +9,9 @@ import { describe, expect, test } from 'vitest';
 import { refusalOfVersion } from '../../lambdas/preflight/check-server.ts';
 import { startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { createDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { openPreflight } from '../support/preflight.ts';
-import { MAJORS } from '../support/rig.ts';
+import { openPreflight } from '../support/open-preflight.ts';
+import { MAJORS } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 
 const ENTRY = { name: 'by_kind', sql: 'create index concurrently if not exists by_kind on events (kind)' };
 

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LocalExecution } from '../../lib/local/engine.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
-import { eventually } from '../support/eventually.ts';
-import { endsOf, historyEvents } from '../support/executions.ts';
-import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { countHistoryEvents, waitForEnds } from '../support/executions.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
 import { type ServerLog, serverLog } from '../support/server-log.ts';
+import { MAJORS } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 const MOST_AT_ONCE = 3;
@@ -32,29 +33,29 @@ const table = (name: string, rows: number) =>
   `create table ${name} as select n as a, 'b' || n as b, n % 7 as c from generate_series(1, ${rows}) n; analyze ${name};`;
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
   let elsewhere: TestWorkflow;
   let log: ServerLog;
 
   beforeAll(async () => {
     const registry = { indexes: [...CROWDED, ...OTHERS], builds: { maxConcurrent: MOST_AT_ONCE } };
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       ...registry,
       tables:
         table('crowded', 30_000) +
         ['left_one', 'middle_one', 'right_one'].map((name) => table(name, 15_000)).join(''),
     });
     // The stack of another account on the same database: no guard there knows what runs here.
-    elsewhere = await openTestWorkflow({ ...registry, databaseUrl: rig.database.url, services: 'none' });
+    elsewhere = await openTestWorkflow({ ...registry, databaseUrl: instance.database.url, services: 'none' });
   });
 
   afterAll(async () => {
     await elsewhere.close();
-    await rig.close();
+    await instance.close();
   });
 
   beforeEach(async () => {
-    await rig.database.query(
+    await instance.database.query(
       `do $$ declare name text; begin
          for name in select indexrelid::regclass from pg_index where indrelid >= 16384 and indexrelid::regclass::text like 'idx%' loop
            execute 'drop index ' || name;
@@ -62,11 +63,11 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
        end $$;
        drop schema if exists deploy_step cascade;`,
     );
-    log = serverLog(rig.server.logFile);
+    log = serverLog(instance.server.logFile);
   });
 
   const built = async () =>
-    await rig.database.query<{ name: string; built: number; valid: boolean }>(
+    await instance.database.query<{ name: string; built: number; valid: boolean }>(
       `select index_name as name, count(*) filter (where status in ('built', 'repaired'))::int as built,
               bool_and(i.indisvalid) as valid
          from deploy_step.index_builds
@@ -76,7 +77,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   /** How many builds ran at one time, at most: on one table, and in all. */
   async function atOnce(): Promise<{ onOneTable: number; inAll: number }> {
-    const [most] = await rig.database.query<{ onOneTable: number; inAll: number }>(
+    const [most] = await instance.database.query<{ onOneTable: number; inAll: number }>(
       `select max(on_table)::int as "onOneTable", max(in_all)::int as "inAll"
          from (select count(*) filter (where other.table_name = one.table_name) as on_table, count(*) as in_all
                  from deploy_step.index_builds one
@@ -92,20 +93,20 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(await built()).toEqual(names.toSorted().map((name) => ({ name, built: 1, valid: true })));
     expect(log.text()).not.toContain('deadlock detected');
     expect((await atOnce()).onOneTable).toBe(1);
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   }
 
   const start = (input: unknown, machine = 'deploy') =>
-    rig.workflow.workflow.engine.start(`pg-deploy-step-local-${machine}`, input);
+    instance.workflow.workflow.engine.start(`pg-deploy-step-local-${machine}`, input);
 
   const startElsewhere = (input: unknown) =>
     elsewhere.workflow.engine.start('pg-deploy-step-local-deploy', input);
 
   const bothEnd = async (here: LocalExecution, there: LocalExecution) =>
-    (await Promise.all([endsOf(rig.workflow, here), endsOf(elsewhere, there)])).flat();
+    (await Promise.all([waitForEnds(instance.workflow, here), waitForEnds(elsewhere, there)])).flat();
 
   test('twenty indexes of one table and some of others are built without a deadlock, one at a time on each table', async () => {
-    const { status, report } = await rig.workflow.deploy();
+    const { status, report } = await instance.workflow.deploy();
 
     expect(status).toBe('SUCCEEDED');
     expect(report.totals).toEqual({ created: 29, skipped: 0, failed: 0, remaining: 0 });
@@ -114,7 +115,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     const { inAll } = await atOnce();
     expect(inAll).toBeGreaterThan(1);
     expect(inAll).toBeLessThanOrEqual(MOST_AT_ONCE);
-    const plan = rig.workflow.events.find(
+    const plan = instance.workflow.events.find(
       (event) => event.state === BUILD_INDEXES.plan && event.type === 'StateExited',
     );
     expect(plan?.output).toMatchObject({ lanes: [{ table: 'crowded' }, {}, {}, {}] });
@@ -122,9 +123,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   test('a round of builds costs as many history events as Plan counts on', async () => {
     const execution = start({ indexes: FEW }, 'build-indexes');
-    await endsOf(rig.workflow, execution);
+    await waitForEnds(instance.workflow, execution);
 
-    const looks = rig.workflow.events.filter(
+    const looks = instance.workflow.events.filter(
       (event) =>
         event.execution === execution.name &&
         event.type === 'StateEntered' &&
@@ -133,7 +134,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     // The execution itself, Plan and its choice, the lanes' Map, Plan Again and its choice, the end.
     const around = 2 + 7 + 4 + 7 + 2;
     const lanes = 3;
-    expect(historyEvents(rig.workflow.events, execution.name)).toBe(
+    expect(countHistoryEvents(instance.workflow.events, execution.name)).toBe(
       around + 6 * lanes + 11 * FEW.length + 9 * looks,
     );
   });
@@ -146,7 +147,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       expect(report).toMatchObject({ status: 'succeeded', totals: { failed: 0, remaining: 0 } });
     }
     await expectEachBuiltOnce(FEW);
-    expect(rig.workflow.alerts).toEqual([]);
+    expect(instance.workflow.alerts).toEqual([]);
   });
 
   test('two deploys that come to a table from both ends never build on it at the same time', async () => {
@@ -159,7 +160,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   test('a deploy that starts in the middle of another one follows what that one builds', async () => {
     const first = start({ indexes: FEW });
     await eventually(async () => {
-      const [there] = await rig.database.query("select to_regclass('deploy_step.index_builds') as ledger");
+      const [there] = await instance.database.query(
+        "select to_regclass('deploy_step.index_builds') as ledger",
+      );
       return there?.ledger == null ? 0 : (await built()).filter((index) => index.built === 1).length;
     }).toBeGreaterThan(0);
     const ends = await bothEnd(first, startElsewhere({ indexes: FEW }));
@@ -169,16 +172,16 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   });
 
   test('a deploy that starts after another one finds nothing to do', async () => {
-    await endsOf(rig.workflow, start({ indexes: FEW }));
-    const [second] = await endsOf(rig.workflow, start({ indexes: FEW }));
+    await waitForEnds(instance.workflow, start({ indexes: FEW }));
+    const [second] = await waitForEnds(instance.workflow, start({ indexes: FEW }));
 
     expect(second?.report?.totals).toEqual({ created: 0, skipped: FEW.length, failed: 0, remaining: 0 });
     await expectEachBuiltOnce(FEW);
   });
 
   test('two runs of build-indexes at once both end well, and every index is built once', async () => {
-    const ends = await endsOf(
-      rig.workflow,
+    const ends = await waitForEnds(
+      instance.workflow,
       start({ indexes: FEW }, 'build-indexes'),
       start({ indexes: FEW.toReversed() }, 'build-indexes'),
     );
@@ -194,8 +197,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   test('a deploy and a run for a single index of the same table both end well', async () => {
     const single = FEW[3];
-    const ends = await endsOf(
-      rig.workflow,
+    const ends = await waitForEnds(
+      instance.workflow,
       start({ indexes: FEW }),
       start({ indexes: [single] }, 'build-indexes'),
     );

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Examined } from '../../lambdas/postgres/index-state.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const TABLES = `
   create type mood as enum ('good', 'bad');
@@ -130,7 +129,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   test('looking leaves no temporary table and no lock', async () => {
     expect(await database.query("select relname from pg_class where relpersistence = 't'")).toEqual([]);
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
   });
 });
 

@@ -1,11 +1,10 @@
 import { setImmediate as tick } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deadName, replacementName } from '../../lambdas/postgres/index-names.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'people_by_age',
@@ -32,7 +31,7 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     builds = await openBuilds(database.url, [ENTRY]);
   });
   afterEach(async () => {
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
     await database.drop();
   });
   afterAll(async () => {

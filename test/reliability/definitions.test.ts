@@ -1,9 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const UNIQUE_EMAIL = {
   name: 'people_by_email',
@@ -29,7 +28,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     );
   });
   afterEach(async () => {
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
     await database.drop();
   });
   afterAll(async () => {

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const VALUES_N = {
   name: 'values_n',
@@ -31,7 +30,7 @@ describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
     );
     url = Object.assign(new URL(database.url), { username: role, password: 'builder' }).href;
     return async () => {
-      await expectClean(async (sql) => await database.query(sql));
+      await expectNoLeftovers(async (sql) => await database.query(sql));
       await database.query(`drop owned by ${role}; drop role ${role}`);
       await database.drop();
     };

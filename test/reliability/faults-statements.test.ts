@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 /** What no further attempt mends: an index, the definition that goes wrong, and what the report says. */
 const FAULTS = [
@@ -116,6 +115,6 @@ describe.each(MAJORS)('statements that no further attempt mends, PostgreSQL %i',
       { name: 'taken_by_invalid', valid: false },
     ]);
     await database.query('drop index taken_by_invalid');
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
   });
 });

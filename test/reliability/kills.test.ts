@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BuildIndexResult, buildIndexResultSchema } from '../../lambdas/shared/payloads.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import { openBuildIndexes, type RunBuildIndexes } from '../support/build-indexes.ts';
-import { eventually } from '../support/eventually.ts';
-import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
 import { buildsOf, LOG_SETTINGS, type ServerLog, serverLog } from '../support/server-log.ts';
+import { MAJORS } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 
 /** Builds in some hundred milliseconds, and is analysed afterwards because it indexes an expression. */
 const INDEX = 'idx_people_email';
@@ -56,25 +57,25 @@ interface Interference {
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   const kills = major === 18 ? 50 : 12;
-  let rig: Rig;
+  let instance: TestInstance;
   let other: Client;
   let run: RunBuildIndexes;
   let current: Interference & { answers: BuildIndexResult[] };
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       settings: LOG_SETTINGS,
       indexes: INDEXES,
       tables: `create table people as select n as id, 'Person' || n || '@example.com' as email from generate_series(1, 100000) n;
                create table other (id int);
                create index idx_warm on other (id);`,
     });
-    const { functionNames } = rig.workflow.workflow.lambdas;
+    const { functionNames } = instance.workflow.workflow.lambdas;
     run = await openBuildIndexes({ functionNames, invoke: invokeAndInterfere });
-    other = await rig.session();
+    other = await instance.session();
   });
 
-  afterAll(() => rig.close());
+  afterAll(() => instance.close());
 
   async function isValid(): Promise<boolean> {
     const { rows } = await other.query(
@@ -87,9 +88,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   const functionOf = (task: Task) => `pg-deploy-step-local-${task}`;
 
   const invoke = (task: Task, deploy: string, index: string) =>
-    rig.workflow.workflow.lambdas.invoke(functionOf(task), { deploy, index });
+    instance.workflow.workflow.lambdas.invoke(functionOf(task), { deploy, index });
 
-  const killWorkers = (task: Task) => rig.workflow.workflow.lambdas.kill(functionOf(task));
+  const killWorkers = (task: Task) => instance.workflow.workflow.lambdas.kill(functionOf(task));
 
   /** Calls a function once and kills its worker so many milliseconds into its attempt, if it has not ended by then. */
   async function invokeAndKill(task: Task, deploy: string, milliseconds: number): Promise<unknown> {
@@ -107,7 +108,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     if (kills) delete current.killCheckAfterMs;
     const answer = kills
       ? await invokeAndKill('check-index', (payload as { deploy: string }).deploy, killCheckAfterMs)
-      : await rig.workflow.workflow.lambdas.invoke(name, payload);
+      : await instance.workflow.workflow.lambdas.invoke(name, payload);
     const result = buildIndexResultSchema.safeParse(answer).data;
     if (result !== undefined && answers.push(result) === 1) await afterFirstAnswer?.();
     return answer;
@@ -130,7 +131,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   }
 
   async function hold(held: Held): Promise<Client> {
-    const holder = await rig.session();
+    const holder = await instance.session();
     if (held === 'by a lock on the table') await holder.query('begin; lock table people');
     if (held === 'by an old snapshot')
       await holder.query('begin isolation level repeatable read; select from other');
@@ -141,7 +142,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   async function killOne(held: Held, milliseconds: number) {
     for (let wait = milliseconds; ; wait /= 2) {
       const deploy = randomUUID();
-      const log = serverLog(rig.server.logFile);
+      const log = serverLog(instance.server.logFile);
       const holder = await hold(held);
       const error = await invokeAndKill('build-index', deploy, wait).then(
         () => undefined,
@@ -189,7 +190,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         expect(['built', 'present', undefined]).toContain(answers.at(-1)?.status);
         expect(await isValid()).toBe(true);
         expect(buildsOf(log.lines(), INDEX)).toHaveLength(1);
-        await rig.expectClean();
+        await instance.expectNoLeftovers();
         await other.query(`drop index ${INDEX}`);
       }),
       { numRuns: kills, endOnFailure: true, examples: EXAMPLES },
@@ -203,7 +204,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   test('the workflow carries on when its workers are killed under it: a report without an error, no alert', async () => {
     // Prepare: a lock on the table, and an old snapshot that outlives it
-    const old = await rig.session();
+    const old = await instance.session();
     await old.query(
       'begin isolation level repeatable read; select from other; savepoint before; lock table people',
     );
@@ -211,12 +212,12 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       (await other.query("select from pg_locks where relation = 'people'::regclass and not granted")).rows
         .length;
     const followed = async () => {
-      const last = (await rig.ledger(INDEX)).at(-1);
+      const last = (await instance.ledger(INDEX)).at(-1);
       return last?.status === 'building' && last.blockedBy !== null;
     };
 
     // Act: one is killed while it tries for the lock, one while the build goes on
-    const ended = rig.build(INDEX);
+    const ended = instance.build(INDEX);
     await eventually(waiting).toBe(1);
     killWorkers('build-index');
     await old.query('rollback to savepoint before');
@@ -227,7 +228,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
     // Assess
     expect(
-      rig.workflow.events.filter(({ type }) => type === 'StateRetried').map(({ state }) => state),
+      instance.workflow.events.filter(({ type }) => type === 'StateRetried').map(({ state }) => state),
     ).toContain(BUILD_INDEXES.buildIndex);
     expect(status).toBe('SUCCEEDED');
     expect(report).toMatchObject({ status: 'succeeded', failure: null, warnings: [] });
@@ -239,7 +240,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         blockedBy: expect.stringContaining('second session'),
       }),
     ]);
-    expect((await rig.ledger(INDEX)).slice(-2)).toMatchObject([
+    expect((await instance.ledger(INDEX)).slice(-2)).toMatchObject([
       {
         status: 'retrying',
         sqlstate: null,
@@ -247,8 +248,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       },
       { status: 'built', sqlstate: null, message: null },
     ]);
-    expect(rig.workflow.alerts).toEqual([]);
-    await rig.expectClean();
+    expect(instance.workflow.alerts).toEqual([]);
+    await instance.expectNoLeftovers();
     await other.query(`drop index ${INDEX}`);
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { MAJORS } from '../support/servers.ts';
 
 const LONGEST = `${'ü'.repeat(31)}x`;
 
@@ -57,19 +58,19 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     k_nulls_not_distinct: 'unique on people (code) nulls not distinct',
   };
   const entries = Object.entries(kinds).map(([name, text]) => entryOf(name, text));
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, { tables: TABLES, indexes: entries });
+    instance = await openInstance(major, { tables: TABLES, indexes: entries });
   });
   afterAll(async () => {
-    await rig.close();
+    await instance.close();
   });
 
   test('indexes of all kinds and names are built by one deploy, and are there for the next', async () => {
     const refused = major < 15 ? ['k_nulls_not_distinct'] : [];
 
-    const first = await rig.build();
+    const first = await instance.build();
 
     expect(first.report.indexes).toHaveLength(entries.length);
     for (const index of first.report.indexes) {
@@ -79,8 +80,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
           : { status: 'built', attempts: 1, error: null },
       );
     }
-    await rig.expectClean();
-    const second = await rig.build();
+    await instance.expectNoLeftovers();
+    const second = await instance.build();
     for (const index of second.report.indexes) {
       expect(index).toMatchObject(
         refused.includes(index.name)
@@ -88,11 +89,11 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
           : { status: 'present', attempts: 0, error: null },
       );
     }
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('the planner knows an expression once its index is built', async () => {
-    const stats = await rig.database.query(
+    const stats = await instance.database.query(
       `select tablename::text, attname::text from pg_stats
         where tablename in ('k_expression', 'k_view_expression') order by 1, 2`,
     );

@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
-import { until, untilLedger, untilPhase } from '../support/waits.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { waitForLedger } from '../support/ledger.ts';
+import { onEachMajor } from '../support/servers.ts';
+import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
 const NAMES = ['snapshot', 'written'];
 const LOCK_TIMEOUT = 3;
 
 onEachMajor('transactions that a build has to wait for', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       tables: `create table unrelated (n int);
         ${NAMES.map((name) => `create table ${name} (n int); insert into ${name} select generate_series(1, 20000);`).join('\n')}`,
       indexes: NAMES.map((name) => ({
@@ -20,15 +22,15 @@ onEachMajor('transactions that a build has to wait for', (major) => {
       builds: { attempts: 3, lockTimeoutSeconds: LOCK_TIMEOUT },
     });
   });
-  afterAll(async () => await rig?.close());
+  afterAll(async () => await instance?.close());
 
   /** Builds behind a transaction that ends when the build has waited for longer than a lock timeout. */
   async function buildBehind(index: string, table: string, phase: string, end: () => Promise<unknown>) {
-    const deploy = rig.build(index);
-    await untilPhase(rig.database, table, phase);
-    const [waiting] = await untilLedger(rig.database, index, (rows) => rows[0]?.blockedBy != null);
-    await until(
-      rig.database,
+    const deploy = instance.build(index);
+    await waitForBuildPhase(instance.database, table, phase);
+    const [waiting] = await waitForLedger(instance.database, index, (rows) => rows[0]?.blockedBy != null);
+    await waitForRows(
+      instance.database,
       `select from pg_stat_activity join pg_stat_progress_create_index using (pid)
         where relid = $1::regclass and query_start < clock_timestamp() - make_interval(secs => $2)`,
       [table, LOCK_TIMEOUT + 1],
@@ -38,12 +40,12 @@ onEachMajor('transactions that a build has to wait for', (major) => {
     return {
       report,
       waiting,
-      log: rig.workflow.log.filter((line) => line.includes(`"${index}"`)).join('\n'),
+      log: instance.workflow.log.filter((line) => line.includes(`"${index}"`)).join('\n'),
     };
   }
 
   test('a snapshot on an unrelated table keeps the build waiting, and what is built is kept: one backend, one attempt', async () => {
-    const reports = await rig.session('the nightly export');
+    const reports = await instance.session('the nightly export');
     await reports.query('begin isolation level repeatable read; select count(*) from unrelated');
 
     const ended = await buildBehind('snapshot_n', 'snapshot', 'waiting for old snapshots', async () => {
@@ -53,17 +55,17 @@ onEachMajor('transactions that a build has to wait for', (major) => {
     expect(ended.waiting?.blockedBy).toContain('the nightly export, idle in transaction');
     expect(ended.report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(ended.report.indexes[0]?.blockedBy).toContain('the nightly export');
-    expect(await rig.ledger('snapshot_n')).toMatchObject([{ attempt: 1, pid: ended.waiting?.pid }]);
+    expect(await instance.ledger('snapshot_n')).toMatchObject([{ attempt: 1, pid: ended.waiting?.pid }]);
     expect(ended.log).toContain('The build continues without its client.');
     expect(ended.log).toContain('the nightly export, idle in transaction');
-    await rig.expectClean();
-    expect((await rig.build('snapshot_n')).report.indexes).toMatchObject([
+    await instance.expectNoLeftovers();
+    expect((await instance.build('snapshot_n')).report.indexes).toMatchObject([
       { status: 'present', attempts: 0 },
     ]);
   });
 
   test('a writer that idles in its transaction is waited for, and by default never ended', async () => {
-    const writer = await rig.session('the worker');
+    const writer = await instance.session('the worker');
     await writer.query('begin; insert into written values (0)');
 
     const ended = await buildBehind('written_n', 'written', 'waiting for writers before build', async () => {
@@ -73,8 +75,8 @@ onEachMajor('transactions that a build has to wait for', (major) => {
 
     expect(ended.report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(ended.report.warnings).toEqual([]);
-    expect(await rig.ledger('written_n')).toMatchObject([{ attempt: 1, pid: ended.waiting?.pid }]);
-    expect(await rig.database.query('select n from written where n = 0')).toEqual([{ n: 0 }]);
-    await rig.expectClean();
+    expect(await instance.ledger('written_n')).toMatchObject([{ attempt: 1, pid: ended.waiting?.pid }]);
+    expect(await instance.database.query('select n from written where n = 0')).toEqual([{ n: 0 }]);
+    await instance.expectNoLeftovers();
   });
 });

@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
-import { until, untilLedger, untilWaitsForTable } from '../support/waits.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { waitForLedger } from '../support/ledger.ts';
+import { onEachMajor } from '../support/servers.ts';
+import { waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
 const NAMES = ['locked', 'sneaked', 'queued', 'vacuumed', 'autovacuumed', 'jammed'];
 const ATTEMPTS = 3;
 const LOCK_TIMEOUT = 3;
 
 onEachMajor('locks on the table', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       tables: NAMES.map(
         (name) => `create table ${name} (n int) with (autovacuum_enabled = off);
                    insert into ${name} select generate_series(1, 20000);`,
@@ -25,68 +27,74 @@ onEachMajor('locks on the table', (major) => {
       builds: { attempts: ATTEMPTS, lockTimeoutSeconds: LOCK_TIMEOUT },
     });
   });
-  afterAll(async () => await rig?.close());
+  afterAll(async () => await instance?.close());
 
   test('ACCESS EXCLUSIVE held beyond one lock timeout costs an attempt, and the index is built when it is let go', async () => {
-    const ddl = await rig.session();
+    const ddl = await instance.session();
     await ddl.query('begin; lock table locked in access exclusive mode');
 
-    const deploy = rig.build('locked_n');
-    await untilLedger(rig.database, 'locked_n', (rows) => rows[0]?.status === 'retrying');
+    const deploy = instance.build('locked_n');
+    await waitForLedger(instance.database, 'locked_n', (rows) => rows[0]?.status === 'retrying');
     await ddl.query('rollback');
 
     const { report } = await deploy;
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 2, error: null }]);
-    expect(await rig.ledger('locked_n')).toMatchObject([
+    expect(await instance.ledger('locked_n')).toMatchObject([
       { status: 'retrying', sqlstate: '55P03' },
       { status: 'built', sqlstate: null },
     ]);
-    await rig.expectClean();
-    expect((await rig.build('locked_n')).report.indexes).toMatchObject([{ status: 'present', attempts: 0 }]);
+    await instance.expectNoLeftovers();
+    expect((await instance.build('locked_n')).report.indexes).toMatchObject([
+      { status: 'present', attempts: 0 },
+    ]);
   });
 
   test('a lock that comes between the try for it and the build is not waited for beyond the lock timeout', async () => {
     // Prepare: one holds the lock, our try queues behind it, another one queues behind our try.
     // Our try is one, not several of some seconds, where deadlock_timeout is long.
-    const { name } = rig.database;
-    await rig.database.query(`alter database ${name} set deadlock_timeout = '10s'`);
-    const first = await rig.session();
-    const second = await rig.session('the second migration');
+    const { name } = instance.database;
+    await instance.database.query(`alter database ${name} set deadlock_timeout = '10s'`);
+    const first = await instance.session();
+    const second = await instance.session('the second migration');
     await first.query('begin; lock table sneaked in access exclusive mode');
-    const deploy = rig.build('sneaked_n');
-    await untilWaitsForTable(rig.database, 'sneaked');
+    const deploy = instance.build('sneaked_n');
+    await waitForTableLockRequest(instance.database, 'sneaked');
     const sneaks = second.query('begin; lock table sneaked in access exclusive mode');
-    await until(
-      rig.database,
+    await waitForRows(
+      instance.database,
       "select from pg_locks where relation = 'sneaked'::regclass and not granted and mode = 'AccessExclusiveLock'",
     );
 
     // Act
     await first.query('rollback');
     await sneaks;
-    await untilLedger(rig.database, 'sneaked_n', (rows) => rows[0]?.status === 'retrying');
+    await waitForLedger(instance.database, 'sneaked_n', (rows) => rows[0]?.status === 'retrying');
     await second.query('rollback');
     const { report } = await deploy;
 
     // Assess: the statement itself was cancelled, so the attempt's row is Check Index's.
     expect(report.indexes).toMatchObject([{ status: 'built' }]);
-    const [cancelled] = await rig.ledger('sneaked_n');
+    const [cancelled] = await instance.ledger('sneaked_n');
     expect(cancelled).toMatchObject({ status: 'retrying', sqlstate: '55P03' });
     expect(cancelled?.message).toContain('the second migration');
-    const lines = rig.workflow.log.filter((line) => line.includes('"sneaked_n"'));
+    const lines = instance.workflow.log.filter((line) => line.includes('"sneaked_n"'));
     expect(lines.join('\n')).toContain('The build continues without its client.');
-    await rig.database.query(`alter database ${name} reset deadlock_timeout`);
-    await rig.expectClean();
+    await instance.database.query(`alter database ${name} reset deadlock_timeout`);
+    await instance.expectNoLeftovers();
   });
 
   test('a request for ACCESS EXCLUSIVE that queues behind a reader is named with the reader', async () => {
-    const reader = await rig.session('the long report');
-    const ddl = await rig.session('the migration');
+    const reader = await instance.session('the long report');
+    const ddl = await instance.session('the migration');
     await reader.query('begin; select 1 from queued limit 1');
     const waits = ddl.query('begin; lock table queued in access exclusive mode');
 
-    const deploy = rig.build('queued_n');
-    const [row] = await untilLedger(rig.database, 'queued_n', (rows) => rows[0]?.status === 'retrying');
+    const deploy = instance.build('queued_n');
+    const [row] = await waitForLedger(
+      instance.database,
+      'queued_n',
+      (rows) => rows[0]?.status === 'retrying',
+    );
     await reader.query('rollback');
     await waits;
     await ddl.query('rollback');
@@ -94,18 +102,22 @@ onEachMajor('locks on the table', (major) => {
     expect((await deploy).report.indexes).toMatchObject([{ status: 'built' }]);
     expect(row?.blockedBy).toContain('the migration, active');
     expect(row?.blockedBy).toContain('the long report, idle in transaction');
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('a VACUUM that another session runs is waited for, attempt by attempt', async () => {
-    const vacuum = await rig.session('nightly vacuum');
-    await rig.database.query('delete from vacuumed where n % 2 = 0');
+    const vacuum = await instance.session('nightly vacuum');
+    await instance.database.query('delete from vacuumed where n % 2 = 0');
     await vacuum.query('set vacuum_cost_delay = 100; set vacuum_cost_limit = 1');
     const runs = vacuum.query('vacuum vacuumed').catch(() => 'cancelled');
 
-    const deploy = rig.build('vacuumed_n');
-    const [row] = await untilLedger(rig.database, 'vacuumed_n', (rows) => rows[0]?.status === 'retrying');
-    await rig.database.query(
+    const deploy = instance.build('vacuumed_n');
+    const [row] = await waitForLedger(
+      instance.database,
+      'vacuumed_n',
+      (rows) => rows[0]?.status === 'retrying',
+    );
+    await instance.database.query(
       "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'nightly vacuum'",
     );
     await runs;
@@ -113,32 +125,35 @@ onEachMajor('locks on the table', (major) => {
     expect((await deploy).report.indexes).toMatchObject([{ status: 'built', attempts: 2 }]);
     expect(row).toMatchObject({ sqlstate: '55P03' });
     expect(row?.blockedBy).toContain('nightly vacuum, active');
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('autovacuum gives way: the build takes one attempt', async () => {
-    await rig.database.query(
+    await instance.database.query(
       `alter table autovacuumed set (autovacuum_enabled = on, autovacuum_vacuum_threshold = 0,
          autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
        delete from autovacuumed where n % 2 = 0`,
     );
-    await until(rig.database, "select from pg_stat_progress_vacuum where relid = 'autovacuumed'::regclass");
+    await waitForRows(
+      instance.database,
+      "select from pg_stat_progress_vacuum where relid = 'autovacuumed'::regclass",
+    );
 
-    const { report } = await rig.build('autovacuumed_n');
+    const { report } = await instance.build('autovacuumed_n');
 
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
-    await rig.database.query('alter table autovacuumed set (autovacuum_enabled = off)');
-    await rig.expectClean();
+    await instance.database.query('alter table autovacuumed set (autovacuum_enabled = off)');
+    await instance.expectNoLeftovers();
   });
 
   test('ACCESS EXCLUSIVE held for longer than all attempts fails the index with 55P03, naming the session', async () => {
     // Prepare
-    const ddl = await rig.session('psql of a colleague');
+    const ddl = await instance.session('psql of a colleague');
     await ddl.query('begin; lock table jammed in access exclusive mode');
     const { pid } = (await ddl.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0] ?? {};
 
     // Act
-    const { report, status } = await rig.build('jammed_n');
+    const { report, status } = await instance.build('jammed_n');
 
     // Assess
     const blocker = new RegExp(
@@ -150,9 +165,13 @@ onEachMajor('locks on the table', (major) => {
     ]);
     expect(report.indexes[0]?.error?.message).toMatch(blocker);
     expect(report.indexes[0]?.blockedBy).toMatch(blocker);
-    expect((await rig.ledger('jammed_n')).map((row) => row.sqlstate)).toEqual(Array(ATTEMPTS).fill('55P03'));
-    await rig.expectClean();
+    expect((await instance.ledger('jammed_n')).map((row) => row.sqlstate)).toEqual(
+      Array(ATTEMPTS).fill('55P03'),
+    );
+    await instance.expectNoLeftovers();
     await ddl.query('rollback');
-    expect((await rig.build('jammed_n')).report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
+    expect((await instance.build('jammed_n')).report.indexes).toMatchObject([
+      { status: 'built', attempts: 1 },
+    ]);
   });
 });

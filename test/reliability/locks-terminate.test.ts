@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { onEachMajor, openRig, type Rig } from '../support/rig.ts';
-import { until, untilLedger, untilPhase } from '../support/waits.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { waitForLedger } from '../support/ledger.ts';
+import { onEachMajor } from '../support/servers.ts';
+import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
 const NAMES = ['idled', 'active', 'recent', 'exclusive', 'protected'];
 const INDEXES: IndexEntry[] = NAMES.map((name) => ({
@@ -14,10 +16,10 @@ const INDEXES: IndexEntry[] = NAMES.map((name) => ({
 }));
 
 onEachMajor('terminateBlockers', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       tables: NAMES.map(
         (name) => `create table ${name} (n int); insert into ${name} select generate_series(1, 20000);`,
       ).join('\n'),
@@ -25,17 +27,17 @@ onEachMajor('terminateBlockers', (major) => {
       builds: { attempts: 3, terminateBlockers: { idleInTransactionSeconds: 1 } },
     });
   });
-  afterAll(async () => await rig?.close());
+  afterAll(async () => await instance?.close());
 
   const isAlive = async (session: Client) => (await session.query('select 1')).rowCount === 1;
 
   test('a writer that idles in its transaction is ended, only that one, and the report names it', async () => {
-    const writer = await rig.session('forgotten psql');
-    const bystander = await rig.session('another forgotten psql');
+    const writer = await instance.session('forgotten psql');
+    const bystander = await instance.session('another forgotten psql');
     await writer.query('begin; insert into idled values (0)');
     await bystander.query('begin; select 1 from active limit 1');
 
-    const { report } = await rig.build('idled_n');
+    const { report } = await instance.build('idled_n');
 
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(report.warnings).toEqual([
@@ -46,38 +48,38 @@ onEachMajor('terminateBlockers', (major) => {
     await expect(writer.query('select 1')).rejects.toThrow();
     expect(await isAlive(bystander)).toBe(true);
     await bystander.query('rollback');
-    expect(await rig.database.query('select n from idled where n = 0')).toEqual([]);
-    await rig.expectClean();
+    expect(await instance.database.query('select n from idled where n = 0')).toEqual([]);
+    await instance.expectNoLeftovers();
   });
 
   test('a session that idles with the table locked is ended as well', async () => {
-    const ddl = await rig.session('half a migration');
+    const ddl = await instance.session('half a migration');
     await ddl.query('begin; lock table exclusive in access exclusive mode');
 
-    const { report } = await rig.build('exclusive_n');
+    const { report } = await instance.build('exclusive_n');
 
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 2 }]);
     expect(report.warnings).toEqual([expect.stringContaining('half a migration, idle in transaction')]);
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('a session that is at work is left alone, however long it takes', async () => {
     // Prepare: its statement waits for a lock that the test holds, and ends its transaction itself.
-    const gate = await rig.session();
+    const gate = await instance.session();
     await gate.query('select pg_advisory_lock(1)');
-    const works = await rig.session('the export');
+    const works = await instance.session('the export');
     await works.query('begin isolation level repeatable read; select 1 from active limit 1');
     const work = works.query('select pg_advisory_xact_lock(1); commit');
 
     // Act
-    const deploy = rig.build('active_n');
-    await untilLedger(
-      rig.database,
+    const deploy = instance.build('active_n');
+    await waitForLedger(
+      instance.database,
       'active_n',
       (rows) => rows[0]?.blockedBy?.includes('the export, active') === true,
     );
-    await until(
-      rig.database,
+    await waitForRows(
+      instance.database,
       "select from pg_stat_activity where application_name = 'the export' and state_change < now() - interval '2 seconds'",
     );
     await gate.query('select pg_advisory_unlock(1)');
@@ -88,56 +90,59 @@ onEachMajor('terminateBlockers', (major) => {
     expect(await isAlive(works)).toBe(true);
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(report.warnings).toEqual([]);
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('a session that idles for less than allowed is left alone', async () => {
-    const writer = await rig.session('the worker');
+    const writer = await instance.session('the worker');
     await writer.query('begin; insert into recent values (0)');
-    const tasks = await openBuilds(rig.database.url, INDEXES, {
+    const tasks = await openBuilds(instance.database.url, INDEXES, {
       waitSeconds: 1,
       terminateIdleInTransactionSeconds: 600,
     });
 
     expect(await tasks.build('test', 'recent_n')).toMatchObject({ state: 'building' });
-    await untilPhase(rig.database, 'recent', 'waiting for writers before build');
+    await waitForBuildPhase(instance.database, 'recent', 'waiting for writers before build');
     expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'building' });
 
-    expect(await rig.ledger('recent_n')).toMatchObject([
+    expect(await instance.ledger('recent_n')).toMatchObject([
       { blockedBy: expect.stringContaining('the worker') },
     ]);
     await writer.query('commit');
-    await until(rig.database, "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid");
-    await untilGone(rig.database);
+    await waitForRows(
+      instance.database,
+      "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid",
+    );
+    await untilGone(instance.database);
     expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 
   test('a session that the role may not end stays, and the build goes on waiting for it', async () => {
     // Prepare
-    await rig.database.query(
+    await instance.database.query(
       `create role builder login password 'builder';
        alter table protected owner to builder;
        grant create on schema public to builder;
        grant all on schema deploy_step to builder;
        grant all on all tables in schema deploy_step to builder`,
     );
-    const url = new URL(rig.database.url);
+    const url = new URL(instance.database.url);
     url.username = 'builder';
     url.password = 'builder';
     const tasks = await openBuilds(url.href, INDEXES, {
       waitSeconds: 1,
       terminateIdleInTransactionSeconds: 0,
     });
-    const writer = await rig.session("the superuser's");
+    const writer = await instance.session("the superuser's");
     await writer.query('begin; insert into protected values (0)');
 
     // Act
     expect(await tasks.build('test', 'protected_n')).toMatchObject({ state: 'building' });
-    await untilPhase(rig.database, 'protected', 'waiting for writers before build');
+    await waitForBuildPhase(instance.database, 'protected', 'waiting for writers before build');
     const unseeing = await tasks.check('test', 'protected_n');
-    const [hidden] = await rig.ledger('protected_n');
-    await rig.database.query('grant pg_read_all_stats to builder');
+    const [hidden] = await instance.ledger('protected_n');
+    await instance.database.query('grant pg_read_all_stats to builder');
     const seeing = await tasks.check('test', 'protected_n');
 
     // Assess
@@ -148,19 +153,19 @@ onEachMajor('terminateBlockers', (major) => {
     expect(tasks.log.at(-1)).toContain('pg_signal_backend');
     expect(await isAlive(writer)).toBe(true);
     await writer.query('commit');
-    await until(
-      rig.database,
+    await waitForRows(
+      instance.database,
       "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid",
     );
-    await untilGone(rig.database);
+    await untilGone(instance.database);
     expect(await tasks.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
-    await rig.expectClean();
+    await instance.expectNoLeftovers();
   });
 });
 
 /** Until the backend that built has ended: an index is valid a moment before. */
 async function untilGone(database: TestDatabase): Promise<void> {
-  await until(
+  await waitForRows(
     database,
     "select where not exists (select from pg_stat_activity where application_name like 'pg-deploy-step build%')",
   );

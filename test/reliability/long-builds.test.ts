@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.ts';
-import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { MAJORS } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 
 const INDEX = 'idx_deals_tenant_created';
 /** In AWS a function lives 15 minutes and Build Index waits 60 s; here it is the same on a smaller scale. */
 const LAMBDA_SECONDS = 3;
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       lambdaSeconds: LAMBDA_SECONDS,
       indexes: [
         {
@@ -26,17 +27,17 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     });
   });
 
-  afterAll(() => rig.close());
+  afterAll(() => instance.close());
 
   test('a build that outlives three Lambda lifetimes is one attempt of one backend, followed by short looks', async () => {
     // Prepare: a build that cannot end before a transaction does
-    const old = await rig.session();
+    const old = await instance.session();
     await old.query('begin isolation level repeatable read; select from other');
 
     // Act
-    const ended = rig.build(INDEX);
+    const ended = instance.build(INDEX);
     const age = async () => {
-      const rows = await rig.database.query<{ pid: number; seconds: number }>(
+      const rows = await instance.database.query<{ pid: number; seconds: number }>(
         `select pid, extract(epoch from clock_timestamp() - query_start)::float8 as seconds
            from pg_stat_activity join pg_stat_progress_create_index using (pid)`,
       );
@@ -52,10 +53,10 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(report.indexes).toEqual([
       expect.objectContaining({ name: INDEX, status: 'built', attempts: 1, error: null }),
     ]);
-    const [attempt, ...others] = await rig.ledger(INDEX);
+    const [attempt, ...others] = await instance.ledger(INDEX);
     expect(attempt?.pid).toBe(builder);
     expect(others).toEqual([]);
-    const works = rig.workflow.workflow.lambdas.invocations.filter(({ function: name }) =>
+    const works = instance.workflow.workflow.lambdas.invocations.filter(({ function: name }) =>
       /(build|check)-index$/.test(name),
     );
     const buildMs = report.indexes[0]?.durationMs ?? 0;
@@ -65,7 +66,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(works.length).toBeGreaterThan(2);
     expect(works.length).toBeLessThanOrEqual(2 + buildMs / 2000);
     for (const { durationMs } of works) expect(durationMs).toBeLessThan(buildMs);
-    await rig.expectClean();
-    expect(rig.workflow.alerts).toEqual([]);
+    await instance.expectNoLeftovers();
+    expect(instance.workflow.alerts).toEqual([]);
   });
 });

@@ -3,10 +3,9 @@ import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { expectPartitioned, readIndexes } from '../support/partitions.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectCompletePartitionedIndex, readIndexes } from '../support/partitions.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 
 const ENTRY = {
   name: 'events_by_kind',
@@ -87,7 +86,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     });
 
     expect(reports.events_by_kind).toMatchObject({ status: 'built', error: null });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
   });
 
   test('gets its index although partitions appear, are detached and dropped while parts are built', async () => {
@@ -118,7 +117,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     await database.query(skeleton);
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'built', attempts: 2 });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
   });
 
   test('whose worker died with a part built and not attached has that part attached, not built again', async () => {
@@ -126,7 +125,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     const before = await oidOf(leafName('events_1'));
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'built', attempts: 1 });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
     expect(await oidOf(leafName('events_1'))).toBe(before);
   });
 
@@ -135,14 +134,14 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     await leaveInvalid(`create index concurrently ${leafName('events_1')} on events_1 (kind)`);
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'repaired', attempts: 2 });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
   });
 
   test('with an equivalent index on a partition has that one attached, and no second one built', async () => {
     await database.query('create index made_by_hand on events_2 (kind asc nulls last)');
 
     expect((await builds.deploy('first')).events_by_kind).toMatchObject({ status: 'built', attempts: 1 });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
     expect((await readIndexes(database)).map((one) => one.name)).toContain('made_by_hand');
   });
 
@@ -167,7 +166,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     const [one, two] = await Promise.all([builds.deploy('one'), other.deploy('two')]);
 
     expect([one.events_by_kind?.status, two.events_by_kind?.status]).not.toContain('failed');
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
     const built = await database.query(
       "select distinct item from deploy_step.index_builds where status in ('built', 'repaired')",
     );
@@ -191,7 +190,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
         { table: 'events_2', name: 'part_2', valid: true, attached: true },
       ]);
       await expectWhole(report.events_by_kind, 'repaired');
-      await expectPartitioned(database, 2);
+      await expectCompletePartitionedIndex(database, 2);
     }
 
     test('has that part built anew in its place', async () => {

@@ -1,9 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { expectPartitioned, readIndexes } from '../support/partitions.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { expectCompletePartitionedIndex, readIndexes } from '../support/partitions.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'events_by_kind',
@@ -87,7 +86,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       attempts: Math.max(leaves, 1),
       error: null,
     });
-    await expectPartitioned(database, leaves);
+    await expectCompletePartitionedIndex(database, leaves);
     // First the skeleton, by itself; then a lane for each leaf.
     expect(builds.rounds.map((lanes) => lanes.length)).toEqual(leaves > 0 ? [1, leaves] : [1]);
     expect((await builds.deploy('second')).events_by_kind).toMatchObject({ status: 'present', attempts: 0 });
@@ -101,7 +100,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     ]);
 
     expect((await builds.deploy('first')).events_id).toMatchObject({ status: 'built', attempts: 4 });
-    await expectPartitioned(database, 4);
+    await expectCompletePartitionedIndex(database, 4);
     await expect(
       database.query("insert into events values (1, '2024-01-01', 'again')"),
     ).rejects.toMatchObject({
@@ -160,6 +159,6 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     }
     await database.query("delete from events where kind = 'twice'");
     expect((await builds.deploy('third')).events_once).toMatchObject({ status: 'built', attempts: 1 });
-    await expectPartitioned(database, 2);
+    await expectCompletePartitionedIndex(database, 2);
   });
 });

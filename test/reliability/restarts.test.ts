@@ -1,15 +1,16 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.ts';
-import { MAJORS, openRig, type Rig } from '../support/rig.ts';
+import { openInstance, type TestInstance } from '../support/instance.ts';
+import { MAJORS } from '../support/servers.ts';
+import { eventually } from '../support/waits.ts';
 
 const INDEX = 'idx_orders_status';
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let rig: Rig;
+  let instance: TestInstance;
 
   beforeAll(async () => {
-    rig = await openRig(major, {
+    instance = await openInstance(major, {
       indexes: [
         {
           name: INDEX,
@@ -22,45 +23,45 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     });
   });
 
-  afterAll(() => rig.close());
+  afterAll(() => instance.close());
 
   beforeEach(async () => {
-    await rig.database.query(`drop index if exists ${INDEX}; drop schema if exists deploy_step cascade`);
+    await instance.database.query(`drop index if exists ${INDEX}; drop schema if exists deploy_step cascade`);
   });
 
   /** An old snapshot, which keeps a build in its last phase until it is gone. */
   async function snapshot(): Promise<Client> {
-    const client = await rig.session();
+    const client = await instance.session();
     await client.query('begin isolation level repeatable read; select from other');
     return client;
   }
 
   async function building(): Promise<string[]> {
-    const rows = await rig.database.query<{ phase: string }>(
+    const rows = await instance.database.query<{ phase: string }>(
       'select phase from pg_stat_progress_create_index',
     );
     return rows.map((row) => row.phase);
   }
 
-  const looks = () => rig.workflow.log.filter((line) => line.includes('Still building.')).length;
+  const looks = () => instance.workflow.log.filter((line) => line.includes('Still building.')).length;
 
   test.each(['immediate', 'fast'] as const)(
     'a server that restarts (%s) while the worker waits for its build costs an attempt, and the index is built',
     async (mode) => {
       await snapshot();
-      const ended = rig.build(INDEX);
+      const ended = instance.build(INDEX);
       await eventually(building).toEqual(['waiting for old snapshots']);
 
-      await rig.server.restart(mode);
+      await instance.server.restart(mode);
       const { report } = await ended;
 
       expect(report).toMatchObject({ status: 'succeeded', failure: null, totals: { created: 1, failed: 0 } });
       expect(report.indexes[0]?.attempts).toBeGreaterThan(1);
       expect(report.indexes[0]?.error).toBeNull();
-      const attempts = await rig.ledger(INDEX);
+      const attempts = await instance.ledger(INDEX);
       expect(attempts.map((row) => row.status).slice(0, -1)).not.toContain('built');
       expect(attempts.at(-1)).toMatchObject({ status: 'repaired' });
-      await rig.expectClean();
+      await instance.expectNoLeftovers();
     },
   );
 
@@ -69,22 +70,22 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     async (mode) => {
       await snapshot();
       const before = looks();
-      const ended = rig.build(INDEX);
+      const ended = instance.build(INDEX);
       await eventually(looks).toBeGreaterThan(before);
 
-      await rig.server.restart(mode);
+      await instance.server.restart(mode);
       const { report } = await ended;
 
       expect(report).toMatchObject({ status: 'succeeded', failure: null, totals: { created: 1, failed: 0 } });
       expect(report.indexes[0]?.attempts).toBeGreaterThan(1);
-      const attempts = await rig.ledger(INDEX);
+      const attempts = await instance.ledger(INDEX);
       expect(attempts[0]).toMatchObject({
         status: 'retrying',
         message: expect.stringContaining('the session that built it ended'),
       });
       expect(attempts.at(-1)).toMatchObject({ status: 'repaired' });
-      await rig.expectClean();
-      expect(rig.workflow.alerts).toEqual([]);
+      await instance.expectNoLeftovers();
+      expect(instance.workflow.alerts).toEqual([]);
     },
   );
 });

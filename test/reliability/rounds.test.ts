@@ -4,11 +4,11 @@ import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { endsOf } from '../support/executions.ts';
+import { waitForEnds } from '../support/executions.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 function entry(table: string, number: number): IndexEntry {
@@ -77,7 +77,7 @@ describe('rounds of three builds', () => {
 
   test('a deploy asks again, in executions of their own, until every index is built or was given up', async () => {
     const deploy = opened.workflow.engine.start('pg-deploy-step-local-deploy', {});
-    const [end] = await endsOf(opened, deploy);
+    const [end] = await waitForEnds(opened, deploy);
 
     expect(end?.report).toMatchObject({
       status: 'succeeded',
@@ -91,12 +91,12 @@ describe('rounds of three builds', () => {
       'select deploy, count(*)::int as attempts, count(distinct item)::int as items from deploy_step.index_builds group by 1',
     );
     expect(attempts).toEqual([{ deploy: deploy.name, attempts: 11, items: 11 }]);
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
   });
 
   test('started by a person, build-indexes goes on by itself round after round', async () => {
     const execution = opened.workflow.engine.start('pg-deploy-step-local-build-indexes', {});
-    const [end] = await endsOf(opened, execution);
+    const [end] = await waitForEnds(opened, execution);
 
     expect(end?.result).toMatchObject({
       status: 'SUCCEEDED',
@@ -104,7 +104,7 @@ describe('rounds of three builds', () => {
     });
     expect(await validIndexes()).toBe(10);
     expect(rounds(execution.name)).toHaveLength(4);
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
   });
 });
 

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BUILD_INDEXES, DEPLOY, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { servicesNow } from '../support/services.ts';
+import { readServices } from '../support/service-kinds.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 const INDEX = {
@@ -68,13 +68,13 @@ describe('a deploy that was killed after it had stopped the services', () => {
   test('is completed by the next full deploy, which starts the services with the original counts, not with 0', async () => {
     await killAfterStopping();
     const next = await open();
-    expect(servicesNow(next)).toMatchObject(DOWN);
+    expect(readServices(next)).toMatchObject(DOWN);
     await database.query('drop index if exists idx_orders_status');
 
     const { report } = await next.deploy();
 
     expect(report.status).toBe('succeeded');
-    expect(servicesNow(next)).toMatchObject(UP);
+    expect(readServices(next)).toMatchObject(UP);
   });
 
   test('is completed by the reconciler, which starts the services and sends an alert', async () => {
@@ -84,7 +84,7 @@ describe('a deploy that was killed after it had stopped the services', () => {
     const result = await next.workflow.recover({ reason: 'reconcile' });
 
     expect(result.status).toBe('SUCCEEDED');
-    expect(servicesNow(next)).toMatchObject(UP);
+    expect(readServices(next)).toMatchObject(UP);
     expect(next.alerts).toHaveLength(1);
     expect(next.alerts[0]?.Subject).toBe('pg-deploy-step: the recovery started services');
     expect(next.alerts[0]?.Message).toContain('"name":"worker"');
@@ -104,7 +104,7 @@ describe('the reconciler', () => {
     );
 
     const { output } = await workflow.workflow.recover({ reason: 'reconcile' });
-    const meanwhile = servicesNow(workflow);
+    const meanwhile = readServices(workflow);
     await blocker.query('rollback');
     await blocker.end();
     await deploying;
@@ -113,7 +113,7 @@ describe('the reconciler', () => {
       services: [{ outcome: 'left-to-its-deploy' }, { outcome: 'left-to-its-deploy' }],
     });
     expect(meanwhile).toMatchObject(DOWN);
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
     expect(workflow.alerts).toEqual([]);
   });
 
@@ -123,11 +123,11 @@ describe('the reconciler', () => {
 
     await workflow.workflow.recover({ reason: 'reconcile' });
     await workflow.workflow.recover({ reason: 'deploy-ended', deploy: 'it', status: 'FAILED' });
-    expect(servicesNow(workflow)).toMatchObject(DOWN);
+    expect(readServices(workflow)).toMatchObject(DOWN);
 
     const { status } = await workflow.deploy({ mode: 'start-services' });
     expect(status).toBe('SUCCEEDED');
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
     expect(workflow.workflow.aws.state.ssm.parameters).toEqual({});
   });
 
@@ -140,7 +140,7 @@ describe('the reconciler', () => {
       services: [{ outcome: 'nothing-remembered' }, { outcome: 'nothing-remembered' }],
     });
     expect(workflow.alerts).toEqual([]);
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
   });
 });
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BUILD_INDEXES, DEPLOY, ECS, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { servicesNow } from '../support/services.ts';
+import { readServices } from '../support/service-kinds.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 const ORDERS = {
@@ -68,7 +68,7 @@ describe('services that do not stop within stopMinutes', () => {
     expect(cause).toContain('Services did not stop in time: worker');
     expect(report.migrations).toMatchObject({ outcome: 'not-run', applied: [], pending: ['0001_total'] });
     expect(report.totals.created).toBe(0);
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
   });
 });
 
@@ -88,7 +88,7 @@ describe('sessions of the application', () => {
     expect(cause).toContain(
       `sessions of the application remain: pid ${rows[0]?.pid} (api-cron, role postgres`,
     );
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
     expect(workflow.alerts.at(-1)?.Message).toContain('api-cron');
   });
 
@@ -121,7 +121,7 @@ describe('a window that lasts longer than windowMinutes', () => {
 
     const deploying = workflow.deploy();
     await eventually(() => entered(workflow, DEPLOY.buildOnline).length).toBe(1);
-    const meanwhile = servicesNow(workflow);
+    const meanwhile = readServices(workflow);
     const building = await database.query(
       "select indisvalid from pg_index where indexrelid = 'idx_orders_status'::regclass",
     );
@@ -151,14 +151,14 @@ describe('a window that lasts longer than windowMinutes', () => {
     const deploying = workflow.deploy();
     // The second check of the build comes after the window's 1.2 seconds.
     await eventually(() => entered(workflow, BUILD_INDEXES.checkIndex).length).toBeGreaterThan(1);
-    const meanwhile = servicesNow(workflow);
+    const meanwhile = readServices(workflow);
     await reader.query('rollback');
     await reader.end();
     const { report } = await deploying;
 
     expect(meanwhile.processes).toEqual({ api: 0, worker: 0 });
     expect(report).toMatchObject({ status: 'succeeded', totals: { created: 1 } });
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
   });
 });
 
@@ -173,7 +173,7 @@ describe('two deploys', () => {
     await eventually(() => entered(workflow, BUILD_INDEXES.buildIndex).length).toBeGreaterThan(0);
 
     const second = await workflow.workflow.start({}, 'the-second').ended;
-    const meanwhile = servicesNow(workflow);
+    const meanwhile = readServices(workflow);
     await blocker.query('rollback');
     await blocker.end();
 
@@ -181,7 +181,7 @@ describe('two deploys', () => {
     expect(second.result.cause).toContain('Another deploy is running: the-first, started at ');
     expect(meanwhile.processes).toEqual({ api: 0, worker: 0 });
     expect((await first).result.status).toBe('SUCCEEDED');
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
   });
 
   test('from different machines do not migrate at the same time: the advisory lock refuses the second one', async () => {
@@ -196,7 +196,7 @@ describe('two deploys', () => {
 
     expect(status).toBe('FAILED');
     expect(cause).toMatch(/Another session is applying migrations to this database: pid \d+ \(test\)/);
-    expect(servicesNow(workflow)).toMatchObject(UP);
+    expect(readServices(workflow)).toMatchObject(UP);
   });
 });
 
@@ -217,13 +217,13 @@ test('a deploy without changes starts the services that a critical failure left 
   await database.query("insert into people values (1, 'a@example.com'), (2, 'a@example.com')");
   const workflow = await open();
   await workflow.deploy();
-  expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
+  expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
   await database.query('delete from people where id = 2');
   await workflow.deploy({ mode: 'indexes' });
-  expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
+  expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
 
   const { report } = await workflow.deploy();
 
   expect(report.status).toBe('succeeded');
-  expect(servicesNow(workflow)).toMatchObject(UP);
+  expect(readServices(workflow)).toMatchObject(UP);
 });

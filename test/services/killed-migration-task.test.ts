@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { servicesNow } from '../support/services.ts';
+import { readServices } from '../support/service-kinds.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
@@ -60,7 +60,7 @@ async function runOnce(killIn: string | undefined): Promise<string[]> {
 }
 
 test('a deploy that is killed in any state around a hanging migration task leaves no service stopped', async () => {
-  const before = servicesNow(workflow);
+  const before = readServices(workflow);
   const reached = await runOnce(undefined);
   const own = workflow.workflow
     .stateNames()
@@ -72,7 +72,7 @@ test('a deploy that is killed in any state around a hanging migration task leave
     await runOnce(state);
     await workflow.workflow.recover({ reason: 'deploy-ended', deploy: 'killed', status: 'ABORTED' });
     await workflow.workflow.aws.steady();
-    expect({ killedIn: state, ...servicesNow(workflow) }).toEqual({ killedIn: state, ...before });
+    expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
     // The end of the execution that waits for the task stops the task.
     if (state === MIGRATIONS.run) await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   }

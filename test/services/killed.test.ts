@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { BUILD_INDEXES, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
-import { ALL_KINDS, ALL_KINDS_IN_AWS, servicesNow } from '../support/services.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
@@ -278,10 +278,10 @@ async function runOnce(scenario: Scenario, killAt: string | undefined): Promise<
 
 /** Recovers as the EventBridge rule does. Services that were left stopped deliberately wait for a start by hand. */
 async function recover(): Promise<void> {
-  const before = servicesNow(workflow);
+  const before = readServices(workflow);
   await workflow.workflow.recover({ reason: 'deploy-ended', deploy: 'killed', status: 'ABORTED' });
   if (Object.keys(workflow.workflow.aws.state.ssm.parameters).some((name) => name.endsWith('left-stopped'))) {
-    expect(servicesNow(workflow)).toEqual(before);
+    expect(readServices(workflow)).toEqual(before);
     await workflow.workflow.recover({});
   }
 }
@@ -289,11 +289,11 @@ async function recover(): Promise<void> {
 test.each(SCENARIOS)(
   '$name: after a kill in any new state the services are started again',
   async (scenario) => {
-    const before = servicesNow(workflow);
+    const before = readServices(workflow);
     const reached = await runOnce(scenario, undefined);
     await recover();
     await workflow.workflow.aws.steady();
-    expect(servicesNow(workflow)).toEqual(before);
+    expect(readServices(workflow)).toEqual(before);
     await reset();
 
     for (const state of [...reached].filter((one) => !covered.has(one))) {
@@ -301,7 +301,7 @@ test.each(SCENARIOS)(
       await runOnce(scenario, state);
       await recover();
       await workflow.workflow.aws.steady();
-      expect({ killedIn: state, ...servicesNow(workflow) }).toEqual({ killedIn: state, ...before });
+      expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
       kills += 1;
       await reset();
     }
@@ -310,7 +310,7 @@ test.each(SCENARIOS)(
 );
 
 test('after a kill of the recovery in any of its states the next recovery starts the services', async () => {
-  const before = servicesNow(workflow);
+  const before = readServices(workflow);
   const recovering = [
     START_SERVICES.startedAsRecovery,
     START_SERVICES.readMarker,
@@ -325,7 +325,7 @@ test('after a kill of the recovery in any of its states the next recovery starts
     START_SERVICES.alert,
   ]) {
     await runOnce({ name: 'a deploy' }, 'maintenance-window: Run Migrations');
-    expect(servicesNow(workflow).processes).toEqual({ api: 0, worker: 0 });
+    expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
     const { engine, machines } = workflow.workflow;
     const killed = engine.start(machines.startServices, { reason: 'reconcile' });
     observe = (event) => {
@@ -335,7 +335,7 @@ test('after a kill of the recovery in any of its states the next recovery starts
     observe = () => {};
     await recover();
     await workflow.workflow.aws.steady();
-    expect({ killedIn: state, ...servicesNow(workflow) }).toEqual({ killedIn: state, ...before });
+    expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
     covered.add(`start-services: ${state}`);
     kills += 1;
     await reset();

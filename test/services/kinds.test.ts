@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localDemoServices } from '../../lib/local/demo-services.ts';
 import { ECS, MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { ALL_KINDS, ALL_KINDS_IN_AWS, servicesNow } from '../support/services.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 const INDEX = {
@@ -45,10 +45,10 @@ test('services of every kind are stopped for the migrations and started as they 
     migrations: { '0001_total': 'alter table orders add column total numeric;' },
     onEvent: (event) => {
       if (event.type === 'StateEntered' && event.state === MIGRATIONS.run && opened)
-        seen.push(servicesNow(opened));
+        seen.push(readServices(opened));
     },
   });
-  const before = servicesNow(workflow);
+  const before = readServices(workflow);
 
   const { report } = await workflow.deploy();
 
@@ -69,7 +69,7 @@ test('services of every kind are stopped for the migrations and started as they 
       withSavedState: ['api', 'worker', 'nightly', 'retired', 'mailer'],
     },
   ]);
-  expect(servicesNow(workflow)).toEqual(before);
+  expect(readServices(workflow)).toEqual(before);
   expect(report.services.map((service) => [service.name, service.startedAt !== null])).toEqual(
     ['api', 'worker', 'nightly', 'retired', 'mailer'].map((name) => [name, true]),
   );
@@ -102,7 +102,7 @@ test('a service that was at 0 stays at 0', async () => {
   const { report } = await workflow.deploy();
 
   expect(report.status).toBe('succeeded');
-  expect(servicesNow(workflow)).toMatchObject({ desired: { api: 2, worker: 0 }, withSavedState: [] });
+  expect(readServices(workflow)).toMatchObject({ desired: { api: 2, worker: 0 }, withSavedState: [] });
 });
 
 describe('a deploy is refused before it stops anything because of', () => {
@@ -162,7 +162,7 @@ describe('a deploy is refused before it stops anything because of', () => {
     expect(status).toBe('FAILED');
     expect(cause).toContain('Services cannot be stopped, so nothing was stopped or changed.');
     expect(cause).toContain(reason);
-    expect(servicesNow(workflow)).toMatchObject({
+    expect(readServices(workflow)).toMatchObject({
       ...before,
       processes: { ...before.processes, agent: 0, plain: 0 },
     });

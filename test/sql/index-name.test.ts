@@ -4,8 +4,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { constraintName, indexName } from '../../lib/sql/index-name.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
 await loadModule();
 

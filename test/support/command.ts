@@ -14,42 +14,42 @@ export interface EndedCommand {
 }
 
 export interface RunningCommand {
-  /** What it has written so far, standard output and error. */
+  /** The text on standard output and standard error so far. */
   output(): string;
-  /** Ctrl-C: SIGINT to the command's whole process group, as a terminal sends it. */
+  /** Ctrl-C: sends SIGINT to the command's process group, as a terminal does. */
   interrupt(): void;
-  /** Reads no further, as `| head` does. */
+  /** Closes the pipe, as `| head` does. */
   closeOutput(): void;
   readonly ended: Promise<EndedCommand>;
 }
 
-/** A working directory with a temporary folder of its own, so that all that a command leaves behind can be seen. */
-export interface CommandPlace {
+/** A working directory and a temporary folder for commands, so that a test can see everything that a command leaves behind. */
+export interface CommandFolder {
   readonly directory: string;
   /** The path of a file in the directory. */
   file(name: string): string;
-  /** Starts the command as a process of its own. */
+  /** Starts the command in a process. */
   start(...args: string[]): RunningCommand;
   /** Runs the command to its end. */
   run(...args: string[]): Promise<EndedCommand>;
-  /** Command lines of processes that belong to commands of this place and still run. */
+  /** Command lines of the running processes that commands of this folder have started. */
   processes(): string[];
-  /** Names in the directory, or in a folder of it. */
+  /** Names of the files in the directory, or in a folder of it. */
   files(folder?: string): string[];
-  /** What the commands have left in the temporary folder, logs of failed deploys apart. */
+  /** Files that commands have left in the temporary folder, without the logs of failed deploys. */
   temporaryFiles(): string[];
   /** The logs of failed deploys. */
   logs(): string;
   remove(): void;
 }
 
-export function makeCommandPlace(): CommandPlace {
+export function createCommandFolder(): CommandFolder {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'pg-deploy-step-command-')));
   const directory = join(root, 'work');
   const temporary = join(root, 'tmp');
   mkdirSync(directory);
   mkdirSync(temporary);
-  // Where this process is root's, the embedded server is another user's.
+  // If root runs the tests, the embedded server runs as another user.
   chmodSync(root, 0o755);
   chmodSync(temporary, 0o1777);
   const start = (...args: string[]) => startCommand(args, directory, temporary);
@@ -104,7 +104,7 @@ function startCommand(args: readonly string[], directory: string, temporary: str
   };
 }
 
-/** Each child bears the place's folder in its arguments or its environment. */
+/** The folder is in the arguments or in the environment variables of each of these processes. */
 function processesWith(folder: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -118,7 +118,7 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8').replaceAll('\0', ' ');
   } catch {
-    // It has ended, or is another user's.
+    // The process has ended, or belongs to another user.
     return '';
   }
 }

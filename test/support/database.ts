@@ -12,7 +12,7 @@ export interface TestDatabase {
 }
 
 export interface TestDatabaseOptions {
-  /** Database to copy. @default an empty one */
+  /** Database to copy. @default the new database is empty */
   template?: string;
   /** Connection string of the server, as superuser. @default the server of the run */
   adminUrl?: string;
@@ -46,6 +46,14 @@ export async function connect(url: string, application = 'test'): Promise<Client
   client.on('error', () => undefined);
   await client.connect();
   return client;
+}
+
+/** Every schema, table and index of a database, for comparing before and after. */
+export async function readRelations(database: TestDatabase): Promise<unknown> {
+  return await database.query(
+    `select n.nspname, c.relname, c.relkind, c.oid from pg_namespace n left join pg_class c on c.relnamespace = n.oid
+      where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema' order by 1, 2`,
+  );
 }
 
 async function queryOnce<R extends QueryResultRow>(

@@ -3,14 +3,17 @@ import type { EngineEvent, ExecutionResult, LocalExecution } from '../../lib/loc
 import { DEPLOY } from '../../lib/workflow/state-names.ts';
 import type { TestWorkflow } from './workflow.ts';
 
-/** How one of several executions ended, and its own report where it made one. */
-export interface Ended {
+/** The result of an execution, and its report if it wrote one. */
+export interface EndedExecution {
   result: ExecutionResult;
   report: Report | undefined;
 }
 
-/** Waits for executions that run side by side; each gets its own report. */
-export async function endsOf({ events }: TestWorkflow, ...executions: LocalExecution[]): Promise<Ended[]> {
+/** Waits for executions that run side by side. @returns the end of each */
+export async function waitForEnds(
+  { events }: TestWorkflow,
+  ...executions: LocalExecution[]
+): Promise<EndedExecution[]> {
   const results = await Promise.all(executions.map((execution) => execution.result));
   return executions.map((execution, at) => ({
     result: results[at] ?? { status: 'FAILED' },
@@ -19,14 +22,14 @@ export async function endsOf({ events }: TestWorkflow, ...executions: LocalExecu
 }
 
 function reportOf(events: readonly EngineEvent[], { name }: LocalExecution): Report | undefined {
-  const made = events.findLast(
+  const exited = events.findLast(
     (event) => event.execution === name && event.state === DEPLOY.report && event.type === 'StateExited',
   );
-  return (made?.output as { report: Report } | undefined)?.report;
+  return (exited?.output as { report: Report } | undefined)?.report;
 }
 
-/** Events that a state machine's history in AWS would have of one execution. */
-export function historyEvents(events: readonly EngineEvent[], execution: string): number {
+/** Number of events that the history of one execution would have in AWS. */
+export function countHistoryEvents(events: readonly EngineEvent[], execution: string): number {
   return events
     .filter((event) => event.execution === execution)
     .reduce((sum, event) => sum + costOf(event), 0);

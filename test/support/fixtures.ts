@@ -14,7 +14,7 @@ export async function importFixture(name: string) {
   return await importSources(await findSources(fixture(name), undefined));
 }
 
-/** Runs a fixture's statements, without what no server can run: psql's commands, COPY's data, placeholders, mistakes. */
+/** Runs the statements of a fixture, except those that no server can run: commands of psql, data of COPY, placeholders, errors. */
 export async function loadFixture(databaseUrl: string, name: string): Promise<void> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,16 +1,16 @@
 import { expect } from 'vitest';
-import { expectClean } from './aftermath.ts';
 import type { TestDatabase } from './database.ts';
+import { expectNoLeftovers } from './leftovers.ts';
 
 export interface IndexOnTable {
   table: string;
   name: string;
   valid: boolean;
-  /** To the index of a partitioned table. */
+  /** The index is attached to the index of a partitioned table. */
   attached: boolean;
 }
 
-/** The indexes outside of the system's schemas, by table and name. */
+/** All indexes on user tables, ordered by table and name. */
 export async function readIndexes(database: TestDatabase): Promise<IndexOnTable[]> {
   return await database.query<IndexOnTable>(
     `select i.indrelid::regclass::text as "table", c.relname as name, i.indisvalid as valid, c.relispartition as attached
@@ -21,9 +21,9 @@ export async function readIndexes(database: TestDatabase): Promise<IndexOnTable[
   );
 }
 
-/** One partitioned table whose only index is valid and whole: each leaf has one part of it, attached, and nothing else. */
-export async function expectPartitioned(database: TestDatabase, leaves: number): Promise<void> {
-  await expectClean(async (sql) => await database.query(sql));
+/** Expects one partitioned table with one valid index, and exactly one attached index on each partition. */
+export async function expectCompletePartitionedIndex(database: TestDatabase, leaves: number): Promise<void> {
+  await expectNoLeftovers(async (sql) => await database.query(sql));
   const [tables] = await database.query<{ all: number; leaves: number }>(
     `select count(*) filter (where relkind = 'p')::int as all, count(*) filter (where relkind = 'r')::int as leaves
        from pg_class where relkind in ('p', 'r') and (relkind = 'p' or relispartition)`,

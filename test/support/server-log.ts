@@ -1,20 +1,20 @@
 import { readFileSync, statSync } from 'node:fs';
 
-/** Settings under which a server's log tells who ran which DDL and when which session ended. */
+/** Settings with which the server logs each DDL statement and the end of each session, with their process ids. */
 export const LOG_SETTINGS = {
   log_line_prefix: '%m [%p] ',
   log_statement: 'ddl',
   log_disconnections: 'on',
 } as const;
 
-/** One line of a server's log that stands under `LOG_SETTINGS`. */
+/** One line of the log of a server with `LOG_SETTINGS`. */
 export interface LogLine {
   pid: number;
-  /** From the severity on. */
+  /** The line from its severity on. */
   text: string;
 }
 
-/** What a server has written to its log since this was made. */
+/** The lines that a server has logged since this object was created. */
 export interface ServerLog {
   text(): string;
   lines(): LogLine[];
@@ -35,7 +35,7 @@ export function serverLog(file: string): ServerLog {
   };
 }
 
-/** Sessions that began to build the index, in order, and of each whether the one before it had ended by then. */
+/** The sessions that started a build of the index, in order. `alone`: the earlier ones had ended by then. */
 export function buildsOf(lines: readonly LogLine[], index: string): { pid: number; alone: boolean }[] {
   const alive = new Set<number>();
   const builds: { pid: number; alone: boolean }[] = [];

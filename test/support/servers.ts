@@ -1,7 +1,20 @@
-import { inject } from 'vitest';
+import { describe, inject } from 'vitest';
 import { startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
-import type { Major } from './rig.ts';
+
+/** The newest and the oldest supported major version. */
+export const MAJORS = [18, 14] as const;
+export type Major = (typeof MAJORS)[number];
+
+/**
+ * Runs a suite on each version. The versions run side by side, because the tests mostly wait for locks; the tests of one
+ * version run one after the other. `expect.poll` supports only one running test, so such a suite waits with waits.ts.
+ */
+export function onEachMajor(name: string, tests: (major: Major) => void): void {
+  describe.each(MAJORS)(`${name}, PostgreSQL %i`, { concurrent: true }, (major) => {
+    describe.sequential('in sequence', () => tests(major));
+  });
+}
 
 export interface TestServer {
   readonly adminUrl: string;
@@ -9,7 +22,7 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** A server for a test file. For 18 it is the server of the whole run, for 14 a new one that `stop` stops. */
+/** The server of the whole test run for 18. For 14 a server that the test file starts once and stops. */
 export async function openServer(major: Major): Promise<TestServer> {
   const own = major === 18 ? undefined : await startEmbeddedPostgres({ major, settings: { fsync: 'off' } });
   const adminUrl = own?.url() ?? inject('adminUrl');

@@ -1,15 +1,35 @@
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { TestDatabase } from './database.ts';
-import { type LedgerRow, readLedger } from './rig.ts';
 
-/** Comes back when the query gives rows. */
-export async function until(database: TestDatabase, sql: string, params: unknown[] = []): Promise<void> {
-  await eventuallyTrue(`rows of ${sql}`, async () => (await database.query(sql, params)).length > 0);
+/*
+ * Tests wait for conditions. The time limits only end a test that hangs.
+ */
+
+/** Checks a value again and again until it is as expected. */
+export function eventually<T>(read: () => T) {
+  return expect.poll(read, { interval: 50, timeout: 60_000 });
 }
 
-/** Comes back when a session of this product waits for a lock on a table. */
-export async function untilWaitsForTable(database: TestDatabase, table: string): Promise<void> {
-  await until(
+/** Waits until a condition is true. Unlike `eventually` it also works in tests that run side by side. */
+export async function waitUntil(condition: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const check = async () => {
+    if (!(await isTrue())) throw new Error(`Never seen: ${condition}`);
+  };
+  await vi.waitFor(check, { interval: 50, timeout: 60_000 });
+}
+
+/** Waits until a query returns rows. */
+export async function waitForRows(
+  database: TestDatabase,
+  sql: string,
+  params: unknown[] = [],
+): Promise<void> {
+  await waitUntil(`rows of ${sql}`, async () => (await database.query(sql, params)).length > 0);
+}
+
+/** Waits until a session of this product waits for a lock on a table. */
+export async function waitForTableLockRequest(database: TestDatabase, table: string): Promise<void> {
+  await waitForRows(
     database,
     `select from pg_locks l join pg_stat_activity a using (pid)
       where not l.granted and l.relation = $1::regclass and a.application_name like 'pg-deploy-step%'`,
@@ -17,37 +37,16 @@ export async function untilWaitsForTable(database: TestDatabase, table: string):
   );
 }
 
-/** Comes back when a build of this table is in a phase that begins so. */
-export async function untilPhase(database: TestDatabase, table: string, phase: string): Promise<void> {
-  await until(
+/** Waits until a build on a table is in a phase whose name begins with `phase`. */
+export async function waitForBuildPhase(database: TestDatabase, table: string, phase: string): Promise<void> {
+  await waitForRows(
     database,
     'select from pg_stat_progress_create_index where relid = $1::regclass and starts_with(phase, $2)',
     [table, phase],
   );
 }
 
-/** Comes back with the ledger's rows of an item when they are as wanted. */
-export async function untilLedger(
-  database: TestDatabase,
-  item: string,
-  wanted: (rows: LedgerRow[]) => boolean,
-): Promise<LedgerRow[]> {
-  let rows: LedgerRow[] = [];
-  await eventuallyTrue(`the ledger's rows of ${item}`, async () => {
-    rows = await readLedger(database, item);
-    return wanted(rows);
-  });
-  return rows;
-}
-
-/** Comes back when the functions have written a line with this in it. */
-export async function untilLogged({ log }: { readonly log: string[] }, text: string): Promise<void> {
-  await eventuallyTrue(`a line with "${text}"`, async () => log.some((line) => line.includes(text)));
-}
-
-async function eventuallyTrue(what: string, look: () => Promise<boolean>): Promise<void> {
-  const looks = async () => {
-    if (!(await look())) throw new Error(`Never seen: ${what}`);
-  };
-  await vi.waitFor(looks, { interval: 50, timeout: 60_000 });
+/** Waits until the functions have logged a line that contains a text. */
+export async function waitForLogLine({ log }: { readonly log: string[] }, text: string): Promise<void> {
+  await waitUntil(`a line with "${text}"`, async () => log.some((line) => line.includes(text)));
 }

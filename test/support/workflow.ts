@@ -9,7 +9,7 @@ import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/
 import { LocalWorkflow, type LocalWorkflowOptions } from '../../lib/local/local-workflow.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { type Migrations, writeMigrations } from './migrations.ts';
+import { type Migrations, writeMigrations } from './migration-files.ts';
 
 export interface TestWorkflowOptions {
   databaseUrl: string;

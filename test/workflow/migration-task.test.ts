@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EnvironmentInput } from '../../lib/config/environment-config.ts';
 import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadName } from '../../lambdas/postgres/index-names.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
-import { until, untilPhase } from '../support/waits.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
 const NAMES = ['unready', 'ready', 'killed', 'twins', 'dead', 'replaced'];
 const indexOf = (name: string) => ({
@@ -27,12 +26,12 @@ describe.each(MAJORS)('leftovers, PostgreSQL %i', (major) => {
     const builder = await connect(database.url, 'by hand');
     await other.query(`begin isolation level repeatable read; ${transaction}`);
     const build = builder.query(indexOf(name).sql).catch(() => 'ended');
-    await untilPhase(database, name, phase);
+    await waitForBuildPhase(database, name, phase);
     await database.query(`select ${end}(pid) from pg_stat_activity where application_name = 'by hand'`);
     expect(await build).toBe('ended');
     await other.query('rollback');
     await Promise.all([other.end(), builder.end().catch(() => {})]);
-    await until(
+    await waitForRows(
       database,
       "select where not exists (select from pg_stat_activity where application_name = 'by hand')",
     );
@@ -113,7 +112,7 @@ describe.each(MAJORS)('leftovers, PostgreSQL %i', (major) => {
 
   test('nothing is left behind, and running again finds everything present', async () => {
     expect(await invalid()).toEqual([]);
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
     const again = await builds.deploy('second');
     expect(Object.values(again).map((report) => [report.status, report.attempts])).toEqual(
       NAMES.map(() => ['present', 0]),

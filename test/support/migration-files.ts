@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** File name without .sql, to SQL. */
+/** SQL by the name of the file without .sql. */
 export type Migrations = Record<string, string>;
 
-/** Writes SQL files into a folder of their own. @returns the folder */
+/** Writes SQL files into the folder `migrations` below a folder. @returns the folder */
 export function writeMigrations(parent: string, migrations: Migrations): string {
   const folder = join(parent, 'migrations');
   mkdirSync(folder, { recursive: true });

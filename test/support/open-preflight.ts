@@ -8,7 +8,7 @@ export interface TestPreflight {
 }
 
 /**
- * The preflight of a full deploy.
+ * The preflight, with the functions of this process.
  * @param migrationsDirectory @default no migrations
  */
 export async function openPreflight(

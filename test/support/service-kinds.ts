@@ -21,7 +21,7 @@ export const ALL_KINDS_IN_AWS = {
 };
 
 /** Everything of the services that a deploy can change, to compare it before and after. */
-export function servicesNow({ workflow }: Pick<TestWorkflow, 'workflow'>) {
+export function readServices({ workflow }: Pick<TestWorkflow, 'workflow'>) {
   const { ecs, scaling, eventBridge, lambda } = workflow.aws.state;
   return {
     processes: Object.fromEntries(

@@ -4,12 +4,12 @@ import { entryTarget } from '../../lambdas/postgres/build-target.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { prepareBuildSession, removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
 import { LOCK_NOT_AVAILABLE, sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { onEachMajor, readLedger } from '../support/rig.ts';
-import { openServer, type TestServer } from '../support/servers.ts';
-import { until, untilLedger, untilLogged, untilPhase, untilWaitsForTable } from '../support/waits.ts';
+import { readLedger, waitForLedger } from '../support/ledger.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { waitForBuildPhase, waitForLogLine, waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
 const PEOPLE_KEY = {
   name: 'people_key',
@@ -31,7 +31,7 @@ onEachMajor('healing beside other sessions', (major) => {
     await database.query('create table people (n int); insert into people select generate_series(1, 1000)');
   });
   afterEach(async () => {
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
     await Promise.all(sessions.map(async (session) => await session.end()));
     await database.drop();
   });
@@ -48,7 +48,7 @@ onEachMajor('healing beside other sessions', (major) => {
     const dba = await session('dba');
     await writer.query('begin; insert into people values (0)');
     const byHand = dba.query(PEOPLE_KEY.sql);
-    await untilPhase(database, 'people', 'waiting for writers before build');
+    await waitForBuildPhase(database, 'people', 'waiting for writers before build');
     const { registry } = await openBuilds(database.url, [PEOPLE_KEY]);
     const [index] = registry;
     if (index === undefined) throw new Error('The registry is empty.');
@@ -66,7 +66,7 @@ onEachMajor('healing beside other sessions', (major) => {
       }
     });
     removed.catch(() => {});
-    await untilWaitsForTable(database, 'people');
+    await waitForTableLockRequest(database, 'people');
     await writer.query('commit');
 
     // Assess
@@ -88,7 +88,7 @@ onEachMajor('healing beside other sessions', (major) => {
 
     // Act
     const deploy = builds.deploy('first');
-    const [waiting] = await untilLedger(database, 'people_key', (rows) => rows[0]?.status === 'retrying');
+    const [waiting] = await waitForLedger(database, 'people_key', (rows) => rows[0]?.status === 'retrying');
     await reader.query('commit');
 
     // Assess
@@ -112,7 +112,7 @@ onEachMajor('healing beside other sessions', (major) => {
       await database.query("select from pg_class where relname like 'pg_deploy_step_dead%'"),
     ).toHaveLength(1);
     await reader.query('commit');
-    await until(
+    await waitForRows(
       database,
       "select where not exists (select from pg_class where relname like 'pg_deploy_step_dead%')",
     );
@@ -128,8 +128,8 @@ onEachMajor('healing beside other sessions', (major) => {
 
     // Act: the lock outlasts the first try for it.
     const settled = builds.settle('first', 'people_key', new Error('duplicate keys'));
-    await untilWaitsForTable(database, 'people');
-    await until(
+    await waitForTableLockRequest(database, 'people');
+    await waitForRows(
       database,
       `select from pg_stat_activity where application_name = 'a migration' and state_change < clock_timestamp() - interval '4 seconds'`,
     );
@@ -143,14 +143,14 @@ onEachMajor('healing beside other sessions', (major) => {
   });
 
   test('duplicate keys that nobody heard of are heard at the second attempt, which waits for its statement', async () => {
-    // Prepare: a writer keeps the build from its error until the client has let go.
+    // Prepare: a writer keeps the build from its error waitForRows the client has let go.
     const writer = await session('writer');
     await writer.query('begin; insert into people values (1)');
     const builds = await openBuilds(database.url, [PEOPLE_KEY], { waitSeconds: 1 });
 
     // Act
     const deploy = builds.deploy('first');
-    await untilLogged(builds, 'continues without its client');
+    await waitForLogLine(builds, 'continues without its client');
     await writer.query('commit');
 
     // Assess

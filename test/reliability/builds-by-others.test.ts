@@ -4,11 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { probeTableLock } from '../../lambdas/postgres/table-lock.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
-import { expectClean } from '../support/aftermath.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { MAJORS, readLedger } from '../support/rig.ts';
-import { until, untilLogged, untilPhase, untilWaitsForTable } from '../support/waits.ts';
+import { readLedger } from '../support/ledger.ts';
+import { expectNoLeftovers } from '../support/leftovers.ts';
+import { MAJORS } from '../support/servers.ts';
+import { waitForBuildPhase, waitForLogLine, waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
 const BOOKS_N = { name: 'books_n', sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS books_n ON books (n)' };
 const SETTINGS = { waitSeconds: 1 };
@@ -29,7 +30,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
   });
   afterEach(async () => {
     await Promise.all(sessions.map(async (session) => await session.end()));
-    await expectClean(async (sql) => await database.query(sql));
+    await expectNoLeftovers(async (sql) => await database.query(sql));
     await database.drop();
   });
 
@@ -47,11 +48,11 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_n on books (n)').then(() => 'built');
-    await untilPhase(database, 'books', 'waiting for writers before build');
+    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
     const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
 
     const deploy = builds.deploy('first');
-    await untilLogged(builds, 'Still building.');
+    await waitForLogLine(builds, 'Still building.');
     await writer.query('commit');
 
     expect(await byHand).toBe('built');
@@ -64,11 +65,11 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
-    await untilPhase(database, 'books', 'waiting for writers before build');
+    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
     const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
 
     const deploy = builds.deploy('first');
-    await untilLogged(builds, 'Still building.');
+    await waitForLogLine(builds, 'Still building.');
     await writer.query('commit');
 
     expect(await byHand).toBe('built');
@@ -81,14 +82,14 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
-    await untilPhase(database, 'books', 'waiting for writers before build');
+    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
 
     const tries = withClient(databaseOf({ DATABASE_URL: database.url }), 'try', async (client) => {
       await probeTableLock(client, { schema: 'public', table: 'books' }, 60);
     });
-    await untilWaitsForTable(database, 'books');
+    await waitForTableLockRequest(database, 'books');
     // Past deadlock_timeout: its session will not look for deadlocks any more while it waits for the writer.
-    await until(
+    await waitForRows(
       database,
       `select from pg_stat_activity
         where application_name = 'dba' and query_start < clock_timestamp() - interval '4 seconds'`,
@@ -105,11 +106,11 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await writer.query('begin; insert into books values (0)');
     const builds = await openBuilds(database.url, [BOOKS_N]);
     const deploy = builds.deploy('first');
-    await untilPhase(database, 'books', 'waiting for writers before build');
+    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
     // Past deadlock_timeout, so that it is not the DBA's session that finds the deadlock.
-    await until(
+    await waitForRows(
       database,
       `select from pg_stat_activity where application_name = 'dba' and wait_event_type = 'Lock'
           and query_start < clock_timestamp() - interval '2 seconds'`,
