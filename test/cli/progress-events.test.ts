@@ -60,7 +60,7 @@ describe('the index builds', () => {
   test('a later round adds to the total', () => {
     const story = building();
     story.plan([{ table: 'leads', indexes: ['idx_leads_c'] }]);
-    expect(story.texts.at(-1)).toBe('Another 1 index to build in 1 lane');
+    expect(story.texts.at(-1)).toBe('1 more index to build in 1 lane');
     story.begin('idx_leads_c');
     expect(story.texts.at(-1)).toBe('[1/4] idx_leads_c on leads (non-critical): leads by c');
   });

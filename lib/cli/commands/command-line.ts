@@ -4,11 +4,11 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { checkDatabaseUrl } from '../../local/database-url.ts';
 
-/** Exit codes: the command succeeded, warnings included. */
+/** Exit code: the command succeeded, warnings included. */
 export const SUCCEEDED = 0;
-/** The command failed, or could not start. */
+/** Exit code: the command failed, or could not start. */
 export const FAILED = 1;
-/** The command line is wrong; the usage was printed. */
+/** Exit code: the command line is wrong; the usage was printed. */
 export const WRONG_USAGE = 2;
 
 /** Adds one value to a repeatable flag. */

@@ -6,7 +6,7 @@ import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import type { Sources, Tool } from '../../sources/sql-source.ts';
 
-export interface ImportSettings {
+interface ImportSettings {
   /** Files, folders, `-`. Empty: the indexes come from the database. */
   readonly paths: readonly string[];
   readonly databaseUrl: string | undefined;

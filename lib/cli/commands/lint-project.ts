@@ -22,7 +22,7 @@ import { type LintFlags, type LintScope, type LintTarget, lintScope } from './li
 
 const FOREIGN_KEYS: RegistryRuleName = 'foreign-key-without-index';
 
-export interface LintSettings {
+interface LintSettings {
   readonly flags: LintFlags;
   /** Move CREATE INDEX statements into the registry first. */
   readonly fix: boolean;

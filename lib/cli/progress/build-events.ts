@@ -25,7 +25,7 @@ const OUTCOMES: Partial<Record<IndexStatus, string>> = {
   missing: 'is missing',
 };
 
-/** An event of one index, with the index and its place. */
+/** An event of one index, with the index that it changes. */
 interface IndexEvent {
   readonly event: EngineEvent;
   readonly builds: Builds;
@@ -55,9 +55,9 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
   ) {
     const lanes = listAt(event.input, 'lanes') as readonly Lane[];
     const first = builds.total === 0;
-    const added = counted(builds.plan(lanes, run.registry), 'index');
+    const added = counted(builds.plan(lanes, run.registry), first ? 'index' : 'more index');
     const text = `${added} to build in ${counted(lanes.length, 'lane')}`;
-    return [line('step', first ? `${text}${presentCount(event.input)}` : `Another ${text}`)];
+    return [line('step', first ? `${text}${presentCount(event.input)}` : text)];
   }
   return [];
 }
@@ -68,20 +68,20 @@ function presentCount(plan: unknown): string {
   return present === null ? '' : `, ${present} already present`;
 }
 
-function applyIndexEvent(at: IndexEvent): ProgressLine[] {
-  const { event, index } = at;
+function applyIndexEvent(indexEvent: IndexEvent): ProgressLine[] {
+  const { event, index } = indexEvent;
   switch (event.type) {
     case 'StateEntered':
     case 'StateRetried':
-      return event.state === BUILD_INDEXES.buildIndex ? begin(at) : [];
+      return event.state === BUILD_INDEXES.buildIndex ? begin(indexEvent) : [];
     case 'StateFailed':
-      return failed(at);
+      return failed(indexEvent);
     case 'StateCaught':
       index.state = 'settling';
       clearLive(index);
       return [];
     case 'StateExited':
-      return exited(at);
+      return exited(indexEvent);
     default:
       return [];
   }

@@ -6,7 +6,7 @@ import type { Phase } from './phases.ts';
 import type { RunProgress } from './run-progress.ts';
 import type { ServiceProgress } from './service-progress.ts';
 
-export interface FrameOptions {
+interface FrameOptions {
   /** Columns; no line is longer. */
   readonly width: number;
   /** Milliseconds since 1970. */

@@ -10,7 +10,7 @@ import { frame } from './frame.ts';
 import type { LineKind, ProgressLine } from './progress-line.ts';
 import { RunProgress } from './run-progress.ts';
 
-export interface ProgressViewOptions {
+interface ProgressViewOptions {
   /** The terminal, or a file in CI. */
   readonly stream: NodeJS.WritableStream & { columns?: number; rows?: number };
   readonly registry: CompiledRegistry;

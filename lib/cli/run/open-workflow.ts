@@ -19,7 +19,7 @@ export async function openDatabase({ settings, output, resources }: RunContext):
   return postgres.url();
 }
 
-export interface OpenedWorkflow {
+interface OpenedWorkflow {
   readonly workflow: LocalWorkflow;
   /** The last output of the migration command. */
   readonly lastLines: LastLines;

@@ -36,13 +36,13 @@ export interface RunContext {
   readonly resources: AsyncDisposableStack;
 }
 
-export interface RunOutput {
+interface RunOutput {
   /** Where people read the progress: standard error when standard output carries JSON. */
   readonly stream: NodeJS.WriteStream;
   print(line: string): void;
 }
 
-export interface RunPaths {
+interface RunPaths {
   /** State of the local AWS: the services that a deploy stopped. */
   readonly stateFile: string;
   /** The state file outlives the run, so that a later run can start services that this one left stopped. */

@@ -5,7 +5,7 @@ import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, failedSection, planSection } from './index-summary.ts';
 
-export interface SummaryOptions {
+interface SummaryOptions {
   readonly colour: boolean;
   /** The command that starts services which were left stopped. Null: none, they stop with the run. */
   readonly startCommand: string | null;
