@@ -1,13 +1,7 @@
-import type { IndexStmt } from 'libpg-query';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
+import type { WrittenStatement } from '../sql/schema/schema-objects.ts';
 import { tokensOf } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
-
-/** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
-interface WrittenIndex {
-  readonly sql: string;
-  readonly statement: IndexStmt;
-}
 
 /** The fields of an entry that its statement does not define. */
 interface EntryDetails {
@@ -27,7 +21,7 @@ const NEXT_LINE = '\n      ';
  * The entry that replaces a CREATE INDEX statement. Its statement has a name, CONCURRENTLY and IF NOT EXISTS, and no ONLY; the
  * part from USING or the columns is unchanged. A unique index protects data integrity, so its entry is critical.
  */
-export function entryFromStatement(written: WrittenIndex, details: EntryDetails): IndexEntry {
+export function entryFromStatement(written: WrittenStatement, details: EntryDetails): IndexEntry {
   const { statement } = written;
   const { schemaname, relname = '' } = statement.relation ?? {};
   const table = details.table ?? { schema: schemaname ?? 'public', name: relname };

@@ -1,14 +1,9 @@
+import type { SourcePlace } from '../sql/places.ts';
 import type { RegistryRuleName } from './registry-rules.ts';
 
 /** A problem in a registry and its place. */
-export interface RegistryProblem {
+export interface RegistryProblem extends SourcePlace {
   readonly rule: RegistryRuleName;
-  /** Path of the registry file, as the user gave it. */
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  /** In characters, from 1. */
-  readonly column: number;
   /** The entry, with its name if it has one: `entry 3 "idx_deals_tenant"`. Empty: the whole file. */
   readonly entry: string;
   /** The wrong field. Empty: the whole entry or file. */

@@ -49,7 +49,7 @@ export interface SchemaIndex {
   readonly comments: readonly SqlComment[];
 }
 
-/** A CREATE INDEX statement: its text and its parse tree. */
+/** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
 export interface WrittenStatement {
   readonly sql: string;
   readonly statement: IndexStmt;
