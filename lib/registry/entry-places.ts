@@ -66,7 +66,7 @@ export function placesOf(
       return key === undefined ? entry : placeOf(key.start);
     };
     const inSql = (offset: number): Place => {
-      const at = sql?.value === textField(entries[position], 'sql') ? sql?.offsets?.[offset] : undefined;
+      const at = sql?.value === textField(entries[position], 'sql') ? sql?.offsetOf(offset) : undefined;
       return at === undefined ? field('sql') : placeOf(at);
     };
     return { entry, field, inSql };

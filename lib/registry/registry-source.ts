@@ -18,8 +18,8 @@ export interface SourceValue {
 
 interface SourceText {
   readonly value: string;
-  /** Offset of each UTF-16 unit of the value, and of the closing quote. Undefined: unknown. */
-  readonly offsets: readonly number[] | undefined;
+  /** Offset in the file of a UTF-16 unit of the value, or of the closing quote. Undefined if it is unknown. */
+  readonly offsetOf: (unit: number) => number | undefined;
 }
 
 export interface SourceField {
@@ -53,19 +53,21 @@ export interface RegistrySource {
 /** An escape sequence, a line break or a single UTF-16 unit of a string literal. */
 const PART = /\\u\{[0-9a-f]+\}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\\r\n|\\.|\r\n|./gis;
 
-/** The value of a string literal, each character with its place in the file. */
+/** A string literal. The offsets are computed only when they are needed. */
 export function literalText(
   fileText: string,
   { start, end }: { readonly start: number; readonly end: number },
   value: string,
 ): SourceText {
-  const offsets: number[] = [];
-  for (const { 0: part, index } of fileText.slice(start + 1, end - 1).matchAll(PART)) {
-    for (let unit = 0; unit < unitsOf(part); unit += 1) offsets.push(start + 1 + index);
-  }
-  offsets.push(end - 1);
-  // Octal escapes have more digits than the pattern reads.
-  return { value, offsets: offsets.length === value.length + 1 ? offsets : undefined };
+  const offsetOf = (unit: number) => {
+    const offsets: number[] = [];
+    for (const { 0: part, index } of fileText.slice(start + 1, end - 1).matchAll(PART)) {
+      for (let count = unitsOf(part); count > 0; count -= 1) offsets.push(start + 1 + index);
+    }
+    // Octal escapes have more digits than the pattern reads.
+    return offsets.length === value.length ? [...offsets, end - 1][unit] : undefined;
+  };
+  return { value, offsetOf };
 }
 
 /** The number of UTF-16 units that a part of a literal stands for. */

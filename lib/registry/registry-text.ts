@@ -14,20 +14,16 @@ interface Indentation {
   readonly step: string;
 }
 
-/**
- * A whole registry file.
- * @param importPath the module that exports `defineIndexes`.
- */
-export function newRegistryFile(
-  entries: readonly IndexEntry[],
-  kind: RegistryKind,
-  importPath = 'pg-deploy-step/define-indexes',
-): string {
+/** The module that exports `defineIndexes`. */
+const IMPORT_PATH = 'pg-deploy-step/define-indexes';
+
+/** A whole registry file. */
+export function newRegistryFile(entries: readonly IndexEntry[], kind: RegistryKind): string {
   const separator = kind === 'ts' ? ',\n' : '\n';
   const texts = entries.map((entry) => `  ${entryText(entry, kind, { indent: '  ', step: '  ' })}`);
   const list = texts.length === 0 ? '[]' : `[\n${texts.join(',\n')}${separator}]`;
   if (kind === 'json') return `${list}\n`;
-  return `import { defineIndexes } from '${importPath}';\n\nexport default defineIndexes(${list});\n`;
+  return `import { defineIndexes } from '${IMPORT_PATH}';\n\nexport default defineIndexes(${list});\n`;
 }
 
 /** One entry without a comma after it, and without fields that have their default. The first line is not indented. */

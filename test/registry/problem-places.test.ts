@@ -98,6 +98,27 @@ export default typed satisfies readonly IndexEntry[];
     expect(await problemsIn(text, 'indexes.json')).toEqual(['6:5 entry-form critical', '4:64 statement sql']);
   });
 
+  test('after each kind of escape and line break in the statement', async () => {
+    const statement = 'create index concurrently if not exists \\x61 on \\u{70}g_temp.t /* \\u{1F600} */ (a)';
+    const text = `export default [
+  { name: 'a', sql: '${statement}', description: 'x' },
+  { name: 'b', sql: 'create index concurrently \\\r\n if not exists b on pg_temp.t (a)', description: 'x' },
+  { name: 'c', sql: \`create index concurrently\r\n  if not exists c on pg_temp.t (a)\`, description: 'x' },
+  { name: 'd', sql: String.raw\`create index concurrently if not exists d on pg_temp.t (a)\`, description: 'x' },
+  { name: 'e', sql: '/* \\u{1F600} \\0 \\' */ select', description: 'x' },
+  { name: 'f', sql: '/* \\u{1F600} \\' */ select', description: 'x' },
+];
+`;
+    expect(await problemsIn(text, 'escapes.mjs')).toEqual([
+      '2:70 statement sql',
+      '4:21 statement sql',
+      '6:22 statement sql',
+      '7:16 statement sql',
+      '8:35 statement sql',
+      '9:41 statement sql',
+    ]);
+  });
+
   test('in a file without a list: at its beginning', async () => {
     expect(await problemsIn('{}', 'none.json')).toEqual(['1:1 registry-file ']);
   });
