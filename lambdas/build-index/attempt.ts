@@ -87,7 +87,7 @@ export async function attemptBuild(
       return stillBuilding((Date.now() - started) / 1000);
     }
     const found = await readCatalogEntry(client, target);
-    // IF NOT EXISTS skips the statement if another relation took the name since the last check.
+    // IF NOT EXISTS skips the statement if another relation has taken the name since the last check.
     failWhenNameTaken(target, found);
     if (!isBuilt(target, found))
       throw new BuildInterrupted(`Index ${target.item}: the statement ended, but the index is not valid.`);
@@ -135,7 +135,10 @@ function failWhenNameTaken(target: BuildTarget, found: CatalogEntry | undefined)
   );
 }
 
-/** Acquires the table's lock once before the build. @throws LockNotAvailable that names the blockers */
+/**
+ * Acquires and releases the table's lock before the build: see probeTableLock.
+ * @throws LockNotAvailable that names the blockers
+ */
 async function acquireTableLock(attempt: BuildAttempt): Promise<void> {
   const { client, target, log } = attempt;
   const { lockTimeoutSeconds, terminateIdleInTransactionSeconds } = attempt.settings;

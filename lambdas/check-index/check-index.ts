@@ -33,7 +33,7 @@ interface CheckIndexIo {
   settings: CheckSettings;
 }
 
-/** A build that is checked. */
+/** A build with what its check needs. */
 interface CheckedBuild extends Build {
   /** The last attempt of this deploy. Undefined: the deploy has made none. */
   last: Attempt | undefined;

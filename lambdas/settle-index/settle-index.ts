@@ -69,7 +69,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   });
 }
 
-/** Tries to acquire the table's lock for 3 s. No later function of the deploy would remove the invalid index. */
+/** Tries to lock the table, 3 s each: many, because after this function only the next deploy removes the invalid index. */
 const TRIES = 20;
 
 /** An error is only logged: the failure is already recorded, and the next deploy repairs the index. */
