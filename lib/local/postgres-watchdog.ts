@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Cluster } from './postgres-cluster.ts';
 
 /**
- * Starts a process, in a session of its own, that waits until the pipe from this process closes. Then it stops the
+ * Starts a process in a new session. It waits until the pipe from this process closes. Then it stops the
  * server, however this process ended.
  * @param removeRoot also remove the cluster's folder
  */

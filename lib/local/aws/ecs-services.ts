@@ -9,11 +9,11 @@ const arn = (resource: string) => localArn('ecs', resource);
 
 /** ECS: describes services and changes their desired counts. The tasks are processes on this machine. */
 export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions {
-  const find = (cluster: string, wanted: string) => {
+  const find = (cluster: string, nameOrArn: string) => {
     const clusterName = lastPart(cluster);
     const inCluster = file.state.ecs.services.filter((entry) => entry.cluster === clusterName);
     if (inCluster.length === 0) throw serviceError('Ecs.ClusterNotFoundException', 'Cluster not found.');
-    return inCluster.find(({ service }) => service === lastPart(wanted));
+    return inCluster.find(({ service }) => service === lastPart(nameOrArn));
   };
 
   return Object.fromEntries([
@@ -29,12 +29,12 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions
         if (Services.length > 10) throw invalid('Services cannot have more than 10 elements.');
         const found: unknown[] = [];
         const failures: unknown[] = [];
-        for (const wanted of Services) {
-          const service = find(Cluster, wanted);
+        for (const nameOrArn of Services) {
+          const service = find(Cluster, nameOrArn);
           if (service !== undefined) found.push(describe(service, tasks));
           else {
             failures.push({
-              Arn: arn(`service/${lastPart(Cluster)}/${lastPart(wanted)}`),
+              Arn: arn(`service/${lastPart(Cluster)}/${lastPart(nameOrArn)}`),
               Reason: 'MISSING',
             });
           }

@@ -31,8 +31,8 @@ export function eventBridgeActions(file: StateFile): Actions {
     return {};
   };
   return Object.fromEntries([
-    action(`${SDK}:describeRule`, parameters, (wanted) => {
-      const rule = find(wanted);
+    action(`${SDK}:describeRule`, parameters, (input) => {
+      const rule = find(input);
       const state = rule.staleReads ? (rule.state === 'ENABLED' ? 'DISABLED' : 'ENABLED') : rule.state;
       rule.staleReads = Math.max(0, (rule.staleReads ?? 0) - 1);
       file.save();
