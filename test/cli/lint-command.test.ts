@@ -65,6 +65,13 @@ describe('lint', () => {
     for (const line of lines) expect(ran.stderr.replaceAll(`${place.directory}/`, '')).toContain(line);
   });
 
+  test('a registry that does not exist is a finding', async () => {
+    rmSync(place.file('indexes.json'));
+    const { exitCode, stdout } = await place.run('lint', '--indexes', 'indexes.json');
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('indexes.json:1:1: error registry-file: the file does not exist');
+  });
+
   test('exits with 0 for warnings, and with 1 when --strict is given', async () => {
     write('migrations/0002_lines.sql', 'create table lines (order_id int references orders);\n');
 
@@ -209,7 +216,7 @@ describe('lint without flags reads cdk.json', () => {
   };
   const configure = (context: unknown) => write('cdk.json', JSON.stringify({ context }));
 
-  test('and lints files once that several environments share', async () => {
+  test('and lints the files that several environments share only once', async () => {
     write('other.json', '[]');
     configure({
       environments: { dev: environment, prod: environment, test: { ...environment, indexes: 'other.json' } },
@@ -218,7 +225,7 @@ describe('lint without flags reads cdk.json', () => {
     expect([exitCode, stdout]).toEqual([0, '0 errors, 0 warnings in 4 files.\n']);
   });
 
-  test('and uses its tenant column and its first migration', async () => {
+  test('and uses its tenantColumn and startAfter', async () => {
     write(
       'migrations/0002_old.sql',
       'create table t (org_id int, a int);\ncreate index i on t (a, org_id);\n',
@@ -280,12 +287,5 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     expect(exitCode).toBe(2);
     expect(stderr).toContain(message);
     expect(stderr).toContain('Usage: pg-deploy-step lint [options]');
-  });
-
-  test('a registry that does not exist is a finding', async () => {
-    rmSync(place.file('indexes.json'));
-    const { exitCode, stdout } = await place.run('lint', '--indexes', 'indexes.json');
-    expect(exitCode).toBe(1);
-    expect(stdout).toContain('indexes.json:1:1: error registry-file: the file does not exist');
   });
 });
