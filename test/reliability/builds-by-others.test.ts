@@ -43,7 +43,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     readFileSync(server.logFile, 'utf8')
       .split('\n')
       .filter((line) => line.includes('deadlock detected') && line.includes(database.name));
-  test('a DBA who builds the same index by hand is waited for, and the index counts as present', async () => {
+  test('the deploy waits for a DBA who builds the same index by hand, and reports the index as present', async () => {
     const writer = await session('writer');
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
@@ -60,7 +60,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     expect(deadlocks()).toEqual([]);
   });
 
-  test('a DBA who builds another index of the table is waited for, and then the index is built', async () => {
+  test('the deploy waits for a DBA who builds another index of the table, and then builds its index', async () => {
     const writer = await session('writer');
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
@@ -77,18 +77,18 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     expect(deadlocks()).toEqual([]);
   });
 
-  test("trying for the table's lock never costs the build of who has it, however long it tries", async () => {
+  test("an attempt to lock the table never ends another session's build, however long it waits", async () => {
     const writer = await session('writer');
     await writer.query('begin; insert into books values (0)');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
     await waitForBuildPhase(database, 'books', 'waiting for writers before build');
 
-    const tries = withClient(databaseOf({ DATABASE_URL: database.url }), 'try', async (client) => {
+    const attempt = withClient(databaseOf({ DATABASE_URL: database.url }), 'try', async (client) => {
       await probeTableLock(client, { schema: 'public', table: 'books' }, 60);
     });
     await waitForTableLockRequest(database, 'books');
-    // Past deadlock_timeout: its session will not look for deadlocks any more while it waits for the writer.
+    // After deadlock_timeout: its session does not check for a deadlock again while it waits for the writer.
     await waitForRows(
       database,
       `select from pg_stat_activity
@@ -97,11 +97,11 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await writer.query('commit');
 
     expect(await byHand).toBe('built');
-    await tries;
+    await attempt;
   });
 
-  test('a DBA who starts on the table while it is built on may cost a deadlock: the build gives way and is repeated', async () => {
-    // Prepare: the DBA's statement waits for the table with a snapshot that the build will have to wait for in turn.
+  test('if a DBA starts a build on the table during a build, the deadlock ends the build of the deploy, which is repeated', async () => {
+    // Prepare: the DBA's statement waits for the table, and has a snapshot that the build must wait for in turn.
     const writer = await session('writer');
     await writer.query('begin; insert into books values (0)');
     const builds = await openBuilds(database.url, [BOOKS_N]);
@@ -109,7 +109,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await waitForBuildPhase(database, 'books', 'waiting for writers before build');
     const dba = await session('dba');
     const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
-    // Past deadlock_timeout, so that it is not the DBA's session that finds the deadlock.
+    // After deadlock_timeout, so that the DBA's session does not detect the deadlock.
     await waitForRows(
       database,
       `select from pg_stat_activity where application_name = 'dba' and wait_event_type = 'Lock'

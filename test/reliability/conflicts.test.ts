@@ -16,11 +16,11 @@ function entry(table: string, number: number, columns: string): IndexEntry {
   return {
     name,
     sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${table} (${columns})`,
-    description: 'one of many on its table',
+    description: 'one of many indexes on its table',
   };
 }
 
-/** Twenty on one table, partial ones and expressions among them, and some on others. */
+/** Twenty indexes on one table, some of them on expressions. */
 const CROWDED = Array.from({ length: 20 }, (_, at) =>
   entry('crowded', at, at % 5 === 4 ? `lower(b), a` : `a, (c + ${at})`),
 );
@@ -45,7 +45,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         table('crowded', 30_000) +
         ['left_one', 'middle_one', 'right_one'].map((name) => table(name, 15_000)).join(''),
     });
-    // The stack of another account on the same database: no guard there knows what runs here.
+    // The stack of another account on the same database. Its preflight does not see the executions of this account.
     elsewhere = await openTestWorkflow({ ...registry, databaseUrl: instance.database.url, services: 'none' });
   });
 
@@ -75,7 +75,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         group by index_name order by index_name`,
     );
 
-  /** How many builds ran at one time, at most: on one table, and in all. */
+  /** The highest number of builds that ran at the same time, on one table and in total. */
   async function atOnce(): Promise<{ onOneTable: number; inAll: number }> {
     const [most] = await instance.database.query<{ onOneTable: number; inAll: number }>(
       `select max(on_table)::int as "onOneTable", max(in_all)::int as "inAll"
@@ -88,7 +88,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return most ?? { onOneTable: 0, inAll: 0 };
   }
 
-  /** Each of the indexes is there, was built by one deploy in one attempt, and nothing is left behind. */
+  /** Expects that each index was built by one deploy in one attempt, and that there are no leftovers. */
   async function expectEachBuiltOnce(names: readonly string[]): Promise<void> {
     expect(await built()).toEqual(names.toSorted().map((name) => ({ name, built: 1, valid: true })));
     expect(log.text()).not.toContain('deadlock detected');
@@ -105,7 +105,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   const bothEnd = async (here: LocalExecution, there: LocalExecution) =>
     (await Promise.all([waitForEnds(instance.workflow, here), waitForEnds(elsewhere, there)])).flat();
 
-  test('twenty indexes of one table and some of others are built without a deadlock, one at a time on each table', async () => {
+  test('twenty indexes on one table and some on others are built without a deadlock, one at a time on each table', async () => {
     const { status, report } = await instance.workflow.deploy();
 
     expect(status).toBe('SUCCEEDED');
@@ -121,25 +121,25 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(plan?.output).toMatchObject({ lanes: [{ table: 'crowded' }, {}, {}, {}] });
   });
 
-  test('a round of builds costs as many history events as Plan counts on', async () => {
+  test('a round of builds needs as many history events as Plan calculates', async () => {
     const execution = start({ indexes: FEW }, 'build-indexes');
     await waitForEnds(instance.workflow, execution);
 
-    const looks = instance.workflow.events.filter(
+    const checks = instance.workflow.events.filter(
       (event) =>
         event.execution === execution.name &&
         event.type === 'StateEntered' &&
         event.state === BUILD_INDEXES.checkIndex,
     ).length;
-    // The execution itself, Plan and its choice, the lanes' Map, Plan Again and its choice, the end.
+    // The execution, Plan and its choice, the Map of the lanes, Plan Again and its choice, the end.
     const around = 2 + 7 + 4 + 7 + 2;
     const lanes = 3;
     expect(countHistoryEvents(instance.workflow.events, execution.name)).toBe(
-      around + 6 * lanes + 11 * FEW.length + 9 * looks,
+      around + 6 * lanes + 11 * FEW.length + 9 * checks,
     );
   });
 
-  test('two deploys that start together both end well, and every index is built once', async () => {
+  test('two deploys that start together both succeed, and every index is built once', async () => {
     const ends = await bothEnd(start({ indexes: FEW }), startElsewhere({ indexes: FEW }));
 
     for (const { result, report } of ends) {
@@ -150,20 +150,18 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(instance.workflow.alerts).toEqual([]);
   });
 
-  test('two deploys that come to a table from both ends never build on it at the same time', async () => {
+  test('two deploys with opposite orders of the same indexes never build on a table at the same time', async () => {
     const ends = await bothEnd(start({ indexes: FEW }), startElsewhere({ indexes: FEW.toReversed() }));
 
     expect(ends.map(({ result }) => result.status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
     await expectEachBuiltOnce(FEW);
   });
 
-  test('a deploy that starts in the middle of another one follows what that one builds', async () => {
+  test('a deploy that starts during another one monitors the builds of that one', async () => {
     const first = start({ indexes: FEW });
     await eventually(async () => {
-      const [there] = await instance.database.query(
-        "select to_regclass('deploy_step.index_builds') as ledger",
-      );
-      return there?.ledger == null ? 0 : (await built()).filter((index) => index.built === 1).length;
+      const [row] = await instance.database.query("select to_regclass('deploy_step.index_builds') as ledger");
+      return row?.ledger == null ? 0 : (await built()).filter((index) => index.built === 1).length;
     }).toBeGreaterThan(0);
     const ends = await bothEnd(first, startElsewhere({ indexes: FEW }));
 
@@ -179,7 +177,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await expectEachBuiltOnce(FEW);
   });
 
-  test('two runs of build-indexes at once both end well, and every index is built once', async () => {
+  test('two executions of build-indexes at the same time both succeed, and every index is built once', async () => {
     const ends = await waitForEnds(
       instance.workflow,
       start({ indexes: FEW }, 'build-indexes'),
@@ -195,7 +193,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await expectEachBuiltOnce(FEW);
   });
 
-  test('a deploy and a run for a single index of the same table both end well', async () => {
+  test('a deploy and an execution for one index of the same table both succeed', async () => {
     const single = FEW[3];
     const ends = await waitForEnds(
       instance.workflow,

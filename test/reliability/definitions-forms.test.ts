@@ -12,8 +12,8 @@ const TABLES = `
     tags text[], facts jsonb, full_name text generated always as (email || '!') stored
   )`;
 
-/** What is there; what the registry says after "on people"; whether they are the same. */
-const FORMS: [there: string, wanted: string, same: boolean][] = [
+/** The existing index, the definition in the registry after "on people", and whether both are the same. */
+const FORMS: [existing: string, wanted: string, same: boolean][] = [
   ['(email)', '(email)', true],
   ['(email)', 'using   BTREE(  email  )', true],
   ['(email)', '/* why */ (email) -- so', true],
@@ -67,9 +67,8 @@ const FORMS: [there: string, wanted: string, same: boolean][] = [
   ['(id)', '(no_such_function(id))', false],
 ];
 
-const TEXTS: typeof FORMS = [
+const ALL_FORMS: typeof FORMS = [
   ...FORMS,
-  // Unique and not, and a name that reads like a piece of a definition.
   ['unique (email)', 'unique (email)', true],
   ['unique (email)', '(email)', false],
   ['(email)', 'unique (email)', false],
@@ -81,29 +80,29 @@ const NULLS_NOT_DISTINCT: typeof FORMS = [
   ['unique (email)', 'unique (email) nulls not distinct', false],
 ];
 
-/** A name that reads like a piece of a definition. */
+/** A name that looks like a part of a definition. */
 const NAME = 'a ON b USING (c)';
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  const forms = major >= 15 ? [...TEXTS, ...NULLS_NOT_DISTINCT] : TEXTS;
+  const forms = major >= 15 ? [...ALL_FORMS, ...NULLS_NOT_DISTINCT] : ALL_FORMS;
   let server: TestServer;
   let database: TestDatabase;
   let examined: Record<string, Examined>;
 
-  /** Each form has two tables: in one its own index is there, in the other an index of another name. */
+  /** Each form has two tables. The existing index has the name of the registry on one, and another name on the other. */
   beforeAll(async () => {
     server = await openServer(major);
     database = await server.createDatabase();
     await database.query(TABLES);
     const entries: { name: string; sql: string }[] = [];
     const statements: string[] = [];
-    for (const [at, [there, wanted]] of forms.entries()) {
-      for (const { table, existing, name } of [
-        { table: `t USING ${at}`, existing: `${NAME} ${at}`, name: `${NAME} ${at}` },
-        { table: `u USING ${at}`, existing: `other ${at}`, name: `one ${at}` },
+    for (const [at, [existing, wanted]] of forms.entries()) {
+      for (const { table, existingName, name } of [
+        { table: `t USING ${at}`, existingName: `${NAME} ${at}`, name: `${NAME} ${at}` },
+        { table: `u USING ${at}`, existingName: `other ${at}`, name: `one ${at}` },
       ]) {
         statements.push(`create table "${table}" (like people including generated)`);
-        statements.push(statementOf(existing, table, there, ''));
+        statements.push(statementOf(existingName, table, existing, ''));
         entries.push({ name, sql: statementOf(name, table, wanted, 'concurrently if not exists') });
       }
     }
@@ -118,8 +117,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   });
 
   test.each(forms.map((form, at) => [at, ...form] as const))(
-    '%i: where %s is there, %s is the same: %s',
-    (at, _there, _wanted, same) => {
+    '%i: for an existing index %s, the registry definition %s is the same: %s',
+    (at, _existing, _wanted, same) => {
       expect(examined[`${NAME} ${at}`]?.state).toBe(same ? 'present' : 'drifted');
       expect(examined[`one ${at}`]).toMatchObject(
         same ? { state: 'equivalent', detail: `other ${at}` } : { state: 'missing' },
@@ -127,7 +126,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     },
   );
 
-  test('looking leaves no temporary table and no lock', async () => {
+  test('examining the indexes leaves no temporary table and no lock', async () => {
     expect(await database.query("select relname from pg_class where relpersistence = 't'")).toEqual([]);
     await expectNoLeftovers(async (sql) => await database.query(sql));
   });

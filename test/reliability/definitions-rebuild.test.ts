@@ -12,7 +12,7 @@ const ENTRY = {
   onDrift: 'rebuild' as const,
 };
 
-describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i', (major) => {
+describe.each(MAJORS)('a drifted index with onDrift: rebuild, on PostgreSQL %i', (major) => {
   let server: TestServer;
   let database: TestDatabase;
   let builds: TestBuilds;
@@ -47,18 +47,18 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
   const REBUILT = ['people_by_age: CREATE INDEX people_by_age ON public.people USING btree (age, id)'];
   const OLD = ['people_by_age: CREATE INDEX people_by_age ON public.people USING btree (age)'];
 
-  function ownNames(): { dead: string; replacement: string } {
+  function temporaryNames(): { dead: string; replacement: string } {
     const [index] = builds.registry;
     if (index === undefined) throw new Error('The registry is empty.');
     return { dead: deadName(index), replacement: replacementName(index) };
   }
 
-  test('is swapped without a moment in which no valid index of its name is there or used', async () => {
+  test('is replaced, and a valid index of its name exists and is used at every moment', async () => {
     const watcher = await connect(database.url, 'watcher');
-    let over = false;
+    let ended = false;
     const seen: { valid: number; plan: string }[] = [];
     const watch = (async () => {
-      while (!over) {
+      while (!ended) {
         const { rows } = await watcher.query(
           `select count(*)::int as valid from pg_index i join pg_class c on c.oid = i.indexrelid
             where c.relname = 'people_by_age' and i.indisvalid and i.indisready and i.indislive`,
@@ -70,7 +70,7 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     })();
 
     const report = await builds.deploy('first');
-    over = true;
+    ended = true;
     await watch;
     await watcher.end();
 
@@ -81,8 +81,8 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     expect((await builds.deploy('second')).people_by_age).toMatchObject({ status: 'present', attempts: 0 });
   });
 
-  test('whose worker died with the replacement built is swapped by the next run, without building again', async () => {
-    const { replacement } = ownNames();
+  test('is replaced by the next deploy without another build if a worker died after the build of the replacement', async () => {
+    const { replacement } = temporaryNames();
     await database.query(`create index ${replacement} on people (age, id)`);
     const [before] = await database.query(`select '${replacement}'::regclass::oid as oid`);
 
@@ -92,8 +92,8 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     expect(await database.query("select 'people_by_age'::regclass::oid as oid")).toEqual([before]);
   });
 
-  test('whose worker died with the old one swapped out and not dropped is cleaned up by the next run', async () => {
-    const { dead } = ownNames();
+  test('is dropped by the next deploy if a worker died after it had renamed the old index', async () => {
+    const { dead } = temporaryNames();
     await database.query(
       `alter index people_by_age rename to ${dead}; create index people_by_age on people (age, id)`,
     );
@@ -104,7 +104,7 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     expect(await definitions()).toEqual(REBUILT);
   });
 
-  test('whose replacement an earlier registry wanted otherwise gets the one that this registry wants', async () => {
+  test('gets the definition of this registry although a replacement of an earlier registry exists', async () => {
     const earlier = await openBuilds(database.url, [
       { ...ENTRY, sql: ENTRY.sql.replace('(age, id)', '(id, age)') },
     ]);
@@ -116,8 +116,8 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     expect(await definitions()).toEqual(REBUILT);
   });
 
-  test('and an invalid replacement beside it ends as one valid index', async () => {
-    const { replacement } = ownNames();
+  test('is replaced although an invalid replacement exists', async () => {
+    const { replacement } = temporaryNames();
     await database.query(`create index ${replacement} on people (age, id)`);
     await database.query(
       `update pg_index set indisvalid = false where indexrelid = '${replacement}'::regclass`,
@@ -127,7 +127,7 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     expect(await definitions()).toEqual(REBUILT);
   });
 
-  test('that cannot be rebuilt stays as it is, and the failure is reported', async () => {
+  test('is kept unchanged if it cannot be rebuilt, and the failure is reported', async () => {
     const unique = await openBuilds(database.url, [
       { ...ENTRY, sql: 'create unique index concurrently if not exists people_by_age on people (age)' },
     ]);
@@ -143,7 +143,7 @@ describe.each(MAJORS)('a drifted index that is to be rebuilt, on PostgreSQL %i',
     }
   });
 
-  test('and that two deploys find at once is rebuilt once', async () => {
+  test('is rebuilt once if two deploys find it at the same time', async () => {
     const other = await openBuilds(database.url, [ENTRY]);
 
     const [one, two] = await Promise.all([builds.deploy('one'), other.deploy('two')]);

@@ -50,17 +50,20 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     ],
     ['a primary key', 'alter table people add constraint people_pk primary key (email)', 'people_pk'],
     ['another unique index', 'create unique index unique_email on people (email)', 'unique_email'],
-  ])('a unique index that %s serves for is told and not built twice', async (_what, prepare, name) => {
-    await database.query(prepare);
-    const builds = await openBuilds(database.url, [UNIQUE_EMAIL]);
+  ])(
+    'a unique index for which %s is equivalent is reported with its name, and not built',
+    async (_existing, prepare, name) => {
+      await database.query(prepare);
+      const builds = await openBuilds(database.url, [UNIQUE_EMAIL]);
 
-    const report = await builds.deploy('first');
+      const report = await builds.deploy('first');
 
-    expect(report.people_by_email).toMatchObject({ status: 'equivalent', detail: name, attempts: 0 });
-    expect(await indexNames()).toEqual([name]);
-  });
+      expect(report.people_by_email).toMatchObject({ status: 'equivalent', detail: name, attempts: 0 });
+      expect(await indexNames()).toEqual([name]);
+    },
+  );
 
-  test('a constraint that is checked at the end of the transaction only does not serve', async () => {
+  test('a deferrable constraint is not equivalent to a unique index', async () => {
     await database.query('alter table people add constraint late unique (email) deferrable');
     const builds = await openBuilds(database.url, [UNIQUE_EMAIL]);
 
@@ -68,7 +71,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(await indexNames()).toEqual(['late', 'people_by_email']);
   });
 
-  test('a drifted index is left as it is, with a warning', async () => {
+  test('a drifted index is not changed, and the report has a warning', async () => {
     await database.query('create index people_by_age on people (age desc)');
     const [before] = await database.query("select 'people_by_age'::regclass::oid as oid");
     const builds = await openBuilds(database.url, [BY_AGE]);
@@ -100,7 +103,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     ).toHaveLength(1);
   });
 
-  test('a table that is locked exclusively is not waited for: names decide then', async () => {
+  test('examining does not wait for an exclusively locked table: it compares only names', async () => {
     await database.query('create index people_by_age on people (age) where age > 3');
     const builds = await openBuilds(database.url, [BY_AGE, UNIQUE_EMAIL]);
     const holder = await connect(database.url);
@@ -108,14 +111,14 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
     const examined = await builds.examine();
 
-    // An answer while the lock is still held is the proof.
+    // The test holds the lock until here, so examining has not waited for it.
     expect(examined.people_by_age?.state).toBe('present');
     expect(examined.people_by_email?.state).toBe('missing');
     await holder.end();
     expect((await builds.examine()).people_by_age?.state).toBe('drifted');
   });
 
-  test('a role without the right to temporary tables is told by names and by what is written alike', async () => {
+  test('for a role that cannot create temporary tables, examining compares names and the text of definitions', async () => {
     const role = `plain_${database.name}`;
     await database.query(
       `create role ${role} login password 'plain'; revoke temporary on database ${database.name} from public;

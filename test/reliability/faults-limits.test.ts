@@ -9,7 +9,7 @@ const VALUES_N = {
   sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS values_n ON values_ (n)',
 };
 
-describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
+describe.each(MAJORS)('limits and privileges of a role, PostgreSQL %i', (major) => {
   let server: TestServer;
   let database: TestDatabase;
   let url: string;
@@ -36,10 +36,10 @@ describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
     };
   });
 
-  const asSuperuser = async (what: string) =>
-    await database.query(what.replace('$role', `builder_of_${database.name}`));
+  const asSuperuser = async (sql: string) =>
+    await database.query(sql.replace('$role', `builder_of_${database.name}`));
 
-  test('a connection limit that is reached is a lost connection, and the index is built when one is free', async () => {
+  test('a role at its connection limit fails with ConnectionLost, and the index is built when a connection is free', async () => {
     await asSuperuser('alter role $role connection limit 1');
     const other = await connect(url);
     const builds = await openBuilds(url, [VALUES_N]);
@@ -53,7 +53,7 @@ describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
     expect((await builds.deploy('second')).values_n).toMatchObject({ status: 'present' });
   });
 
-  test('a role with one connection is enough, also to write down what went wrong', async () => {
+  test('one connection is enough for a deploy, and also for recording a failure', async () => {
     await asSuperuser('alter role $role connection limit 1');
     const builds = await openBuilds(url, [
       { name: 'colour', sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS colour ON values_ (colour)' },
@@ -64,7 +64,7 @@ describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
     expect(reports.colour).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate: '42703' } });
   });
 
-  test('a full temp_file_limit, as a full disk, is not tried again', async () => {
+  test('a build that exceeds temp_file_limit is not retried', async () => {
     await asSuperuser("alter role $role set temp_file_limit = '1MB'");
     await asSuperuser("alter role $role set maintenance_work_mem = '1MB'");
     const builds = await openBuilds(url, [VALUES_N]);
@@ -78,7 +78,7 @@ describe.each(MAJORS)('limits and rights of a role, PostgreSQL %i', (major) => {
     }
   });
 
-  test('a role that does not own the table fails the index with 42501, and the other table goes on', async () => {
+  test('an index on a table that the role does not own fails with 42501, and the index on the other table is built', async () => {
     await database.query('create table foreign_ (n int)');
     const builds = await openBuilds(url, [
       VALUES_N,

@@ -5,7 +5,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
 import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
 
-/** What no further attempt mends: an index, the definition that goes wrong, and what the report says. */
+/** Errors that another attempt cannot fix: the index, its definition, and the error in the report. */
 const FAULTS = [
   {
     fault: 'duplicate keys',
@@ -64,7 +64,7 @@ const TABLES = `
   create table other_dup (n int); insert into other_dup values (1), (1);
   create table taken_by_table (n int); create view taken_by_view as select 1; create sequence taken_by_sequence;`;
 
-describe.each(MAJORS)('statements that no further attempt mends, PostgreSQL %i', (major) => {
+describe.each(MAJORS)('errors that another attempt cannot fix, PostgreSQL %i', (major) => {
   let server: TestServer;
   let database: TestDatabase;
   let builds: TestBuilds;
@@ -76,7 +76,7 @@ describe.each(MAJORS)('statements that no further attempt mends, PostgreSQL %i',
     await database.query(TABLES);
     await database
       .query('create unique index concurrently taken_by_invalid on other_dup (n)')
-      .catch(() => 'as it should');
+      .catch(() => 'duplicate keys');
     builds = await openBuilds(database.url, [
       ...FAULTS.map(({ name, on }) => ({
         name,
@@ -91,12 +91,15 @@ describe.each(MAJORS)('statements that no further attempt mends, PostgreSQL %i',
     await server?.stop();
   });
 
-  test.each(FAULTS)('$fault: reported as $sqlstate after one attempt', ({ name, sqlstate, message }) => {
-    expect(reports[name]).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate } });
-    expect(reports[name]?.error?.message).toMatch(message);
-  });
+  test.each(FAULTS)(
+    '$fault: the index fails with $sqlstate after one attempt',
+    ({ name, sqlstate, message }) => {
+      expect(reports[name]).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate } });
+      expect(reports[name]?.error?.message).toMatch(message);
+    },
+  );
 
-  test('the other index of the table is built, and running again gives the same answer', async () => {
+  test('the other index of the table is built, and a second deploy has the same results', async () => {
     expect(reports.shop_good).toMatchObject({ status: 'built', attempts: 1 });
     const again = await builds.deploy('second');
     expect(again.shop_good).toMatchObject({ status: 'present' });
@@ -105,7 +108,7 @@ describe.each(MAJORS)('statements that no further attempt mends, PostgreSQL %i',
     }
   });
 
-  test("nothing is left behind, and nobody else's index is touched", async () => {
+  test('there are no leftovers, and the indexes of other tables are unchanged', async () => {
     expect(
       await database.query(
         "select indexrelid::regclass::text as name, indisvalid as valid from pg_index where indexrelid::regclass::text like 'taken%' order by 1",

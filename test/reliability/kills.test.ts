@@ -11,47 +11,52 @@ import { buildsOf, LOG_SETTINGS, type ServerLog, serverLog } from '../support/se
 import { MAJORS } from '../support/servers.ts';
 import { eventually } from '../support/waits.ts';
 
-/** Builds in some hundred milliseconds, and is analysed afterwards because it indexes an expression. */
+/** Its build takes some hundred milliseconds. Its table is analysed afterwards, because it indexes an expression. */
 const INDEX = 'idx_people_email';
 const INDEXES = [
   {
     name: INDEX,
     sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${INDEX} ON people (lower(email))`,
-    description: 'is built again and again',
+    description: 'is built once for each kill',
   },
   {
     name: 'idx_warm',
     sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_warm ON other (id)',
-    description: 'is there, so that building it only warms a sandbox up',
+    description: 'exists already, so that its build only starts a worker',
   },
 ];
 
-/** What holds the attempt up, so that kills hit each part of it. */
-type Held = 'by nothing' | 'by a lock on the table' | 'by an old snapshot';
+/** What blocks the attempt, so that kills hit each part of it. */
+type Blocked = 'by nothing' | 'by a lock on the table' | 'by an old snapshot';
 interface Kill {
-  /** When, in per cent of the time that an attempt takes undisturbed. */
+  /** Time of the kill, in per cent of the duration of an undisturbed attempt. */
   at: number;
-  held: Held;
+  blocked: Blocked;
 }
 
 const kill: fc.Arbitrary<Kill> = fc.record({
   at: fc.noBias(fc.integer({ min: 0, max: 100 })),
-  held: fc.constantFrom<Held>('by nothing', 'by nothing', 'by a lock on the table', 'by an old snapshot'),
+  blocked: fc.constantFrom<Blocked>(
+    'by nothing',
+    'by nothing',
+    'by a lock on the table',
+    'by an old snapshot',
+  ),
 });
 
-/** One that is sure to hit the start, one the lock, one a build that is alive when the next worker comes. */
+/** Kills that certainly hit the start, the lock, and a build that still runs when the next worker starts. */
 const EXAMPLES: [Kill][] = [
-  [{ at: 0, held: 'by nothing' }],
-  [{ at: 90, held: 'by a lock on the table' }],
-  [{ at: 100, held: 'by an old snapshot' }],
+  [{ at: 0, blocked: 'by nothing' }],
+  [{ at: 90, blocked: 'by a lock on the table' }],
+  [{ at: 100, blocked: 'by an old snapshot' }],
 ];
 
 type Task = 'build-index' | 'check-index';
 
-/** What happens to an execution of build-indexes. */
+/** What the test does during an execution of build-indexes. */
 interface Interference {
   afterFirstAnswer?: () => Promise<unknown>;
-  /** The first worker that checks is killed so many milliseconds into its attempt. */
+  /** Kills the first worker of Check Index after so many milliseconds. */
   killCheckAfterMs?: number;
 }
 
@@ -92,7 +97,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   const killWorkers = (task: Task) => instance.workflow.workflow.lambdas.kill(functionOf(task));
 
-  /** Calls a function once and kills its worker so many milliseconds into its attempt, if it has not ended by then. */
+  /** Calls a function once, and kills its worker after so many milliseconds unless it has ended. */
   async function invokeAndKill(task: Task, deploy: string, milliseconds: number): Promise<unknown> {
     await invoke(task, 'warm', 'idx_warm');
     const answer = invoke(task, deploy, INDEX);
@@ -122,28 +127,28 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return current.answers;
   }
 
-  /** Where in its attempt the worker was killed, as the catalog, the server's log and the ledger show it. */
-  async function whereItHit({ deploy, log }: { deploy: string; log: ServerLog }): Promise<string> {
+  /** The part of the attempt in which the worker was killed, as the catalog, the server's log and the ledger show it. */
+  async function killedPart({ deploy, log }: { deploy: string; log: ServerLog }): Promise<string> {
     if (await isValid()) return 'at the finish';
     if (buildsOf(log.lines(), INDEX).length > 0) return 'in the build';
     const { rows } = await other.query('select from deploy_step.index_builds where deploy = $1', [deploy]);
     return rows.length > 0 ? 'at the lock' : 'at the start';
   }
 
-  async function hold(held: Held): Promise<Client> {
+  async function block(blocked: Blocked): Promise<Client> {
     const holder = await instance.session();
-    if (held === 'by a lock on the table') await holder.query('begin; lock table people');
-    if (held === 'by an old snapshot')
+    if (blocked === 'by a lock on the table') await holder.query('begin; lock table people');
+    if (blocked === 'by an old snapshot')
       await holder.query('begin isolation level repeatable read; select from other');
     return holder;
   }
 
-  /** Kills a worker so many milliseconds into its attempt; one that was quicker is followed by one that is killed earlier. */
-  async function killOne(held: Held, milliseconds: number) {
+  /** Kills a worker after so many milliseconds. If the worker was faster, it kills the next one earlier. */
+  async function killOne(blocked: Blocked, milliseconds: number) {
     for (let wait = milliseconds; ; wait /= 2) {
       const deploy = randomUUID();
       const log = serverLog(instance.server.logFile);
-      const holder = await hold(held);
+      const holder = await block(blocked);
       const error = await invokeAndKill('build-index', deploy, wait).then(
         () => undefined,
         (reason: Error) => reason.name,
@@ -155,38 +160,38 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     }
   }
 
-  test(`of ${kills} workers killed with -9 at any moment none loses a build: it is built once, and nothing is left behind`, async () => {
-    // Prepare: how long an attempt takes
+  test(`after each of ${kills} kills of a worker at a random moment the index is built once, and there are no leftovers`, async () => {
+    // Prepare: measure an undisturbed attempt
     await finish('first');
     await other.query(`drop index ${INDEX}`);
     const started = performance.now();
     await invoke('build-index', 'measured', INDEX);
-    const whole = performance.now() - started;
+    const duration = performance.now() - started;
     await finish('measured');
     await other.query(`drop index ${INDEX}`);
-    const hits: Record<string, number> = {};
-    let foundAlive = 0;
+    const killed: Record<string, number> = {};
+    let foundRunning = 0;
 
     await fc.assert(
-      fc.asyncProperty(kill, async ({ at, held }) => {
+      fc.asyncProperty(kill, async ({ at, blocked }) => {
         // Act
         const { deploy, log, holder } = await killOne(
-          held,
-          ((whole * at) / 100) * (held === 'by nothing' ? 1 : 1.5),
+          blocked,
+          ((duration * at) / 100) * (blocked === 'by nothing' ? 1 : 1.5),
         );
-        const where = await whereItHit({ deploy, log });
-        hits[where] = (hits[where] ?? 0) + 1;
-        if (held === 'by a lock on the table') await holder.query('rollback');
-        // The worker that checks the build is killed as well, where there is one.
+        const part = await killedPart({ deploy, log });
+        killed[part] = (killed[part] ?? 0) + 1;
+        if (blocked === 'by a lock on the table') await holder.query('rollback');
+        // If a build still runs, the worker that checks it is killed too.
         const answers = await finish(deploy, {
           afterFirstAnswer: () => holder.end(),
           killCheckAfterMs: at,
         });
         await holder.end();
-        if (where === 'in the build' && answers[0]?.state === 'building') foundAlive += 1;
+        if (part === 'in the build' && answers[0]?.state === 'building') foundRunning += 1;
 
         // Assess
-        // Without an answer Plan has found the index valid and finished.
+        // No answer: Plan found that the index needs no build.
         expect(['built', 'present', undefined]).toContain(answers.at(-1)?.status);
         expect(await isValid()).toBe(true);
         expect(buildsOf(log.lines(), INDEX)).toHaveLength(1);
@@ -196,14 +201,14 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       { numRuns: kills, endOnFailure: true, examples: EXAMPLES },
     );
     console.info(
-      `PostgreSQL ${major}: ${kills} kills (${JSON.stringify(hits)}), ${foundAlive} found the build alive`,
+      `PostgreSQL ${major}: ${kills} kills (${JSON.stringify(killed)}), ${foundRunning} found the build running`,
     );
-    expect(foundAlive).toBeGreaterThan(0);
-    // Fifty builds, each with two or three fresh processes: twice the usual limit, which only ends what hangs.
+    expect(foundRunning).toBeGreaterThan(0);
+    // Twice the usual limit, because fifty builds start two or three processes each. It only ends a test that hangs.
   }, 240_000);
 
-  test('the workflow carries on when its workers are killed under it: a report without an error, no alert', async () => {
-    // Prepare: a lock on the table, and an old snapshot that outlives it
+  test('the workflow continues when its workers are killed: the report has no error, and no alert is sent', async () => {
+    // Prepare: a lock on the table, and an old snapshot that lasts longer than the lock
     const old = await instance.session();
     await old.query(
       'begin isolation level repeatable read; select from other; savepoint before; lock table people',
@@ -211,17 +216,17 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     const waiting = async () =>
       (await other.query("select from pg_locks where relation = 'people'::regclass and not granted")).rows
         .length;
-    const followed = async () => {
+    const monitored = async () => {
       const last = (await instance.ledger(INDEX)).at(-1);
       return last?.status === 'building' && last.blockedBy !== null;
     };
 
-    // Act: one is killed while it tries for the lock, one while the build goes on
+    // Act: kill one worker while it waits for the lock, and one while the build continues
     const ended = instance.build(INDEX);
     await eventually(waiting).toBe(1);
     killWorkers('build-index');
     await old.query('rollback to savepoint before');
-    await eventually(followed).toBe(true);
+    await eventually(monitored).toBe(true);
     killWorkers('check-index');
     await old.query('rollback');
     const { status, report } = await ended;

@@ -16,7 +16,7 @@ const TABLES = `
                        from generate_series(1, 1000) n;
   insert into "My Shop"."Order Lines" select n, 'x' || n, 'y' from generate_series(1, 300) n`;
 
-/** Name to what stands after the name in the statement; "unique " before it where it is. */
+/** The names, and the statement after the name. A text that begins with "unique " is a unique index. */
 const KINDS: Record<string, string> = {
   k_plain: 'on people (age)',
   k_unique: 'unique on people (email)',
@@ -67,7 +67,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await instance.close();
   });
 
-  test('indexes of all kinds and names are built by one deploy, and are there for the next', async () => {
+  test('one deploy builds indexes of all kinds and names, and the next one finds them present', async () => {
     const refused = major < 15 ? ['k_nulls_not_distinct'] : [];
 
     const first = await instance.build();
@@ -92,7 +92,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('the planner knows an expression once its index is built', async () => {
+  test('an expression has statistics after the build of its index', async () => {
     const stats = await instance.database.query(
       `select tablename::text, attname::text from pg_stats
         where tablename in ('k_expression', 'k_view_expression') order by 1, 2`,

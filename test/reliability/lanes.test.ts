@@ -36,14 +36,14 @@ const tables = (lanes: readonly Lane[]) => lanes.map((lane) => lane.table);
 const items = (lanes: readonly Lane[]) => lanes.flatMap((lane) => lane.indexes);
 
 describe('lanes', () => {
-  test('a table has one lane, so that its builds never run side by side', () => {
+  test('each table has one lane, so that its builds never run side by side', () => {
     const lanes = toLanes([build('a', 1), build('b', 1), build('a', 2)], 500);
 
     expect(lanes).toHaveLength(2);
     expect(lanes.find((lane) => lane.table === 'a')?.indexes).toEqual(['idx_a_1', 'idx_a_2']);
   });
 
-  test('the lane with most to read comes first: size of the table times its builds', () => {
+  test('the lane with the most data to read comes first: the size of the table times its number of builds', () => {
     const lanes = toLanes(
       [...builds('small', 1, GIB), ...builds('often', 4, GIB), ...builds('big', 1, 3 * GIB)],
       500,
@@ -52,7 +52,7 @@ describe('lanes', () => {
     expect(tables(lanes)).toEqual(['often', 'big', 'small']);
   });
 
-  test('of tables whose size nobody knows yet the one with most builds comes first', () => {
+  test('of tables with an unknown size the one with the most builds comes first', () => {
     expect(tables(toLanes([...builds('a', 1, 0), ...builds('b', 5, 0), ...builds('c', 2, 0)], 500))).toEqual([
       'b',
       'c',
@@ -60,13 +60,13 @@ describe('lanes', () => {
     ]);
   });
 
-  test('a critical index comes first in its lane, the others stay in the order of the registry', () => {
+  test('critical indexes come first in their lane, and the others follow in the order of the registry', () => {
     const [lane] = toLanes([build('a', 1), build('a', 2, { critical: true }), build('a', 3)], 500);
 
     expect(lane?.indexes).toEqual(['idx_a_2', 'idx_a_1', 'idx_a_3']);
   });
 
-  test('tables of one name in two schemas have two lanes', () => {
+  test('tables with the same name in two schemas have two lanes', () => {
     const other = { ...build('a', 2), table: { schema: 'crm', table: 'a' } };
 
     expect(tables(toLanes([build('a', 1), other], 500)).toSorted()).toEqual(['a', 'crm.a']);
@@ -74,15 +74,15 @@ describe('lanes', () => {
 });
 
 describe('a round', () => {
-  test('takes on no more builds than it may', () => {
+  test('has no more builds than the limit', () => {
     expect(items(toLanes([...builds('a', 300), ...builds('b', 300)], 500))).toHaveLength(500);
   });
 
-  test('has room for more than one build, however long each of them takes: looks become seldom', () => {
+  test('has more than one build, however long each of them takes, because the checks become rare', () => {
     expect(items(toLanes(builds('huge', 2, 1_000_000 * GIB), 500))).toHaveLength(2);
   });
 
-  test('takes on fewer builds where each is expected to take hours, so that the history holds their looks', () => {
+  test('has fewer builds if each is expected to take hours, so that their checks fit into the history', () => {
     const many = items(toLanes(builds('huge', 400, 200 * GIB), 500)).length;
 
     expect(many).toBeGreaterThan(1);
@@ -105,7 +105,7 @@ describe('a round', () => {
       );
     });
 
-  test('loses nothing and hands nothing out twice: round after round everything is built once', () => {
+  test('has no build of an earlier round, and all rounds together have every build once', () => {
     fc.assert(
       fc.property(anyBuilds, fc.integer({ min: 1, max: 70 }), (all, most) => {
         const done: string[] = [];
@@ -122,7 +122,7 @@ describe('a round', () => {
     );
   });
 
-  test('orders lanes by what there is to read, and within a lane the critical ones first', () => {
+  test('has its lanes ordered by the data to read, and critical indexes first within a lane', () => {
     fc.assert(
       fc.property(anyBuilds, (all) => {
         const lanes = toLanes(all, 500);

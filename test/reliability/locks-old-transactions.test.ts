@@ -24,7 +24,7 @@ onEachMajor('transactions that a build has to wait for', (major) => {
   });
   afterAll(async () => await instance?.close());
 
-  /** Builds behind a transaction that ends when the build has waited for longer than a lock timeout. */
+  /** Builds while a transaction is open, and ends the transaction when the build has waited longer than a lock timeout. */
   async function buildBehind(index: string, table: string, phase: string, end: () => Promise<unknown>) {
     const deploy = instance.build(index);
     await waitForBuildPhase(instance.database, table, phase);
@@ -44,12 +44,12 @@ onEachMajor('transactions that a build has to wait for', (major) => {
     };
   }
 
-  test('a snapshot on an unrelated table keeps the build waiting, and what is built is kept: one backend, one attempt', async () => {
-    const reports = await instance.session('the nightly export');
-    await reports.query('begin isolation level repeatable read; select count(*) from unrelated');
+  test('a build waits for a snapshot on an unrelated table and keeps its work: one backend, one attempt', async () => {
+    const exporter = await instance.session('the nightly export');
+    await exporter.query('begin isolation level repeatable read; select count(*) from unrelated');
 
     const ended = await buildBehind('snapshot_n', 'snapshot', 'waiting for old snapshots', async () => {
-      await reports.query('commit');
+      await exporter.query('commit');
     });
 
     expect(ended.waiting?.blockedBy).toContain('the nightly export, idle in transaction');
@@ -64,12 +64,12 @@ onEachMajor('transactions that a build has to wait for', (major) => {
     ]);
   });
 
-  test('a writer that idles in its transaction is waited for, and by default never ended', async () => {
+  test('a build waits for a writer that is idle in transaction, and by default does not terminate it', async () => {
     const writer = await instance.session('the worker');
     await writer.query('begin; insert into written values (0)');
 
     const ended = await buildBehind('written_n', 'written', 'waiting for writers before build', async () => {
-      // Still there, with its work.
+      // The session is alive and its work is kept.
       await writer.query('commit');
     });
 

@@ -17,7 +17,7 @@ onEachMajor('locks on the table', (major) => {
         (name) => `create table ${name} (n int) with (autovacuum_enabled = off);
                    insert into ${name} select generate_series(1, 20000);`,
       ).join('\n'),
-      // Autovacuum that comes at once; a table of its own says how long it takes.
+      // Autovacuum starts at once. The settings of one table make it slow.
       settings: { autovacuum_naptime: '1s' },
       indexes: NAMES.map((name) => ({
         name: `${name}_n`,
@@ -29,7 +29,7 @@ onEachMajor('locks on the table', (major) => {
   });
   afterAll(async () => await instance?.close());
 
-  test('ACCESS EXCLUSIVE held beyond one lock timeout costs an attempt, and the index is built when it is let go', async () => {
+  test('an ACCESS EXCLUSIVE lock longer than the lock timeout costs an attempt, and the index is built when the lock is released', async () => {
     const ddl = await instance.session();
     await ddl.query('begin; lock table locked in access exclusive mode');
 
@@ -49,9 +49,9 @@ onEachMajor('locks on the table', (major) => {
     ]);
   });
 
-  test('a lock that comes between the try for it and the build is not waited for beyond the lock timeout', async () => {
-    // Prepare: one holds the lock, our try queues behind it, another one queues behind our try.
-    // Our try is one, not several of some seconds, where deadlock_timeout is long.
+  test('a build waits at most the lock timeout for a lock that is acquired between the lock attempt and the build', async () => {
+    // Prepare: one session holds the lock, the deploy waits for it, and another session waits after the deploy.
+    // With a long deadlock_timeout the deploy waits once instead of several times.
     const { name } = instance.database;
     await instance.database.query(`alter database ${name} set deadlock_timeout = '10s'`);
     const first = await instance.session();
@@ -59,7 +59,7 @@ onEachMajor('locks on the table', (major) => {
     await first.query('begin; lock table sneaked in access exclusive mode');
     const deploy = instance.build('sneaked_n');
     await waitForTableLockRequest(instance.database, 'sneaked');
-    const sneaks = second.query('begin; lock table sneaked in access exclusive mode');
+    const secondLock = second.query('begin; lock table sneaked in access exclusive mode');
     await waitForRows(
       instance.database,
       "select from pg_locks where relation = 'sneaked'::regclass and not granted and mode = 'AccessExclusiveLock'",
@@ -67,12 +67,12 @@ onEachMajor('locks on the table', (major) => {
 
     // Act
     await first.query('rollback');
-    await sneaks;
+    await secondLock;
     await waitForLedger(instance.database, 'sneaked_n', (rows) => rows[0]?.status === 'retrying');
     await second.query('rollback');
     const { report } = await deploy;
 
-    // Assess: the statement itself was cancelled, so the attempt's row is Check Index's.
+    // Assess: Check Index cancelled the statement, so it wrote the row of the attempt.
     expect(report.indexes).toMatchObject([{ status: 'built' }]);
     const [cancelled] = await instance.ledger('sneaked_n');
     expect(cancelled).toMatchObject({ status: 'retrying', sqlstate: '55P03' });
@@ -83,7 +83,7 @@ onEachMajor('locks on the table', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('a request for ACCESS EXCLUSIVE that queues behind a reader is named with the reader', async () => {
+  test('the ledger names both a waiting request for ACCESS EXCLUSIVE and the reader that it waits for', async () => {
     const reader = await instance.session('the long report');
     const ddl = await instance.session('the migration');
     await reader.query('begin; select 1 from queued limit 1');
@@ -105,7 +105,7 @@ onEachMajor('locks on the table', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('a VACUUM that another session runs is waited for, attempt by attempt', async () => {
+  test('the attempts wait for a VACUUM of another session', async () => {
     const vacuum = await instance.session('nightly vacuum');
     await instance.database.query('delete from vacuumed where n % 2 = 0');
     await vacuum.query('set vacuum_cost_delay = 100; set vacuum_cost_limit = 1');
@@ -128,7 +128,7 @@ onEachMajor('locks on the table', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('autovacuum gives way: the build takes one attempt', async () => {
+  test('autovacuum is cancelled by the lock request, so the build takes one attempt', async () => {
     await instance.database.query(
       `alter table autovacuumed set (autovacuum_enabled = on, autovacuum_vacuum_threshold = 0,
          autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
@@ -146,7 +146,7 @@ onEachMajor('locks on the table', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('ACCESS EXCLUSIVE held for longer than all attempts fails the index with 55P03, naming the session', async () => {
+  test('an ACCESS EXCLUSIVE lock longer than all attempts fails the index with 55P03, and the error names the session', async () => {
     // Prepare
     const ddl = await instance.session('psql of a colleague');
     await ddl.query('begin; lock table jammed in access exclusive mode');

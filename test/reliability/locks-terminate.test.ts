@@ -31,7 +31,7 @@ onEachMajor('terminateBlockers', (major) => {
 
   const isAlive = async (session: Client) => (await session.query('select 1')).rowCount === 1;
 
-  test('a writer that idles in its transaction is ended, only that one, and the report names it', async () => {
+  test('a writer that is idle in transaction is terminated, no other session is, and the report names it', async () => {
     const writer = await instance.session('forgotten psql');
     const bystander = await instance.session('another forgotten psql');
     await writer.query('begin; insert into idled values (0)');
@@ -52,7 +52,7 @@ onEachMajor('terminateBlockers', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('a session that idles with the table locked is ended as well', async () => {
+  test('a session that is idle in transaction with a lock on the table is terminated too', async () => {
     const ddl = await instance.session('half a migration');
     await ddl.query('begin; lock table exclusive in access exclusive mode');
 
@@ -63,13 +63,13 @@ onEachMajor('terminateBlockers', (major) => {
     await instance.expectNoLeftovers();
   });
 
-  test('a session that is at work is left alone, however long it takes', async () => {
-    // Prepare: its statement waits for a lock that the test holds, and ends its transaction itself.
+  test('an active session is not terminated, however long it takes', async () => {
+    // Prepare: its statement waits for a lock of the test, and then ends its transaction itself.
     const gate = await instance.session();
     await gate.query('select pg_advisory_lock(1)');
-    const works = await instance.session('the export');
-    await works.query('begin isolation level repeatable read; select 1 from active limit 1');
-    const work = works.query('select pg_advisory_xact_lock(1); commit');
+    const exporter = await instance.session('the export');
+    await exporter.query('begin isolation level repeatable read; select 1 from active limit 1');
+    const work = exporter.query('select pg_advisory_xact_lock(1); commit');
 
     // Act
     const deploy = instance.build('active_n');
@@ -87,23 +87,23 @@ onEachMajor('terminateBlockers', (major) => {
     // Assess
     await work;
     const { report } = await deploy;
-    expect(await isAlive(works)).toBe(true);
+    expect(await isAlive(exporter)).toBe(true);
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(report.warnings).toEqual([]);
     await instance.expectNoLeftovers();
   });
 
-  test('a session that idles for less than allowed is left alone', async () => {
+  test('a session that is idle in transaction for less than the limit is not terminated', async () => {
     const writer = await instance.session('the worker');
     await writer.query('begin; insert into recent values (0)');
-    const tasks = await openBuilds(instance.database.url, INDEXES, {
+    const builds = await openBuilds(instance.database.url, INDEXES, {
       waitSeconds: 1,
       terminateIdleInTransactionSeconds: 600,
     });
 
-    expect(await tasks.build('test', 'recent_n')).toMatchObject({ state: 'building' });
+    expect(await builds.build('test', 'recent_n')).toMatchObject({ state: 'building' });
     await waitForBuildPhase(instance.database, 'recent', 'waiting for writers before build');
-    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'building' });
+    expect(await builds.check('test', 'recent_n')).toMatchObject({ state: 'building' });
 
     expect(await instance.ledger('recent_n')).toMatchObject([
       { blockedBy: expect.stringContaining('the worker') },
@@ -113,12 +113,12 @@ onEachMajor('terminateBlockers', (major) => {
       instance.database,
       "select from pg_index where indexrelid = 'recent_n'::regclass and indisvalid",
     );
-    await untilGone(instance.database);
-    expect(await tasks.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
+    await waitForEndOfBuild(instance.database);
+    expect(await builds.check('test', 'recent_n')).toMatchObject({ state: 'done', status: 'built' });
     await instance.expectNoLeftovers();
   });
 
-  test('a session that the role may not end stays, and the build goes on waiting for it', async () => {
+  test('a session that the role cannot terminate stays, and the build continues to wait for it', async () => {
     // Prepare
     await instance.database.query(
       `create role builder login password 'builder';
@@ -130,7 +130,7 @@ onEachMajor('terminateBlockers', (major) => {
     const url = new URL(instance.database.url);
     url.username = 'builder';
     url.password = 'builder';
-    const tasks = await openBuilds(url.href, INDEXES, {
+    const builds = await openBuilds(url.href, INDEXES, {
       waitSeconds: 1,
       terminateIdleInTransactionSeconds: 0,
     });
@@ -138,33 +138,33 @@ onEachMajor('terminateBlockers', (major) => {
     await writer.query('begin; insert into protected values (0)');
 
     // Act
-    expect(await tasks.build('test', 'protected_n')).toMatchObject({ state: 'building' });
+    expect(await builds.build('test', 'protected_n')).toMatchObject({ state: 'building' });
     await waitForBuildPhase(instance.database, 'protected', 'waiting for writers before build');
-    const unseeing = await tasks.check('test', 'protected_n');
+    const withoutStatistics = await builds.check('test', 'protected_n');
     const [hidden] = await instance.ledger('protected_n');
     await instance.database.query('grant pg_read_all_stats to builder');
-    const seeing = await tasks.check('test', 'protected_n');
+    const withStatistics = await builds.check('test', 'protected_n');
 
     // Assess
-    expect([unseeing, seeing]).toMatchObject([{ state: 'building' }, { state: 'building' }]);
+    expect([withoutStatistics, withStatistics]).toMatchObject([{ state: 'building' }, { state: 'building' }]);
     expect(hidden?.blockedBy).toMatch(
       /^pid \d+ \(the superuser's, state hidden without pg_read_all_stats\)$/,
     );
-    expect(tasks.log.at(-1)).toContain('pg_signal_backend');
+    expect(builds.log.at(-1)).toContain('pg_signal_backend');
     expect(await isAlive(writer)).toBe(true);
     await writer.query('commit');
     await waitForRows(
       instance.database,
       "select from pg_index where indexrelid = 'protected_n'::regclass and indisvalid",
     );
-    await untilGone(instance.database);
-    expect(await tasks.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
+    await waitForEndOfBuild(instance.database);
+    expect(await builds.check('test', 'protected_n')).toMatchObject({ state: 'done', status: 'built' });
     await instance.expectNoLeftovers();
   });
 });
 
-/** Until the backend that built has ended: an index is valid a moment before. */
-async function untilGone(database: TestDatabase): Promise<void> {
+/** Waits until the backend of the build has ended: the index is valid a moment before. */
+async function waitForEndOfBuild(database: TestDatabase): Promise<void> {
   await waitForRows(
     database,
     "select where not exists (select from pg_stat_activity where application_name like 'pg-deploy-step build%')",

@@ -43,9 +43,9 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     return partitionIndexName(index, { schema: 'public', table });
   }
 
-  const skeleton = 'create index events_by_kind on only events using btree (kind)';
+  const createParent = 'create index events_by_kind on only events using btree (kind)';
 
-  /** An index that a build left invalid because a transaction as old as it was still open. */
+  /** Leaves an invalid index: the build waits for an open transaction and exceeds its lock timeout. */
   async function leaveInvalid(statement: string): Promise<void> {
     const [old, builder] = [await connect(database.url), await connect(database.url)];
     await old.query('begin isolation level repeatable read; select 1');
@@ -55,17 +55,17 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
   }
 
   /**
-   * Newer minor versions look again whether an index is whole, when a part is attached that is so already. Older ones,
-   * such as this 14, do not: the failure says so, and what it says mends it.
+   * When a part that is attached already is attached again, newer minor versions check whether the index is complete. Older
+   * ones, such as this 14, do not. Then the failure says so, and its statement fixes it.
    */
-  async function expectWhole(report: IndexReport | undefined, status: string): Promise<void> {
+  async function expectComplete(report: IndexReport | undefined, status: string): Promise<void> {
     if (major !== 14 || report?.status !== 'failed') {
       expect(report).toMatchObject({ status, error: null });
       return;
     }
-    const remedy = 'drop index "public"."events_by_kind";';
-    expect(report.error?.message).toContain(remedy);
-    await database.query(remedy);
+    const fix = 'drop index "public"."events_by_kind";';
+    expect(report.error?.message).toContain(fix);
+    await database.query(fix);
     expect((await builds.deploy('after-the-drop')).events_by_kind).toMatchObject({ status: 'built' });
   }
 
@@ -77,7 +77,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     let plans = 0;
     const reports = await builds.deploy('first', async ({ lanes }) => {
       plans += 1;
-      // The first plan has the index of the table itself, the second one those of both partitions.
+      // The first plan has the index of the partitioned table, the second plan those of both partitions.
       if (plans !== 2) return;
       expect(lanes.map(({ table }) => table)).toEqual(['events_1', 'events_2']);
       await database.query(
@@ -89,14 +89,14 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     await expectCompletePartitionedIndex(database, 2);
   });
 
-  test('gets its index although partitions appear, are detached and dropped while parts are built', async () => {
+  test('gets its index although partitions are created, detached and dropped during the builds', async () => {
     const old = await connect(database.url);
     await old.query('begin isolation level repeatable read; select 1');
-    const ends = builds.deploy('first');
+    const deploy = builds.deploy('first');
     const waiting = "select 1 from pg_stat_progress_create_index where phase = 'waiting for old snapshots'";
     await eventually(async () => (await database.query(waiting)).length).toBe(2);
     await database.query('create table events_3 partition of events for values from (2000) to (3000)');
-    // It waits for the build, which waits for the old transaction.
+    // The detach waits for the build, which waits for the old transaction.
     const detaching = database.query('alter table events detach partition events_1');
     await eventually(
       async () =>
@@ -107,21 +107,21 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     await Promise.all([detaching, old.end()]);
     await database.query('drop table events_2');
 
-    await expectWhole((await ends).events_by_kind, 'built');
+    await expectComplete((await deploy).events_by_kind, 'built');
     expect((await builds.deploy('second')).events_by_kind).toMatchObject({ status: 'present' });
     const attached = (await readIndexes(database)).filter((one) => one.attached);
     expect(attached).toMatchObject([{ table: 'events_3', valid: true }]);
   });
 
-  test('whose worker died after the skeleton is continued', async () => {
-    await database.query(skeleton);
+  test('gets its index if a worker died after it had created the index of the partitioned table', async () => {
+    await database.query(createParent);
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'built', attempts: 2 });
     await expectCompletePartitionedIndex(database, 2);
   });
 
-  test('whose worker died with a part built and not attached has that part attached, not built again', async () => {
-    await database.query(`${skeleton}; create index ${leafName('events_1')} on events_1 (kind)`);
+  test('gets an index of a partition attached, and not built again, if a worker died before it attached it', async () => {
+    await database.query(`${createParent}; create index ${leafName('events_1')} on events_1 (kind)`);
     const before = await oidOf(leafName('events_1'));
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'built', attempts: 1 });
@@ -129,15 +129,15 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     expect(await oidOf(leafName('events_1'))).toBe(before);
   });
 
-  test('whose worker died with a part invalid has that part built anew', async () => {
-    await database.query(skeleton);
+  test('gets an invalid index of a partition rebuilt if a worker died during its build', async () => {
+    await database.query(createParent);
     await leaveInvalid(`create index concurrently ${leafName('events_1')} on events_1 (kind)`);
 
     expect((await builds.deploy('next')).events_by_kind).toMatchObject({ status: 'repaired', attempts: 2 });
     await expectCompletePartitionedIndex(database, 2);
   });
 
-  test('with an equivalent index on a partition has that one attached, and no second one built', async () => {
+  test('gets an equivalent index of a partition attached, and no second one built', async () => {
     await database.query('create index made_by_hand on events_2 (kind asc nulls last)');
 
     expect((await builds.deploy('first')).events_by_kind).toMatchObject({ status: 'built', attempts: 1 });
@@ -145,7 +145,7 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     expect((await readIndexes(database)).map((one) => one.name)).toContain('made_by_hand');
   });
 
-  test('with two indexes of one definition does not take the part of the one for the other', async () => {
+  test('gets both of two indexes with the same definition, each with its own indexes of the partitions', async () => {
     await database.query('create index made_by_hand on events (kind); drop index made_by_hand');
     await database.query('create table elsewhere (id int, kind text) partition by range (id)');
     const twice = await openBuilds(database.url, [
@@ -155,12 +155,12 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
 
     const report = await twice.deploy('first');
 
-    // Both were planned before either was there; afterwards neither is missed.
+    // Both were planned before either existed, and neither is missing afterwards.
     expect(Object.values(report).map((one) => one.status)).toEqual(['built', 'built']);
     expect((await readIndexes(database)).filter((one) => one.attached && one.valid)).toHaveLength(4);
   });
 
-  test('with two workers at one index at once gets each part once', async () => {
+  test('gets each index of a partition once if two workers build at the same time', async () => {
     const other = await openBuilds(database.url, [ENTRY], { waitSeconds: 0.05 });
 
     const [one, two] = await Promise.all([builds.deploy('one'), other.deploy('two')]);
@@ -173,38 +173,38 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     expect(built).toHaveLength(2);
   });
 
-  describe('with an attached part that is invalid', () => {
+  describe('with an attached invalid index of a partition', () => {
     beforeEach(async () => {
       await database.query(
-        `${skeleton}; create index part_2 on events_2 (kind); alter index events_by_kind attach partition part_2`,
+        `${createParent}; create index part_2 on events_2 (kind); alter index events_by_kind attach partition part_2`,
       );
       await leaveInvalid('create index concurrently part_1 on events_1 (kind)');
       await database.query('alter index events_by_kind attach partition part_1');
     });
 
-    async function expectMended(deploy: string): Promise<void> {
+    async function expectRepaired(deploy: string): Promise<void> {
       const report = await builds.deploy(deploy);
       const indexes = (await readIndexes(database)).filter((one) => one.table !== 'events');
       expect(indexes).toEqual([
         { table: 'events_1', name: 'part_1', valid: true, attached: true },
         { table: 'events_2', name: 'part_2', valid: true, attached: true },
       ]);
-      await expectWhole(report.events_by_kind, 'repaired');
+      await expectComplete(report.events_by_kind, 'repaired');
       await expectCompletePartitionedIndex(database, 2);
     }
 
-    test('has that part built anew in its place', async () => {
-      await expectMended('first');
+    test('gets that index rebuilt in its place', async () => {
+      await expectRepaired('first');
     });
 
-    test('has the leftovers of an interrupted REINDEX removed as well', async () => {
-      for (let times = 0; times < 2; times += 1) await leaveInvalid('reindex index concurrently part_1');
+    test('gets the leftovers of an interrupted REINDEX removed too', async () => {
+      for (let count = 0; count < 2; count += 1) await leaveInvalid('reindex index concurrently part_1');
       const leftovers = (await readIndexes(database))
         .map((one) => one.name)
         .filter((name) => name.includes('_cc'));
       expect(leftovers).toEqual(['part_1_ccnew', 'part_1_ccnew1']);
 
-      await expectMended('first');
+      await expectRepaired('first');
     });
   });
 });

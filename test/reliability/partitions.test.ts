@@ -13,27 +13,27 @@ const ROWS = `insert into events select n, date '2024-01-01' + n % 366, 'kind ' 
 
 const SHAPES: [what: string, tables: string, leaves: number][] = [
   [
-    'ranges and a default partition',
+    'by range, with a default partition,',
     `create table events ${COLUMNS} partition by range (day);
      create table events_h1 partition of events for values from ('2024-01-01') to ('2024-07-01');
      create table events_h2 partition of events default`,
     2,
   ],
   [
-    'lists',
+    'by list',
     `create table events ${COLUMNS} partition by list (kind);
      create table events_odd partition of events for values in ('kind 1', 'kind 3', 'kind 5');
      create table events_even partition of events default`,
     2,
   ],
   [
-    'hashes',
+    'by hash',
     `create table events ${COLUMNS} partition by hash (id);
      ${[0, 1, 2, 3].map((at) => `create table events_${at} partition of events for values with (modulus 4, remainder ${at})`).join(';')}`,
     4,
   ],
   [
-    'sub-partitions, an empty one among them, in other schemas and with quoted names',
+    'into sub-partitions, one of them empty, in other schemas and with quoted names',
     `create schema "old Data"; create table events ${COLUMNS} partition by range (day);
      create table "old Data"."2024 ""H1""" partition of events for values from ('2024-01-01') to ('2024-07-01') partition by list (kind);
      create table "old Data"."a @ b" partition of "old Data"."2024 ""H1""" for values in ('kind 1', 'kind 2');
@@ -45,14 +45,14 @@ const SHAPES: [what: string, tables: string, leaves: number][] = [
     4,
   ],
   [
-    'names so long, and of so many bytes, that cutting makes them the same',
+    'into partitions whose long names are the same after truncation',
     `create table events ${COLUMNS} partition by hash (id);
      create table "${'é'.repeat(30)}aaa" partition of events for values with (modulus 3, remainder 0);
      create table "${'é'.repeat(30)}aab" partition of events for values with (modulus 3, remainder 1);
      create table "${'é'.repeat(31)}c" partition of events for values with (modulus 3, remainder 2)`,
     3,
   ],
-  ['no partition at all', `create table events ${COLUMNS} partition by range (day)`, 0],
+  ['without any partition', `create table events ${COLUMNS} partition by range (day)`, 0],
 ];
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
@@ -72,7 +72,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await server.stop();
   });
 
-  test.each(SHAPES)('a table partitioned into %s is indexed whole', async (_what, tables, leaves) => {
+  test.each(SHAPES)('a table partitioned %s gets a complete index', async (_shape, tables, leaves) => {
     await database.query(tables);
     if (leaves > 0) await database.query(ROWS);
     const builds = await openBuilds(database.url, [ENTRY]);
@@ -87,13 +87,13 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       error: null,
     });
     await expectCompletePartitionedIndex(database, leaves);
-    // First the skeleton, by itself; then a lane for each leaf.
+    // The first round creates the index of the partitioned table. The second round has a lane for each partition.
     expect(builds.rounds.map((lanes) => lanes.length)).toEqual(leaves > 0 ? [1, leaves] : [1]);
     expect((await builds.deploy('second')).events_by_kind).toMatchObject({ status: 'present', attempts: 0 });
     expect(builds.rounds).toEqual([]);
   });
 
-  test('a unique index with the partition key is built, and enforced', async () => {
+  test('a unique index with the partition key is built and enforced', async () => {
     await database.query(`${SHAPES[2]?.[1]}; ${ROWS}`);
     const builds = await openBuilds(database.url, [
       { name: 'events_id', sql: 'create unique index concurrently if not exists events_id on events (id)' },
@@ -108,7 +108,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     });
   });
 
-  test('a unique index without the partition key fails once, and says what it lacks', async () => {
+  test('a unique index without the partition key fails after one attempt, and the error names the missing column', async () => {
     await database.query(`${SHAPES[0]?.[1]}; ${ROWS}`);
     const builds = await openBuilds(database.url, [
       { name: 'events_id', sql: 'create unique index concurrently if not exists events_id on events (id)' },
@@ -130,7 +130,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     }
   });
 
-  test('one partition that cannot have its part fails the index, and is named; the others keep theirs', async () => {
+  test('a partition whose index cannot be built fails the index and is named, and the other partitions keep their indexes', async () => {
     await database.query(
       `${SHAPES[0]?.[1]}; ${ROWS};
        insert into events values (1, '2024-02-01', 'twice'), (1, '2024-02-01', 'twice')`,
@@ -151,7 +151,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         attempts,
         error: { sqlstate: '23505', message: expect.stringContaining('Index events_once @ events_h1: ') },
       });
-      // The parent's, invalid as it should be, and the other partition's; nothing of the one that failed.
+      // The index of the partitioned table is invalid because it is incomplete. The failed partition has no index.
       expect((await readIndexes(database)).map((one) => [one.table, one.valid])).toEqual([
         ['events', false],
         ['events_h2', true],

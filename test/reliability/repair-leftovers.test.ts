@@ -14,13 +14,13 @@ const indexOf = (name: string) => ({
 });
 const dead = (name: string) => deadName({ schema: 'public', name: `${name}_n` });
 
-describe.each(MAJORS)('leftovers, PostgreSQL %i', (major) => {
+describe.each(MAJORS)('leftovers of earlier builds, PostgreSQL %i', (major) => {
   let server: TestServer;
   let database: TestDatabase;
   let builds: TestBuilds;
   let reports: Record<string, IndexReport>;
 
-  /** Starts the statement by hand, ends it while it waits for a transaction, and leaves what it left. */
+  /** Starts the build by hand and ends it while it waits for a transaction, which leaves an invalid index. */
   async function endInPhase(name: string, transaction: string, phase: string, end: string): Promise<void> {
     const other = await connect(database.url);
     const builder = await connect(database.url, 'by hand');
@@ -77,7 +77,7 @@ describe.each(MAJORS)('leftovers, PostgreSQL %i', (major) => {
       'waiting for writers before build',
       'pg_cancel_backend',
     );
-    // A worker that was killed between the rename and the drop.
+    // As after the kill of a worker between the rename and the drop.
     await database.query(`alter index dead_n rename to ${dead('dead')}`);
     expect(await invalid()).toEqual([
       { name: 'killed_n', ready: true },
@@ -96,21 +96,21 @@ describe.each(MAJORS)('leftovers, PostgreSQL %i', (major) => {
   });
 
   test.each([
-    ['whose build was cancelled before it was ready for writes', 'unready_n', 'repaired'],
-    ['that takes every write', 'ready_n', 'repaired'],
-    ["whose builder's session was ended", 'killed_n', 'repaired'],
-    ['of a unique index, once the duplicates are gone', 'twins_n', 'repaired'],
-    ['that was renamed and not dropped', 'dead_n', 'built'],
-  ])('an invalid index %s is replaced', (_what, name, status) => {
+    ['whose build was cancelled before the index was ready', 'unready_n', 'repaired'],
+    ['that was ready for writes', 'ready_n', 'repaired'],
+    ['whose build session was terminated', 'killed_n', 'repaired'],
+    ['with duplicate keys that were deleted since', 'twins_n', 'repaired'],
+    ['that was renamed but not dropped', 'dead_n', 'built'],
+  ])('an invalid index %s is replaced', (_leftover, name, status) => {
     expect(reports[name]).toMatchObject({ status, attempts: 1, error: null });
   });
 
-  test('an index that a replacement has made useless is dropped, and the one in its place stays', async () => {
+  test('an index that was already replaced is dropped, and its replacement stays', async () => {
     expect(reports.replaced_n).toMatchObject({ status: 'present', attempts: 0 });
     expect(await database.query("select from pg_class where relname = 'replaced_n'")).toHaveLength(1);
   });
 
-  test('nothing is left behind, and running again finds everything present', async () => {
+  test('there are no leftovers, and a second deploy finds every index present', async () => {
     expect(await invalid()).toEqual([]);
     await expectNoLeftovers(async (sql) => await database.query(sql));
     const again = await builds.deploy('second');

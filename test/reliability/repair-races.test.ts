@@ -16,7 +16,7 @@ const PEOPLE_KEY = {
   sql: 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS people_key ON people (n)',
 };
 
-onEachMajor('healing beside other sessions', (major) => {
+onEachMajor('repairs during the work of other sessions', (major) => {
   let server: TestServer;
   let database: TestDatabase;
   let sessions: Client[];
@@ -42,8 +42,8 @@ onEachMajor('healing beside other sessions', (major) => {
     return client;
   }
 
-  test('an index that becomes valid while healing waits for the table is not dropped', async () => {
-    // Prepare: a build by hand that waits for a writer; its index is there and invalid.
+  test('an index that becomes valid while the repair waits for the table is not dropped', async () => {
+    // Prepare: a build by hand waits for a writer, and its index is invalid.
     const writer = await session('writer');
     const dba = await session('dba');
     await writer.query('begin; insert into people values (0)');
@@ -54,7 +54,7 @@ onEachMajor('healing beside other sessions', (major) => {
     if (index === undefined) throw new Error('The registry is empty.');
 
     // Act
-    const removed = withClient(databaseOf({ DATABASE_URL: database.url }), 'heal', async (client) => {
+    const removed = withClient(databaseOf({ DATABASE_URL: database.url }), 'repair', async (client) => {
       await prepareBuildSession(client);
       for (;;) {
         try {
@@ -77,7 +77,7 @@ onEachMajor('healing beside other sessions', (major) => {
     ).toEqual([{ indisvalid: true }]);
   });
 
-  test('a drop that waits for a reader goes on without its client, and the index is built when the reader is gone', async () => {
+  test('a drop that waits for a reader continues without its client, and the index is built when the reader has ended', async () => {
     // Prepare
     await database.query('insert into people values (1)');
     await database.query(PEOPLE_KEY.sql).catch(() => 'duplicate keys');
@@ -96,7 +96,7 @@ onEachMajor('healing beside other sessions', (major) => {
     expect((await deploy).people_key).toMatchObject({ status: 'repaired', attempts: 2 });
   });
 
-  test('the last failed attempt leaves nothing invalid, also where a reader holds the drop up', async () => {
+  test('the last failed attempt leaves no invalid index, even if a reader blocks the drop', async () => {
     // Prepare
     await database.query('insert into people values (1)');
     const reader = await session('reader');
@@ -106,7 +106,7 @@ onEachMajor('healing beside other sessions', (major) => {
     // Act
     const reports = await builds.deploy('first');
 
-    // Assess: the lane went on while the drop waits in its session.
+    // Assess: the deploy has ended, and the drop waits in its session.
     expect(reports.people_key).toMatchObject({ status: 'failed', attempts: 1, error: { sqlstate: '23505' } });
     expect(
       await database.query("select from pg_class where relname like 'pg_deploy_step_dead%'"),
@@ -118,7 +118,7 @@ onEachMajor('healing beside other sessions', (major) => {
     );
   });
 
-  test('the last failed attempt leaves nothing invalid, also where the table is locked for a while', async () => {
+  test('the last failed attempt leaves no invalid index, even if the table is locked for some time', async () => {
     // Prepare
     await database.query('insert into people values (1)');
     const builds = await openBuilds(database.url, [PEOPLE_KEY]);
@@ -126,7 +126,7 @@ onEachMajor('healing beside other sessions', (major) => {
     const ddl = await session('a migration');
     await ddl.query('begin; lock table people in access exclusive mode');
 
-    // Act: the lock outlasts the first try for it.
+    // Act: the table stays locked for longer than the first attempt to lock it.
     const settled = builds.settle('first', 'people_key', new Error('duplicate keys'));
     await waitForTableLockRequest(database, 'people');
     await waitForRows(
@@ -142,8 +142,8 @@ onEachMajor('healing beside other sessions', (major) => {
     ]);
   });
 
-  test('duplicate keys that nobody heard of are heard at the second attempt, which waits for its statement', async () => {
-    // Prepare: a writer keeps the build from its error waitForRows the client has let go.
+  test('duplicate keys that no client read are reported by the second attempt, which waits for its statement', async () => {
+    // Prepare: the build waits for a writer, so that its error comes after its client has disconnected.
     const writer = await session('writer');
     await writer.query('begin; insert into people values (1)');
     const builds = await openBuilds(database.url, [PEOPLE_KEY], { waitSeconds: 1 });

@@ -29,7 +29,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     await instance.database.query(`drop index if exists ${INDEX}; drop schema if exists deploy_step cascade`);
   });
 
-  /** An old snapshot, which keeps a build in its last phase until it is gone. */
+  /** Opens an old snapshot, which keeps a build in its last phase. */
   async function snapshot(): Promise<Client> {
     const client = await instance.session();
     await client.query('begin isolation level repeatable read; select from other');
@@ -43,10 +43,10 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return rows.map((row) => row.phase);
   }
 
-  const looks = () => instance.workflow.log.filter((line) => line.includes('Still building.')).length;
+  const checks = () => instance.workflow.log.filter((line) => line.includes('Still building.')).length;
 
   test.each(['immediate', 'fast'] as const)(
-    'a server that restarts (%s) while the worker waits for its build costs an attempt, and the index is built',
+    'a restart of the server (%s) while the worker waits for its build costs an attempt, and the index is built',
     async (mode) => {
       await snapshot();
       const ended = instance.build(INDEX);
@@ -66,12 +66,12 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   );
 
   test.each(['immediate', 'fast'] as const)(
-    'a server that restarts (%s) while the build has been let go of costs an attempt, and the index is built',
+    'a restart of the server (%s) during a detached build costs an attempt, and the index is built',
     async (mode) => {
       await snapshot();
-      const before = looks();
+      const before = checks();
       const ended = instance.build(INDEX);
-      await eventually(looks).toBeGreaterThan(before);
+      await eventually(checks).toBeGreaterThan(before);
 
       await instance.server.restart(mode);
       const { report } = await ended;

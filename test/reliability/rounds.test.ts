@@ -16,7 +16,7 @@ function entry(table: string, number: number): IndexEntry {
   return {
     name,
     sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${table} (a, (b + ${number}))`,
-    description: 'one of many',
+    description: 'one of many indexes',
   };
 }
 
@@ -49,7 +49,7 @@ describe('rounds of three builds', () => {
         {
           name: 'idx_never',
           sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_never ON two (no_such_column)',
-          description: 'fails in whichever round it is in, and is not asked for again',
+          description: 'fails in its round and is not planned again',
         },
       ],
       builds: { perRound: 3 },
@@ -75,7 +75,7 @@ describe('rounds of three builds', () => {
         (execution === undefined || event.execution === execution),
     );
 
-  test('a deploy asks again, in executions of their own, until every index is built or was given up', async () => {
+  test('a deploy starts an execution for each round until every index is built or has failed', async () => {
     const deploy = opened.workflow.engine.start('pg-deploy-step-local-deploy', {});
     const [end] = await waitForEnds(opened, deploy);
 
@@ -84,9 +84,9 @@ describe('rounds of three builds', () => {
       totals: { created: 10, skipped: 0, failed: 1, remaining: 0 },
     });
     expect(await validIndexes()).toBe(10);
-    const asked = rounds();
-    expect(asked).toHaveLength(4);
-    expect(new Set(asked.map((event) => event.execution)).size).toBe(4);
+    const started = rounds();
+    expect(started).toHaveLength(4);
+    expect(new Set(started.map((event) => event.execution)).size).toBe(4);
     const attempts = await database.query(
       'select deploy, count(*)::int as attempts, count(distinct item)::int as items from deploy_step.index_builds group by 1',
     );
@@ -94,7 +94,7 @@ describe('rounds of three builds', () => {
     await expectNoLeftovers(async (sql) => await database.query(sql));
   });
 
-  test('started by a person, build-indexes goes on by itself round after round', async () => {
+  test('an execution of build-indexes that a person started runs all rounds itself', async () => {
     const execution = opened.workflow.engine.start('pg-deploy-step-local-build-indexes', {});
     const [end] = await waitForEnds(opened, execution);
 
@@ -108,7 +108,7 @@ describe('rounds of three builds', () => {
   });
 });
 
-test('of 600 missing indexes a plan hands out 500, small enough for a state, and the next one the rest', async () => {
+test('the plan for 600 missing indexes has 500 builds, which fit into a state, and the next plan has the rest', async () => {
   database = await createDatabase();
   await database.query(createTables);
   const indexes = entries(600).map((one) => {
@@ -123,11 +123,11 @@ test('of 600 missing indexes a plan hands out 500, small enough for a state, and
   };
 
   const first = await planBuilds({ execution: 'round-1', request: {} }, io);
-  const handedOut = new Set(first.lanes.flatMap((lane) => lane.indexes));
-  // Without CONCURRENTLY, all in one statement: what counts here is the next plan.
+  const planned = new Set(first.lanes.flatMap((lane) => lane.indexes));
+  // Without CONCURRENTLY all indexes are created with one query. Only the next plan matters here.
   await database.query(
     indexes
-      .filter(({ name }) => handedOut.has(name))
+      .filter(({ name }) => planned.has(name))
       .map(({ sql }) => sql.replace('CONCURRENTLY', ''))
       .join(';'),
   );
@@ -135,14 +135,14 @@ test('of 600 missing indexes a plan hands out 500, small enough for a state, and
   const rest = second.lanes.flatMap((lane) => lane.indexes);
 
   expect(first).toMatchObject({ decision: 'build' });
-  expect(handedOut.size).toBe(500);
+  expect(planned.size).toBe(500);
   expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThan(256 * 1024);
   expect(rest).toHaveLength(100);
-  expect(rest.filter((name) => handedOut.has(name))).toEqual([]);
+  expect(rest.filter((name) => planned.has(name))).toEqual([]);
   await database.drop();
 });
 
-test('a build that was let go of and became valid before the next plan is finished, and counted as built', async () => {
+test('a detached build that became valid before the next plan is finished, and reported as built', async () => {
   database = await createDatabase();
   await database.query(`${createTables} insert into one select n, n from generate_series(1, 100) as n`);
   const builds = await openBuilds(database.url, entries(1), { waitSeconds: 0.1 });
