@@ -82,7 +82,7 @@ export const environmentSchema = fields({
   database: databaseSchema,
   /** Folder with SQL migrations, relative to the project; "none"; or an object with a `runner`. */
   migrations: migrationsSchema.prefault('database/migrations'),
-  /** File of the registry, relative to the project: .ts, .js, .mjs or .json. */
+  /** File of the registry, relative to the project: .ts, .js, .mjs, .cjs or .json. */
   indexes: z.string().min(1).default('database/indexes.ts'),
   services: servicesSchema.default([]),
   builds: buildsSchema.prefault({}),

@@ -9,7 +9,7 @@ import {
 import { upMigration } from '../sources/migration-files.ts';
 import { readSql } from '../sql/read-sql.ts';
 
-/** SQL files that the functions cannot run as they are; the message names the file and what to do. */
+/** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
 export class MigrationFilesError extends Error {
   override readonly name = 'MigrationFilesError';
 }
@@ -17,20 +17,22 @@ export class MigrationFilesError extends Error {
 const CODE = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts', '.py', '.rb'];
 
 /**
- * Reads the SQL files of a folder, by their names without .sql. Files of other kinds that are no migrations are left out.
- * @throws MigrationFilesError
+ * Reads the SQL files of a folder. Other files that are not migrations are ignored.
+ * @returns the content of each file, by its name without .sql
+ * @throws MigrationFilesError when the folder does not exist, or contains migrations that are not plain SQL files with
+ * numbers
  */
 export function readMigrations(folder: string): Record<string, string> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     throw new MigrationFilesError(
-      `migrations: the folder ${folder} does not exist. Name the folder with the SQL files, or "none".`,
+      `migrations: the folder ${folder} does not exist. Enter the folder with the SQL files, or "none".`,
     );
   }
   const entries = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => !entry.name.startsWith('.'))
     .toSorted((a, b) => a.name.localeCompare(b.name));
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
-  for (const file of files) refuseOther(folder, file);
+  for (const file of files) refuseOtherTool(folder, file);
   const sql = files.filter((file) => file.endsWith('.sql'));
   const inside = entries.find(
     (entry) =>
@@ -38,15 +40,15 @@ export function readMigrations(folder: string): Record<string, string> {
   );
   if (sql.length === 0 && inside !== undefined) {
     throw new MigrationFilesError(
-      `migrations: the SQL files of ${folder} are in folders of their own, such as ${inside.name}, where they are not looked for. ` +
-        `Put them into one folder, or run the tool that keeps them so by ${OWN_TOOL}.`,
+      `migrations: the SQL files of ${folder} are in subfolders, such as ${inside.name}, which are not read. ` +
+        `Put them into one folder, or run their own migration tool with ${OWN_TOOL}.`,
     );
   }
   const unnumbered = sql.find((file) => !/^\d/.test(file));
   if (unnumbered !== undefined && sql.length > 1) {
     throw new MigrationFilesError(
-      `migrations: ${join(folder, unnumbered)} has no number. Files are applied in the order of the numbers that their names ` +
-        'begin with: 0001_tables.sql, 0002_columns.sql.',
+      `migrations: ${join(folder, unnumbered)} has no number. Files are applied in the order of the numbers at the beginning of ` +
+        'their names: 0001_tables.sql, 0002_columns.sql.',
     );
   }
   return Object.fromEntries(
@@ -54,30 +56,30 @@ export function readMigrations(folder: string): Record<string, string> {
   );
 }
 
-const OWN_TOOL = 'the runner ecs-task or lambda: see migrations in docs/configuration.md';
+const OWN_TOOL = 'the runner ecs-task or lambda (see docs/configuration.md, migrations)';
 
-function refuseOther(folder: string, file: string): void {
+function refuseOtherTool(folder: string, file: string): void {
   if (CODE.includes(extname(file))) {
     throw new MigrationFilesError(
-      `migrations: ${join(folder, file)} is not SQL, and the runner sql takes SQL files only. Write it as SQL, or run the ` +
-        `application's own migration tool by ${OWN_TOOL}.`,
+      `migrations: ${join(folder, file)} is not SQL, but the runner sql runs only SQL files. Rewrite it in SQL, or run your ` +
+        `own migration tool with ${OWN_TOOL}.`,
     );
   }
   if (/\.(up|down)\.sql$/.test(file)) {
     throw new MigrationFilesError(
-      `migrations: ${join(folder, file)} is half of a migration. Name the way forth ${file.replace(/\.(up|down)\.sql$/, '.sql')} ` +
-        'and leave the way back out of the folder: a deploy never runs it.',
+      `migrations: ${join(folder, file)} is one of the two files of a migration. Rename the up migration to ${file.replace(/\.(up|down)\.sql$/, '.sql')} ` +
+        'and remove the down migration from the folder: a deploy never runs it.',
     );
   }
 }
 
-/** Writes SQL files into a function's folder, as they are. */
+/** Writes the SQL files into the folder of a function, unchanged. */
 export function shipMigrations(migrations: Record<string, string>, folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const [name, sql] of Object.entries(migrations)) writeFileSync(join(folder, `${name}.sql`), sql);
 }
 
-/** Writes beside them what of each file is run, statement by statement, so that the one that fails is known. */
+/** Writes the statements of each file, so that the function can report which one failed. */
 export function shipStatements(migrations: Record<string, string>, folder: string): void {
   const statements: ShippedStatements = Object.fromEntries(
     Object.entries(migrations).map(([name, text]) => [name, statementsOf(text)]),
@@ -86,8 +88,8 @@ export function shipStatements(migrations: Record<string, string>, folder: strin
 }
 
 /**
- * The statements of a migration, its way back left out. What PostgreSQL's parser does not read as a whole, in just as many
- * statements, is run as a whole: then nothing of it can be lost, and the server says what is wrong.
+ * The statements of a migration, without its down migration. If PostgreSQL's parser finds an error or another number of
+ * statements, the file is one statement: then no part of it is lost, and the server reports the error.
  */
 export function statementsOf(text: string): ShippedStatement[] {
   const up = upMigration(text);

@@ -30,10 +30,14 @@ test('a folder without files has no migrations', () => {
 
 test.each([
   ['a migration in TypeScript', ['0001_a.sql', '0002_b.ts'], '0002_b.ts is not SQL'],
-  ['a migration in JavaScript', ['0001_a.js'], 'by the runner ecs-task or lambda'],
-  ['a migration in Python', ['0001_a.py'], 'the runner sql takes SQL files only'],
-  ['a down migration in its own file', ['0001_a.down.sql'], '0001_a.down.sql is half of a migration'],
-  ['an up migration in its own file', ['0001_a.up.sql'], 'Name the way forth 0001_a.sql'],
+  ['a migration in JavaScript', ['0001_a.js'], 'with the runner ecs-task or lambda'],
+  ['a migration in Python', ['0001_a.py'], 'the runner sql runs only SQL files'],
+  [
+    'a down migration in its own file',
+    ['0001_a.down.sql'],
+    '0001_a.down.sql is one of the two files of a migration',
+  ],
+  ['an up migration in its own file', ['0001_a.up.sql'], 'Rename the up migration to 0001_a.sql'],
   ['a folder for each migration', ['20240101_init/migration.sql'], 'such as 20240101_init'],
   ['files without a number', ['V1__a.sql', 'V2__b.sql'], 'V1__a.sql has no number'],
 ])('%s is refused with advice', (_files, names, message) => {
@@ -44,7 +48,7 @@ test.each([
 });
 
 test('a folder that does not exist is refused', () => {
-  expect(() => readMigrations(join(folder, 'nowhere'))).toThrow('does not exist. Name the folder');
+  expect(() => readMigrations(join(folder, 'nowhere'))).toThrow('does not exist. Enter the folder');
 });
 
 test('a file is split into its statements, each unchanged and with its line', () => {

@@ -28,7 +28,7 @@ function stepsOf(template: Template): Action[] {
     .filter((action) => action.ActionTypeId.Provider === 'StepFunctions');
 }
 
-/** What the template's roles may do in Step Functions, in the account of the example. */
+/** The permissions for Step Functions of all roles in the template, in the account of the example. */
 function statesPermissions(template: Template): string[] {
   const inAccount = (resource: string) => resource.replace(/^arn:aws:states:eu-west-1:111111111111:/, '');
   return statementsIn(template)
@@ -53,7 +53,7 @@ describe('the example', () => {
     expect(run.stacks.sort()).toEqual(['example-cdk-pipelines', 'example-code-pipeline']);
   });
 
-  test('starts the deploy machine after its stack is deployed, with a literal input', () => {
+  test('starts the deploy machine after the stack is deployed, with a literal input', () => {
     const template = run.template('example-code-pipeline');
     const [source, deploy, ...others] = stagesOf(template);
 
@@ -78,7 +78,7 @@ describe('the example', () => {
   });
 
   test.each(['example-code-pipeline', 'example-cdk-pipelines'])(
-    'the step of %s may start that machine and follow what it started, and nothing else in Step Functions',
+    'the step of %s may start that machine and describe the executions that it started, and nothing else in Step Functions',
     (stack) => {
       expect(statesPermissions(run.template(stack))).toEqual([
         'states:DescribeExecution on execution:pg-deploy-step-dev-deploy:pipeline*',
@@ -106,7 +106,7 @@ describe('the example', () => {
   });
 });
 
-test('an environment in another account is started there, with a role of that account', () => {
+test('a deploy in another account is started there, with a role of that account', () => {
   const app = new App();
   const stack = new Stack(app, 'Pipelines', { env: { account: '111111111111', region: 'eu-west-1' } });
   const output = new Artifact();
@@ -147,7 +147,7 @@ test('an environment in another account is started there, with a role of that ac
   expect(JSON.stringify(step?.RoleArn)).toContain(':iam::222222222222:role/');
 });
 
-test('what the package exports can be imported by its name', async () => {
+test('the exports can be imported with the name of the package', async () => {
   const exported = await import('pg-deploy-step');
 
   expect(Object.keys(exported).sort()).toEqual([

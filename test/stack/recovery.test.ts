@@ -37,7 +37,7 @@ function onlyTarget(name: string): Target {
   return target;
 }
 
-test('a deploy that failed, timed out or was aborted is recovered from', () => {
+test('a deploy that failed, timed out or was aborted starts the recovery', () => {
   expect(rule('recovery').State).toBe('ENABLED');
   expect(resolveValue(template, rule('recovery').EventPattern)).toEqual({
     source: ['aws.states'],
@@ -49,7 +49,7 @@ test('a deploy that failed, timed out or was aborted is recovered from', () => {
   });
 });
 
-test('the recovery is told why it is started, and by which deploy', () => {
+test('the input of the recovery names the reason and the deploy', () => {
   const target = onlyTarget('recovery');
 
   expect(resolveValue(template, target.Arn)).toBe(START);
@@ -58,7 +58,7 @@ test('the recovery is told why it is started, and by which deploy', () => {
     InputTemplate: '',
   };
   const event = JSON.parse(
-    // EventBridge puts a text in with its quotation marks.
+    // EventBridge inserts a text value with quotation marks.
     input.replace(/<([^>]+)>/g, (_match, name: string) => JSON.stringify(`the value of ${paths[name]}`)),
   );
   expect(event).toEqual({
@@ -68,13 +68,13 @@ test('the recovery is told why it is started, and by which deploy', () => {
   });
 });
 
-test('every 10 minutes a reconciler looks for services that nobody started', () => {
+test('the schedule starts the recovery every 10 minutes', () => {
   expect(rule('reconcile')).toMatchObject({ State: 'ENABLED', ScheduleExpression: 'rate(10 minutes)' });
   expect(resolveValue(template, onlyTarget('reconcile').Arn)).toBe(START);
   expect(JSON.parse(onlyTarget('reconcile').Input ?? '')).toEqual({ reason: 'reconcile' });
 });
 
-test('both may start this one machine and nothing else', () => {
+test('both rules may start start-services and nothing else', () => {
   for (const name of ['recovery', 'reconcile']) {
     const [role] = onlyTarget(name).RoleArn['Fn::GetAtt'];
     expect(permissionsOf(template, role)).toEqual([`states:StartExecution on ${START}`]);
@@ -82,6 +82,6 @@ test('both may start this one machine and nothing else', () => {
   expect(resourcesOfType(template, 'AWS::Events::Rule')).toHaveLength(2);
 });
 
-test('without services there is nothing to recover', () => {
+test('an environment without services has no recovery', () => {
   expect(resourcesOfType(synthesised.template('none'), 'AWS::Events::Rule')).toEqual([]);
 });
