@@ -233,10 +233,10 @@ describe('ECS services', () => {
   });
 
   test('are killed when they do not stop within the stop timeout', async () => {
-    const busy = service('web', 1);
-    busy.variables.WORK_SQL = 'select pg_sleep(600)';
-    open({ services: [busy], stopTimeoutSeconds: 0 });
+    open({ services: [service('web', 1)], stopTimeoutSeconds: 0 });
     await aws?.steady();
+    // A process that is suspended cannot handle SIGTERM.
+    process.kill(aws?.state.ecs.services[0]?.tasks[0]?.pid ?? expect.fail('no task'), 'SIGSTOP');
     await update('web', 0);
     await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
   });
