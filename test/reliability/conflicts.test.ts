@@ -76,7 +76,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     );
 
   /** The highest number of builds that ran at the same time, on one table and in total. */
-  async function atOnce(): Promise<{ onOneTable: number; inAll: number }> {
+  async function mostConcurrentBuilds(): Promise<{ onOneTable: number; inAll: number }> {
     const [most] = await instance.database.query<{ onOneTable: number; inAll: number }>(
       `select max(on_table)::int as "onOneTable", max(in_all)::int as "inAll"
          from (select count(*) filter (where other.table_name = one.table_name) as on_table, count(*) as in_all
@@ -92,7 +92,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   async function expectEachBuiltOnce(names: readonly string[]): Promise<void> {
     expect(await built()).toEqual(names.toSorted().map((name) => ({ name, built: 1, valid: true })));
     expect(log.text()).not.toContain('deadlock detected');
-    expect((await atOnce()).onOneTable).toBe(1);
+    expect((await mostConcurrentBuilds()).onOneTable).toBe(1);
     await instance.expectNoLeftovers();
   }
 
@@ -112,7 +112,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(report.totals).toEqual({ created: 29, skipped: 0, failed: 0, remaining: 0 });
     expect(report.indexes.every((index) => index.attempts === 1)).toBe(true);
     await expectEachBuiltOnce([...CROWDED, ...OTHERS].map(({ name }) => name));
-    const { inAll } = await atOnce();
+    const { inAll } = await mostConcurrentBuilds();
     expect(inAll).toBeGreaterThan(1);
     expect(inAll).toBeLessThanOrEqual(MOST_AT_ONCE);
     const plan = instance.workflow.events.find(

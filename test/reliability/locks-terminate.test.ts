@@ -32,8 +32,8 @@ onEachMajor('terminateBlockers', (major) => {
   const isAlive = async (session: Client) => (await session.query('select 1')).rowCount === 1;
 
   test('a writer that is idle in transaction is terminated, no other session is, and the report names it', async () => {
-    const writer = await instance.session('forgotten psql');
-    const bystander = await instance.session('another forgotten psql');
+    const writer = await instance.session('idle psql');
+    const bystander = await instance.session('another idle psql');
     await writer.query('begin; insert into idled values (0)');
     await bystander.query('begin; select 1 from active limit 1');
 
@@ -42,7 +42,7 @@ onEachMajor('terminateBlockers', (major) => {
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);
     expect(report.warnings).toEqual([
       expect.stringMatching(
-        /^Terminated a session that blocked a build: pid \d+ \(forgotten psql, idle in transaction, .*\(for idled_n\)\.$/,
+        /^Terminated a session that blocked a build: pid \d+ \(idle psql, idle in transaction, .*\(for idled_n\)\.$/,
       ),
     ]);
     await expect(writer.query('select 1')).rejects.toThrow();

@@ -122,7 +122,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         error: {
           sqlstate: '0A000',
           message: expect.stringMatching(
-            /Index events_id: unique constraint on partitioned table must include.*lacks column "day"/,
+            /Index events_id: unique constraint on partitioned table must include.*lack. column "day"/,
           ),
         },
       });
