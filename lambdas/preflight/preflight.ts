@@ -18,7 +18,7 @@ import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
 
-export interface PreflightIo {
+interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;

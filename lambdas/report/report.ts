@@ -12,7 +12,7 @@ import { readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 
-export interface ReportIo {
+interface ReportIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;

@@ -23,7 +23,7 @@ import type { ShippedStatement, ShippedStatements } from '../shared/migration-st
 import type { RunMigrationsResult } from '../shared/payloads.ts';
 import { describeStatement } from './describe-statement.ts';
 
-export interface RunMigrationsIo {
+interface RunMigrationsIo {
   database: Database;
   /** Folder with the SQL files. */
   directory: string;

@@ -51,7 +51,7 @@ const EXAMPLES: [Kill][] = [
   [{ at: 100, blocked: 'by an old snapshot' }],
 ];
 
-type Task = 'build-index' | 'check-index';
+type FunctionName = 'build-index' | 'check-index';
 
 /** What the test does during an execution of build-indexes. */
 interface Interference {
@@ -90,20 +90,20 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return rows[0]?.valid === true;
   }
 
-  const functionOf = (task: Task) => `pg-deploy-step-local-${task}`;
+  const functionOf = (name: FunctionName) => `pg-deploy-step-local-${name}`;
 
-  const invoke = (task: Task, deploy: string, index: string) =>
-    instance.workflow.workflow.lambdas.invoke(functionOf(task), { deploy, index });
+  const invoke = (name: FunctionName, deploy: string, index: string) =>
+    instance.workflow.workflow.lambdas.invoke(functionOf(name), { deploy, index });
 
-  const killWorkers = (task: Task) => instance.workflow.workflow.lambdas.kill(functionOf(task));
+  const killWorkers = (name: FunctionName) => instance.workflow.workflow.lambdas.kill(functionOf(name));
 
   /** Calls a function once, and kills its worker after so many milliseconds unless it has ended. */
-  async function invokeAndKill(task: Task, deploy: string, milliseconds: number): Promise<unknown> {
-    await invoke(task, 'warm', 'idx_warm');
-    const answer = invoke(task, deploy, INDEX);
+  async function invokeAndKill(name: FunctionName, deploy: string, milliseconds: number): Promise<unknown> {
+    await invoke(name, 'warm', 'idx_warm');
+    const answer = invoke(name, deploy, INDEX);
     answer.catch(() => {});
     await sleep(milliseconds);
-    killWorkers(task);
+    killWorkers(name);
     return await answer;
   }
 

@@ -44,7 +44,7 @@ export async function openBuildIndexes(lambdas: LocalEngineOptions['lambdas']): 
   };
 }
 
-/** Waits here instead of in the definition, whose shortest wait is a second. */
+/** Waits here, because the shortest Wait state takes a second. */
 async function withShortPause(answer: unknown): Promise<unknown> {
   const result = buildIndexResultSchema.safeParse(answer).data;
   if (result?.state !== 'building') return answer;
@@ -52,12 +52,12 @@ async function withShortPause(answer: unknown): Promise<unknown> {
   return { ...result, waitSeconds: 0 };
 }
 
-/** The first test of a run that asks for the machine synthesises the stack; the others read what that one wrote. */
+/** Synthesising takes seconds, so the first test file of a run writes the definition to a file for the others. */
 async function synthesisedMachine(): Promise<Machine> {
   const file = join(inject('runFolder'), 'build-indexes.json');
   if (!existsSync(file)) {
     const machine = await synthesise();
-    // Two workers may synthesise at the same time; neither must read half of a file.
+    // Another worker must not read a file that is only half written.
     const written = `${file}.${process.pid}`;
     writeFileSync(written, JSON.stringify(machine));
     renameSync(written, file);
@@ -66,7 +66,7 @@ async function synthesisedMachine(): Promise<Machine> {
 }
 
 async function synthesise(): Promise<Machine> {
-  // Loading the CDK takes longer than most of these tests.
+  // Imported here, because loading the CDK takes longer than most of these tests.
   const [{ App }, { DeployStepStack }, { localEnvironment, LOCAL_ENVIRONMENT }, { readStack }] =
     await Promise.all([
       import('aws-cdk-lib'),

@@ -34,7 +34,7 @@ export interface TestBuilds {
   /**
    * Runs an execution of build-indexes for the whole registry.
    * @param deploy name of the execution, so a new one each time
-   * @param afterPlan called between each plan and what comes of it
+   * @param afterPlan called after each Plan, before the builds of that plan
    * @returns the report's entries, by name
    */
   deploy(
@@ -50,9 +50,9 @@ export interface TestBuilds {
   readonly log: string[];
 }
 
-const MOST_ROUNDS = 20;
+const MAX_ROUNDS = 20;
 
-/** The synthesised state machine `build-indexes` with its functions in this process, so that a test can set their settings. */
+/** The synthesised state machine `build-indexes` with its functions in this process, so that a test can change their settings. */
 export async function openBuilds(
   databaseUrl: string,
   entries: (Omit<IndexEntry, 'name' | 'description'> & { name: string; description?: string })[],
@@ -87,7 +87,7 @@ export async function openBuilds(
     planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsPerRound: 500 });
   const planRound = async (event: unknown) => {
     const planned = await plan(event);
-    if (planned.decision === 'build' && rounds.push(planned.lanes) > MOST_ROUNDS)
+    if (planned.decision === 'build' && rounds.push(planned.lanes) > MAX_ROUNDS)
       throw new Error(`The plan never ends: ${JSON.stringify(planned.lanes)}`);
     await afterPlan(planned);
     return planned;
@@ -127,12 +127,12 @@ export async function openBuilds(
   };
 }
 
-type TaskFunction = (event: unknown) => Promise<unknown>;
+type WorkflowFunction = (event: unknown) => Promise<unknown>;
 
-/** Functions of this process behind the interface of Lambda: payloads are JSON, and an error has a name and a Cause. */
-function inProcess(functions: Readonly<Record<string, TaskFunction>>) {
-  const named = new Map<string, TaskFunction>(
-    Object.entries(functions).map(([task, run]) => [`pg-deploy-step-local-${task}`, run]),
+/** Invokes functions of this process as Lambda does: payloads are JSON, and an error has a name and a Cause. */
+function inProcess(functions: Readonly<Record<string, WorkflowFunction>>) {
+  const named = new Map<string, WorkflowFunction>(
+    Object.entries(functions).map(([name, run]) => [`pg-deploy-step-local-${name}`, run]),
   );
   return {
     functionNames: [...named.keys()],
@@ -152,7 +152,7 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : 'Error';
 }
 
-/** What Lambda makes of an error. */
+/** The Cause that Lambda returns for an error. */
 function causeOf(error: unknown): string {
   const errorMessage = error instanceof Error ? error.message : String(error);
   return JSON.stringify({ errorType: nameOf(error), errorMessage });

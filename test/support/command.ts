@@ -6,14 +6,14 @@ import { join } from 'node:path';
 
 const COMMAND = join(import.meta.dirname, '../../bin/pg-deploy-step.ts');
 
-export interface EndedCommand {
+interface EndedCommand {
   /** Null: a signal ended it. */
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export interface RunningCommand {
+interface RunningCommand {
   /** The text on standard output and standard error so far. */
   output(): string;
   /** Ctrl-C: sends SIGINT to the command's process group, as a terminal does. */

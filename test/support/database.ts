@@ -11,7 +11,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-export interface TestDatabaseOptions {
+interface TestDatabaseOptions {
   /** Database to copy. @default the new database is empty */
   template?: string;
   /** Connection string of the server, as superuser. @default the server of the run */

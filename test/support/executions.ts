@@ -4,7 +4,7 @@ import { DEPLOY } from '../../lib/workflow/state-names.ts';
 import type { TestWorkflow } from './workflow.ts';
 
 /** The result of an execution, and its report if it wrote one. */
-export interface EndedExecution {
+interface EndedExecution {
   result: ExecutionResult;
   report: Report | undefined;
 }
@@ -36,7 +36,7 @@ export function countHistoryEvents(events: readonly EngineEvent[], execution: st
 }
 
 function costOf({ type, stateType }: EngineEvent): number {
-  // A task is entered, scheduled, started, succeeds or fails, and is exited; a Map is entered, started, succeeds, is exited.
+  // A Task state is entered, scheduled, started, succeeds or fails, and is exited. A Map is entered, started, succeeds, is exited.
   if (type === 'StateEntered') return stateType === 'Task' ? 4 : stateType === 'Map' ? 3 : 1;
   if (type === 'StateRetried') return 3;
   return type === 'StateFailed' || type === 'StateCaught' ? 0 : 1;

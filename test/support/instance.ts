@@ -6,8 +6,7 @@ import { expectNoLeftovers } from './leftovers.ts';
 import type { Major } from './servers.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from './workflow.ts';
 
-export interface InstanceOptions
-  extends Omit<TestWorkflowOptions, 'databaseUrl' | 'services' | 'migrations'> {
+interface InstanceOptions extends Omit<TestWorkflowOptions, 'databaseUrl' | 'services' | 'migrations'> {
   /** SQL that creates the tables. */
   tables: string;
   /** Settings of postgresql.conf. */

@@ -3,7 +3,7 @@ import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 
-export interface TestPreflight {
+interface TestPreflight {
   preflight(input?: unknown): Promise<PreflightResult>;
 }
 

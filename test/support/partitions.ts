@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { TestDatabase } from './database.ts';
 import { expectNoLeftovers } from './leftovers.ts';
 
-export interface IndexOnTable {
+interface IndexOnTable {
   table: string;
   name: string;
   valid: boolean;

@@ -8,7 +8,7 @@ export const LOG_SETTINGS = {
 } as const;
 
 /** One line of the log of a server with `LOG_SETTINGS`. */
-export interface LogLine {
+interface LogLine {
   pid: number;
   /** The line from its severity on. */
   text: string;
