@@ -24,8 +24,9 @@ const FILES = globSync(
 const [, TABLE = ''] = readFileSync('CONTRIBUTING.md', 'utf8').split('| Write | Not |\n| --- | --- |\n');
 
 /** The words of the right column of the table, "| Write | Not |". */
-const AVOIDED = [...TABLE.matchAll(/^\| [^|]+ \| ([^|]+) \|$/gm)]
-  .flatMap(([, cell = '']) => cell.split(',').map((words) => words.trim()));
+const AVOIDED = [...TABLE.matchAll(/^\| [^|]+ \| ([^|]+) \|$/gm)].flatMap(([, cell = '']) =>
+  cell.split(',').map((words) => words.trim()),
+);
 
 it('has a table of preferred words', () => {
   expect(AVOIDED.length).toBeGreaterThan(20);
