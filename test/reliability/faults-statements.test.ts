@@ -44,14 +44,14 @@ const FAULTS = [
     name: 'taken_by_invalid',
     on: 'shop (n, id)',
     sqlstate: '42P07',
-    message: /taken by an index of table other_dup/,
+    message: /is already used by an index of table other_dup/,
   },
   ...['table', 'view', 'sequence'].map((kind) => ({
     fault: `the name of a ${kind}`,
     name: `taken_by_${kind}`,
     on: `shop (id, n) WHERE n > ${kind.length}`,
     sqlstate: '42P07',
-    message: /taken by a relation that is no index/,
+    message: /is already used by a relation that is not an index/,
   })),
 ];
 
