@@ -66,7 +66,7 @@ describe('on the command line and in the whole workflow', () => {
     const args = ['--database-url', database.url, '--indexes', 'indexes.json', '--migrations', 'none'];
     const { exitCode, stdout } = await place.run('run', ...args, '--mode', 'plan');
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('Indexes: 8 already there, 0 to build');
+    expect(stdout).toContain('Indexes: 8 already present, 0 to build');
     expect(stdout).not.toMatch(/drift/i);
   });
 });
