@@ -86,7 +86,7 @@ test('a migration function that throws fails the deploy, with its message and it
     'The migration function shop-migrate:live failed: RangeError: failed as requested',
   );
   expect(opened?.alerts[0]?.Message).toContain(
-    '1. Read its log (CloudWatch log group /aws/lambda/shop-migrate) and mend what it names, then start the deploy again with the input {}.',
+    '1. Read the log of the function (CloudWatch log group /aws/lambda/shop-migrate) and fix the cause, then start the deploy again with the input {}.',
   );
 });
 
