@@ -15,7 +15,7 @@ describe('an index of several columns that does not start with the tenant column
     const [finding, ...others] = await lintEntries([entry('idx_a', 't (a, b)'), BY_TENANT]);
     expect(others).toEqual([]);
     expect(finding).toMatchObject({ rule: 'tenant-column-first', severity: 'warning', line: 2 });
-    expect(finding?.message).toContain('entry 1 "idx_a": t holds the rows of several tenants');
+    expect(finding?.message).toContain('entry 1 "idx_a": t is a tenant table');
     expect(finding?.message).toContain("accept: { 'tenant-column-first': 'reason' }");
   });
 

@@ -11,7 +11,7 @@ import type { EntryShape } from './entry-rule.ts';
 
 /**
  * Reports each foreign key whose columns no index starts with, once for each list of columns. An index that starts with the
- * tenant column and continues with them counts: queries on a table of tenants name the tenant. A partial index counts only
+ * tenant column and continues with them counts: queries on a tenant table name the tenant. A partial index counts only
  * if its predicate is that a column of the key is not null.
  * @param tenantColumn null: the tables have no tenant column
  */

@@ -3,17 +3,14 @@ import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { EntryShape, EntryWarning } from './entry-rule.ts';
 
-/** Which tables hold the rows of several tenants. */
+/** Tenant tables: tables with a column for the tenant of each row. */
 export interface TenantTables {
   readonly column: string;
   /** Undefined: unknown, because neither the schema nor another index shows it. */
   readonly has: (shape: EntryShape) => boolean | undefined;
 }
 
-/**
- * The tables with the tenant column. A table that the schema does not contain counts if an index of the registry contains
- * the column.
- */
+/** A table that the schema does not contain counts as a tenant table if an index of the registry contains the column. */
 export function tenantTables(
   column: string,
   shapes: readonly EntryShape[],
@@ -38,13 +35,13 @@ export function startsWithOtherColumn({ method, keys }: EntryShape, tenantColumn
   return method === 'btree' && keys.length > 1 && keys[0]?.column !== tenantColumn;
 }
 
-/** Reports such indexes on tables of tenants: a query for one tenant reads the rows of all the others as well. */
+/** Reports such indexes on tenant tables: a query for one tenant also reads the rows of the others. */
 export function tenantColumnNotFirst(shapes: readonly EntryShape[], tenants: TenantTables): EntryWarning[] {
   const { column } = tenants;
   return shapes.flatMap((shape): EntryWarning[] => {
     if (!startsWithOtherColumn(shape, column) || tenants.has(shape) !== true) return [];
     const message =
-      `${tableId(shape.entry.index)} holds the rows of several tenants, and the index does not start with ${column}, so a ` +
+      `${tableId(shape.entry.index)} is a tenant table, and the index does not start with ${column}, so a ` +
       `query for one tenant also reads the rows of the others; put ${column} first, ` +
       "or give the reason: accept: { 'tenant-column-first': 'reason' }";
     return [{ rule: 'tenant-column-first', entry: shape.entry, message }];
