@@ -106,7 +106,7 @@ export class StartServices extends Construct {
   private startOne(): IChainable {
     const { services } = this.props;
     const read = readState(this, START_SERVICES.readState, services.savedState);
-    read.addCatch(this.unchanged(START_SERVICES.nothingSaved, 'nothing-remembered'), {
+    read.addCatch(this.unchanged(START_SERVICES.nothingSaved, 'nothing-saved'), {
       errors: PARAMETER_MISSING,
       resultPath: JsonPath.DISCARD,
     });

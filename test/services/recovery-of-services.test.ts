@@ -137,7 +137,7 @@ describe('the reconciler', () => {
     const { output } = await workflow.workflow.recover({ reason: 'reconcile' });
 
     expect(output).toMatchObject({
-      services: [{ outcome: 'nothing-remembered' }, { outcome: 'nothing-remembered' }],
+      services: [{ outcome: 'nothing-saved' }, { outcome: 'nothing-saved' }],
     });
     expect(workflow.alerts).toEqual([]);
     expect(readServices(workflow)).toMatchObject(UP);

@@ -165,7 +165,7 @@ test('leaves a service alone that was not remembered', () => {
   expect(task('Read Saved State').Catch).toEqual(notThere('Nothing Saved'));
   expect(task('Nothing Saved').Parameters).toEqual({
     'name.$': '$.service.name',
-    outcome: 'nothing-remembered',
+    outcome: 'nothing-saved',
     startedAt: null,
     stoppedAt: null,
   });
