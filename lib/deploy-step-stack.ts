@@ -17,13 +17,19 @@ import { StartServices } from './workflow/start-services.ts';
 export interface DeployStepStackProps extends StackProps {
   environmentName: string;
   environment: Environment;
-  /** The registry, compiled: see `loadRegistry`. */
+  /** The compiled registry, see `loadRegistry`. */
   registry: CompiledRegistry;
-  /** Folder that the environment's paths are relative to. */
+  /** The paths in the environment are relative to this folder. */
   projectRoot: string;
 }
 
-/** One environment: the functions, the four state machines and the alert topic. */
+/**
+ * The stack of one environment. It creates, in this order:
+ * 1. the Lambda functions;
+ * 2. the alert topic;
+ * 3. the state machines build-indexes, start-services, maintenance-window and deploy;
+ * 4. the recovery, if services are configured.
+ */
 export class DeployStepStack extends Stack {
   readonly deploy: Deploy;
   readonly topic: AlertTopic;

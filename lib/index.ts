@@ -1,11 +1,10 @@
 /*
- * What other CDK apps import: the stack of an environment, what it is configured with, and the steps that run it from a
- * pipeline. examples/pipeline shows them together.
+ * The package's exports for other CDK apps: the stack of an environment, its configuration, and the steps that start a
+ * deploy from a pipeline. See examples/pipeline.
  */
 export type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 export { ConfigurationError } from './config/configuration-error.ts';
-export type { Environment, EnvironmentInput } from './config/environment-config.ts';
-export { parseEnvironments } from './config/environment-config.ts';
+export { type Environment, type EnvironmentInput, parseEnvironments } from './config/environment-config.ts';
 export { type MachineNames, machineNamesOf } from './config/machine-names.ts';
 export { DeployStepStack, type DeployStepStackProps } from './deploy-step-stack.ts';
 export { DeployStep } from './pipeline/deploy-step.ts';

@@ -1,4 +1,4 @@
-/** The fixed names of the four state machines: other stacks and people refer to them by name. */
+/** The names of the four state machines. They are fixed, so that other stacks and people can refer to them. */
 export interface MachineNames {
   readonly deploy: string;
   readonly maintenanceWindow: string;

@@ -7,20 +7,20 @@ import type { z } from 'zod';
 import type { executionInputSchema } from '../../lambdas/shared/execution-input.ts';
 import { machineNamesOf } from '../config/machine-names.ts';
 
-/** What an execution of `deploy` is started with: `mode`, `indexes`, `force`, each of them optional. */
+/** The input of an execution of `deploy`. Every field is optional. */
 export type DeployStepInput = z.input<typeof executionInputSchema>;
 
-/** Begins the names of the executions that a pipeline starts: `pipeline-` and the id of the action's execution. */
-export const EXECUTION_NAME_PREFIX = 'pipeline';
+/** Prefix of the execution names: `pipeline-`, followed by the id of the action's execution. */
+const EXECUTION_NAME_PREFIX = 'pipeline';
 
-/** Where the workflow is and what it is started with. */
+/** The environment to deploy and the input of the deploy. */
 export interface DeployStepTarget {
-  /** Name of the environment, as in cdk.json: its stack is `pg-deploy-step-NAME`. */
+  /** Name of the environment in cdk.json. Its stack is `pg-deploy-step-NAME`. */
   readonly environmentName: string;
   /** @default {} the full deploy */
   readonly input?: DeployStepInput;
   /**
-   * Account of the environment, twelve digits. Another one than the pipeline's needs a pipeline with `crossAccountKeys`.
+   * Account of the environment, 12 digits. If it is not the pipeline's account, the pipeline needs `crossAccountKeys`.
    * @default the pipeline's account
    */
   readonly account?: string;
@@ -31,17 +31,17 @@ export interface DeployStepTarget {
 export interface DeployStepActionProps extends CommonAwsActionProps, DeployStepTarget {}
 
 /**
- * An action of a CodePipeline that runs the workflow of an environment and is over when the workflow is: it fails where
- * the deploy fails. Put it behind the action that deploys the environment's stack.
+ * An action of a CodePipeline that starts a deploy and waits until it ends. The action fails if the deploy fails. Place it
+ * after the action that deploys the environment's stack.
  *
- * - The machine is imported by its fixed name, so the pipeline may be deployed before the environment's first stack.
- * - CodePipeline waits for 7 days. A longer deploy goes on by itself; the pipeline shows it as failed.
- * - "Stop and abandon" ends the action and not the workflow: the execution goes on to its end, services are started
- *   again. To end that too, stop the execution of `deploy` itself, then start `start-services`.
- * - "Retry" starts a new execution, which does what is still missing and nothing twice. After "stop and abandon" let the
- *   execution that was left running end first.
- * - Without the pipeline: start an execution of the deploy machine in the console, with `{}`, `{"mode": "indexes"}` or
- *   `{"mode": "plan"}`.
+ * - The action refers to the state machine by its fixed name, so you can deploy the pipeline before the stack exists.
+ * - CodePipeline waits for 7 days at most. Then it shows the action as failed, but the deploy continues.
+ * - "Stop and abandon" stops the action, not the deploy: the deploy continues and starts the services. To stop the deploy
+ *   as well, stop the execution of `deploy`, then start `start-services`.
+ * - "Retry" starts a new deploy, which does only what is still missing. After "Stop and abandon", wait until the first
+ *   deploy has ended.
+ * - To deploy without the pipeline, start an execution of the deploy machine in the console with the input `{}`,
+ *   `{"mode": "indexes"}` or `{"mode": "plan"}`.
  */
 export class DeployStepAction extends StepFunctionInvokeAction {
   /**

@@ -8,16 +8,16 @@ import {
 import { DeployStepAction, type DeployStepTarget } from './deploy-step-action.ts';
 
 /**
- * A step of CDK Pipelines that runs the workflow of an environment: add it to the stage that deploys the environment's
- * stack, `pipeline.addStage(stage, { post: [new DeployStep('Deploy-Step', { environmentName })] })`.
+ * A step of CDK Pipelines that starts a deploy. Add it to the stage that deploys the environment's stack:
+ * `pipeline.addStage(stage, { post: [new DeployStep('Deploy-Step', { environmentName })] })`.
  *
- * The state machine belongs to a stack of another stage, which a pipeline cannot refer to, so it is imported by its name
- * into the pipeline's stack. For time limits, stopping and running again see DeployStepAction.
+ * A pipeline cannot refer to a resource in a stack of a stage, so the step refers to the state machine by its name. For
+ * time limits, stopping and retrying see DeployStepAction.
  */
 export class DeployStep extends Step implements ICodePipelineActionFactory {
   private readonly target: DeployStepTarget;
 
-  /** @param id what the pipeline calls the action */
+  /** @param id name of the action in the pipeline */
   constructor(id: string, target: DeployStepTarget) {
     super(id);
     this.target = target;
@@ -25,7 +25,7 @@ export class DeployStep extends Step implements ICodePipelineActionFactory {
 
   produceAction(stage: IStage, options: ProduceActionOptions): CodePipelineActionFactoryResult {
     stage.addAction(
-      // A stage may have several of these steps, and all of them share its scope.
+      // The ids contain the name of the action, because all steps of a stage have the same scope.
       new DeployStepAction(options.scope, `${options.actionName} Machine`, {
         ...this.target,
         actionName: options.actionName,

@@ -7,7 +7,7 @@ import { PROJECT_ROOT, readContext } from './support/synthesise.ts';
 
 const APP = join(PROJECT_ROOT, 'bin/app.ts');
 
-test('the app makes a stack for each environment of cdk.json, without an account', async () => {
+test('the app creates a stack for each environment of cdk.json, without an account', async () => {
   const run = await runApp(APP);
   try {
     expect(run.stderr).not.toContain('Error');
@@ -21,7 +21,7 @@ test('the app makes a stack for each environment of cdk.json, without an account
   }
 });
 
-test('the app refuses a wrong value and names its path', async () => {
+test('the app refuses a wrong value and shows its path', async () => {
   const context = readContext();
   const run = await runApp(APP, {
     environments: { dev: { ...context.environments.dev, builds: { lockTimeoutSeconds: 1 } } },
@@ -35,7 +35,7 @@ test('the app refuses a wrong value and names its path', async () => {
   }
 });
 
-test('the app refuses a folder of migrations that is not there, with its path', async () => {
+test('the app refuses a folder of migrations that does not exist and shows its path', async () => {
   const context = readContext();
   const run = await runApp(APP, {
     environments: { dev: { ...context.environments.dev, migrations: 'database/migratons' } },
@@ -48,7 +48,7 @@ test('the app refuses a folder of migrations that is not there, with its path', 
   }
 });
 
-test('the app refuses a wrong registry with every problem at its place', async () => {
+test('the app refuses a wrong registry and shows the place of every problem', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'registry-'));
   const file = join(folder, 'indexes.ts');
   writeFileSync(

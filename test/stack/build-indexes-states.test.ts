@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { statesOf, waysOf } from './support/definitions.ts';
+import { branchesOf, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
 import { prodInput } from './support/synthesise.ts';
 
@@ -38,12 +38,12 @@ test('has these states and no others', () => {
   ]);
 });
 
-test('works on as many tables at once as configured, and on each with one build at a time', () => {
+test('builds on the configured number of tables at the same time, one index at a time for each table', () => {
   expect(task('Build Lanes').MaxConcurrency).toBe(4);
   expect(task('Build Lane').MaxConcurrency).toBe(1);
 });
 
-test('tries a build 10 times on the errors that another attempt may mend, and on no other', () => {
+test('makes 10 attempts for errors that may not occur again, and one for others', () => {
   const [lambda, idle, build, ...more] = task('Build Index').Retry ?? [];
 
   expect(lambda?.ErrorEquals).toEqual(expect.arrayContaining(LAMBDA_ERRORS));
@@ -54,7 +54,7 @@ test('tries a build 10 times on the errors that another attempt may mend, and on
       'Deadlock',
       'ConnectionLost',
       'BuildInterrupted',
-      // The function ran into its own time limit, or out of memory: its backend may still be at work.
+      // The function timed out or was out of memory. Its build may still be running.
       'Sandbox.Timedout',
     ],
     IntervalSeconds: 1,
@@ -66,17 +66,20 @@ test('tries a build 10 times on the errors that another attempt may mend, and on
   expect(more).toEqual([]);
 });
 
-test.each(['Build Index', 'Check Index'])('%s hands an error that stays to Settle Index', (name) => {
-  expect(task(name).Catch).toEqual([
-    { ErrorEquals: ['States.ALL'], Next: 'Settle Index', ResultPath: '$.error' },
-  ]);
-});
+test.each(['Build Index', 'Check Index'])(
+  'after the last attempt of %s, Settle Index records the failure',
+  (name) => {
+    expect(task(name).Catch).toEqual([
+      { ErrorEquals: ['States.ALL'], Next: 'Settle Index', ResultPath: '$.error' },
+    ]);
+  },
+);
 
-test('looks at a long build until it is valid, and builds an interrupted one again', () => {
-  const ways = ['Wait For Build', 'Build Index', 'Index Done'];
+test('checks a long build until it ends, and restarts an interrupted build', () => {
+  const branches = ['Wait For Build', 'Build Index', 'Index Done'];
 
-  expect(waysOf(task('Still Building?'))).toEqual(ways);
-  expect(waysOf(task('Index Valid?'))).toEqual(ways);
+  expect(branchesOf(task('Still Building?'))).toEqual(branches);
+  expect(branchesOf(task('Index Valid?'))).toEqual(branches);
   expect(task('Wait For Build')).toMatchObject({
     SecondsPath: '$.build.output.waitSeconds',
     Next: 'Check Index',
@@ -84,8 +87,8 @@ test('looks at a long build until it is valid, and builds an interrupted one aga
   expect(task('Settle Index').Next).toBe('Index Done');
 });
 
-test('goes on by itself only where a person started it: a parent begins a new history', () => {
-  expect(waysOf(task('Anything To Build?'))).toEqual(['Build Lanes', 'Builds Done']);
+test('continues with the remaining builds only if no parent execution starts a new round', () => {
+  expect(branchesOf(task('Anything To Build?'))).toEqual(['Build Lanes', 'Builds Done']);
   expect(task('More To Build?')).toMatchObject({
     Choices: [
       {

@@ -19,7 +19,7 @@ import {
   synthesise,
 } from './support/synthesise.ts';
 
-/** Every setting that changes a definition, one environment each. */
+/** An environment for each setting that changes a definition. */
 const ENVIRONMENTS = {
   prod: prodInput(),
   'after-start': { ...prodInput(), builds: { when: 'after-start' as const } },
@@ -57,12 +57,12 @@ afterAll(() => synthesised?.dispose());
 
 function machine(environmentName: string, name: MachineName): Definition {
   const definition = definitions.get(environmentName)?.[name];
-  if (definition === undefined) throw new Error(`No machine ${name} in ${environmentName}.`);
+  if (definition === undefined) throw new Error(`${environmentName} has no state machine ${name}.`);
   return definition;
 }
 
 describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName) => {
-  test('has the four machines', () => {
+  test('has the four state machines', () => {
     expect(Object.keys(definitions.get(environmentName) ?? {}).sort()).toEqual([...MACHINES].sort());
   });
 
@@ -73,7 +73,7 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     expect(result.isValid).toBe(true);
   });
 
-  test.each(MACHINES)('%s is JSONPath with inline maps, which the local engine runs as AWS does', (name) => {
+  test.each(MACHINES)('%s uses JSONPath and inline Maps, which the local engine supports', (name) => {
     const definition = machine(environmentName, name);
     const states = Object.values(statesOf(definition));
 
@@ -84,7 +84,7 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     expect(maps.map((map) => map.ItemProcessor?.ProcessorConfig.Mode)).toEqual(maps.map(() => 'INLINE'));
   });
 
-  test.each(MACHINES)('%s waits for no task for ever', (name) => {
+  test.each(MACHINES)('every Task state of %s has a time limit', (name) => {
     const tasks = Object.entries(statesOf(machine(environmentName, name))).filter(
       ([, state]) => state.Type === 'Task',
     );
@@ -93,7 +93,7 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     expect(machine(environmentName, name).TimeoutSeconds).toBeGreaterThan(0);
   });
 
-  test.each(MACHINES)('%s has no state that is never entered', (name) => {
+  test.each(MACHINES)('every state of %s is reachable', (name) => {
     const definition = machine(environmentName, name);
 
     expect(Object.keys(reachableWithout(definition)).sort()).toEqual(
@@ -101,13 +101,13 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     );
   });
 
-  test.each(MACHINES)('every choice of %s has a way for whatever comes', (name) => {
+  test.each(MACHINES)('every Choice of %s covers all cases', (name) => {
     const kinds = [
       ...new Set((ENVIRONMENTS[environmentName as keyof typeof ENVIRONMENTS].services ?? []).map(kindOf)),
     ];
     for (const [choice, state] of Object.entries(statesOf(machine(environmentName, name)))) {
       if (state.Type !== 'Choice' || state.Default !== undefined) continue;
-      // Only what the configuration lists comes here: a way for each kind of it.
+      // Only the configured kinds reach this state, and there is a branch for each of them.
       expect(choice).toMatch(/^Which Kind /);
       expect(
         state.Choices?.map(({ Variable: variable, StringEquals: kind }) => [variable, kind]).sort(),
@@ -115,18 +115,18 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     }
   });
 
-  test.each(MACHINES)('%s retries nothing blindly', (name) => {
+  test.each(MACHINES)('%s retries only named errors', (name) => {
     const retried = Object.values(statesOf(machine(environmentName, name))).flatMap((state) =>
       (state.Retry ?? []).flatMap((retrier) => retrier.ErrorEquals),
     );
 
     expect(retried).not.toContain('States.ALL');
-    // The functions' own errors are caught by the more telling names; this one would retry every one of them.
+    // States.TaskFailed matches every error of a function.
     if (name !== 'deploy') expect(retried).not.toContain('States.TaskFailed');
   });
 });
 
-test('a retry names an error of our own by the name that its class throws', () => {
+test('the names of our own errors in a Retry are the names of error classes', () => {
   const ours = [...definitions.values()]
     .flatMap((machines) => Object.values(machines))
     .flatMap((definition) => Object.values(statesOf(definition)))
@@ -147,25 +147,28 @@ test('a retry names an error of our own by the name that its class throws', () =
   expect(thrown).toEqual(expect.arrayContaining(ours));
 });
 
-test.each(['after-start', 'window'])('what the window left is built online after the start (%s)', (name) => {
-  const deploy = machine(name, 'deploy').States;
+test.each(['after-start', 'window'])(
+  'the remaining indexes are built online after the start (%s)',
+  (name) => {
+    const deploy = machine(name, 'deploy').States;
 
-  expect(deploy['Start Services']?.Next).toBe('Builds Remaining?');
-  expect(deploy['Builds Remaining?']).toMatchObject({
-    Choices: [
-      {
-        And: [
-          { Variable: '$.window.output.verdict', IsPresent: true },
-          { Variable: '$.window.output.verdict', StringEquals: 'ok' },
-        ],
-        Next: 'Build Indexes Online',
-      },
-    ],
-    Default: 'Report',
-  });
-});
+    expect(deploy['Start Services']?.Next).toBe('Builds Remaining?');
+    expect(deploy['Builds Remaining?']).toMatchObject({
+      Choices: [
+        {
+          And: [
+            { Variable: '$.window.output.verdict', IsPresent: true },
+            { Variable: '$.window.output.verdict', StringEquals: 'ok' },
+          ],
+          Next: 'Build Indexes Online',
+        },
+      ],
+      Default: 'Report',
+    });
+  },
+);
 
-test('builds of non-critical indexes come after the start where the environment says so', () => {
+test('with builds.when after-start, the window builds only critical indexes', () => {
   const window = machine('after-start', 'maintenance-window').States;
 
   expect(window['Build Indexes']?.Parameters).toMatchObject({ Input: { scope: 'critical' } });
@@ -175,7 +178,7 @@ test('builds of non-critical indexes come after the start where the environment 
   expect(machine('prod', 'deploy').States).not.toHaveProperty('Builds Remaining?');
 });
 
-test('a critical index that failed leaves services stopped, or starts them where the environment says so', () => {
+test('onCriticalFailure decides whether the services start after a critical index has failed', () => {
   const failed = (environmentName: string) =>
     machine(environmentName, 'maintenance-window').States['Critical Index Failed']?.Parameters;
 
@@ -183,7 +186,7 @@ test('a critical index that failed leaves services stopped, or starts them where
   expect(failed('start-anyway')).toMatchObject({ verdict: 'critical-failed', services: 'start' });
 });
 
-test('without migrations the window goes from stopped services to the builds', () => {
+test('without migrations the builds follow the stopped services', () => {
   const { States: states } = machine('no-migrations', 'maintenance-window');
 
   expect(states).not.toHaveProperty('Run Migrations');
@@ -194,7 +197,7 @@ test('without migrations the window goes from stopped services to the builds', (
   expect(states['No Migrations Configured']?.Next).toBe('Build Indexes');
 });
 
-test('without services nothing is stopped and nothing is started', () => {
+test('without services no state stops or starts a service', () => {
   const window = machine('no-services', 'maintenance-window');
   const start = machine('no-services', 'start-services');
 
@@ -206,7 +209,7 @@ test('without services nothing is stopped and nothing is started', () => {
   expect(machine('no-services-drain', 'maintenance-window').States['Begin Window']?.Next).toBe('Begin Drain');
 });
 
-test('a migration that failed starts services, or leaves them stopped where the environment says so', () => {
+test('onMigrationFailure decides whether the services start after a failed migration', () => {
   const failed = (environmentName: string) =>
     machine(environmentName, 'maintenance-window').States['Migration Failed']?.Parameters;
 
@@ -214,13 +217,13 @@ test('a migration that failed starts services, or leaves them stopped where the 
   expect(failed('leave-on-migration')).toMatchObject({ services: 'leave-stopped' });
 });
 
-test('only the kinds of service that are configured appear', () => {
+test('the definitions contain only the configured kinds of services', () => {
   const names = (environmentName: string) =>
     (['maintenance-window', 'start-services'] as const).flatMap((name) =>
       Object.keys(statesOf(machine(environmentName, name))),
     );
-  const of = (environmentName: string, thing: RegExp) =>
-    names(environmentName).filter((name) => thing.test(name));
+  const of = (environmentName: string, kind: RegExp) =>
+    names(environmentName).filter((name) => kind.test(name));
   const ecs = /\bTasks\b|Scaling|Daemon|Describe Service/;
 
   expect(of('prod', /Rule|Mapping/)).toEqual([]);
@@ -228,10 +231,10 @@ test('only the kinds of service that are configured appear', () => {
   expect(of('only-rules', /Mapping/)).toEqual([]);
   expect(of('only-rules', ecs)).toEqual([]);
   expect(of('only-rules', /Rule/)).not.toEqual([]);
-  for (const thing of [ecs, /Rule/, /Mapping/]) expect(of('every-kind', thing)).not.toEqual([]);
+  for (const kind of [ecs, /Rule/, /Mapping/]) expect(of('every-kind', kind)).not.toEqual([]);
 });
 
-test('an index that has one attempt is not retried', () => {
+test('with one attempt, a build is not retried', () => {
   const retried = (environmentName: string) =>
     (statesOf(machine(environmentName, 'build-indexes'))['Build Index']?.Retry ?? []).flatMap(
       (retrier) => retrier.ErrorEquals,

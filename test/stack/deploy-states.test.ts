@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { changing, reachableWithout, statesOf, waysOf } from './support/definitions.ts';
+import { branchesOf, changing, reachableWithout, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
 import { prodInput } from './support/synthesise.ts';
 
@@ -61,7 +61,7 @@ test.each([
   ['Start Services', STARTS_CHILD, 'Report', catchAll('Report', '$.startFailure')],
   ['Build Indexes Online', STARTS_CHILD, 'More To Build Online?', catchAll('Report', '$.buildsFailure')],
   ['Report', INVOKES, 'Alert Needed?', catchAll('Report Failed', '$.reportFailure')],
-])('%s goes on to its end whatever breaks', (name, resource, next, catches) => {
+])('%s catches every error and the deploy continues', (name, resource, next, catches) => {
   const state = task(name);
 
   expect(state.Resource).toBe(resource);
@@ -69,18 +69,18 @@ test.each([
   expect(state.Catch).toEqual(catches);
 });
 
-test('does what the preflight decided, and only reports what it refused or planned', () => {
+test('continues with the decision of the preflight, and with the report after a refusal or a plan', () => {
   expect(task('What To Do?').Choices).toEqual([
     { Variable: '$.decision', StringEquals: 'deploy', Next: 'Maintenance Window' },
     { Variable: '$.decision', StringEquals: 'indexes', Next: 'Build Indexes Online' },
     { Variable: '$.decision', StringEquals: 'start-services', Next: 'Start Services' },
-    // What an earlier deploy left stopped.
+    // An earlier deploy may have left services stopped.
     { Variable: '$.decision', StringEquals: 'nothing', Next: 'Start Services' },
   ]);
   expect(task('What To Do?').Default).toBe('Report');
 });
 
-test('changes nothing before the preflight has said so, except for telling people', () => {
+test('changes nothing before the decision of the preflight, but may send an alert', () => {
   expect(changing(reachableWithout(deploy(), 'Preflight'))).toEqual([]);
   expect(changing(reachableWithout(deploy(), 'What To Do?'))).toEqual(['Alert', 'Preflight', 'Report']);
 });
@@ -91,7 +91,7 @@ describe('after the maintenance window', () => {
     { Variable: '$.window.output.services', StringEquals: services },
   ];
 
-  test('starts the services unless it said that they stay down or were not touched', () => {
+  test('starts the services unless the window left them stopped deliberately or did not stop them', () => {
     expect(task('Start Services?')).toMatchObject({
       Choices: [
         { And: verdict('leave-stopped'), Next: 'Record Left Stopped' },
@@ -101,7 +101,7 @@ describe('after the maintenance window', () => {
     });
   });
 
-  test('marks services that stay down, for the recovery to see, in a parameter of its own', () => {
+  test('saves a marker for services that are left stopped, so that the recovery does not start them', () => {
     expect(task('Record Left Stopped')).toMatchObject({
       Parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
       ResultPath: '$.stateToSave',
@@ -115,34 +115,34 @@ describe('after the maintenance window', () => {
     expect(task('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
   });
 
-  test('marks nothing where there are no services: nobody would clear it', () => {
+  test('saves no marker in an environment without services, where nothing deletes it', () => {
     expect(Object.keys(machines.machine('none', 'deploy').States)).not.toContain('Save Left Stopped Marker');
-    expect(waysOf(machines.state('none', 'deploy', 'Start Services?'))).toEqual([
+    expect(branchesOf(machines.state('none', 'deploy', 'Start Services?'))).toEqual([
       'Report',
       'Report',
       'Start Services',
     ]);
   });
 
-  test('tries for minutes to start the services', () => {
+  test('retries for minutes to start the services', () => {
     expect(task('Start Services').Retry).toEqual([RESTORE_RETRY]);
   });
 
-  test('hands its own execution down, by which a recovery knows whose services they are', () => {
+  test('passes its execution to the window, so that a recovery can identify the deploy of a service', () => {
     expect(task('Maintenance Window').Parameters).toMatchObject({
       Input: { 'execution.$': '$$.Execution.Id', 'deploy.$': '$.deploy', 'indexes.$': '$.indexes' },
     });
   });
 });
 
-test('asks for another round of builds while more remain', () => {
+test('starts another round of builds while builds remain', () => {
   expect(task('More To Build Online?')).toMatchObject({
     Choices: [{ Variable: '$.builds.output.decision', StringEquals: 'build', Next: 'Build Indexes Online' }],
     Default: 'Report',
   });
 });
 
-test('ends as the report says, also when the alert could not be sent', () => {
+test('ends with the status of the report, also when the alert could not be sent', () => {
   const alert = task('Alert');
 
   expect(alert.Resource).toBe('arn:aws:states:::sns:publish');
@@ -150,14 +150,14 @@ test('ends as the report says, also when the alert could not be sent', () => {
   expect(alert.Catch?.map((catcher) => [catcher.ErrorEquals, catcher.Next])).toEqual([
     [['States.ALL'], 'Succeeded?'],
   ]);
-  expect(waysOf(task('Alert Needed?'))).toEqual(['Alert', 'Succeeded?']);
-  expect(waysOf(task('Succeeded?'))).toEqual(['Succeeded', 'Failed']);
+  expect(branchesOf(task('Alert Needed?'))).toEqual(['Alert', 'Succeeded?']);
+  expect(branchesOf(task('Succeeded?'))).toEqual(['Succeeded', 'Failed']);
   expect(task('Failed')).toEqual({ Type: 'Fail', Error: 'DeployFailed', CausePath: '$.failure' });
 });
 
-test('alerts and fails when the report itself is lost', () => {
-  const lost = task('Report Failed');
+test('sends an alert and fails when the report itself fails', () => {
+  const reportFailed = task('Report Failed');
 
-  expect(lost.Next).toBe('Alert Needed?');
-  expect(lost.Parameters).toMatchObject({ report: null, status: 'failed', alert: { needed: true } });
+  expect(reportFailed.Next).toBe('Alert Needed?');
+  expect(reportFailed.Parameters).toMatchObject({ report: null, status: 'failed', alert: { needed: true } });
 });

@@ -32,15 +32,15 @@ afterAll(() => synthesised?.dispose());
 
 function window(name: Name): Definition {
   const found = windows.get(name);
-  if (found === undefined) throw new Error(`No window of ${name}.`);
+  if (found === undefined) throw new Error(`${name} has no maintenance window.`);
   return found;
 }
 const state = (name: Name, of: string) => stateOf(window(name), of);
 
 const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
 
-/** What the window's role may do beyond what it may without migrations, with the conditions. */
-function rightsOfRunner(name: Name) {
+/** The permissions of the window's role that it does not have without migrations. */
+function permissionsOfRunner(name: Name) {
   const roleOf = (of: Name) => {
     const [, machine] =
       resourcesOfType(synthesised.template(of), 'AWS::StepFunctions::StateMachine').find(
@@ -67,7 +67,7 @@ const conditionOf = (name: Name, action: string) =>
 const ON_CLUSTER = { ArnEquals: { 'ecs:cluster': arn('ecs', 'cluster/prod') } };
 
 describe('the runner ecs-task', () => {
-  test('runs the task with .sync, with what is configured and nothing else', () => {
+  test('runs the configured task with .sync', () => {
     expect(state('fargate', 'Run Migrations')).toMatchObject({
       Resource: 'arn:aws:states:::ecs:runTask.sync',
       TimeoutSeconds: 5_400,
@@ -104,13 +104,13 @@ describe('the runner ecs-task', () => {
     });
   });
 
-  test('tries again only what ECS refused, so that no migration runs twice at a time', () => {
+  test('retries only if ECS did not start the task, so that no migration runs twice', () => {
     const retried = (state('fargate', 'Run Migrations').Retry ?? []).flatMap((retry) => retry.ErrorEquals);
 
     expect(retried).toEqual(['AmazonECS.Unknown', 'ECS.AmazonECSException', 'ECS.ThrottlingException']);
   });
 
-  test('makes data of every failure, and stops the task at the deadline before it goes on', () => {
+  test('records every failure as data, and stops the task after a time-out', () => {
     expect(state('fargate', 'Run Migrations').Catch).toEqual([
       { ErrorEquals: ['States.Timeout'], Next: 'List Migration Tasks', ResultPath: '$.migrationError' },
       {
@@ -154,8 +154,8 @@ describe('the runner ecs-task', () => {
     expect(Object.keys(reachableWithout(window('fargate'), 'Run Migrations'))).not.toContain('Build Indexes');
   });
 
-  test('may run this family in this cluster, hand on its two roles, and hear of the end', () => {
-    expect(rightsOfRunner('fargate')).toEqual(
+  test('may run this family in this cluster, pass its two roles and wait for the end', () => {
+    expect(permissionsOfRunner('fargate')).toEqual(
       [
         `ecs:RunTask on ${arn('ecs', 'task-definition/shop-migrate:*')}`,
         `ecs:StopTask on ${arn('ecs', 'task/prod/*')}`,
@@ -178,16 +178,16 @@ describe('the runner ecs-task', () => {
     ]);
   });
 
-  test('may run one revision alone where one is named, and hands on no role where there is none', () => {
-    const rights = rightsOfRunner('ec2');
+  test('may run only the configured revision, and pass no role if the task definition has none', () => {
+    const permissions = permissionsOfRunner('ec2');
 
-    expect(rights).toContain(`ecs:RunTask on ${arn('ecs', 'task-definition/shop-migrate:7')}`);
-    expect(rights.filter((right) => right.startsWith('iam:'))).toEqual([]);
+    expect(permissions).toContain(`ecs:RunTask on ${arn('ecs', 'task-definition/shop-migrate:7')}`);
+    expect(permissions.filter((permission) => permission.startsWith('iam:'))).toEqual([]);
   });
 });
 
 describe('the runner lambda', () => {
-  test('invokes the function and tells it which deploy it is for', () => {
+  test('invokes the function with the name of the deploy', () => {
     expect(state('function', 'Run Migrations')).toMatchObject({
       Resource: 'arn:aws:states:::lambda:invoke',
       TimeoutSeconds: 330,
@@ -204,7 +204,7 @@ describe('the runner lambda', () => {
     });
   });
 
-  test('tries again only what Lambda did not start', () => {
+  test('retries only if Lambda did not start the function', () => {
     const retried = (state('function', 'Run Migrations').Retry ?? []).flatMap((retry) => retry.ErrorEquals);
 
     expect(retried).toEqual([
@@ -215,21 +215,23 @@ describe('the runner lambda', () => {
     ]);
   });
 
-  test('may invoke this alias of this function', () => {
-    expect(rightsOfRunner('function')).toEqual([
+  test('may invoke only this alias of the function', () => {
+    expect(permissionsOfRunner('function')).toEqual([
       `lambda:InvokeFunction on ${arn('lambda', 'function:shop-migrate:live')}`,
     ]);
   });
 });
 
-test('only the runner sql ships SQL files and may invoke run-migrations', () => {
+test('only the runner sql may invoke run-migrations', () => {
   for (const name of ['none', 'fargate', 'ec2', 'function'] as const) {
-    expect(rightsOfRunner(name).filter((right) => right.includes('run-migrations'))).toEqual([]);
+    expect(permissionsOfRunner(name).filter((permission) => permission.includes('run-migrations'))).toEqual(
+      [],
+    );
   }
   expect(state('none', 'No Migrations Configured').Next).toBe('Build Indexes');
 });
 
-test('AwsSolutions finds nothing of a runner but the wildcards that ids and revisions need', () => {
+test('AwsSolutions finds only the wildcards for task ids and revisions', () => {
   const found = (name: Name) =>
     new AwsSolutionsChecks(synthesised.app)
       .validateScope(synthesised.stack(name))

@@ -6,7 +6,7 @@ import { permissionsOf, resourcesOf, resourcesOfType, statementsIn } from './sup
 
 let synthesised: Synthesised;
 let template: Template;
-/** With a service of each kind. */
+/** The template of an environment with a service of each kind. */
 let every: Template;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ afterAll(() => synthesised?.dispose());
 
 const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
 
-/** Logs delivery and X-Ray know no resources: what every machine with logs and tracing has. */
+/** Permissions of every state machine for logs and traces. IAM supports no resources for these actions. */
 const LOGS_AND_TRACES = [
   'logs:CreateLogDelivery on *',
   'logs:DeleteLogDelivery on *',
@@ -37,8 +37,8 @@ const LOGS_AND_TRACES = [
   'xray:PutTraceSegments on *',
 ];
 
-const invoke = (task: string) =>
-  `lambda:InvokeFunction on ${arn('lambda', `function:pg-deploy-step-prod-${task}:1`)}`;
+const invoke = (name: string) =>
+  `lambda:InvokeFunction on ${arn('lambda', `function:pg-deploy-step-prod-${name}:1`)}`;
 
 const runChild = (machine: string) => [
   `states:StartExecution on ${arn('states', `stateMachine:pg-deploy-step-prod-${machine}`)}`,
@@ -46,7 +46,7 @@ const runChild = (machine: string) => [
   `states:StopExecution on ${arn('states', `execution:pg-deploy-step-prod-${machine}*`)}`,
 ];
 
-/** How `.sync` hears of a child's end: the one rule that Step Functions keeps for it. */
+/** Step Functions uses this one rule to wait for the end of a child execution (`.sync`). */
 const CHILD_EVENTS = ['events:DescribeRule', 'events:PutRule', 'events:PutTargets'].map(
   (action) => `${action} on ${arn('events', 'rule/StepFunctionsGetEventsForStepFunctionsExecutionRule')}`,
 );
@@ -68,16 +68,16 @@ const onMarker = (...actions: string[]) =>
 
 const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
 
-/** A scalable target's ARN ends in an id that only its registration tells. */
+/** The ARN of a scalable target ends in an id that is unknown at synth. */
 const SCALING = `application-autoscaling:RegisterScalableTarget on ${arn('application-autoscaling', 'scalable-target/*')}`;
 
-/** Logical id of the role of the resource that has this fixed name. */
+/** Logical id of the role of a function or state machine. */
 function roleOf(type: string, property: 'Role' | 'RoleArn', name: string, of = template): string {
   for (const [, { Properties: properties }] of resourcesOfType(of, type)) {
     if (properties.FunctionName !== name && properties.StateMachineName !== name) continue;
     return (properties[property] as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'][0];
   }
-  throw new Error(`No ${type} has the name ${name}.`);
+  throw new Error(`The template has no ${type} with the name ${name}.`);
 }
 
 test.each([
@@ -103,7 +103,7 @@ test.each([
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
       SCALING,
-      // Looks only, and IAM knows no resources of it.
+      // It only reads, and IAM supports no resources for it.
       'application-autoscaling:DescribeScalableTargets on *',
     ],
   ],
@@ -119,7 +119,7 @@ test.each([
       ALERTS,
     ],
   ],
-])('the machine %s may do this and nothing else', (name, expected) => {
+])('the state machine %s has these permissions and no others', (name, expected) => {
   const role = roleOf('AWS::StepFunctions::StateMachine', 'RoleArn', `pg-deploy-step-prod-${name}`);
 
   expect(permissionsOf(template, role)).toEqual([...expected, ...LOGS_AND_TRACES].sort());
@@ -137,7 +137,7 @@ test.each([
     ['lambda:GetEventSourceMapping', 'lambda:UpdateEventSourceMapping'],
   ],
 ])(
-  'the machine %s may switch the configured rules and mappings and no others',
+  'the state machine %s may change the configured rules and mappings and no others',
   (name, onRules, onMappings) => {
     const role = roleOf('AWS::StepFunctions::StateMachine', 'RoleArn', `pg-deploy-step-every-${name}`, every);
     const rules = ['rule/nightly-import', 'rule/shop/order-placed'].map((rule) => arn('events', rule));
@@ -156,7 +156,7 @@ test.each([
   },
 );
 
-test('an environment without rules, mappings and scaling has no right to any', async () => {
+test('an environment without ECS services and mappings has no permission for them', async () => {
   const plain = await synthesise({
     prod: { ...prodInput(), services: [{ name: 'nightly', kind: 'event-rule', rule: 'nightly' }] },
   });
@@ -171,7 +171,7 @@ test('an environment without rules, mappings and scaling has no right to any', a
   }
 });
 
-test('the IAM prefixes are those of IAM, not the names that the integrations have', () => {
+test('the actions have the prefixes of IAM, not the names of the integrations', () => {
   const prefixes = statementsIn(every).flatMap((statement) =>
     statement.Action.map((action) => action.split(':')[0]),
   );
@@ -192,19 +192,19 @@ test('the IAM prefixes are those of IAM, not the names that the integrations hav
   ]);
 });
 
-test('a function may read the secret that is configured, decrypt it, and send traces; preflight may list the deploys', () => {
+test('a function may read and decrypt the configured secret and send traces; preflight may list the deploys', () => {
   const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
   const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
 
   const LIST_DEPLOYS = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
 
-  for (const task of FUNCTIONS) {
-    const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${task}`);
+  for (const name of FUNCTIONS) {
+    const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${name}`);
     expect(permissionsOf(template, role)).toEqual([
       `kms:Decrypt on ${key}`,
       `secretsmanager:DescribeSecret on ${secret}`,
       `secretsmanager:GetSecretValue on ${secret}`,
-      ...(task === 'preflight' ? [LIST_DEPLOYS] : []),
+      ...(name === 'preflight' ? [LIST_DEPLOYS] : []),
       'xray:PutTelemetryRecords on *',
       'xray:PutTraceSegments on *',
     ]);
@@ -218,7 +218,7 @@ test('a function may read the secret that is configured, decrypt it, and send tr
   }
 });
 
-test('the roles have no other managed policies than those that a function in a VPC needs', () => {
+test('the roles have only the managed policies that a function in a VPC needs', () => {
   const managed = resourcesOfType(template, 'AWS::IAM::Role').flatMap(
     ([, role]) => (role.Properties.ManagedPolicyArns as unknown[] | undefined) ?? [],
   );
@@ -239,7 +239,7 @@ test('no policy of the template has a wildcard action', () => {
   expect(JSON.stringify(resourcesOf(template))).not.toContain('NotAction');
 });
 
-test('a machine can be taken on by Step Functions on behalf of this account only', () => {
+test('Step Functions can assume the roles of the state machines only for this account', () => {
   const trust = statementsIn(template).filter(
     (statement) =>
       (statement.Principal as { Service?: string } | undefined)?.Service === 'states.amazonaws.com',

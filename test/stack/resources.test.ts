@@ -17,13 +17,13 @@ afterAll(() => synthesised?.dispose());
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:222222222222:secret:prod/postgres-AbCdEf';
 
-describe.each(FUNCTIONS)('the function %s', (task) => {
+describe.each(FUNCTIONS)('the function %s', (name) => {
   const properties = () => {
-    const name = `pg-deploy-step-prod-${task}`;
+    const functionName = `pg-deploy-step-prod-${name}`;
     const found = resourcesOfType(template, 'AWS::Lambda::Function').find(
-      ([, fn]) => fn.Properties.FunctionName === name,
+      ([, fn]) => fn.Properties.FunctionName === functionName,
     );
-    if (found === undefined) throw new Error(`No function ${name}.`);
+    if (found === undefined) throw new Error(`The template has no function ${functionName}.`);
     return found[1].Properties;
   };
 
@@ -39,7 +39,7 @@ describe.each(FUNCTIONS)('the function %s', (task) => {
     });
   });
 
-  test('finds the database by its secret, with the authorities that sign RDS certificates', () => {
+  test('has the secret of the database and the certificate authorities of RDS', () => {
     expect(properties().Environment).toMatchObject({
       Variables: {
         DATABASE_SECRET_ARN: SECRET,
@@ -50,17 +50,17 @@ describe.each(FUNCTIONS)('the function %s', (task) => {
     expect(JSON.stringify(properties())).not.toMatch(/NODE_TLS_REJECT_UNAUTHORIZED|PGSSLMODE/);
   });
 
-  test('writes to a log group that keeps three months', () => {
+  test('writes to a log group that keeps logs for three months', () => {
     const { LogGroup: logGroup } = properties().LoggingConfig as { LogGroup: { Ref: string } };
 
     expect(resourcesOf(template)[logGroup.Ref]?.Properties).toMatchObject({
-      LogGroupName: `/aws/lambda/pg-deploy-step-prod-${task}`,
+      LogGroupName: `/aws/lambda/pg-deploy-step-prod-${name}`,
       RetentionInDays: 90,
     });
   });
 });
 
-test('a build has time for its lock and for a patient wait within one invocation', () => {
+test('the lock timeout and the long wait of a build fit into one invocation', () => {
   template.hasResourceProperties('AWS::Lambda::Function', {
     FunctionName: 'pg-deploy-step-prod-build-index',
     Timeout: 900,
@@ -68,7 +68,7 @@ test('a build has time for its lock and for a patient wait within one invocation
       Variables: Match.objectLike({
         LOCK_TIMEOUT_SECONDS: '300',
         BUILD_WAIT_SECONDS: '60',
-        // What the lock and 120 s for the rest leave of 900 s.
+        // 900 s minus the lock timeout and 120 s for the rest.
         LONG_WAIT_SECONDS: '480',
         BUILD_ATTEMPTS: '10',
       }),
@@ -76,21 +76,22 @@ test('a build has time for its lock and for a patient wait within one invocation
   });
 });
 
-test('sessions that block are ended only where the environment says after how long', async () => {
+test('sessions that block a build are terminated only if the environment configures it', async () => {
   const app = await synthesise({
-    patient: prodInput(),
-    strict: { ...prodInput(), builds: { terminateBlockers: { idleInTransactionSeconds: 90 } } },
+    default: prodInput(),
+    terminating: { ...prodInput(), builds: { terminateBlockers: { idleInTransactionSeconds: 90 } } },
   });
   try {
-    const variables = (name: string, task: string) =>
-      resourcesOfType(app.template(name), 'AWS::Lambda::Function')
+    const variables = (environmentName: string, name: string) =>
+      resourcesOfType(app.template(environmentName), 'AWS::Lambda::Function')
         .map(([, fn]) => fn.Properties)
-        .find((properties) => properties.FunctionName === `pg-deploy-step-${name}-${task}`)?.Environment;
-    for (const task of ['build-index', 'check-index']) {
-      expect(variables('patient', task)).not.toHaveProperty(
+        .find((properties) => properties.FunctionName === `pg-deploy-step-${environmentName}-${name}`)
+        ?.Environment;
+    for (const name of ['build-index', 'check-index']) {
+      expect(variables('default', name)).not.toHaveProperty(
         'Variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS',
       );
-      expect(variables('strict', task)).toHaveProperty(
+      expect(variables('terminating', name)).toHaveProperty(
         'Variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS',
         '90',
       );
@@ -100,7 +101,7 @@ test('sessions that block are ended only where the environment says after how lo
   }
 });
 
-test('the functions know how long the window is, whose sessions to look for, and which machine deploys', async () => {
+test('the functions have variables for the window, the sessions to drain and the deploy machine', async () => {
   const app = await synthesise({
     plain: prodInput(),
     full: {
@@ -111,12 +112,13 @@ test('the functions know how long the window is, whose sessions to look for, and
     },
   });
   try {
-    const variables = (name: string, task: string) => {
-      const found = resourcesOfType(app.template(name), 'AWS::Lambda::Function').find(
-        ([, fn]) => fn.Properties.FunctionName === `pg-deploy-step-${name}-${task}`,
+    const variables = (environmentName: string, name: string) => {
+      const template = app.template(environmentName);
+      const found = resourcesOfType(template, 'AWS::Lambda::Function').find(
+        ([, fn]) => fn.Properties.FunctionName === `pg-deploy-step-${environmentName}-${name}`,
       );
-      const environment = resolveValue(app.template(name), found?.[1].Properties.Environment);
-      return (environment as { Variables: Record<string, string> }).Variables;
+      const resolved = resolveValue(template, found?.[1].Properties.Environment);
+      return (resolved as { Variables: Record<string, string> }).Variables;
     };
     expect(variables('plain', 'plan-builds')).toMatchObject({ BUILDS_PER_ROUND: '500' });
     expect(variables('plain', 'plan-builds')).not.toHaveProperty('WINDOW_MINUTES');
@@ -125,7 +127,7 @@ test('the functions know how long the window is, whose sessions to look for, and
       DRAIN_ROLES: '[]',
       DRAIN_APPLICATION_NAMES: '[]',
     });
-    // What is set is read back as it was, whatever characters are in a name.
+    // The function reads the same values, with any character in a name.
     expect(readVariables(sessionsVariablesSchema, variables('full', 'check-sessions'))).toMatchObject({
       DRAIN_ROLES: ['app', 'a,b'],
       DRAIN_APPLICATION_NAMES: ['api "%"'],
@@ -138,11 +140,11 @@ test('the functions know how long the window is, whose sessions to look for, and
   }
 });
 
-test('no connection string is in the template', () => {
+test('the template contains no connection string', () => {
   expect(JSON.stringify(template.toJSON())).not.toMatch(/DATABASE_URL|postgres(ql)?:\/\/|password/i);
 });
 
-test('the machines have their fixed names, log everything and are traced', () => {
+test('the state machines have fixed names, log everything and send traces', () => {
   const machines = resourcesOfType(template, 'AWS::StepFunctions::StateMachine');
 
   expect(machines.map(([, machine]) => machine.Properties.StateMachineName).sort()).toEqual(
@@ -160,7 +162,7 @@ test('the machines have their fixed names, log everything and are traced', () =>
   }
 });
 
-test('alerts are encrypted at rest and in transit, and go to the configured addresses', () => {
+test('alerts are encrypted at rest and in transit, and are sent to the configured addresses', () => {
   const [[topicId, topic] = ['', undefined], ...others] = resourcesOfType(template, 'AWS::SNS::Topic');
 
   expect(others).toEqual([]);
@@ -187,7 +189,7 @@ test('alerts are encrypted at rest and in transit, and go to the configured addr
   });
 });
 
-test('a version that a running execution may still invoke outlives the next deployment', () => {
+test('an old version of a function is retained, because a running execution may invoke it', () => {
   const versions = resourcesOfType(template, 'AWS::Lambda::Version');
 
   expect(versions).toHaveLength(FUNCTIONS.length);

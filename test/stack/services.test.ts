@@ -45,7 +45,7 @@ const machine = (environmentName: EnvironmentName, name: Machine): Definition =>
 
 const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
 
-describe('what a machine may do to services', () => {
+describe('the permissions of a state machine for services', () => {
   const OURS = /^(application-autoscaling|ecs|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
   const CHILDREN = /StepFunctionsGetEvents|execution:pg-deploy-step-\w+-build-indexes/;
 
@@ -55,7 +55,7 @@ describe('what a machine may do to services', () => {
       ([, { Properties: properties }]) =>
         properties.StateMachineName === `pg-deploy-step-${environmentName}-${name}`,
     );
-    if (found === undefined) throw new Error(`No machine ${name}.`);
+    if (found === undefined) throw new Error(`The template has no state machine ${name}.`);
     const role = found[1].Properties.RoleArn as { 'Fn::GetAtt': [string, string] };
     return permissionsOf(template, role['Fn::GetAtt'][0]).filter(
       (pair) => OURS.test(pair) && !CHILDREN.test(pair),
@@ -72,7 +72,7 @@ describe('what a machine may do to services', () => {
     ecs: [
       `ecs:DescribeServices on ${service}`,
       `ecs:UpdateService on ${service}`,
-      // It knows no resources.
+      // IAM supports no resources for it.
       'application-autoscaling:DescribeScalableTargets on *',
       `application-autoscaling:RegisterScalableTarget on ${targets}`,
     ],
@@ -90,39 +90,36 @@ describe('what a machine may do to services', () => {
   const NAMES = { ecs: ['api'], rules: ['nightly', 'orders'], mappings: ['queue'] };
   const CASES = [...KINDS.map((kind) => [kind, [kind]] as const), ['all', KINDS] as const];
 
-  test.each(CASES)(
-    'follows from the services of the environment %s, and from nothing else',
-    (name, kinds) => {
-      const parameter = (rest: string) => arn('ssm', `parameter/pg-deploy-step/${name}/${rest}`);
-      const memories = kinds.flatMap((kind) => NAMES[kind].map((of) => parameter(`services/${of}`)));
-      const on = (resources: string[], ...actions: string[]) =>
-        resources.flatMap((resource) => actions.map((action) => `${action} on ${resource}`));
+  test.each(CASES)('cover the services of the environment %s and nothing else', (name, kinds) => {
+    const parameter = (rest: string) => arn('ssm', `parameter/pg-deploy-step/${name}/${rest}`);
+    const savedStates = kinds.flatMap((kind) => NAMES[kind].map((of) => parameter(`services/${of}`)));
+    const on = (resources: string[], ...actions: string[]) =>
+      resources.flatMap((resource) => actions.map((action) => `${action} on ${resource}`));
 
-      expect(permissions(name, 'maintenance-window')).toEqual(
-        [
-          ...kinds.flatMap((kind) => STOPPING[kind]),
-          ...on(memories, 'ssm:GetParameter', 'ssm:PutParameter'),
-        ].sort(),
-      );
-      expect(permissions(name, 'start-services')).toEqual(
-        [
-          ...kinds.flatMap((kind) => STARTING[kind]),
-          ...on([...memories, parameter('left-stopped')], 'ssm:GetParameter', 'ssm:DeleteParameter'),
-          // Whether the deploy that stopped a service still runs; of no other machine's executions.
-          `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-${name}-deploy:*`)}`,
-        ].sort(),
-      );
-    },
-  );
+    expect(permissions(name, 'maintenance-window')).toEqual(
+      [
+        ...kinds.flatMap((kind) => STOPPING[kind]),
+        ...on(savedStates, 'ssm:GetParameter', 'ssm:PutParameter'),
+      ].sort(),
+    );
+    expect(permissions(name, 'start-services')).toEqual(
+      [
+        ...kinds.flatMap((kind) => STARTING[kind]),
+        ...on([...savedStates, parameter('left-stopped')], 'ssm:GetParameter', 'ssm:DeleteParameter'),
+        // Checks whether the deploy that stopped a service is still running.
+        `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-${name}-deploy:*`)}`,
+      ].sort(),
+    );
+  });
 
-  test('is nothing without services, and nobody may write a parameter then', () => {
+  test('do not exist without services, and no role may then write a parameter', () => {
     expect(permissions('none', 'maintenance-window')).toEqual([]);
     expect(permissions('none', 'start-services')).toEqual([]);
     const actions = statementsIn(synthesised.template('none')).flatMap((statement) => statement.Action);
     expect(actions.filter((action) => action.startsWith('ssm:'))).toEqual([]);
   });
 
-  test('executions are listed by one role of the stack, and only those of its own deploy machine', () => {
+  test('allow one role of the stack to list the executions of its deploy machine', () => {
     const listing = statementsIn(synthesised.template('all')).filter((statement) =>
       statement.Action.includes('states:ListExecutions'),
     );
@@ -133,7 +130,7 @@ describe('what a machine may do to services', () => {
   });
 });
 
-describe.each(WITH_SERVICES)('whatever its data, a window of the environment %s', (environmentName) => {
+describe.each(WITH_SERVICES)('with any data, a window of the environment %s', (environmentName) => {
   const window = () => machine(environmentName, 'maintenance-window');
   const changesWithout = (state: string) => changing(reachableWithout(window(), state));
   const STOPS = {
@@ -142,22 +139,22 @@ describe.each(WITH_SERVICES)('whatever its data, a window of the environment %s'
     mappings: ['Disable Mapping'],
   };
   const stops = environmentName === 'all' ? Object.values(STOPS).flat() : STOPS[environmentName];
-  const MEMORIES = ['Save Earlier State', 'Save Service State'];
+  const SAVES = ['Save Earlier State', 'Save Service State'];
   const DATABASE = ['Build Indexes', 'Run Migrations'];
-  const LOOKS = environmentName === 'all' ? ['Check Sessions'] : [];
+  const CHECKS = environmentName === 'all' ? ['Check Sessions'] : [];
 
-  test('can change these things', () => {
-    expect(changing(statesOf(window()))).toEqual([...stops, ...MEMORIES, ...DATABASE, ...LOOKS].sort());
+  test('has these states that change something', () => {
+    expect(changing(statesOf(window()))).toEqual([...stops, ...SAVES, ...DATABASE, ...CHECKS].sort());
   });
 
   test.each(['Check Services', 'All Services Can Be Stopped?'])(
-    'changes none of them without passing %s',
+    'changes nothing on a path without %s',
     (state) => {
       expect(changesWithout(state)).toEqual([]);
     },
   );
 
-  test('changes nothing while it checks', () => {
+  test('changes nothing during the checks', () => {
     const inside = stateOf(window(), 'Check Services').ItemProcessor?.States ?? {};
 
     expect(Object.keys(inside)).toContain('Service Cannot Be Stopped');
@@ -165,36 +162,36 @@ describe.each(WITH_SERVICES)('whatever its data, a window of the environment %s'
   });
 
   test.each(['Stop Services', 'All Services Stopped?'])(
-    'leaves the database alone without passing %s',
+    'does not change the database on a path without %s',
     (state) => {
       expect(changesWithout(state).filter((name) => DATABASE.includes(name))).toEqual([]);
     },
   );
 
-  test('stops nothing that it has not tried to remember', () => {
-    const withoutMemory = changesWithout('Save Service State');
+  test('stops no service whose state it has not tried to save', () => {
+    const withoutSaving = changesWithout('Save Service State');
 
-    expect(withoutMemory.filter((name) => [...stops, ...MEMORIES].includes(name))).toEqual([]);
+    expect(withoutSaving.filter((name) => [...stops, ...SAVES].includes(name))).toEqual([]);
   });
 });
 
-describe('the walk that proves it', () => {
-  test('finds a way around the check where there is one', () => {
+describe('the search for paths', () => {
+  test('finds a path around the check if there is one', () => {
     const window = structuredClone(machine('ecs', 'maintenance-window'));
     stateOf(window, 'Begin Window').Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Run Migrations' }];
 
     expect(changing(reachableWithout(window, 'Check Services'))).toEqual(['Build Indexes', 'Run Migrations']);
   });
 
-  test('refuses to leave out a state that there is not', () => {
+  test('refuses to exclude a state that does not exist', () => {
     expect(() => reachableWithout(machine('ecs', 'maintenance-window'), 'Check Service')).toThrow(
-      'No state "Check Service" to leave out.',
+      'The definition has no state "Check Service".',
     );
   });
 });
 
 test.each(['Check Sessions', 'Sessions Closed?', 'No Sessions Left'])(
-  'the database is left alone without passing %s where sessions have to be gone',
+  'with drain, the database is not changed on a path without %s',
   (state) => {
     const changes = changing(reachableWithout(machine('all', 'maintenance-window'), state));
 
@@ -203,8 +200,11 @@ test.each(['Check Sessions', 'Sessions Closed?', 'No Sessions Left'])(
   },
 );
 
-test.each(WITH_SERVICES)('nothing is started without its memory in the environment %s', (environmentName) => {
-  const start = machine(environmentName, 'start-services');
+test.each(WITH_SERVICES)(
+  'no service is started without a saved state in the environment %s',
+  (environmentName) => {
+    const start = machine(environmentName, 'start-services');
 
-  expect(changing(reachableWithout(start, 'Read Saved State'))).toEqual(['Alert', 'Delete Marker']);
-});
+    expect(changing(reachableWithout(start, 'Read Saved State'))).toEqual(['Alert', 'Delete Marker']);
+  },
+);

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { changing, reachableWithout, statesOf, waysOf } from './support/definitions.ts';
+import { branchesOf, changing, reachableWithout, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
 import { everyKindInput } from './support/synthesise.ts';
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
 const start = () => machines.machine('every', 'start-services');
 const task = (name: string) => machines.state('every', 'start-services', name);
 
-const notThere = (next: string) => [
+const ifMissing = (next: string) => [
   { ErrorEquals: ['Ssm.ParameterNotFoundException'], Next: next, ResultPath: null },
 ];
 
@@ -69,10 +69,10 @@ test('has these states and no others', () => {
   ]);
 });
 
-describe('the marker of services left stopped on purpose', () => {
+describe('the marker of services that are left stopped deliberately', () => {
   const marker = { Name: '/pg-deploy-step/every/left-stopped' };
 
-  test('is heeded by a recovery, which starts nothing then', () => {
+  test('is respected by a recovery, which then starts no service', () => {
     expect(task('Started As Recovery?')).toMatchObject({
       Choices: [
         {
@@ -91,25 +91,25 @@ describe('the marker of services left stopped on purpose', () => {
       Default: 'Delete Marker',
     });
     expect(task('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
-    expect(task('Read Marker').Catch).toEqual(notThere('Start As Recovery'));
+    expect(task('Read Marker').Catch).toEqual(ifMissing('Start As Recovery'));
     expect(task('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
     expect(task('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
   });
 
-  test('is cleared by a deploy and by a person, also where there is none', () => {
+  test('is deleted by a start that was requested; a missing marker is no error', () => {
     expect(task('Delete Marker')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:ssm:deleteParameter',
       Parameters: marker,
       Next: 'Start On Request',
     });
-    expect(task('Delete Marker').Catch).toEqual(notThere('Start On Request'));
+    expect(task('Delete Marker').Catch).toEqual(ifMissing('Start On Request'));
     expect(task('Start On Request').Parameters).toMatchObject({ recovery: false });
   });
 });
 
 describe('a recovery', () => {
-  test('takes nothing away from a deploy that still runs', () => {
-    expect(waysOf(task('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
+  test('does not start the services of a deploy that is still running', () => {
+    expect(branchesOf(task('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
     expect(task('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
@@ -125,7 +125,7 @@ describe('a recovery', () => {
     });
   });
 
-  test('starts what belongs to a deploy that Step Functions has forgotten', () => {
+  test('starts the services of a deploy whose execution no longer exists', () => {
     expect(task('Describe Deploy').Catch).toEqual([
       {
         ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
@@ -135,7 +135,7 @@ describe('a recovery', () => {
     ]);
   });
 
-  test('tells people when it had something to start, and only then', () => {
+  test('sends an alert only if it started a service', () => {
     expect(task('Send Alert?')).toMatchObject({
       Choices: [
         {
@@ -161,8 +161,8 @@ describe('a recovery', () => {
   });
 });
 
-test('leaves a service alone that was not remembered', () => {
-  expect(task('Read Saved State').Catch).toEqual(notThere('Nothing Saved'));
+test('does not change a service without a saved state', () => {
+  expect(task('Read Saved State').Catch).toEqual(ifMissing('Nothing Saved'));
   expect(task('Nothing Saved').Parameters).toEqual({
     'name.$': '$.service.name',
     outcome: 'nothing-saved',
@@ -170,11 +170,11 @@ test('leaves a service alone that was not remembered', () => {
     stoppedAt: null,
   });
   const one = task('Start Services').ItemProcessor;
-  if (one === undefined) throw new Error('Start Services is no Map.');
+  if (one === undefined) throw new Error('Start Services is not a Map.');
   expect(changing(reachableWithout(one, 'Read Saved State'))).toEqual([]);
 });
 
-test('starts the remembered count and looks until the deadline', () => {
+test('starts the saved number of tasks and checks them until the deadline', () => {
   expect(task('Start Tasks').Parameters).toMatchObject({
     'DesiredCount.$': '$.savedState.value.current.desiredCount',
   });
@@ -185,7 +185,7 @@ test('starts the remembered count and looks until the deadline', () => {
         NumericEqualsPath: '$.savedState.value.current.desiredCount',
         Next: 'Service Steady',
       },
-      // 15 minutes, looked at every 10 seconds
+      // 15 minutes, checked every 10 seconds
       { Variable: '$.checks.count', NumericGreaterThanEquals: 90, Next: 'Service Not Steady' },
     ],
     Default: 'Wait For Tasks To Run',
@@ -204,7 +204,7 @@ test.each([
     });
     expect(task(`Enable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${call}`);
     expect(task(`Enable ${thing}`).Parameters).toMatchObject(fields);
-    expect(waysOf(task(`${thing} Enabled?`))).toEqual([
+    expect(branchesOf(task(`${thing} Enabled?`))).toEqual([
       'Service Steady',
       'Service Not Steady',
       `Wait For Enabled ${thing}`,
@@ -212,7 +212,7 @@ test.each([
   },
 );
 
-test('resumes scaling as it was, in any case, and forgets only what runs steadily', () => {
+test('always restores scaling, and deletes the saved state only of a steady service', () => {
   for (const name of ['Service Steady', 'Service Not Steady']) {
     expect(task(name).Next).toBe('Which Kind Was Started?');
   }
@@ -222,10 +222,10 @@ test('resumes scaling as it was, in any case, and forgets only what runs steadil
     StringEquals: 'ecs',
     Next: 'Resume Scaling?',
   });
-  expect(waysOf(task('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
+  expect(branchesOf(task('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
   expect(task('Resume Scaling').Parameters).toMatchObject({
     'SuspendedState.$': '$.savedState.value.current.scaling',
   });
-  expect(waysOf(task('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
-  expect(task('Delete Saved State').Catch).toEqual(notThere('Service Done'));
+  expect(branchesOf(task('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
+  expect(task('Delete Saved State').Catch).toEqual(ifMissing('Service Done'));
 });

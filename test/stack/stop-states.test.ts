@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { statesOf, waysOf } from './support/definitions.ts';
+import { branchesOf, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
 import { everyKindInput } from './support/synthesise.ts';
 
@@ -44,12 +44,12 @@ test('services stop in these states and no others', () => {
     'Wait For Tasks To Stop',
     'Which Kind To Stop?',
   ]);
-  // All at once.
+  // All services at the same time.
   expect(task('Stop Services').MaxConcurrency ?? 0).toBe(0);
 });
 
-describe('what a service is to be started with again', () => {
-  test('is remembered before anything is stopped, with the deploy that it belongs to', () => {
+describe('the state of a service', () => {
+  test('is saved before the service is stopped, together with the deploy', () => {
     expect(task('Stop Services').ItemProcessor?.StartAt).toBe('Record Current State');
     expect(task('Record Current State')).toMatchObject({
       Parameters: {
@@ -74,13 +74,13 @@ describe('what a service is to be started with again', () => {
     ]);
   });
 
-  test('is what an earlier run remembered, if it died before it could start the service again', () => {
+  test('is the one that an earlier deploy saved, if that deploy did not start the service', () => {
     expect(task('Read Earlier State').Next).toBe('Use Earlier State');
     expect(task('Use Earlier State')).toMatchObject({
       Parameters: {
         'current.$': '$.savedState.value.current',
         'stoppedAt.$': '$.savedState.value.stoppedAt',
-        // It belongs to this deploy now, so that no recovery takes it for abandoned.
+        // Now it belongs to this deploy, so that no recovery starts the service in the meantime.
         'deploy.$': '$.deploy',
         'execution.$': '$.execution',
       },
@@ -95,7 +95,7 @@ describe('what a service is to be started with again', () => {
   });
 });
 
-test('each kind is stopped in its way', () => {
+test('each kind of service has its own states to stop it', () => {
   expect(task('Which Kind To Stop?').Choices).toEqual([
     { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Suspend Scaling?' },
     { Variable: '$.service.kind', StringEquals: 'event-rule', Next: 'Disable Rule' },
@@ -104,8 +104,8 @@ test('each kind is stopped in its way', () => {
 });
 
 describe('an ECS service', () => {
-  test('has all its scaling suspended before its count goes to 0', () => {
-    expect(waysOf(task('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+  test('has all scaling suspended before its desired count is set to 0', () => {
+    expect(branchesOf(task('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
     const suspend = task('Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
@@ -131,7 +131,7 @@ describe('an ECS service', () => {
           ],
           Next: 'Service Stopped',
         },
-        // 10 minutes, looked at every 10 seconds
+        // 10 minutes, checked every 10 seconds
         { Variable: '$.checks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
       Default: 'Wait For Tasks To Stop',
@@ -140,19 +140,26 @@ describe('an ECS service', () => {
 });
 
 describe.each([
-  ['Rule', 'eventbridge:disableRule', 'eventbridge:describeRule', 'DISABLED', 'ENABLED', 'EventBridge'],
-  [
-    'Mapping',
-    'lambda:updateEventSourceMapping',
-    'lambda:getEventSourceMapping',
-    'Disabled',
-    'Enabled',
-    'Lambda',
-  ],
-])('a service of the kind %s', (thing, disable, describeIt, off, on, api) => {
-  const third = thing === 'Rule' ? 'Rule Cannot Be Restored' : 'Mapping Is Changing';
+  {
+    thing: 'Rule',
+    disable: 'eventbridge:disableRule',
+    describeIt: 'eventbridge:describeRule',
+    off: 'DISABLED',
+    on: 'ENABLED',
+    api: 'EventBridge',
+  },
+  {
+    thing: 'Mapping',
+    disable: 'lambda:updateEventSourceMapping',
+    describeIt: 'lambda:getEventSourceMapping',
+    off: 'Disabled',
+    on: 'Enabled',
+    api: 'Lambda',
+  },
+])('a service of the kind $thing', ({ thing, disable, describeIt, off, on, api }) => {
+  const otherState = thing === 'Rule' ? 'Rule Cannot Be Restored' : 'Mapping Is Changing';
 
-  test('is refused where it does not exist, or is in a state that could not be brought back', () => {
+  test('is refused if it does not exist or is in a state that cannot be restored', () => {
     expect(task(`Describe ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
     expect(task(`Describe ${thing}`).Catch).toEqual([
       { ErrorEquals: [`${api}.ResourceNotFoundException`], Next: `${thing} Not Found`, ResultPath: null },
@@ -163,13 +170,13 @@ describe.each([
         StringEquals: state,
         Next: 'Service Can Be Stopped',
       })),
-      Default: third,
+      Default: otherState,
     });
-    for (const name of [`${thing} Not Found`, third])
+    for (const name of [`${thing} Not Found`, otherState])
       expect(task(name).Next).toBe('Service Cannot Be Stopped');
   });
 
-  test('is disabled, and has stopped when it says so itself', () => {
+  test('is disabled, and has stopped when its state is disabled', () => {
     expect(task(`Disable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${disable}`);
     expect(task(`Disable ${thing}`).Next).toBe(`Begin Disabled ${thing} Checks`);
     expect(task(`Check Disabled ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
@@ -183,13 +190,16 @@ describe.each([
   });
 });
 
-test('a mapping is switched by its own flag: a concurrency of 0 would send good messages to the dead-letter queue', () => {
+test('a mapping is disabled itself, because a concurrency of 0 would send valid messages to the dead-letter queue', () => {
   expect(task('Disable Mapping').Parameters).toEqual({ 'Uuid.$': '$.service.uuid', Enabled: false });
 });
 
-test.each(['Service Stopped', 'Service Not Stopped'])('%s tells since when', (name) => {
-  expect(task(name)).toMatchObject({
-    Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.stateToSave.stoppedAt' },
-    End: true,
-  });
-});
+test.each(['Service Stopped', 'Service Not Stopped'])(
+  '%s reports since when the service is stopped',
+  (name) => {
+    expect(task(name)).toMatchObject({
+      Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.stateToSave.stoppedAt' },
+      End: true,
+    });
+  },
+);

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { changing, reachableWithout, stateOf, statesOf, waysOf } from './support/definitions.ts';
+import { branchesOf, changing, reachableWithout, stateOf, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
 import { everyKindInput, prodInput } from './support/synthesise.ts';
 
@@ -16,7 +16,7 @@ const window = (environmentName = 'prod') => machines.machine(environmentName, '
 const task = (name: string, environmentName = 'prod') =>
   machines.state(environmentName, 'maintenance-window', name);
 
-test('has these states and no others, those of its Maps left out', () => {
+test('has these states outside of its Maps and no others', () => {
   expect(Object.keys(window().States).sort()).toEqual([
     'All Services Can Be Stopped?',
     'All Services Stopped?',
@@ -39,7 +39,7 @@ test('has these states and no others, those of its Maps left out', () => {
   ]);
 });
 
-test('carries the configured services, and answers that are null until somebody gave them', () => {
+test('begins with the configured services and with null for results that do not exist yet', () => {
   expect(task('Begin Window', 'every').Parameters).toEqual({
     'deploy.$': '$.deploy',
     'execution.$': '$.execution',
@@ -75,25 +75,25 @@ test('carries the configured services, and answers that are null until somebody 
 });
 
 describe('before the first service is stopped', () => {
-  test.each(['prod', 'every'])('all are looked at: no way leads past that (%s)', (environmentName) => {
+  test.each(['prod', 'every'])('all services are checked on every path (%s)', (environmentName) => {
     const definition = window(environmentName);
 
     expect(changing(statesOf(definition))).toEqual(
       expect.arrayContaining(['Stop Tasks', 'Save Service State']),
     );
     expect(changing(reachableWithout(definition, 'Check Services'))).toEqual([]);
-    // Nor past the question whether all of them may be stopped.
+    // Every path also goes through the decision whether all of them can be stopped.
     expect(changing(reachableWithout(definition, 'All Services Can Be Stopped?'))).toEqual([]);
-    expect(changing({ look: stateOf(definition, 'Check Services') })).toEqual([]);
+    expect(changing({ check: stateOf(definition, 'Check Services') })).toEqual([]);
   });
 
-  test('one that may not be stopped refuses the whole window, which touches none', () => {
+  test('one service that cannot be stopped refuses the whole window, which then changes no service', () => {
     expect(task('Summarize Service Checks')).toMatchObject({
       Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
       ResultPath: '$.summary',
       Next: 'All Services Can Be Stopped?',
     });
-    expect(waysOf(task('All Services Can Be Stopped?'))).toEqual([
+    expect(branchesOf(task('All Services Can Be Stopped?'))).toEqual([
       'Services Cannot Be Stopped',
       'Stop Services',
     ]);
@@ -119,8 +119,8 @@ describe('before the first service is stopped', () => {
     });
   });
 
-  test('scaling is noted as it is, and refused where there is none', () => {
-    expect(waysOf(task('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
+  test('the state of scaling is recorded, and a service without scaling is refused', () => {
+    expect(branchesOf(task('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
     expect(task('Scaling Found?')).toMatchObject({
       Choices: [
         { Variable: '$.scalable.targets[0].SuspendedState', IsPresent: true, Next: 'Record Scaling' },
@@ -144,24 +144,27 @@ test('runs no migration while a service runs', () => {
   expect(task('Summarize Stopped Services').Parameters).toEqual({
     'any.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
   });
-  expect(waysOf(task('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
+  expect(branchesOf(task('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
 });
 
 describe('sessions of the application', () => {
-  test('are waited for only where the environment says whose', () => {
+  test('are checked only if the environment configures drain', () => {
     const names = Object.keys(window().States);
 
     for (const name of ['Begin Drain', 'Check Sessions', 'Sessions Remain']) {
       expect(names).not.toContain(name);
     }
-    expect(waysOf(task('All Services Stopped?', 'every'))).toEqual(['Services Not Stopped', 'Begin Drain']);
+    expect(branchesOf(task('All Services Stopped?', 'every'))).toEqual([
+      'Services Not Stopped',
+      'Begin Drain',
+    ]);
   });
 
-  test('are waited for until the deadline, and no migration is run while one remains', () => {
+  test('are checked until the deadline, and no migration runs while one remains', () => {
     expect(task('Sessions Closed?', 'every')).toMatchObject({
       Choices: [
         { Variable: '$.sessions.output.remaining', NumericEquals: 0, Next: 'No Sessions Left' },
-        // 45 seconds, looked at every 10 seconds
+        // 45 seconds, checked every 10 seconds
         { Variable: '$.checks.count', NumericGreaterThanEquals: 5, Next: 'Sessions Remain' },
       ],
       Default: 'Wait For Sessions',
@@ -173,7 +176,7 @@ describe('sessions of the application', () => {
   });
 });
 
-test('tells a migration that failed from one that is retried', () => {
+test('retries only the errors of a migration that are temporary', () => {
   const run = task('Run Migrations');
 
   expect(run.Retry?.[2]).toEqual({
@@ -195,7 +198,7 @@ test('tells a migration that failed from one that is retried', () => {
     output: { status: 'failed', runner: { name: 'sql' }, 'caught.$': '$.migrationError' },
   });
   expect(task('Record Migration Error').Next).toBe('Migration Failed');
-  expect(waysOf(task('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
+  expect(branchesOf(task('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
 });
 
 test.each([
@@ -219,8 +222,8 @@ test.each([
   });
 });
 
-test('judges the critical indexes when no more builds remain', () => {
-  expect(waysOf(task('More Indexes To Build?'))).toEqual(['Build Indexes', 'Any Critical Index Failed?']);
+test('checks for failed critical indexes when no builds remain', () => {
+  expect(branchesOf(task('More Indexes To Build?'))).toEqual(['Build Indexes', 'Any Critical Index Failed?']);
   expect(task('Any Critical Index Failed?')).toMatchObject({
     Choices: [
       { Variable: '$.builds.output.failed.critical', NumericGreaterThan: 0, Next: 'Critical Index Failed' },
@@ -229,6 +232,6 @@ test('judges the critical indexes when no more builds remain', () => {
   });
 });
 
-test('tells the builds when the window began, by which they know when it is used up', () => {
+test('passes the start of the window to the builds, which end with the window', () => {
   expect(task('Build Indexes').Parameters).toMatchObject({ Input: { 'windowStartedAt.$': '$.startedAt' } });
 });

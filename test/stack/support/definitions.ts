@@ -1,7 +1,7 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { resolveValue, resourcesOfType } from './template-values.ts';
 
-export interface Retrier {
+interface Retrier {
   ErrorEquals: string[];
   IntervalSeconds?: number;
   MaxAttempts?: number;
@@ -10,7 +10,7 @@ export interface Retrier {
   JitterStrategy?: string;
 }
 
-export interface Catcher {
+interface Catcher {
   ErrorEquals: string[];
   Next: string;
   ResultPath?: string | null;
@@ -44,7 +44,7 @@ export interface Definition {
 export const MACHINES = ['deploy', 'maintenance-window', 'build-indexes', 'start-services'] as const;
 export type MachineName = (typeof MACHINES)[number];
 
-/** The definitions of a stack's machines by what follows `pg-deploy-step-ENVIRONMENT-` in their names. */
+/** The definitions of the state machines of a stack, by their names without `pg-deploy-step-ENVIRONMENT-`. */
 export function definitionsOf(template: Template, environmentName: string): Record<MachineName, Definition> {
   const prefix = `pg-deploy-step-${environmentName}-`;
   const definitions = resourcesOfType(template, 'AWS::StepFunctions::StateMachine').map(([, machine]) => [
@@ -54,7 +54,7 @@ export function definitionsOf(template: Template, environmentName: string): Reco
   return Object.fromEntries(definitions);
 }
 
-/** All states of a machine, those inside its Maps too, by name: names are unique in a machine. */
+/** All states of a state machine by name, including those in its Maps. Names are unique in a state machine. */
 export function statesOf(definition: Pick<Definition, 'States'>): Record<string, State> {
   const all: Record<string, State> = {};
   for (const [name, state] of Object.entries(definition.States)) {
@@ -64,31 +64,32 @@ export function statesOf(definition: Pick<Definition, 'States'>): Record<string,
   return all;
 }
 
-/** @throws Error listing the states that there are. */
+/** @throws Error with the existing names when the state does not exist */
 export function stateOf(definition: Definition, name: string): State {
   const states = statesOf(definition);
   const state = states[name];
-  if (state === undefined) throw new Error(`No state "${name}" among ${Object.keys(states).join(', ')}.`);
+  if (state === undefined)
+    throw new Error(`"${name}" is not one of the states ${Object.keys(states).join(', ')}.`);
   return state;
 }
 
-/** Where a Choice goes, in the order in which it asks, its default last. */
-export function waysOf(state: State): string[] {
+/** The next states of a Choice, in the order of its rules, the default last. */
+export function branchesOf(state: State): string[] {
   return [...(state.Choices ?? []).map((choice) => String(choice.Next)), state.Default ?? '(none)'];
 }
 
-/** Every state that a state can go to, its catches included. */
-export function nextOf(state: State): string[] {
+/** All states that can follow a state, also after an error. */
+function nextOf(state: State): string[] {
   return [
     ...(state.Next === undefined ? [] : [state.Next]),
-    ...(state.Type === 'Choice' ? waysOf(state).filter((way) => way !== '(none)') : []),
+    ...(state.Type === 'Choice' ? branchesOf(state).filter((name) => name !== '(none)') : []),
     ...(state.Catch ?? []).map((catcher) => catcher.Next),
   ];
 }
 
 /**
- * The states, those inside Maps too, that an execution can come to without ever entering the one called `without`, if one is,
- * whatever its data. @throws Error where there is no such state, since leaving it out would prove nothing.
+ * The states that an execution can reach, with any data, without entering the state `without`. Includes those in Maps.
+ * @throws Error when `without` does not exist, because its exclusion would prove nothing
  */
 export function reachableWithout(
   definition: Pick<Definition, 'StartAt' | 'States'>,
@@ -96,7 +97,7 @@ export function reachableWithout(
 ): Record<string, State> {
   const all = statesOf(definition);
   if (without !== undefined && all[without] === undefined)
-    throw new Error(`No state "${without}" to leave out.`);
+    throw new Error(`The definition has no state "${without}".`);
   const reached: Record<string, State> = {};
   const open = [definition.StartAt];
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
@@ -108,11 +109,11 @@ export function reachableWithout(
   return reached;
 }
 
-/** Names of the tasks that change something: all that do not merely look. */
+/** Names of the Task states that change something: all that do not only read. */
 export function changing(states: Record<string, State>): string[] {
-  const looks = /:aws-sdk:\w+:(describe|get|list)\w+$/;
+  const reads = /:aws-sdk:\w+:(describe|get|list)\w+$/;
   return Object.entries(states)
-    .filter(([, state]) => state.Type === 'Task' && !looks.test(state.Resource ?? ''))
+    .filter(([, state]) => state.Type === 'Task' && !reads.test(state.Resource ?? ''))
     .map(([name]) => name)
     .sort();
 }

@@ -2,13 +2,13 @@ import type { EnvironmentInput } from '../../../lib/config/environment-config.ts
 import { type Definition, definitionsOf, type MachineName, type State, stateOf } from './definitions.ts';
 import { synthesise } from './synthesise.ts';
 
-/** The definitions of some environments. */
+/** The definitions of several environments. */
 export interface Machines {
   machine(environmentName: string, name: MachineName): Definition;
   state(environmentName: string, machine: MachineName, name: string): State;
 }
 
-/** Synthesises environments and keeps the definitions alone. */
+/** Synthesises environments and keeps only the definitions. */
 export async function synthesiseMachines(environments: Record<string, EnvironmentInput>): Promise<Machines> {
   const synthesised = await synthesise(environments);
   try {
@@ -17,7 +17,7 @@ export async function synthesiseMachines(environments: Record<string, Environmen
     );
     const machine = (environmentName: string, name: MachineName) => {
       const definition = definitions.get(environmentName)?.[name];
-      if (definition === undefined) throw new Error(`No machine ${name} in ${environmentName}.`);
+      if (definition === undefined) throw new Error(`${environmentName} has no state machine ${name}.`);
       return definition;
     };
     return {

@@ -7,13 +7,13 @@ import { Template } from 'aws-cdk-lib/assertions';
 export interface AppRun {
   exitCode: number;
   stderr: string;
-  /** Names of the stacks, those of nested assemblies left out. */
+  /** Names of the stacks, without those of nested assemblies. */
   stacks: string[];
   template(stack: string): Template;
   dispose(): void;
 }
 
-/** Runs a CDK app as the `cdk` command does, without an account: its cdk.json's context, a folder for the output. */
+/** Runs a CDK app like the `cdk` command, without an account, with the context of its cdk.json. */
 export async function runApp(file: string, context?: unknown): Promise<AppRun> {
   const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-app-'));
   const directory = dirname(file);
@@ -39,7 +39,7 @@ export async function runApp(file: string, context?: unknown): Promise<AppRun> {
 }
 
 function readCdkJson(file: string): { context: unknown } {
-  // bin/app.ts belongs to the cdk.json above it, an example to the one beside it.
+  // The cdk.json of bin/app.ts is in the folder above, that of an example in the same folder.
   const directory = dirname(file).endsWith('bin') ? dirname(dirname(file)) : dirname(file);
   return JSON.parse(readFileSync(join(directory, 'cdk.json'), 'utf8'));
 }

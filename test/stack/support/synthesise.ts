@@ -18,14 +18,14 @@ export function readContext(): { environments: Record<string, EnvironmentInput> 
   return JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')).context;
 }
 
-/** The example environment `prod` of cdk.json, as written. */
+/** The example environment `prod` of cdk.json, without defaults. */
 export function prodInput(): EnvironmentInput {
   const { prod } = readContext().environments;
   if (prod === undefined) throw new Error('cdk.json has no environment "prod".');
   return prod;
 }
 
-/** `prod` with a service of each kind; where a kind has a choice to make, with two of it. */
+/** `prod` with a service of each kind, and with two if a kind has an option. */
 export function everyKindInput(): EnvironmentInput {
   return {
     ...prodInput(),
@@ -41,7 +41,7 @@ export function everyKindInput(): EnvironmentInput {
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role`;
 
-/** `prod` with migrations by a task on Fargate, of the latest revision, with all that can be said. */
+/** `prod` with a migration task on Fargate, the latest revision, and every optional field. */
 export function ecsTaskInput(): EnvironmentInput {
   return {
     ...prodInput(),
@@ -57,7 +57,7 @@ export function ecsTaskInput(): EnvironmentInput {
   };
 }
 
-/** `prod` with migrations by a task on EC2, of one revision, with as little as can be said. */
+/** `prod` with a migration task on EC2, a fixed revision, and only the required fields. */
 export function ecsTaskOnEc2Input(): EnvironmentInput {
   return {
     ...prodInput(),
@@ -69,7 +69,7 @@ export function ecsTaskOnEc2Input(): EnvironmentInput {
   };
 }
 
-/** `prod` with migrations by a function of the application's own. */
+/** `prod` with a migration function of the application. */
 export function lambdaInput(): EnvironmentInput {
   return {
     ...prodInput(),
@@ -87,7 +87,7 @@ export interface Synthesised {
   dispose(): void;
 }
 
-/** Synthesises a stack for each environment, all in one app, into a folder that `dispose` removes. */
+/** Synthesises a stack for each environment in one app. `dispose` deletes the output folder. */
 export async function synthesise(environments: Record<string, EnvironmentInput>): Promise<Synthesised> {
   const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-stack-'));
   const app = new App({ outdir });
@@ -105,7 +105,7 @@ export async function synthesise(environments: Record<string, EnvironmentInput>)
   }
   const stack = (name: string) => {
     const found = stacks.get(name);
-    if (found === undefined) throw new Error(`No environment "${name}" was synthesised.`);
+    if (found === undefined) throw new Error(`The environment "${name}" was not synthesised.`);
     return found;
   };
   return {

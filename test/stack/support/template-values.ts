@@ -24,8 +24,8 @@ export function resourcesOfType(template: Template, type: string): [string, Reso
 }
 
 /**
- * Works out a value of a template as CloudFormation would, with ARNs made of the resources' fixed names.
- * @throws Error for what it does not know, so that no test passes on a value that was left out.
+ * Resolves a value of a template like CloudFormation, with ARNs made from the fixed names of the resources.
+ * @throws Error for an unknown function or attribute, so that no test passes because of a missing value
  */
 export function resolveValue(template: Template, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => resolveValue(template, item));
@@ -85,7 +85,7 @@ export interface Statement {
   Principal: unknown;
 }
 
-/** Every policy statement anywhere in the template, inline and resource policies and trust policies included. */
+/** Every policy statement in the template: inline policies, resource policies and trust policies. */
 export function statementsIn(template: Template, value: unknown = resourcesOf(template)): Statement[] {
   if (typeof value !== 'object' || value === null) return [];
   const inner = Object.values(value).flatMap((item) => statementsIn(template, item));
@@ -103,7 +103,7 @@ export function statementsIn(template: Template, value: unknown = resourcesOf(te
   ];
 }
 
-/** What the role behind a resource may do: "ACTION on RESOURCE", sorted, each pair once. */
+/** The permissions of a role as "ACTION on RESOURCE", sorted, without duplicates. */
 export function permissionsOf(template: Template, roleId: string): string[] {
   const policies = resourcesOfType(template, 'AWS::IAM::Policy').filter(([, policy]) =>
     (policy.Properties.Roles as { Ref: string }[]).some((role) => role.Ref === roleId),
