@@ -23,7 +23,7 @@ export async function writeRegistry(file: string, entries: readonly IndexEntry[]
   const registered = new RegisteredIndexes(exists ? await loadRegistry(file) : []);
   const checked = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
   const missing = checked.filter(({ reason }) => reason === null).map(({ entry }) => entry);
-  // The compiler refuses a new entry whose name is ambiguous beside an existing one.
+  // The compiler refuses a new entry whose name could be confused with that of an existing one.
   const existing = registered.entries;
   const refused = await refusedEntries([...existing, ...missing]);
   const added = missing.filter((_entry, position) => !refused.has(existing.length + position));
