@@ -168,7 +168,7 @@ const stoppedServiceSchema = z.object({
 
 const startedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['started', 'not-steady', 'nothing-saved', 'left-to-its-deploy']),
+  outcome: z.enum(['started', 'not-steady', 'nothing-saved', 'deploy-running']),
   startedAt: z.string().nullable(),
   /** When it was stopped, from its saved state. */
   stoppedAt: z.string().nullable(),

@@ -173,7 +173,7 @@ export class StartServices extends Construct {
       new Choice(this, START_SERVICES.isDeployRunning)
         .when(
           Condition.stringEquals('$.deploy.status', 'RUNNING'),
-          this.unchanged(START_SERVICES.deployStillRunning, 'left-to-its-deploy'),
+          this.unchanged(START_SERVICES.deployStillRunning, 'deploy-running'),
         )
         .otherwise(start),
     );

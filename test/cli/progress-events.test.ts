@@ -257,11 +257,11 @@ describe('the phases of a run', () => {
   test('a service that cannot be stopped shows the reason', () => {
     const story = new Story(registry);
     story.emit('maintenanceWindow', 'StateEntered', WINDOW.checkServices);
-    const refused = { name: 'web', usable: false, reason: 'there is no such ECS service' };
+    const refused = { name: 'web', usable: false, reason: 'the ECS service does not exist' };
     story.stopEvent('StateExited', WINDOW.serviceCannotBeStopped, 'web', refused);
     story.emit('maintenanceWindow', 'StateExited', WINDOW.checkServices);
     story.emit('maintenanceWindow', 'StateEntered', WINDOW.verdicts.servicesCannotBeStopped);
-    expect(story.texts).toEqual(['Stop services', 'web cannot be stopped: there is no such ECS service']);
+    expect(story.texts).toEqual(['Stop services', 'web cannot be stopped: the ECS service does not exist']);
     expect(story.run.phases.find('stop')?.state).toBe('failed');
   });
 

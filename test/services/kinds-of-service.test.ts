@@ -116,27 +116,27 @@ describe('a deploy is refused before it stops anything because of', () => {
     [
       'a service that does not exist',
       { kind: 'ecs' as const, name: 'ghost', cluster: 'demo', service: 'ghost', scaling: false },
-      'ghost: there is no such ECS service: check "cluster" and "service"',
+      'ghost: the ECS service does not exist: check "cluster" and "service"',
     ],
     [
       'a DAEMON service',
       { kind: 'ecs' as const, name: 'agent', cluster: 'demo', service: 'agent', scaling: false },
-      'agent: it is a DAEMON service, which cannot be scaled to 0: leave it out',
+      'agent: it is a DAEMON service, which cannot be scaled to 0: remove it from the configuration',
     ],
     [
       'a service with "scaling": true but without a scalable target',
       { kind: 'ecs' as const, name: 'plain', cluster: 'demo', service: 'plain', scaling: true },
-      'plain: it has no Application Auto Scaling, although "scaling" is true: set it to false',
+      'plain: it has no Application Auto Scaling, but "scaling" is true: set it to false',
     ],
     [
       'a rule that does not exist',
       { kind: 'event-rule' as const, name: 'ghost', rule: 'ghost', eventBus: 'default' },
-      'ghost: there is no such EventBridge rule: check "rule" and "eventBus"',
+      'ghost: the EventBridge rule does not exist: check "rule" and "eventBus"',
     ],
     [
       'a mapping that does not exist',
       { kind: 'event-source-mapping' as const, name: 'ghost', uuid: '99999999-2222-4333-8444-555555555555' },
-      'ghost: there is no such event source mapping: check "uuid"',
+      'ghost: the event source mapping does not exist: check "uuid"',
     ],
   ])('%s', async (_what, service, reason) => {
     const workflow = await open({

@@ -110,7 +110,7 @@ describe('the reconciler', () => {
     await deploying;
 
     expect(output).toMatchObject({
-      services: [{ outcome: 'left-to-its-deploy' }, { outcome: 'left-to-its-deploy' }],
+      services: [{ outcome: 'deploy-running' }, { outcome: 'deploy-running' }],
     });
     expect(meanwhile).toMatchObject(DOWN);
     expect(readServices(workflow)).toMatchObject(UP);

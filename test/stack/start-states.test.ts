@@ -120,7 +120,7 @@ describe('a recovery', () => {
       Default: 'Which Kind To Start?',
     });
     expect(task('Deploy Still Running')).toMatchObject({
-      Parameters: { outcome: 'left-to-its-deploy', startedAt: null, stoppedAt: null },
+      Parameters: { outcome: 'deploy-running', startedAt: null, stoppedAt: null },
       End: true,
     });
   });

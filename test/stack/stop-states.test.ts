@@ -61,11 +61,11 @@ describe('the state of a service', () => {
       ResultPath: '$.stateToSave',
       Next: 'Save Service State',
     });
-    const remember = task('Save Service State');
-    expect(remember.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
-    expect(remember.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
-    expect(remember.Next).toBe('Which Kind To Stop?');
-    expect(remember.Catch).toEqual([
+    const save = task('Save Service State');
+    expect(save.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
+    expect(save.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
+    expect(save.Next).toBe('Which Kind To Stop?');
+    expect(save.Catch).toEqual([
       {
         ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
         Next: 'Read Earlier State',

@@ -74,7 +74,7 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
       service.state = 'running';
       return [];
     case START_SERVICES.deployStillRunning:
-      service.state = 'left-to-its-deploy';
+      service.state = 'deploy-running';
       return [line('step', `${service.name} is left to the deploy that stopped it, which is still running`)];
     default:
       return [];

@@ -9,7 +9,7 @@ export interface ServiceProgress {
     | 'starting'
     | 'steady'
     | 'not-steady'
-    | 'left-to-its-deploy';
+    | 'deploy-running';
   /** The task count to restore. Null: not known, or the service has no tasks. */
   count: number | null;
   running: number | null;
