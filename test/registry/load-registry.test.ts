@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jsonSyntaxError } from '../../lib/registry/json-source.ts';
@@ -93,6 +95,28 @@ test('a module without a default export is refused', async () => {
 test('a wrong entry is reported with the file', async () => {
   const file = await written('wrong.json', '[{"name": "idx_a"}]');
   expect(await refusalOf(file)).toContain(`${file}:1:2: entry 1 "idx_a": sql: it must be one CREATE INDEX`);
+});
+
+test('a valid registry is loaded without a parser, which only places need', () => {
+  const script = `
+    import { registerHooks } from 'node:module';
+    const packages = [];
+    registerHooks({
+      resolve(specifier, context, next) {
+        packages.push(specifier);
+        return next(specifier, context);
+      },
+    });
+    const { readRegistryFile, loadRegistry } = await import('./lib/registry/load-registry.ts');
+    const parsers = () => packages.filter((name) => ['@babel/parser', 'jsonc-parser'].includes(name));
+    await loadRegistry('database/indexes.ts');
+    const before = parsers();
+    await (await readRegistryFile('database/indexes.ts')).locate();
+    console.log(JSON.stringify([before, parsers()]));`;
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  });
+  expect(JSON.parse(output.toString())).toEqual([[], ['@babel/parser']]);
 });
 
 test('a syntax error is found in exactly the texts that JSON.parse refuses', () => {
