@@ -31,11 +31,11 @@ export function appendEntries(
 
   const { start, close, elements, hasTrailingComma } = list;
   const [first] = elements;
-  const outer = indentationAt(text, start);
-  const firstIndent = first === undefined ? '' : indentationAt(text, first.start);
-  const isOnOwnLine = first !== undefined && firstIndent.length === columnOf(text, first.start);
-  const step = stepOf(text, outer, isOnOwnLine ? firstIndent : null);
-  const indent = isOnOwnLine ? firstIndent : outer + step;
+  const outer = /^[ \t]*/.exec(lineBefore(text, start))?.[0] ?? '';
+  const beforeFirst = first === undefined ? null : lineBefore(text, first.start);
+  const inner = beforeFirst?.trim() === '' ? beforeFirst : null;
+  const step = stepOf(text, outer, inner);
+  const indent = inner ?? outer + step;
   const eol = text.includes('\r\n') ? '\r\n' : '\n';
 
   const before = text.slice(0, close).trimEnd();
@@ -69,14 +69,9 @@ function noListError(text: string, { reason, start }: NoList, file: string): NoL
   );
 }
 
-/** The white space at the beginning of an offset's line. */
-function indentationAt(text: string, offset: number): string {
-  const line = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset);
-  return /^[ \t]*/.exec(line)?.[0] ?? '';
-}
-
-function columnOf(text: string, offset: number): number {
-  return offset - (text.lastIndexOf('\n', offset - 1) + 1);
+/** The part of a line before an offset. */
+function lineBefore(text: string, offset: number): string {
+  return text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset);
 }
 
 /** One level of indentation: that of the entries, else that of the file's first indented line, else two spaces. */

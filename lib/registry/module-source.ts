@@ -84,22 +84,17 @@ function exportedList(statements: readonly Statement[], text: string): SourceLis
   }
 }
 
+/** The names that a statement declares. `export { … } from '…'` counts as an import. */
 function bindingsOf(statement: Statement, text: string): [string, Binding][] {
-  if (statement.type === 'ExportNamedDeclaration') {
-    if (statement.declaration) return bindingsOf(statement.declaration, text);
-    const from = statement.source?.value;
-    if (from === undefined) return [];
-    // export { … } from '…'
-    return statement.specifiers.flatMap((specifier): [string, Binding][] => {
-      const imported = specifier.type === 'ExportSpecifier' ? keyOf(specifier.local) : null;
-      return imported === null ? [] : [[imported, { imported, from }]];
-    });
+  if (statement.type === 'ExportNamedDeclaration' && statement.declaration) {
+    return bindingsOf(statement.declaration, text);
   }
-  if (statement.type === 'ImportDeclaration') {
+  if ('specifiers' in statement && statement.source) {
     const from = statement.source.value;
-    return statement.specifiers.map((specifier) => {
-      const imported = specifier.type === 'ImportSpecifier' ? keyOf(specifier.imported) : null;
-      return [specifier.local.name, { imported, from }];
+    return (statement.specifiers ?? []).flatMap((specifier): [string, Binding][] => {
+      const name = 'local' in specifier ? keyOf(specifier.local) : null;
+      const imported = 'imported' in specifier ? keyOf(specifier.imported) : null;
+      return name === null ? [] : [[name, { imported, from }]];
     });
   }
   if (statement.type !== 'VariableDeclaration') return [];
