@@ -5,7 +5,12 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BuildIndexResult, buildIndexResultSchema } from '../../lambdas/shared/payloads.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
-import { openBuildIndexes, type RunBuildIndexes } from '../support/build-indexes.ts';
+import {
+  type BuildFunction,
+  functionNameOf,
+  openBuildIndexes,
+  type RunBuildIndexes,
+} from '../support/build-indexes.ts';
 import { openInstance, type TestInstance } from '../support/instance.ts';
 import { buildsOf, LOG_SETTINGS, type ServerLog, serverLog } from '../support/server-log.ts';
 import { MAJORS } from '../support/servers.ts';
@@ -51,8 +56,6 @@ const EXAMPLES: [Kill][] = [
   [{ at: 100, blocked: 'by an old snapshot' }],
 ];
 
-type FunctionName = 'build-index' | 'check-index';
-
 /** What the test does during an execution of build-indexes. */
 interface Interference {
   afterFirstAnswer?: () => Promise<unknown>;
@@ -75,8 +78,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
                create table other (id int);
                create index idx_warm on other (id);`,
     });
-    const { functionNames } = instance.workflow.workflow.lambdas;
-    run = await openBuildIndexes({ functionNames, invoke: invokeAndInterfere });
+    run = openBuildIndexes(invokeAndInterfere);
     other = await instance.session();
   });
 
@@ -90,15 +92,13 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     return rows[0]?.valid === true;
   }
 
-  const functionOf = (name: FunctionName) => `pg-deploy-step-local-${name}`;
+  const invoke = (name: BuildFunction, deploy: string, index: string) =>
+    instance.workflow.workflow.lambdas.invoke(functionNameOf(name), { deploy, index });
 
-  const invoke = (name: FunctionName, deploy: string, index: string) =>
-    instance.workflow.workflow.lambdas.invoke(functionOf(name), { deploy, index });
-
-  const killWorkers = (name: FunctionName) => instance.workflow.workflow.lambdas.kill(functionOf(name));
+  const killWorkers = (name: BuildFunction) => instance.workflow.workflow.lambdas.kill(functionNameOf(name));
 
   /** Calls a function once, and kills its worker after so many milliseconds unless it has ended. */
-  async function invokeAndKill(name: FunctionName, deploy: string, milliseconds: number): Promise<unknown> {
+  async function invokeAndKill(name: BuildFunction, deploy: string, milliseconds: number): Promise<unknown> {
     await invoke(name, 'warm', 'idx_warm');
     const answer = invoke(name, deploy, INDEX);
     answer.catch(() => {});
@@ -109,7 +109,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   async function invokeAndInterfere(name: string, payload: unknown): Promise<unknown> {
     const { answers, killCheckAfterMs, afterFirstAnswer } = current;
-    const kills = name === functionOf('check-index') && killCheckAfterMs !== undefined;
+    const kills = name === functionNameOf('check-index') && killCheckAfterMs !== undefined;
     if (kills) delete current.killCheckAfterMs;
     const answer = kills
       ? await invokeAndKill('check-index', (payload as { deploy: string }).deploy, killCheckAfterMs)

@@ -23,25 +23,58 @@ const CHECK_PAUSE_MS = 20;
  */
 export type RunBuildIndexes = (deploy: string, input?: unknown) => Promise<PlanBuildsResult>;
 
+/** A function of build-indexes. */
+export type BuildFunction = 'plan-builds' | 'build-index' | 'check-index' | 'settle-index';
+
+export const functionNameOf = (name: BuildFunction): string => `pg-deploy-step-local-${name}`;
+
+const FUNCTION_NAMES = (['plan-builds', 'build-index', 'check-index', 'settle-index'] as const).map(
+  functionNameOf,
+);
+
+/** Invokes a function by its full name. */
+type Invoke = LocalEngineOptions['lambdas']['invoke'];
+
 /** The synthesised state machine `build-indexes` with any functions behind it. Only the waits between two checks are shorter. */
-export async function openBuildIndexes(lambdas: LocalEngineOptions['lambdas']): Promise<RunBuildIndexes> {
-  const machine = await synthesisedMachine();
-  const engine = new LocalEngine({
-    machines: [machine],
-    lambdas: {
-      functionNames: lambdas.functionNames,
-      invoke: async (name, payload) => await withShortPause(await lambdas.invoke(name, payload)),
-    },
-    aws: {
-      supports: () => false,
-      call: () => Promise.reject(new Error('build-indexes calls functions only.')),
-    },
-  });
+export function openBuildIndexes(invoke: Invoke): RunBuildIndexes {
   return async (deploy, input = {}) => {
-    const result = await engine.start(machine.name, input, { name: deploy }).result;
+    invokeOf.set(deploy, invoke);
+    const { engine, machineName } = await openEngine();
+    const result = await engine.start(machineName, input, { name: deploy }).result;
+    invokeOf.delete(deploy);
     if (result.status !== 'SUCCEEDED') throw new Error(`build-indexes failed: ${JSON.stringify(result)}`);
     return planBuildsResultSchema.parse(result.output);
   };
+}
+
+/** The functions of each running execution, by its name. */
+const invokeOf = new Map<string, Invoke>();
+
+let opened: Promise<{ engine: LocalEngine; machineName: string }> | undefined;
+
+/** One engine for all tests of a file, because it takes longer to open than most of the builds. */
+function openEngine() {
+  opened ??= synthesisedMachine().then((machine) => ({
+    machineName: machine.name,
+    engine: new LocalEngine({
+      machines: [machine],
+      lambdas: {
+        functionNames: FUNCTION_NAMES,
+        invoke: async (name, payload) => {
+          // Plan has the name of the execution, the other functions have it as the name of the deploy.
+          const { execution, deploy } = payload as { execution?: string; deploy?: string };
+          const invoke = invokeOf.get(execution ?? deploy ?? '');
+          if (invoke === undefined) throw new Error(`No execution ${execution ?? deploy} is running.`);
+          return await withShortPause(await invoke(name, payload));
+        },
+      },
+      aws: {
+        supports: () => false,
+        call: () => Promise.reject(new Error('build-indexes calls functions only.')),
+      },
+    }),
+  }));
+  return opened;
 }
 
 /** Waits here, because the shortest Wait state takes a second. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BuildSettings } from '../../lambdas/build-index/attempt.ts';
 import { buildIndex } from '../../lambdas/build-index/build-index.ts';
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
@@ -19,7 +20,7 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { ATTEMPTS, openBuildIndexes } from './build-indexes.ts';
+import { ATTEMPTS, type BuildFunction, functionNameOf, openBuildIndexes } from './build-indexes.ts';
 
 export interface TestBuilds {
   readonly registry: CompiledRegistry;
@@ -79,6 +80,9 @@ export async function openBuilds(
       ...settings,
     },
   };
+  // All tests of a file share one engine, in which the name of an execution is unique.
+  const id = randomUUID().slice(0, 8);
+  const unique = (deploy: string) => `${deploy}-${id}`;
   const rounds: Lane[][] = [];
   const drifted: string[] = [];
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
@@ -92,7 +96,7 @@ export async function openBuilds(
     await afterPlan(planned);
     return planned;
   };
-  const run = await openBuildIndexes(
+  const run = openBuildIndexes(
     inProcess({
       'plan-builds': planRound,
       'build-index': async (event) => await buildIndex(buildIndexEventSchema.parse(event), io),
@@ -105,17 +109,20 @@ export async function openBuilds(
     rounds,
     drifted,
     log: lines,
-    plan: async (deploy) => (await plan({ execution: deploy, request: {} })).lanes,
-    build: (deploy, index) => buildIndex({ deploy, index }, io),
-    check: (deploy, index) => checkIndex({ deploy, index }, io),
+    plan: async (deploy) => (await plan({ execution: unique(deploy), request: {} })).lanes,
+    build: (deploy, index) => buildIndex({ deploy: unique(deploy), index }, io),
+    check: (deploy, index) => checkIndex({ deploy: unique(deploy), index }, io),
     settle: (deploy, index, error) =>
-      settleIndex({ deploy, index, error: { Error: nameOf(error), Cause: causeOf(error) } }, io),
+      settleIndex(
+        { deploy: unique(deploy), index, error: { Error: nameOf(error), Cause: causeOf(error) } },
+        io,
+      ),
     async deploy(deploy, hook = async () => {}) {
       rounds.length = 0;
       afterPlan = hook;
-      await run(deploy);
+      await run(unique(deploy));
       const reports = await withClient(database, 'test report', (client) =>
-        readIndexReports(client, deploy, registry, []),
+        readIndexReports(client, unique(deploy), registry, []),
       );
       drifted.splice(0, drifted.length, ...reports.drifted);
       return Object.fromEntries(reports.indexes.map((index) => [index.name, index]));
@@ -127,24 +134,20 @@ export async function openBuilds(
   };
 }
 
-type WorkflowFunction = (event: unknown) => Promise<unknown>;
+type Functions = Record<BuildFunction, (event: unknown) => Promise<unknown>>;
 
 /** Invokes functions of this process as Lambda does: payloads are JSON, and an error has a name and a Cause. */
-function inProcess(functions: Readonly<Record<string, WorkflowFunction>>) {
-  const named = new Map<string, WorkflowFunction>(
-    Object.entries(functions).map(([name, run]) => [`pg-deploy-step-local-${name}`, run]),
+function inProcess(functions: Functions) {
+  const byName = new Map(
+    Object.entries(functions).map(([name, run]) => [functionNameOf(name as BuildFunction), run]),
   );
-  return {
-    functionNames: [...named.keys()],
-    async invoke(name: string, payload: unknown): Promise<unknown> {
-      const run = named.get(name);
-      if (run === undefined) throw new Error(`There is no function "${name}" here.`);
-      try {
-        return JSON.parse(JSON.stringify(await run(JSON.parse(JSON.stringify(payload)))));
-      } catch (error) {
-        throw Object.assign(new Error(causeOf(error)), { name: nameOf(error) });
-      }
-    },
+  return async (name: string, payload: unknown): Promise<unknown> => {
+    try {
+      const answer = await byName.get(name)?.(JSON.parse(JSON.stringify(payload)));
+      return JSON.parse(JSON.stringify(answer));
+    } catch (error) {
+      throw Object.assign(new Error(causeOf(error)), { name: nameOf(error) });
+    }
   };
 }
 
