@@ -1,77 +1,63 @@
 import { randomUUID } from 'node:crypto';
-import { ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
 import type { RunningExecution } from './aws/sfn-endpoint.ts';
-import { contextOf } from './engine/context.ts';
-import { type Definition, type Level, prepare } from './engine/definition.ts';
-import { Aborted, DataLimitExceeded, isTooLarge, TaskError } from './engine/errors.ts';
-import { type EngineEvent, toEngineEvent } from './engine/events.ts';
-import { runLevel } from './engine/level.ts';
-import { callTask, isSupported, type Lambdas, type Services, type TaskTargets } from './engine/tasks.ts';
+import { checked } from './engine/checks.ts';
+import { type Level, type Machine, namesOf } from './engine/definition.ts';
+import { Aborted, refuseTooLarge, TaskError, TimedOut, toError } from './engine/errors.ts';
+import type { EngineEvent } from './engine/events.ts';
+import type { ExecutionResult, LocalExecution } from './engine/execution.ts';
+import { type Run, runLevel, timeOut } from './engine/interpreter.ts';
+import { call, canCall, type Lambdas, type Services } from './engine/tasks.ts';
+import { ACCOUNT } from './local-arns.ts';
 
-export type { EngineEvent, Place } from './engine/events.ts';
-
-export interface Machine {
-  readonly name: string;
-  readonly arn: string;
-  readonly definition: Definition;
-}
+export type { Machine } from './engine/definition.ts';
+export type { EngineEvent } from './engine/events.ts';
+export type { ExecutionResult, LocalExecution } from './engine/execution.ts';
 
 export interface LocalEngineOptions {
   readonly machines: readonly Machine[];
-  /** What arn:aws:states:::lambda:invoke reaches: a LambdaHost. */
+  /** Runs Lambda functions: a LambdaHost. */
   readonly lambdas: Lambdas;
-  /** What SDK integrations and sns:publish reach: a LocalAws. */
+  /** Runs SDK integrations, sns:publish and runTask.sync: a LocalAws. */
   readonly aws: Services;
-  /** Told of every event of every execution, in order. */
+  /** Receives every event of every execution, in order. */
   readonly onEvent?: (event: EngineEvent) => void;
 }
 
-/** What DescribeExecution and ListExecutions tell of an execution. */
-interface Described extends RunningExecution {
+interface CheckedMachine extends Machine {
+  readonly level: Level;
+}
+
+/** What DescribeExecution and ListExecutions show of an execution, and what runs it. */
+interface Started extends RunningExecution {
+  readonly machine: CheckedMachine;
+  /** ARN of the execution that started this one. Null: no execution did. */
+  readonly parent: string | null;
+  readonly controller: AbortController;
+  readonly input: unknown;
   status: 'RUNNING' | ExecutionResult['status'];
 }
 
-export interface ExecutionResult {
-  readonly status: 'SUCCEEDED' | 'FAILED' | 'ABORTED' | 'TIMED_OUT';
-  readonly output?: unknown;
-  readonly error?: string;
-  readonly cause?: string;
-}
-
-export interface LocalExecution {
-  readonly arn: string;
-  readonly name: string;
-  readonly machine: string;
-  /** Never rejects. Settles after the last event has been told. */
-  readonly result: Promise<ExecutionResult>;
-  /** As StopExecution: children are stopped too, later states are not entered, a function in flight goes on unheard. */
-  abort(): void;
-}
-
 /**
- * Runs synthesised state machines on this machine with aws-local-stepfunctions, in JSONPath with inline Maps.
- * What neither it nor this engine can do as AWS does is refused when the engine is made.
+ * Runs synthesised state machines on this machine: JSONPath, inline Maps, Standard executions.
+ * The constructor refuses definitions that the engine cannot run as AWS does.
  */
 export class LocalEngine {
-  readonly #machines = new Map<string, { machine: Machine; level: Level }>();
-  readonly #executions = new Map<string, Described>();
+  readonly #machines = new Map<string, CheckedMachine>();
+  readonly #executions = new Map<string, Started>();
   readonly #running = new Set<LocalExecution>();
-  readonly #targets: Omit<TaskTargets, 'startChild' | 'statusOf'>;
+  readonly #services: { readonly lambdas: Lambdas; readonly aws: Services };
   readonly #onEvent: (event: EngineEvent) => void;
 
-  /** @throws Error naming the machine, the state and what is not known */
+  /** @throws Error naming the machine, the states and what the engine does not support */
   constructor({ machines, lambdas, aws, onEvent = () => undefined }: LocalEngineOptions) {
-    this.#targets = { lambdas, aws };
+    this.#services = { lambdas, aws };
     this.#onEvent = onEvent;
     for (const machine of machines) {
       try {
-        // Checks the definition as CreateStateMachine would.
-        new StateMachine(machine.definition as never);
-        const level = prepare(machine.definition);
-        this.#refuseUnknownTasks(level);
-        this.#machines.set(machine.name, { machine, level });
+        const level = checked(machine.definition, (resource) => canCall(resource, this.#services));
+        this.#machines.set(machine.name, { ...machine, level });
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = toError(error).message;
         throw new Error(`The state machine ${machine.name} cannot run here. ${why}`, { cause: error });
       }
     }
@@ -79,11 +65,14 @@ export class LocalEngine {
 
   /**
    * Starts an execution.
-   * @param options.name unique in its machine @default a random one
-   * @throws Error when there is no such machine, the name is taken or the input is over 256 KiB
+   * @param options.name unique for its state machine @default a random name
+   * @throws Error when the state machine does not exist, the name is taken or the input is over 256 KiB
    */
   start(machineName: string, input: unknown = {}, options: { name?: string } = {}): LocalExecution {
-    return this.#start(machineName, input, options.name, null);
+    const machine = this.#machines.get(machineName);
+    if (machine !== undefined) return this.#start(machine, input, options.name, null);
+    const known = [...this.#machines.keys()].join(', ');
+    throw noSuchMachine(`State machine does not exist: "${machineName}". Machines here: ${known}.`);
   }
 
   /** Aborts all executions and waits until they have ended. */
@@ -92,142 +81,113 @@ export class LocalEngine {
     await Promise.all([...this.#running].map(({ result }) => result));
   }
 
-  /** The executions of a state machine that run now, as ListExecutions tells them. */
+  /** The running executions of a state machine, as ListExecutions shows them. */
   running(machineArn: string): RunningExecution[] {
     return [...this.#executions.values()].filter(
       (execution) => execution.status === 'RUNNING' && execution.machineArn === machineArn,
     );
   }
 
+  /** The states of all machines, those inside of Map and Parallel states included. */
+  stateNames(): { machine: string; state: string }[] {
+    return [...this.#machines.values()].flatMap(({ name, level }) =>
+      namesOf(level).map((state) => ({ machine: name, state })),
+    );
+  }
+
   #start(
-    machineName: string,
+    machine: CheckedMachine,
     input: unknown,
-    wanted: string | undefined,
+    name: string = randomUUID(),
     parent: string | null,
   ): LocalExecution {
-    const found = this.#machines.get(machineName);
-    if (found === undefined) {
-      throw new TaskError(
-        'StepFunctions.StateMachineDoesNotExistException',
-        `State machine does not exist: "${machineName}". Machines here: ${[...this.#machines.keys()].join(', ')}.`,
-      );
-    }
-    const name = wanted ?? randomUUID();
-    const arn = `${found.machine.arn.replace(':stateMachine:', ':execution:')}:${name}`;
+    const arn = `${machine.arn.replace(':stateMachine:', ':execution:')}:${name}`;
     if (!/^[^\s<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/.test(name)) {
       throw new TaskError('StepFunctions.InvalidNameException', `Invalid Name: '${name}'`);
     }
     if (this.#executions.has(arn)) {
-      throw new TaskError(
-        'StepFunctions.ExecutionAlreadyExistsException',
-        `Execution Already Exists: '${arn}'`,
-      );
+      const cause = `Execution Already Exists: '${arn}'`;
+      throw new TaskError('StepFunctions.ExecutionAlreadyExistsException', cause);
     }
-    if (isTooLarge(input)) throw new DataLimitExceeded(machineName, 'input', { retry: false, catch: false });
-    const described: Described = {
-      arn,
-      name,
-      machineArn: found.machine.arn,
-      startedAt: Date.now(),
-      status: 'RUNNING',
+    refuseTooLarge(machine.name, 'input', input);
+    const started: Started = {
+      ...{ arn, name, machine, machineArn: machine.arn, parent, startedAt: Date.now(), status: 'RUNNING' },
+      ...{ controller: new AbortController(), input: JSON.parse(JSON.stringify(input)) },
     };
-    this.#executions.set(arn, described);
-    const aborted = new AbortController();
-    const copy: unknown = JSON.parse(JSON.stringify(input));
-    // In a turn of its own, so that the caller has the execution before its first event.
-    const result = Promise.resolve().then(() =>
-      this.#run(found, { arn, name, parent }, copy, aborted.signal),
-    );
-    const execution = { arn, name, machine: machineName, result, abort: () => aborted.abort() };
+    this.#executions.set(arn, started);
+    const execution: LocalExecution = {
+      ...{ arn, name, machine: machine.name },
+      // In a later turn, so that the caller has the execution before its first event.
+      result: Promise.resolve().then(() => this.#run(started)),
+      abort: () => started.controller.abort(new Aborted()),
+    };
     this.#running.add(execution);
-    void result.then(({ status }) => {
-      described.status = status;
+    void execution.result.then(({ status }) => {
+      started.status = status;
       this.#running.delete(execution);
     });
     return execution;
   }
 
-  async #run(
-    { machine, level }: { machine: Machine; level: Level },
-    { arn, name, parent }: { arn: string; name: string; parent: string | null },
-    input: unknown,
-    signal: AbortSignal,
-  ): Promise<ExecutionResult> {
-    const whose = { machine: machine.name, execution: name, parent };
-    const tell = (type: EngineEvent['type'], more: Partial<EngineEvent>) =>
+  async #run({
+    machine,
+    arn,
+    name,
+    parent,
+    input,
+    controller,
+    startedAt,
+  }: Started): Promise<ExecutionResult> {
+    const { signal } = controller;
+    const emit: Run['emit'] = (event) =>
       this.#onEvent({
-        ...{ ...whose, type, state: null, stateType: null, within: [] },
-        ...{ at: new Date().toISOString(), ...more },
+        ...{ machine: machine.name, execution: name, parent, state: null, stateType: null, within: [] },
+        ...{ ...event, at: new Date().toISOString() },
       });
-    const targets: TaskTargets = {
-      ...this.#targets,
-      statusOf: (arn) => this.#executions.get(arn)?.status,
-      startChild: (childArn, childInput, childName) =>
-        this.#start(this.#nameOf(childArn), childInput, childName, arn),
+    const RoleArn = `arn:aws:iam::${ACCOUNT}:role/local`;
+    const StartTime = new Date(startedAt).toISOString();
+    const context = {
+      Execution: { Id: arn, Input: input, Name: name, RedriveCount: 0, RoleArn, StartTime },
+      StateMachine: { Id: machine.arn, Name: machine.name },
     };
+    const targets = {
+      ...this.#services,
+      statusOf: (executionArn: string) => this.#executions.get(executionArn)?.status,
+      startChild: (childArn: string, childInput: unknown, childName: string | undefined) =>
+        this.#start(this.#machineOf(childArn), childInput, childName, arn),
+    };
+    const callTask: Run['callTask'] = (resource, parameters, taskSignal) =>
+      call(resource, parameters, taskSignal, targets);
+    const cancelTimeout = timeOut(controller, machine.level.TimeoutSeconds);
     try {
-      tell('ExecutionStarted', { input });
-      if (signal.aborted) throw new Aborted();
-      const output = await runLevel(level, input, {
-        context: contextOf(machine, arn, name, input),
-        signal,
-        within: [],
-        emit: (event) => this.#onEvent({ ...whose, ...toEngineEvent(event) }),
-        callTask: (resource, parameters, ended) => callTask(resource, parameters, ended, targets),
-      });
-      tell('ExecutionSucceeded', { output });
+      emit({ type: 'ExecutionStarted', input });
+      const output = await runLevel(machine.level, input, { context, signal, within: [], emit, callTask });
+      emit({ type: 'ExecutionSucceeded', output });
       return { status: 'SUCCEEDED', output };
-    } catch (error) {
-      if (error instanceof Aborted) {
-        tell('ExecutionAborted', {});
-        return { status: 'ABORTED' };
+    } catch (thrown) {
+      const { name: error, message: cause } = toError(thrown);
+      if (!signal.aborted) {
+        emit({ type: 'ExecutionFailed', error, cause });
+        return { status: 'FAILED', error, cause };
       }
-      if (error instanceof ExecutionTimeoutError) {
-        tell('ExecutionTimedOut', { error: 'States.Timeout' });
-        return { status: 'TIMED_OUT', error: 'States.Timeout' };
+      if (signal.reason instanceof TimedOut) {
+        emit({ type: 'ExecutionTimedOut', error });
+        return { status: 'TIMED_OUT', error };
       }
-      const failure =
-        error instanceof Error
-          ? { error: error.name, cause: error.message }
-          : { error: 'States.Runtime', cause: String(error) };
-      tell('ExecutionFailed', failure);
-      return { status: 'FAILED', ...failure };
+      emit({ type: 'ExecutionAborted' });
+      return { status: 'ABORTED' };
+    } finally {
+      cancelTimeout();
     }
   }
 
-  #nameOf(arn: string): string {
-    for (const { machine } of this.#machines.values()) {
-      if (machine.arn === arn) return machine.name;
-    }
-    throw new TaskError(
-      'StepFunctions.StateMachineDoesNotExistException',
-      `State Machine Does Not Exist: '${arn}'`,
-    );
-  }
-
-  /** The states of all machines, those inside of Map and Parallel included. */
-  stateNames(): { machine: string; state: string }[] {
-    return [...this.#machines.values()].flatMap(({ machine, level }) =>
-      namesOf(level).map((state) => ({ machine: machine.name, state })),
-    );
-  }
-
-  #refuseUnknownTasks(level: Level): void {
-    for (const [name, { step }] of level.steps) {
-      if (step.kind === 'map') this.#refuseUnknownTasks(step.processor);
-      if (step.kind === 'parallel') for (const branch of step.branches) this.#refuseUnknownTasks(branch);
-      if (step.kind !== 'task') continue;
-      if (!isSupported(step.resource, this.#targets)) {
-        throw new Error(`The state "${name}" calls ${step.resource}, which nothing here can answer.`);
-      }
-    }
+  #machineOf(arn: string): CheckedMachine {
+    const machine = [...this.#machines.values()].find((known) => known.arn === arn);
+    if (machine !== undefined) return machine;
+    throw noSuchMachine(`State Machine Does Not Exist: '${arn}'`);
   }
 }
 
-function namesOf(level: Level): string[] {
-  return [...level.steps].flatMap(([name, { step }]) => {
-    if (step.kind === 'map') return [name, ...namesOf(step.processor)];
-    if (step.kind === 'parallel') return [name, ...step.branches.flatMap(namesOf)];
-    return [name];
-  });
+function noSuchMachine(cause: string): TaskError {
+  return new TaskError('StepFunctions.StateMachineDoesNotExistException', cause);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalAws } from '../../lib/local/aws/local-aws.ts';
-import { type EngineEvent, LocalEngine, type LocalExecution } from '../../lib/local/engine.ts';
+import { type EngineEvent, LocalEngine } from '../../lib/local/engine.ts';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
 import { eventually } from '../support/waits.ts';
 
@@ -89,17 +89,16 @@ function run(states: States, input: unknown = {}) {
   return engineOf({ Main: states }).start('Main', input).result;
 }
 
-async function reached(state: string, execution: LocalExecution): Promise<void> {
+async function untilEntered(state: string): Promise<void> {
   await eventually(() => events.some((event) => event.type === 'StateEntered' && event.state === state)).toBe(
     true,
   );
-  expect(execution.name).toBeTypeOf('string');
 }
 
-const told = () => events.map(({ type, state }) => (state === null ? type : `${type} ${state}`));
+const eventLines = () => events.map(({ type, state }) => (state === null ? type : `${type} ${state}`));
 
-describe('a task', () => {
-  test('invokes the function and selects from Lambda’s answer', async () => {
+describe('a Task state', () => {
+  test('invokes the function, and ResultSelector selects from its answer', async () => {
     const states = { Call: call({ 'a.$': '$.a' }, { ResultPath: '$.result' }) };
     expect(await run(states, { a: 1 })).toEqual({
       status: 'SUCCEEDED',
@@ -107,14 +106,14 @@ describe('a task', () => {
     });
   });
 
-  test('may name the function as its resource', async () => {
+  test('can have the ARN of a function as its Resource', async () => {
     const states = {
       Call: { Type: 'Task', Resource: 'arn:aws:lambda:eu-west-1:000000000000:function:Demo:7', End: true },
     };
     expect(await run(states, { a: 1 })).toEqual({ status: 'SUCCEEDED', output: { a: 1 } });
   });
 
-  test('is tried again on the errors that Retry names', async () => {
+  test('is retried on the errors that Retry names', async () => {
     const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 1, MaxAttempts: 5, BackoffRate: 1 }];
     const states = { Call: call({ key: newKey(), failures: 2 }, { Retry }) };
     expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: { answer: { times: 3 } } });
@@ -123,7 +122,7 @@ describe('a task', () => {
     ]);
   });
 
-  test('is not tried again on others', async () => {
+  test('is not retried on other errors', async () => {
     const key = newKey();
     const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 1 }];
     const result = await run({ Call: call({ key, failures: 1, error: 'BuildFailed' }, { Retry }) });
@@ -134,7 +133,7 @@ describe('a task', () => {
     });
   });
 
-  test('hands a caught error on as Error and Cause', async () => {
+  test('passes a caught error on as Error and Cause', async () => {
     const Catch = [{ ErrorEquals: ['States.TaskFailed'], ResultPath: '$.failure', Next: 'Done' }];
     const states = {
       Call: call({ error: 'BuildFailed' }, { Catch }),
@@ -148,7 +147,7 @@ describe('a task', () => {
     expect(JSON.parse(output.failure.Cause ?? '')).toMatchObject({ errorMessage: 'as asked' });
   });
 
-  test('has no time limit of its own, and fails with States.Timeout at the one it is given', async () => {
+  test('has no default timeout, and fails with States.Timeout after its TimeoutSeconds', async () => {
     const Catch = [{ ErrorEquals: ['States.Timeout'], Next: 'Late' }];
     const states = {
       Call: call({ ms: 60_000 }, { TimeoutSeconds: 1, Catch }),
@@ -157,9 +156,9 @@ describe('a task', () => {
     expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: 'late' });
   });
 
-  test('calls the stand-ins for AWS', async () => {
+  test('calls the local AWS services', async () => {
     const states = {
-      Remember: {
+      Save: {
         Type: 'Task',
         Resource: 'arn:aws:states:::aws-sdk:ssm:putParameter',
         Parameters: { Name: '/engine/test', Value: '2', Type: 'String', Overwrite: false },
@@ -190,14 +189,14 @@ describe('payloads', () => {
     expect(await run(states)).toEqual({ status: 'SUCCEEDED', output: 'caught' });
   });
 
-  test('may not grow over 256 KiB by collecting results', async () => {
+  test('cannot grow over 256 KiB by collecting results', async () => {
     const step = (Next: string) => call({ bytes: 100_000 }, { ResultPath: `$.${Next}`, Next });
     const states = { One: step('Two'), Two: step('Three'), Three: step('Four'), Four: { Type: 'Succeed' } };
     expect(await run(states)).toMatchObject({ status: 'FAILED', error: 'States.DataLimitExceeded' });
-    expect(told()).not.toContain('StateEntered Four');
+    expect(eventLines()).not.toContain('StateEntered Four');
   });
 
-  test('of 256 KiB pass', async () => {
+  test('under 256 KiB pass', async () => {
     expect(await run({ Call: call({ bytes: 200_000 }) })).toMatchObject({ status: 'SUCCEEDED' });
   });
 });
@@ -215,7 +214,7 @@ describe('nested executions', () => {
     ...more,
   });
 
-  test('answer with their output as JSON', async () => {
+  test('return their output as JSON', async () => {
     const engine = engineOf({ Main: { Start: nested() }, Child: { Call: call({ 'b.$': '$.a' }) } });
     const result = await engine.start('Main', { a: 1 }, { name: 'first' }).result;
     expect(result).toMatchObject({
@@ -233,7 +232,7 @@ describe('nested executions', () => {
     expect(child).toMatchObject({ execution: 'first-child', parent: expect.stringMatching(/:Main:first$/) });
   });
 
-  test('that fail are caught as States.TaskFailed with the whole answer as Cause', async () => {
+  test('that fail are caught as States.TaskFailed, with their description as Cause', async () => {
     const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
     const engine = engineOf({
       Main: { Start: nested({ Catch }), Caught: { Type: 'Succeed' } },
@@ -252,17 +251,17 @@ describe('nested executions', () => {
     });
   });
 
-  test('that break at a wrong path reach the parent as an error it can catch', async () => {
+  test('that fail at a wrong path fail the parent with an error that it can catch', async () => {
     const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
     const engine = engineOf({
       Main: { Start: nested({ Catch }), Caught: { Type: 'Succeed' } },
-      Child: { Look: { Type: 'Pass', InputPath: '$.missing', End: true } },
+      Child: { Read: { Type: 'Pass', InputPath: '$.missing', End: true } },
     });
     const { output } = (await engine.start('Main', { a: 1 }).result) as { output: { Cause: string } };
     expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'FAILED', Error: 'States.Runtime' });
   });
 
-  test('that run out of time reach the parent with status TIMED_OUT', async () => {
+  test('that time out fail the parent with the status TIMED_OUT', async () => {
     const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
     const engine = new LocalEngine({
       machines: [
@@ -275,9 +274,9 @@ describe('nested executions', () => {
           name: 'Child',
           arn: arnOf('Child'),
           definition: {
-            StartAt: 'Sit',
+            StartAt: 'Pause',
             TimeoutSeconds: 1,
-            States: { Sit: { Type: 'Wait', Seconds: 60, End: true } },
+            States: { Pause: { Type: 'Wait', Seconds: 60, End: true } },
           },
         },
       ],
@@ -288,16 +287,16 @@ describe('nested executions', () => {
     expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'TIMED_OUT', Error: 'States.Timeout' });
   });
 
-  test('are ended when the task that waits for them times out', async () => {
+  test('are aborted when the state that waits for them times out', async () => {
     const engine = engineOf({
       Main: { Start: nested({ TimeoutSeconds: 1 }) },
-      Child: { Sit: { Type: 'Wait', Seconds: 600, End: true } },
+      Child: { Pause: { Type: 'Wait', Seconds: 600, End: true } },
     });
     expect(await engine.start('Main', { a: 1 }).result).toMatchObject({ error: 'States.Timeout' });
-    await eventually(told).toContain('ExecutionAborted');
+    await eventually(eventLines).toContain('ExecutionAborted');
   });
 
-  test('refuse a name that was used', async () => {
+  test('cannot have a name that was used before', async () => {
     const engine = engineOf({ Main: { Done: { Type: 'Succeed' } } });
     await engine.start('Main', {}, { name: 'once' }).result;
     expect(() => engine.start('Main', {}, { name: 'once' })).toThrow('Execution Already Exists');
@@ -357,7 +356,7 @@ describe('Map', () => {
     ).toEqual(['Lanes 0, Indexes 0', 'Lanes 0, Indexes 1', 'Lanes 1, Indexes 0']);
   });
 
-  test('shows every iteration the execution that runs it, its input included', async () => {
+  test('gives every iteration the context of its execution, with the input', async () => {
     const states = {
       Each: map(
         {
@@ -394,7 +393,7 @@ describe('Map', () => {
     ]);
   });
 
-  test('fails with the error of an iteration and starts no more of them', async () => {
+  test('fails with the error of an iteration and starts no further iterations', async () => {
     const key = newKey();
     const states = {
       Each: map(
@@ -409,18 +408,18 @@ describe('Map', () => {
     });
   });
 
-  test('ends the iterations beside a failed one, without trying them again', async () => {
+  test('aborts the other iterations when one fails, without a retry', async () => {
     const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 300, MaxAttempts: 9 }];
     const states = {
       Each: map(
         {
           Which: {
             Type: 'Choice',
-            Choices: [{ Variable: '$.n', NumericEquals: 0, Next: 'Sit' }],
+            Choices: [{ Variable: '$.n', NumericEquals: 0, Next: 'Pause' }],
             Default: 'Wait For It',
           },
           'Wait For It': call({ key: newKey(), failures: 99 }, { Retry }),
-          Sit: { Type: 'Wait', Seconds: 2, Next: 'Break' },
+          Pause: { Type: 'Wait', Seconds: 2, Next: 'Break' },
           Break: { Type: 'Fail', Error: 'Broken' },
         },
         { Catch: [{ ErrorEquals: ['Broken'], Next: 'After' }] },
@@ -433,12 +432,12 @@ describe('Map', () => {
     });
     const flaky = events.filter(({ type, error }) => type === 'StateFailed' && error === 'Flaky');
     expect(flaky).toHaveLength(1);
-    expect(told()).toContain('MapIterationAborted Each');
+    expect(eventLines()).toContain('MapIterationAborted Each');
   });
 });
 
 describe('an aborted execution', () => {
-  test('ends its children and enters no later state', async () => {
+  test('aborts its nested executions and enters no further state', async () => {
     const engine = engineOf({
       Main: {
         Start: {
@@ -456,28 +455,28 @@ describe('an aborted execution', () => {
       },
     });
     const execution = engine.start('Main');
-    await reached('Call', execution);
+    await untilEntered('Call');
     execution.abort();
     expect(await execution.result).toEqual({ status: 'ABORTED' });
-    await eventually(told).toEqual(expect.arrayContaining(['ExecutionAborted', 'ExecutionAborted']));
-    await eventually(() => told().filter((line) => line === 'ExecutionAborted')).toHaveLength(2);
-    expect(told()).not.toContain('StateEntered After');
-    expect(told()).not.toContain('StateEntered Later');
+    await eventually(eventLines).toEqual(expect.arrayContaining(['ExecutionAborted', 'ExecutionAborted']));
+    await eventually(() => eventLines().filter((line) => line === 'ExecutionAborted')).toHaveLength(2);
+    expect(eventLines()).not.toContain('StateEntered After');
+    expect(eventLines()).not.toContain('StateEntered Later');
   });
 
-  test('is not tried again while it waits for another attempt', async () => {
+  test('is not retried when it is aborted during the wait before a retry', async () => {
     const Retry = [{ ErrorEquals: ['Flaky'], IntervalSeconds: 300, MaxAttempts: 9 }];
     const engine = engineOf({ Main: { Call: call({ key: newKey(), failures: 99 }, { Retry }) } });
     const execution = engine.start('Main');
-    await eventually(told).toContain('StateFailed Call');
+    await eventually(eventLines).toContain('StateFailed Call');
     const before = lambdas.invocations.length;
     execution.abort();
     expect(await execution.result).toEqual({ status: 'ABORTED' });
     expect(lambdas.invocations.length).toBe(before);
   });
 
-  test('is what closing the engine leaves of every one that runs', async () => {
-    const engine = engineOf({ Main: { Sit: { Type: 'Wait', Seconds: 600, End: true } } });
+  test('is the result of every running execution when the engine is closed', async () => {
+    const engine = engineOf({ Main: { Pause: { Type: 'Wait', Seconds: 600, End: true } } });
     const executions = [engine.start('Main'), engine.start('Main')];
     await engine.close();
     expect(await Promise.all(executions.map(({ result }) => result))).toEqual([
@@ -486,14 +485,14 @@ describe('an aborted execution', () => {
     ]);
   });
 
-  test('may be aborted before it has begun', async () => {
+  test('can be aborted before its first state', async () => {
     const execution = engineOf({ Main: { Done: { Type: 'Succeed' } } }).start('Main');
     execution.abort();
     expect(await execution.result).toEqual({ status: 'ABORTED' });
   });
 });
 
-test('events come in order, one execution’s and its child’s', async () => {
+test('the events of an execution and of its nested execution come in order', async () => {
   const engine = engineOf({
     Main: {
       Start: { Type: 'Task', Resource: START, Parameters: { StateMachineArn: arnOf('Child') }, Next: 'Done' },
@@ -528,7 +527,7 @@ test('Parallel gives every branch the input and collects the outputs', async () 
   });
 });
 
-test('a result that counts as false and ResultPath $ mean what they mean in AWS', async () => {
+test('a Result of 0 and the ResultPath $ mean what they mean in AWS', async () => {
   const states = {
     None: { Type: 'Pass', Result: 0, ResultPath: '$.count', Next: 'All' },
     All: call({ 'a.$': '$.count' }, { ResultPath: '$' }),
@@ -555,17 +554,17 @@ describe('templates', () => {
     expect(filled.text).toBe(`<${value.text}>`);
   });
 
-  test('take a path that finds nothing among many for an empty list', async () => {
+  test('a path that can find several values gives an empty list when it finds none', async () => {
     const parameters = { 'all.$': '$.list[*].n', 'bad.$': "States.ArrayContains($.list[*].n, 'bad')" };
     expect(await fill(parameters, { list: [] })).toEqual({ all: [], bad: false });
     expect(await fill(parameters, { list: [{ n: 'bad' }] })).toEqual({ all: ['bad'], bad: true });
   });
 
-  test('fail the execution where a path leads nowhere', async () => {
+  test('fail the execution when a path finds no value', async () => {
     expect(await fill({ 'a.$': '$.missing' })).toMatchObject({ status: 'FAILED', error: 'States.Runtime' });
   });
 
-  test('pass over nothing that counts as false', async () => {
+  test('keep 0, null, false and empty text', async () => {
     const input = { zero: 0, none: null, no: false, empty: '' };
     const parameters = { 'zero.$': '$.zero', 'none.$': '$.none', 'no.$': '$.no', 'empty.$': '$.empty' };
     expect(await fill(parameters, input)).toEqual(input);
@@ -608,13 +607,13 @@ describe('templates', () => {
 
 describe('the engine refuses', () => {
   const cases: Record<string, [States, string]> = {
-    'a task that nothing here can answer': [
+    'a Resource that no local service supports': [
       { Stop: { Type: 'Task', Resource: 'arn:aws:states:::aws-sdk:ec2:stopInstances', End: true } },
-      'The state machine Main cannot run here. The state "Stop" calls arn:aws:states:::aws-sdk:ec2:stopInstances',
+      'The state machine Main cannot run here. The state "Stop" calls arn:aws:states:::aws-sdk:ec2:stopInstances, which',
     ],
     JSONata: [
       { Set: { Type: 'Pass', QueryLanguage: 'JSONata', End: true } },
-      'JSONata; the local engine knows JSONPath only',
+      'States.Set.QueryLanguage: JSONata; the local engine supports JSONPath only',
     ],
     variables: [{ Set: { Type: 'Pass', Assign: { a: 1 }, End: true } }, 'Assign'],
     'a distributed Map': [
@@ -629,19 +628,19 @@ describe('the engine refuses', () => {
           End: true,
         },
       },
-      'ProcessorConfig.Mode DISTRIBUTED',
+      'ProcessorConfig.Mode: DISTRIBUTED; the local engine supports INLINE only',
     ],
     'a definition that is not valid': [{ Pass: { Type: 'Pass', Next: 'Nowhere' } }, 'Nowhere'],
-    'an intrinsic function that it has not': [
+    'an intrinsic function that it does not support': [
       { Set: { Type: 'Pass', Parameters: { 'text.$': "States.Hash($.a, 'MD5')" }, End: true } },
-      'calls States.Hash, which the local engine has not',
+      'calls States.Hash, which the local engine does not support',
     ],
   };
   test.each(Object.entries(cases))('%s', (_name, [states, message]) => {
     expect(() => engineOf({ Main: states })).toThrow(message);
   });
 
-  test('a machine that it has not', () => {
+  test('a state machine that does not exist', () => {
     const engine = engineOf({ Main: { Done: { Type: 'Succeed' } } });
     expect(() => engine.start('Other')).toThrow(
       'State machine does not exist: "Other". Machines here: Main.',

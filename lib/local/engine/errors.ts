@@ -1,67 +1,61 @@
 /*
- * Errors of the engine's own. The library matches Retry and Catch on `name` and obeys the two flags.
+ * Errors of the engine. `name` is what Step Functions calls Error, `message` is the Cause.
  */
 
-/** A failure that no Retry and no Catch sees. */
-abstract class Uncatchable extends Error {
-  readonly isRetryable: boolean = false;
-  readonly isCatchable: boolean = false;
-}
-
-/** The execution was aborted: nothing is to be tried again or caught. */
-export class Aborted extends Uncatchable {
+/** The execution was aborted, or an iteration or a branch because another one failed. Retry and Catch do not apply. */
+export class Aborted extends Error {
   override readonly name = 'ExecutionAbortedError';
-
-  constructor() {
-    super('The execution was aborted.');
-  }
+  override readonly message = 'The execution was aborted.';
 }
 
-/** Why a task's signal is aborted when its TimeoutSeconds are over and the execution goes on. */
+/** TimeoutSeconds of a Task state or of an execution are over. Aborts the signal of the call in flight. */
 export class TimedOut extends Error {
   override readonly name = 'States.Timeout';
+  override readonly message = 'States.Timeout';
 }
 
-/** What Step Functions cannot go on from: a wrong parameter, a path that leads nowhere. */
-export class StatesRuntime extends Uncatchable {
+/** Step Functions cannot continue: a wrong parameter, a path without a value. Retry and Catch do not apply. */
+export class StatesRuntime extends Error {
   override readonly name = 'States.Runtime';
 }
 
-/** Input or output over 256 KiB. States.ALL does not cover it: only a handler that names it gets to see it. */
+/** Input or output over 256 KiB. Only a Retry or a Catch that names it applies: States.ALL does not cover it. */
 export class DataLimitExceeded extends Error {
   override readonly name = 'States.DataLimitExceeded';
-  readonly isRetryable: boolean;
-  readonly isCatchable: boolean;
-
-  constructor(state: string, what: 'input' | 'output', handled: { retry: boolean; catch: boolean }) {
-    super(
-      `The state/task '${state}' returned a result with a size exceeding the maximum number of bytes service limit ` +
-        `(${what}, 262144 bytes).`,
-    );
-    this.isRetryable = handled.retry;
-    this.isCatchable = handled.catch;
-  }
 }
 
-/** A task that failed with a name of its own and a Cause. */
+/** A failure with a name of its own. */
 export class TaskError extends Error {
   override readonly name: string;
 
-  constructor(name: string, cause: string, options?: ErrorOptions) {
-    super(cause, options);
+  constructor(name: string, cause: string) {
+    super(cause);
     this.name = name;
   }
 }
 
-export const PAYLOAD_LIMIT_BYTES = 262_144;
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new StatesRuntime(String(thrown));
+}
 
-/** Does the value, as JSON text in UTF-8, take more than Step Functions carries? */
-export function isTooLarge(value: unknown): boolean {
-  const text = JSON.stringify(value);
-  // No character takes more than three bytes of UTF-8 for one of UTF-16.
+/** Whether the ErrorEquals of a Retry or a Catch covers an error. */
+export function covers(errorEquals: readonly string[], error: Error): boolean {
+  if (error instanceof StatesRuntime) return false;
+  if (errorEquals.includes(error.name)) return true;
+  if (error instanceof DataLimitExceeded) return false;
   return (
-    text !== undefined &&
-    text.length * 3 > PAYLOAD_LIMIT_BYTES &&
-    Buffer.byteLength(text) > PAYLOAD_LIMIT_BYTES
+    errorEquals.includes('States.ALL') ||
+    (errorEquals.includes('States.TaskFailed') && error.name !== 'States.Timeout')
+  );
+}
+
+const PAYLOAD_LIMIT_BYTES = 262_144;
+
+/** @throws DataLimitExceeded when the value, as JSON text in UTF-8, is larger than what Step Functions accepts */
+export function refuseTooLarge(state: string, what: 'input' | 'output', value: unknown): void {
+  if (Buffer.byteLength(JSON.stringify(value) ?? '') <= PAYLOAD_LIMIT_BYTES) return;
+  throw new DataLimitExceeded(
+    `The state/task '${state}' returned a result with a size exceeding the maximum number of bytes service limit ` +
+      `(${what}, ${PAYLOAD_LIMIT_BYTES} bytes).`,
   );
 }

@@ -1,25 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import type { LocalExecution } from '../engine.ts';
-import { Aborted, StatesRuntime, TaskError } from './errors.ts';
+import { z } from 'zod';
+import { type Actions, action } from '../aws/action.ts';
+import { Aborted, TaskError } from './errors.ts';
+import type { LocalExecution } from './execution.ts';
 
-/** What a Lambda invocation goes to. */
+/** Runs Lambda functions. */
 export interface Lambdas {
   readonly functionNames: readonly string[];
   invoke(name: string, payload: unknown): Promise<unknown>;
 }
 
-/** What calls of other AWS services go to. */
+/** Runs the calls of other AWS services. */
 export interface Services {
   supports(resource: string): boolean;
-  /** @param signal aborted when the execution is, or with TimedOut for its reason when the task's time is over */
+  /** @param signal aborted with the execution, or with the reason TimedOut when the state times out */
   call(resource: string, parameters: unknown, signal: AbortSignal): Promise<unknown>;
 }
 
+/** What Task states of one execution reach. */
 export interface TaskTargets {
   readonly lambdas: Lambdas;
   readonly aws: Services;
   startChild(stateMachineArn: string, input: unknown, name: string | undefined): LocalExecution;
-  /** Status of an execution. Undefined: there is none of that ARN. */
+  /** Status of an execution. Undefined: no execution has this ARN. */
   statusOf(executionArn: string): string | undefined;
 }
 
@@ -28,37 +31,53 @@ const START_SYNC = 'arn:aws:states:::states:startExecution.sync:2';
 const DESCRIBE = 'arn:aws:states:::aws-sdk:sfn:describeExecution';
 const FUNCTION_ARN = /^arn:aws:lambda:[^:]*:[^:]*:function:([^:]+)/;
 
-export function isSupported(
-  resource: string,
-  { lambdas, aws }: Pick<TaskTargets, 'lambdas' | 'aws'>,
-): boolean {
+const invokeSchema = z.strictObject({
+  FunctionName: z.string(),
+  Payload: z.unknown().optional(),
+  InvocationType: z.literal('RequestResponse').optional(),
+});
+const startSchema = z.strictObject({
+  StateMachineArn: z.string(),
+  Input: z.unknown().optional(),
+  Name: z.string().optional(),
+});
+
+export function canCall(resource: string, { lambdas, aws }: Pick<TaskTargets, 'lambdas' | 'aws'>): boolean {
   if ([INVOKE, START_SYNC, DESCRIBE].includes(resource) || aws.supports(resource)) return true;
   return FUNCTION_ARN.test(resource) && lambdas.functionNames.includes(functionName(resource));
 }
 
-/** Does what a Task state's Resource says, and answers or fails as the service would. */
-export async function callTask(
+/**
+ * Calls what the Resource of a Task state names.
+ * @throws the error of the service, as Step Functions names it; StatesRuntime for wrong parameters
+ */
+export async function call(
   resource: string,
   parameters: unknown,
   signal: AbortSignal,
   targets: TaskTargets,
 ): Promise<unknown> {
-  if (resource === INVOKE) return invoke(fields(parameters), targets.lambdas);
-  if (resource === START_SYNC) return startAndWait(fields(parameters), signal, targets);
-  if (resource === DESCRIBE) return describe(fields(parameters), targets);
-  if (FUNCTION_ARN.test(resource)) return targets.lambdas.invoke(functionName(resource), parameters);
-  return targets.aws.call(resource, parameters, signal);
+  const own = ownActions(targets)[resource];
+  if (own !== undefined) return await own.run(parameters, signal);
+  if (FUNCTION_ARN.test(resource)) return await targets.lambdas.invoke(functionName(resource), parameters);
+  return await targets.aws.call(resource, parameters, signal);
 }
 
-async function invoke(parameters: Readonly<Record<string, unknown>>, lambdas: Lambdas): Promise<unknown> {
-  refuseUnknown(parameters, ['FunctionName', 'Payload', 'InvocationType'], INVOKE);
-  const { FunctionName, Payload = {}, InvocationType = 'RequestResponse' } = parameters;
-  if (typeof FunctionName !== 'string') throw new StatesRuntime('The parameter FunctionName is missing.');
-  if (InvocationType !== 'RequestResponse') {
-    throw new StatesRuntime(
-      `InvocationType ${String(InvocationType)} is not known here, RequestResponse is.`,
-    );
-  }
+function ownActions(targets: TaskTargets): Actions {
+  return Object.fromEntries([
+    action(INVOKE, invokeSchema, (parameters) => invoke(parameters, targets.lambdas)),
+    action(START_SYNC, startSchema, (parameters, signal) => startAndWait(parameters, signal, targets)),
+    action(DESCRIBE, z.strictObject({ ExecutionArn: z.string() }), ({ ExecutionArn }) => {
+      const Status = targets.statusOf(ExecutionArn);
+      if (Status !== undefined) return { ExecutionArn, Name: ExecutionArn.split(':').at(-1), Status };
+      const message = `Execution Does Not Exist: '${ExecutionArn}'`;
+      throw new TaskError('Sfn.ExecutionDoesNotExistException', message);
+    }),
+  ]);
+}
+
+async function invoke(parameters: z.output<typeof invokeSchema>, lambdas: Lambdas): Promise<unknown> {
+  const { FunctionName, Payload = {} } = parameters;
   const name = functionName(FunctionName);
   if (!lambdas.functionNames.includes(name)) {
     throw new TaskError('Lambda.ResourceNotFoundException', `Function not found: ${FunctionName}`);
@@ -72,29 +91,12 @@ async function invoke(parameters: Readonly<Record<string, unknown>>, lambdas: La
   };
 }
 
-function describe(parameters: Readonly<Record<string, unknown>>, targets: TaskTargets): unknown {
-  refuseUnknown(parameters, ['ExecutionArn'], DESCRIBE);
-  const { ExecutionArn } = parameters;
-  if (typeof ExecutionArn !== 'string') throw new StatesRuntime('The parameter ExecutionArn is missing.');
-  const status = targets.statusOf(ExecutionArn);
-  if (status === undefined) {
-    throw new TaskError('Sfn.ExecutionDoesNotExistException', `Execution Does Not Exist: '${ExecutionArn}'`);
-  }
-  return { ExecutionArn, Name: ExecutionArn.split(':').at(-1), Status: status };
-}
-
 async function startAndWait(
-  parameters: Readonly<Record<string, unknown>>,
+  { StateMachineArn, Input = {}, Name }: z.output<typeof startSchema>,
   signal: AbortSignal,
   targets: TaskTargets,
 ): Promise<unknown> {
-  refuseUnknown(parameters, ['StateMachineArn', 'Input', 'Name'], START_SYNC);
-  const { StateMachineArn, Input = {}, Name } = parameters;
-  if (typeof StateMachineArn !== 'string')
-    throw new StatesRuntime('The parameter StateMachineArn is missing.');
-  if (Name !== undefined && typeof Name !== 'string')
-    throw new StatesRuntime('The parameter Name must be text.');
-  const started = Date.now();
+  const StartDate = Date.now();
   const child = targets.startChild(StateMachineArn, Input, Name);
   const abort = () => child.abort();
   signal.addEventListener('abort', abort, { once: true });
@@ -103,53 +105,18 @@ async function startAndWait(
   signal.removeEventListener('abort', abort);
   if (signal.aborted) throw new Aborted();
 
-  const common = { ExecutionArn: child.arn, Name: child.name, StateMachineArn, Status: status };
-  if (status === 'SUCCEEDED') {
-    return {
-      ...common,
-      Input,
-      InputDetails: { Included: true },
-      Output: output,
-      OutputDetails: { Included: true },
-      RedriveCount: 0,
-      StartDate: started,
-      StopDate: Date.now(),
-    };
-  }
-  // A failed child's Input is text, a succeeded one's is not: as AWS has it.
-  const answer = {
-    ...common,
-    ...(cause === undefined ? {} : { Cause: cause }),
-    ...(error === undefined ? {} : { Error: error }),
-    Input: JSON.stringify(Input),
-    InputDetails: { Included: true },
-    RedriveCount: 0,
-    StartDate: started,
-    StopDate: Date.now(),
+  const common = {
+    ...{ ExecutionArn: child.arn, Name: child.name, StateMachineArn, Status: status },
+    ...{ InputDetails: { Included: true }, RedriveCount: 0, StartDate, StopDate: Date.now() },
   };
-  throw new TaskError('States.TaskFailed', JSON.stringify(answer));
+  if (status === 'SUCCEEDED') {
+    return { ...common, Input, Output: output, OutputDetails: { Included: true } };
+  }
+  // As in AWS, Input is JSON text here. JSON.stringify drops an Error and a Cause that are undefined.
+  const failed = { ...common, Input: JSON.stringify(Input), Error: error, Cause: cause };
+  throw new TaskError('States.TaskFailed', JSON.stringify(failed));
 }
 
 function functionName(nameOrArn: string): string {
   return FUNCTION_ARN.exec(nameOrArn)?.[1] ?? nameOrArn.replace(/:.*$/, '');
-}
-
-function fields(parameters: unknown): Readonly<Record<string, unknown>> {
-  if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)) {
-    return parameters as Readonly<Record<string, unknown>>;
-  }
-  throw new StatesRuntime('The Parameters of a task must be an object.');
-}
-
-function refuseUnknown(
-  parameters: Readonly<Record<string, unknown>>,
-  known: string[],
-  resource: string,
-): void {
-  const unknown = Object.keys(parameters).filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw new StatesRuntime(
-      `${resource}: the parameters ${unknown.join(', ')} are not known here; known ones: ${known.join(', ')}.`,
-    );
-  }
 }

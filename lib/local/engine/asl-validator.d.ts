@@ -1,5 +1,5 @@
 declare module 'asl-validator' {
-  /** Its states are changed: hand in a copy. */
+  /** Adds fields to the states of the definition: hand in a copy. */
   export default function validator(definition: unknown): {
     isValid: boolean;
     errorsText(separator?: string): string;

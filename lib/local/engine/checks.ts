@@ -1,0 +1,72 @@
+import validate from 'asl-validator';
+import { type Definition, type Level, levelSchema, levelsIn, type State } from './definition.ts';
+import { toError } from './errors.ts';
+import { parseExpression } from './expressions.ts';
+
+/**
+ * Checks a definition as CreateStateMachine does, and that the engine runs all of it as AWS does.
+ * @param canCall whether a Task state may call a Resource
+ * @throws Error naming the states and their problems
+ */
+export function checked(definition: Definition, canCall: (resource: string) => boolean): Level {
+  // The validator adds fields to the states.
+  const { isValid, errorsText } = validate(structuredClone(definition));
+  if (!isValid) throw new Error(`The definition is not valid: ${errorsText('; ')}.`);
+  const { data: level, error } = levelSchema.safeParse(definition);
+  const unsupported = error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}.`);
+  if (level === undefined) throw new Error(unsupported?.join(' '));
+  const problems = [...problemsOf(level, canCall)];
+  if (problems.length > 0) throw new Error(problems.join(' '));
+  return level;
+}
+
+function* problemsOf(level: Level, canCall: (resource: string) => boolean): Generator<string> {
+  const { StartAt, States } = level;
+  const reached = new Set([StartAt]);
+  // The iteration visits also the names that are added to the set meanwhile.
+  for (const name of reached) {
+    const state = States[name];
+    if (state === undefined)
+      yield `StartAt, Next or Default names the state "${name}", which does not exist.`;
+    else for (const target of targetsOf(state)) reached.add(target);
+  }
+  for (const [name, state] of Object.entries(States)) {
+    if (!reached.has(name)) yield `No state leads to the state "${name}".`;
+    if (state.Type === 'Task' && !canCall(state.Resource)) {
+      yield `The state "${name}" calls ${state.Resource}, which the local AWS does not support.`;
+    }
+    for (const expression of expressionsOf(state)) {
+      try {
+        parseExpression(expression);
+      } catch (error) {
+        yield `The state "${name}" ${toError(error).message}`;
+      }
+    }
+    for (const inner of levelsIn(state)) yield* problemsOf(inner, canCall);
+  }
+}
+
+function targetsOf({ Next, Default, Choices, Catch }: State): string[] {
+  const named = [Next, Default, ...[...Choices, ...Catch].map((rule) => rule.Next)];
+  return named.filter((name) => name !== undefined);
+}
+
+/** The paths and the calls of intrinsic functions of a state, without those of the levels inside it. */
+function expressionsOf(state: State): string[] {
+  const { Parameters, ResultSelector, ItemSelector, Choices, Catch, ...fields } = state;
+  const paths = Object.entries(fields).filter(([field]) => field.endsWith('Path'));
+  return [
+    ...textsIn([Parameters, ResultSelector, ItemSelector], (key) => key.endsWith('.$')),
+    ...textsIn(
+      [Choices, Catch, Object.fromEntries(paths)],
+      (key) => key === 'Variable' || key.endsWith('Path'),
+    ),
+  ];
+}
+
+function textsIn(value: unknown, isWanted: (key: string) => boolean): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
+    typeof inner === 'string' && isWanted(key) ? [inner] : textsIn(inner, isWanted),
+  );
+}
