@@ -46,7 +46,13 @@ describe('services that do not stop within stopMinutes', () => {
   test('are started again, and the deploy fails before it has changed anything', async () => {
     const signal = (name: string, signalName: NodeJS.Signals) => {
       for (const service of opened?.workflow.aws.state.ecs.services ?? []) {
-        if (service.service === name) for (const task of service.tasks) process.kill(task.pid, signalName);
+        for (const { pid } of service.service === name ? service.tasks : []) {
+          try {
+            process.kill(pid, signalName);
+          } catch {
+            // The process has already ended: both services enter the wait.
+          }
+        }
       }
     };
     const workflow = await open({
