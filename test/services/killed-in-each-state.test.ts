@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
-import { BUILD_INDEXES, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
+import {
+  BUILD_INDEXES,
+  DEPLOY,
+  ECS,
+  MIGRATIONS,
+  START_SERVICES,
+  WINDOW,
+} from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
 import { eventually } from '../support/waits.ts';
@@ -134,10 +141,10 @@ function change(what: object | undefined, fields: Record<string, unknown>): Run 
  * recovery ends without starting services.
  */
 const NOT_REACHED = [
-  'deploy: Report Failed',
-  'maintenance-window: Record Scaling Not Suspended',
-  'start-services: Deploy Still Running',
-  'start-services: Left Stopped',
+  `deploy: ${DEPLOY.reportFailed}`,
+  `maintenance-window: ${ECS.recordScalingNotSuspended}`,
+  `start-services: ${START_SERVICES.deployStillRunning}`,
+  `start-services: ${START_SERVICES.leftStopped}`,
 ];
 
 const SCENARIOS: Scenario[] = [
@@ -192,7 +199,7 @@ const SCENARIOS: Scenario[] = [
   {
     name: 'services that an earlier deploy left stopped',
     prepare: async () => {
-      await runOnce({ name: 'an earlier deploy' }, 'maintenance-window: Run Migrations');
+      await runOnce({ name: 'an earlier deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
       return async () => {};
     },
   },
@@ -324,7 +331,7 @@ test('after a kill of the recovery in any of its states the next recovery starts
     START_SERVICES.prepareAlert,
     START_SERVICES.alert,
   ]) {
-    await runOnce({ name: 'a deploy' }, 'maintenance-window: Run Migrations');
+    await runOnce({ name: 'a deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
     expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
     const { engine, machines } = workflow.workflow;
     const killed = engine.start(machines.startServices, { reason: 'reconcile' });
