@@ -420,7 +420,7 @@ describe('Retry and Catch', () => {
     expect(delays({})).toEqual([1, 2, 4, 8, 16]);
   });
 
-  test('a Task state is attempted once more than MaxAttempts, 3 by default', async () => {
+  test('a Task state is retried MaxAttempts times, 3 by default', async () => {
     let attempts = 0;
     invoke = () => {
       attempts += 1;
@@ -703,7 +703,7 @@ describe('a definition is refused', () => {
         ),
         Done: done,
       },
-      'the state "Done", which does not exist',
+      '"Done", a state that does not exist',
     ],
     'with a Next into a Map': [
       {
@@ -714,7 +714,7 @@ describe('a definition is refused', () => {
         },
         Each: map({ Work: done }, { End: true }),
       },
-      'the state "Work", which does not exist',
+      '"Work", a state that does not exist',
     ],
     'with an unknown type of state': [{ Work: { Type: 'Loop', End: true } }, '/States/Work/Type'],
     'with an unknown operator': [choice({ Variable: '$.a', NumericIs: 1 }), '/States/Which/Choices/0'],

@@ -23,11 +23,10 @@ export function checked(definition: Definition, canCall: (resource: string) => b
 function* problemsOf(level: Level, canCall: (resource: string) => boolean): Generator<string> {
   const { StartAt, States } = level;
   const reached = new Set([StartAt]);
-  // The iteration visits also the names that are added to the set meanwhile.
+  // Names that are added during the iteration are visited too.
   for (const name of reached) {
     const state = States[name];
-    if (state === undefined)
-      yield `StartAt, Next or Default names the state "${name}", which does not exist.`;
+    if (state === undefined) yield `StartAt, Next or Default names "${name}", a state that does not exist.`;
     else for (const target of targetsOf(state)) reached.add(target);
   }
   for (const [name, state] of Object.entries(States)) {

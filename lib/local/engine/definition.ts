@@ -38,14 +38,15 @@ const only = (value: string) => {
     `${String(input)}; the local engine supports ${value} only`;
   return z.literal(value, { error }).optional();
 };
-const path = z.string().optional();
 const pathOrNull = z.string().nullable().optional();
 const template = z.unknown().optional();
 const text = z.string().optional();
 const number = z.number().optional();
+const names = z.array(z.string());
 
 const retrierSchema = z.strictObject({
-  ErrorEquals: z.array(z.string()),
+  Comment: text,
+  ErrorEquals: names,
   IntervalSeconds: z.number().default(1),
   MaxAttempts: z.number().default(3),
   BackoffRate: z.number().default(2),
@@ -53,12 +54,10 @@ const retrierSchema = z.strictObject({
   JitterStrategy: z.enum(['FULL', 'NONE']).default('NONE'),
 });
 const catcherSchema = z.strictObject({
-  ErrorEquals: z.array(z.string()),
-  Next: z.string(),
-  ResultPath: pathOrNull,
+  ...{ Comment: text, ErrorEquals: names, Next: z.string(), ResultPath: pathOrNull },
 });
 
-/** The fields that the engine supports. Which type of state has which of them is checked by asl-validator. */
+/** The fields that the engine supports. asl-validator checks which of them each type of state has. */
 const stateSchema = z.strictObject({
   Type: z.enum(['Choice', 'Fail', 'Map', 'Parallel', 'Pass', 'Succeed', 'Task', 'Wait']),
   ...{ Comment: text, QueryLanguage: only('JSONPath'), Next: text, End: z.boolean().optional() },
@@ -68,18 +67,18 @@ const stateSchema = z.strictObject({
   // Choice
   ...{ Choices: z.array(z.custom<ChoiceRule>()).default([]), Default: text },
   // Fail
-  ...{ Error: text, ErrorPath: path, Cause: text, CausePath: path },
+  ...{ Error: text, ErrorPath: text, Cause: text, CausePath: text },
   // Map; Iterator and Parameters are the older names of ItemProcessor and ItemSelector
   ...{ ItemProcessor: z.lazy(() => levelSchema).optional(), Iterator: z.lazy(() => levelSchema).optional() },
-  ...{ ItemsPath: path, ItemSelector: template, MaxConcurrency: number, MaxConcurrencyPath: path },
+  ...{ ItemsPath: text, ItemSelector: template, MaxConcurrency: number, MaxConcurrencyPath: text },
   // Parallel
   Branches: z.array(z.lazy(() => levelSchema)).default([]),
   // Pass
   Result: z.unknown().optional(),
   // Task
-  ...{ Resource: z.string().default(''), TimeoutSeconds: number, TimeoutSecondsPath: path },
+  ...{ Resource: z.string().default(''), TimeoutSeconds: number, TimeoutSecondsPath: text },
   // Wait
-  ...{ Seconds: number, SecondsPath: path, Timestamp: text, TimestampPath: path },
+  ...{ Seconds: number, SecondsPath: text, Timestamp: text, TimestampPath: text },
 });
 
 export const levelSchema: z.ZodType<Level> = z.strictObject({

@@ -104,7 +104,7 @@ export function retryDelaySeconds(retrier: Retrier, used: number): number {
   return JitterStrategy === 'FULL' ? Math.random() * delay : delay;
 }
 
-/** InputPath, Parameters, the work of the state, ResultSelector, ResultPath, OutputPath: in this order. */
+/** Applies InputPath and Parameters, does the work of the state, applies ResultSelector, ResultPath and OutputPath. */
 async function attempt(visit: Visit): Promise<Outcome> {
   const { name, state, input, context, signal } = visit;
   const { Type, Parameters, ResultSelector, ResultPath, OutputPath } = state;
