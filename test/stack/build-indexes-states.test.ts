@@ -9,7 +9,7 @@ beforeAll(async () => {
   machines = await synthesiseMachines({ prod: prodInput() });
 });
 
-const task = (name: string) => machines.state('prod', 'build-indexes', name);
+const state = (name: string) => machines.state('prod', 'build-indexes', name);
 
 const LAMBDA_ERRORS = [
   'Lambda.ClientExecutionTimeoutException',
@@ -39,12 +39,12 @@ test('has these states and no others', () => {
 });
 
 test('builds on the configured number of tables at the same time, one index at a time for each table', () => {
-  expect(task('Build Lanes').MaxConcurrency).toBe(4);
-  expect(task('Build Lane').MaxConcurrency).toBe(1);
+  expect(state('Build Lanes').MaxConcurrency).toBe(4);
+  expect(state('Build Lane').MaxConcurrency).toBe(1);
 });
 
 test('makes 10 attempts for errors that may not occur again, and one for others', () => {
-  const [lambda, idle, build, ...more] = task('Build Index').Retry ?? [];
+  const [lambda, idle, build, ...more] = state('Build Index').Retry ?? [];
 
   expect(lambda?.ErrorEquals).toEqual(expect.arrayContaining(LAMBDA_ERRORS));
   expect(idle?.ErrorEquals).toContain('Lambda.ResourceNotReadyException');
@@ -69,7 +69,7 @@ test('makes 10 attempts for errors that may not occur again, and one for others'
 test.each(['Build Index', 'Check Index'])(
   'after the last attempt of %s, Settle Index records the failure',
   (name) => {
-    expect(task(name).Catch).toEqual([
+    expect(state(name).Catch).toEqual([
       { ErrorEquals: ['States.ALL'], Next: 'Settle Index', ResultPath: '$.error' },
     ]);
   },
@@ -78,18 +78,18 @@ test.each(['Build Index', 'Check Index'])(
 test('checks a long build until it ends, and restarts an interrupted build', () => {
   const branches = ['Wait For Build', 'Build Index', 'Index Done'];
 
-  expect(branchesOf(task('Still Building?'))).toEqual(branches);
-  expect(branchesOf(task('Index Valid?'))).toEqual(branches);
-  expect(task('Wait For Build')).toMatchObject({
+  expect(branchesOf(state('Still Building?'))).toEqual(branches);
+  expect(branchesOf(state('Index Valid?'))).toEqual(branches);
+  expect(state('Wait For Build')).toMatchObject({
     SecondsPath: '$.build.output.waitSeconds',
     Next: 'Check Index',
   });
-  expect(task('Settle Index').Next).toBe('Index Done');
+  expect(state('Settle Index').Next).toBe('Index Done');
 });
 
 test('continues with the remaining builds only if no parent execution starts a new round', () => {
-  expect(branchesOf(task('Anything To Build?'))).toEqual(['Build Lanes', 'Builds Done']);
-  expect(task('More To Build?')).toMatchObject({
+  expect(branchesOf(state('Anything To Build?'))).toEqual(['Build Lanes', 'Builds Done']);
+  expect(state('More To Build?')).toMatchObject({
     Choices: [
       {
         And: [

@@ -85,11 +85,11 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
   });
 
   test.each(MACHINES)('every Task state of %s has a time limit', (name) => {
-    const tasks = Object.entries(statesOf(machine(environmentName, name))).filter(
+    const taskStates = Object.entries(statesOf(machine(environmentName, name))).filter(
       ([, state]) => state.Type === 'Task',
     );
 
-    expect(tasks.filter(([, task]) => !(task.TimeoutSeconds && task.TimeoutSeconds > 0))).toEqual([]);
+    expect(taskStates.filter(([, state]) => !(state.TimeoutSeconds && state.TimeoutSeconds > 0))).toEqual([]);
     expect(machine(environmentName, name).TimeoutSeconds).toBeGreaterThan(0);
   });
 

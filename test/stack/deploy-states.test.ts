@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 
 const deploy = () => machines.machine('prod', 'deploy');
-const task = (name: string) => machines.state('prod', 'deploy', name);
+const state = (name: string) => machines.state('prod', 'deploy', name);
 
 const catchAll = (next: string, resultPath: string) => [
   { ErrorEquals: ['States.DataLimitExceeded'], Next: next, ResultPath: resultPath },
@@ -51,7 +51,7 @@ test('has these states and no others', () => {
     'What To Do?',
   ]);
   expect(deploy().StartAt).toBe('Begin');
-  expect(task('Begin').Next).toBe('Preflight');
+  expect(state('Begin').Next).toBe('Preflight');
 });
 
 test.each([
@@ -62,22 +62,22 @@ test.each([
   ['Build Indexes Online', STARTS_CHILD, 'More To Build Online?', catchAll('Report', '$.buildsFailure')],
   ['Report', INVOKES, 'Alert Needed?', catchAll('Report Failed', '$.reportFailure')],
 ])('%s catches every error and the deploy continues', (name, resource, next, catches) => {
-  const state = task(name);
+  const found = state(name);
 
-  expect(state.Resource).toBe(resource);
-  expect(state.Next).toBe(next);
-  expect(state.Catch).toEqual(catches);
+  expect(found.Resource).toBe(resource);
+  expect(found.Next).toBe(next);
+  expect(found.Catch).toEqual(catches);
 });
 
 test('continues with the decision of the preflight, and with the report after a refusal or a plan', () => {
-  expect(task('What To Do?').Choices).toEqual([
+  expect(state('What To Do?').Choices).toEqual([
     { Variable: '$.decision', StringEquals: 'deploy', Next: 'Maintenance Window' },
     { Variable: '$.decision', StringEquals: 'indexes', Next: 'Build Indexes Online' },
     { Variable: '$.decision', StringEquals: 'start-services', Next: 'Start Services' },
     // An earlier deploy may have left services stopped.
     { Variable: '$.decision', StringEquals: 'nothing', Next: 'Start Services' },
   ]);
-  expect(task('What To Do?').Default).toBe('Report');
+  expect(state('What To Do?').Default).toBe('Report');
 });
 
 test('changes nothing before the decision of the preflight, but may send an alert', () => {
@@ -92,7 +92,7 @@ describe('after the maintenance window', () => {
   ];
 
   test('starts the services unless the window left them stopped deliberately or did not stop them', () => {
-    expect(task('Start Services?')).toMatchObject({
+    expect(state('Start Services?')).toMatchObject({
       Choices: [
         { And: verdict('leave-stopped'), Next: 'Record Left Stopped' },
         { And: verdict('untouched'), Next: 'Report' },
@@ -102,17 +102,17 @@ describe('after the maintenance window', () => {
   });
 
   test('saves a marker for services that are left stopped, so that the recovery does not start them', () => {
-    expect(task('Record Left Stopped')).toMatchObject({
+    expect(state('Record Left Stopped')).toMatchObject({
       Parameters: { 'deploy.$': '$.deploy', 'since.$': '$$.State.EnteredTime' },
       ResultPath: '$.stateToSave',
       Next: 'Save Left Stopped Marker',
     });
-    expect(task('Save Left Stopped Marker').Parameters).toMatchObject({
+    expect(state('Save Left Stopped Marker').Parameters).toMatchObject({
       Name: '/pg-deploy-step/prod/left-stopped',
       Overwrite: true,
       'Value.$': 'States.JsonToString($.stateToSave)',
     });
-    expect(task('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
+    expect(state('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
   });
 
   test('saves no marker in an environment without services, where nothing deletes it', () => {
@@ -125,38 +125,38 @@ describe('after the maintenance window', () => {
   });
 
   test('retries for minutes to start the services', () => {
-    expect(task('Start Services').Retry).toEqual([RESTORE_RETRY]);
+    expect(state('Start Services').Retry).toEqual([RESTORE_RETRY]);
   });
 
   test('passes its execution to the window, so that a recovery can identify the deploy of a service', () => {
-    expect(task('Maintenance Window').Parameters).toMatchObject({
+    expect(state('Maintenance Window').Parameters).toMatchObject({
       Input: { 'execution.$': '$$.Execution.Id', 'deploy.$': '$.deploy', 'indexes.$': '$.indexes' },
     });
   });
 });
 
 test('starts another round of builds while builds remain', () => {
-  expect(task('More To Build Online?')).toMatchObject({
+  expect(state('More To Build Online?')).toMatchObject({
     Choices: [{ Variable: '$.builds.output.decision', StringEquals: 'build', Next: 'Build Indexes Online' }],
     Default: 'Report',
   });
 });
 
 test('ends with the status of the report, also when the alert could not be sent', () => {
-  const alert = task('Alert');
+  const alert = state('Alert');
 
   expect(alert.Resource).toBe('arn:aws:states:::sns:publish');
   expect(alert.Next).toBe('Succeeded?');
   expect(alert.Catch?.map((catcher) => [catcher.ErrorEquals, catcher.Next])).toEqual([
     [['States.ALL'], 'Succeeded?'],
   ]);
-  expect(branchesOf(task('Alert Needed?'))).toEqual(['Alert', 'Succeeded?']);
-  expect(branchesOf(task('Succeeded?'))).toEqual(['Succeeded', 'Failed']);
-  expect(task('Failed')).toEqual({ Type: 'Fail', Error: 'DeployFailed', CausePath: '$.failure' });
+  expect(branchesOf(state('Alert Needed?'))).toEqual(['Alert', 'Succeeded?']);
+  expect(branchesOf(state('Succeeded?'))).toEqual(['Succeeded', 'Failed']);
+  expect(state('Failed')).toEqual({ Type: 'Fail', Error: 'DeployFailed', CausePath: '$.failure' });
 });
 
 test('sends an alert and fails when the report itself fails', () => {
-  const reportFailed = task('Report Failed');
+  const reportFailed = state('Report Failed');
 
   expect(reportFailed.Next).toBe('Alert Needed?');
   expect(reportFailed.Parameters).toMatchObject({ report: null, status: 'failed', alert: { needed: true } });

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 
 const start = () => machines.machine('every', 'start-services');
-const task = (name: string) => machines.state('every', 'start-services', name);
+const state = (name: string) => machines.state('every', 'start-services', name);
 
 const ifMissing = (next: string) => [
   { ErrorEquals: ['Ssm.ParameterNotFoundException'], Next: next, ResultPath: null },
@@ -73,7 +73,7 @@ describe('the marker of services that are left stopped deliberately', () => {
   const marker = { Name: '/pg-deploy-step/every/left-stopped' };
 
   test('is respected by a recovery, which then starts no service', () => {
-    expect(task('Started As Recovery?')).toMatchObject({
+    expect(state('Started As Recovery?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -90,43 +90,43 @@ describe('the marker of services that are left stopped deliberately', () => {
       ],
       Default: 'Delete Marker',
     });
-    expect(task('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
-    expect(task('Read Marker').Catch).toEqual(ifMissing('Start As Recovery'));
-    expect(task('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
-    expect(task('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
+    expect(state('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
+    expect(state('Read Marker').Catch).toEqual(ifMissing('Start As Recovery'));
+    expect(state('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
+    expect(state('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
   });
 
   test('is deleted by a start that was requested; a missing marker is no error', () => {
-    expect(task('Delete Marker')).toMatchObject({
+    expect(state('Delete Marker')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:ssm:deleteParameter',
       Parameters: marker,
       Next: 'Start On Request',
     });
-    expect(task('Delete Marker').Catch).toEqual(ifMissing('Start On Request'));
-    expect(task('Start On Request').Parameters).toMatchObject({ recovery: false });
+    expect(state('Delete Marker').Catch).toEqual(ifMissing('Start On Request'));
+    expect(state('Start On Request').Parameters).toMatchObject({ recovery: false });
   });
 });
 
 describe('a recovery', () => {
   test('does not start the services of a deploy that is still running', () => {
-    expect(branchesOf(task('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
-    expect(task('Describe Deploy')).toMatchObject({
+    expect(branchesOf(state('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
+    expect(state('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
       Next: 'Deploy Running?',
     });
-    expect(task('Deploy Running?')).toMatchObject({
+    expect(state('Deploy Running?')).toMatchObject({
       Choices: [{ Variable: '$.deploy.status', StringEquals: 'RUNNING', Next: 'Deploy Still Running' }],
       Default: 'Which Kind To Start?',
     });
-    expect(task('Deploy Still Running')).toMatchObject({
+    expect(state('Deploy Still Running')).toMatchObject({
       Parameters: { outcome: 'deploy-running', startedAt: null, stoppedAt: null },
       End: true,
     });
   });
 
   test('starts the services of a deploy whose execution no longer exists', () => {
-    expect(task('Describe Deploy').Catch).toEqual([
+    expect(state('Describe Deploy').Catch).toEqual([
       {
         ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
         Next: 'Which Kind To Start?',
@@ -136,7 +136,7 @@ describe('a recovery', () => {
   });
 
   test('sends an alert only if it started a service', () => {
-    expect(task('Send Alert?')).toMatchObject({
+    expect(state('Send Alert?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -153,32 +153,32 @@ describe('a recovery', () => {
       ],
       Default: 'Services Started',
     });
-    expect(task('Alert')).toMatchObject({
+    expect(state('Alert')).toMatchObject({
       Resource: 'arn:aws:states:::sns:publish',
       Next: 'Services Started',
     });
-    expect(task('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Services Started']);
+    expect(state('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Services Started']);
   });
 });
 
 test('does not change a service without a saved state', () => {
-  expect(task('Read Saved State').Catch).toEqual(ifMissing('Nothing Saved'));
-  expect(task('Nothing Saved').Parameters).toEqual({
+  expect(state('Read Saved State').Catch).toEqual(ifMissing('Nothing Saved'));
+  expect(state('Nothing Saved').Parameters).toEqual({
     'name.$': '$.service.name',
     outcome: 'nothing-saved',
     startedAt: null,
     stoppedAt: null,
   });
-  const one = task('Start Services').ItemProcessor;
+  const one = state('Start Services').ItemProcessor;
   if (one === undefined) throw new Error('Start Services is not a Map.');
   expect(changing(reachableWithout(one, 'Read Saved State'))).toEqual([]);
 });
 
 test('starts the saved number of tasks and checks them until the deadline', () => {
-  expect(task('Start Tasks').Parameters).toMatchObject({
+  expect(state('Start Tasks').Parameters).toMatchObject({
     'DesiredCount.$': '$.savedState.value.current.desiredCount',
   });
-  expect(task('Tasks Running?')).toMatchObject({
+  expect(state('Tasks Running?')).toMatchObject({
     Choices: [
       {
         Variable: '$.counts.running',
@@ -198,13 +198,13 @@ test.each([
 ])(
   'enables a service of the kind %s if it was enabled, and leaves it off if it was off',
   (thing, on, call, fields) => {
-    expect(task(`Was ${thing} Enabled?`)).toMatchObject({
+    expect(state(`Was ${thing} Enabled?`)).toMatchObject({
       Choices: [{ Variable: '$.savedState.value.current.state', StringEquals: on, Next: `Enable ${thing}` }],
       Default: 'Service Steady',
     });
-    expect(task(`Enable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${call}`);
-    expect(task(`Enable ${thing}`).Parameters).toMatchObject(fields);
-    expect(branchesOf(task(`${thing} Enabled?`))).toEqual([
+    expect(state(`Enable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${call}`);
+    expect(state(`Enable ${thing}`).Parameters).toMatchObject(fields);
+    expect(branchesOf(state(`${thing} Enabled?`))).toEqual([
       'Service Steady',
       'Service Not Steady',
       `Wait For Enabled ${thing}`,
@@ -214,18 +214,18 @@ test.each([
 
 test('always restores scaling, and deletes the saved state only of a steady service', () => {
   for (const name of ['Service Steady', 'Service Not Steady']) {
-    expect(task(name).Next).toBe('Which Kind Was Started?');
+    expect(state(name).Next).toBe('Which Kind Was Started?');
   }
-  expect(task('Service Not Steady').Parameters).toEqual({ outcome: 'not-steady', startedAt: null });
-  expect(task('Which Kind Was Started?').Choices).toContainEqual({
+  expect(state('Service Not Steady').Parameters).toEqual({ outcome: 'not-steady', startedAt: null });
+  expect(state('Which Kind Was Started?').Choices).toContainEqual({
     Variable: '$.service.kind',
     StringEquals: 'ecs',
     Next: 'Resume Scaling?',
   });
-  expect(branchesOf(task('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
-  expect(task('Resume Scaling').Parameters).toMatchObject({
+  expect(branchesOf(state('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
+  expect(state('Resume Scaling').Parameters).toMatchObject({
     'SuspendedState.$': '$.savedState.value.current.scaling',
   });
-  expect(branchesOf(task('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
-  expect(task('Delete Saved State').Catch).toEqual(ifMissing('Service Done'));
+  expect(branchesOf(state('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
+  expect(state('Delete Saved State').Catch).toEqual(ifMissing('Service Done'));
 });

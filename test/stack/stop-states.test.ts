@@ -9,10 +9,10 @@ beforeAll(async () => {
   machines = await synthesiseMachines({ every: everyKindInput() });
 });
 
-const task = (name: string) => machines.state('every', 'maintenance-window', name);
+const state = (name: string) => machines.state('every', 'maintenance-window', name);
 
 test('services stop in these states and no others', () => {
-  const map = { States: task('Stop Services').ItemProcessor?.States ?? {} };
+  const map = { States: state('Stop Services').ItemProcessor?.States ?? {} };
 
   expect(Object.keys(statesOf(map)).sort()).toEqual([
     'Begin Disabled Mapping Checks',
@@ -45,13 +45,13 @@ test('services stop in these states and no others', () => {
     'Which Kind To Stop?',
   ]);
   // All services at the same time.
-  expect(task('Stop Services').MaxConcurrency ?? 0).toBe(0);
+  expect(state('Stop Services').MaxConcurrency ?? 0).toBe(0);
 });
 
 describe('the state of a service', () => {
   test('is saved before the service is stopped, together with the deploy', () => {
-    expect(task('Stop Services').ItemProcessor?.StartAt).toBe('Record Current State');
-    expect(task('Record Current State')).toMatchObject({
+    expect(state('Stop Services').ItemProcessor?.StartAt).toBe('Record Current State');
+    expect(state('Record Current State')).toMatchObject({
       Parameters: {
         'current.$': '$.current',
         'stoppedAt.$': '$$.State.EnteredTime',
@@ -61,7 +61,7 @@ describe('the state of a service', () => {
       ResultPath: '$.stateToSave',
       Next: 'Save Service State',
     });
-    const save = task('Save Service State');
+    const save = state('Save Service State');
     expect(save.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
     expect(save.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
     expect(save.Next).toBe('Which Kind To Stop?');
@@ -75,8 +75,8 @@ describe('the state of a service', () => {
   });
 
   test('is the one that an earlier deploy saved, if that deploy did not start the service', () => {
-    expect(task('Read Earlier State').Next).toBe('Use Earlier State');
-    expect(task('Use Earlier State')).toMatchObject({
+    expect(state('Read Earlier State').Next).toBe('Use Earlier State');
+    expect(state('Use Earlier State')).toMatchObject({
       Parameters: {
         'current.$': '$.savedState.value.current',
         'stoppedAt.$': '$.savedState.value.stoppedAt',
@@ -87,16 +87,16 @@ describe('the state of a service', () => {
       ResultPath: '$.stateToSave',
       Next: 'Save Earlier State',
     });
-    expect(task('Save Earlier State').Parameters).toMatchObject({
+    expect(state('Save Earlier State').Parameters).toMatchObject({
       'Name.$': '$.service.parameter',
       Overwrite: true,
     });
-    expect(task('Save Earlier State').Next).toBe('Which Kind To Stop?');
+    expect(state('Save Earlier State').Next).toBe('Which Kind To Stop?');
   });
 });
 
 test('each kind of service has its own states to stop it', () => {
-  expect(task('Which Kind To Stop?').Choices).toEqual([
+  expect(state('Which Kind To Stop?').Choices).toEqual([
     { Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Suspend Scaling?' },
     { Variable: '$.service.kind', StringEquals: 'event-rule', Next: 'Disable Rule' },
     { Variable: '$.service.kind', StringEquals: 'event-source-mapping', Next: 'Disable Mapping' },
@@ -105,8 +105,8 @@ test('each kind of service has its own states to stop it', () => {
 
 describe('an ECS service', () => {
   test('has all scaling suspended before its desired count is set to 0', () => {
-    expect(branchesOf(task('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
-    const suspend = task('Suspend Scaling');
+    expect(branchesOf(state('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+    const suspend = state('Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
       SuspendedState: {
@@ -117,12 +117,12 @@ describe('an ECS service', () => {
     });
     expect(suspend.Parameters).not.toHaveProperty('MinCapacity');
     expect(suspend.Next).toBe('Stop Tasks');
-    expect(task('Stop Tasks').Resource).toBe('arn:aws:states:::aws-sdk:ecs:updateService');
-    expect(task('Stop Tasks').Parameters).toMatchObject({ DesiredCount: 0 });
+    expect(state('Stop Tasks').Resource).toBe('arn:aws:states:::aws-sdk:ecs:updateService');
+    expect(state('Stop Tasks').Parameters).toMatchObject({ DesiredCount: 0 });
   });
 
   test('has stopped when it has no running and no pending task', () => {
-    expect(task('Tasks Stopped?')).toMatchObject({
+    expect(state('Tasks Stopped?')).toMatchObject({
       Choices: [
         {
           And: [
@@ -160,11 +160,11 @@ describe.each([
   const otherState = thing === 'Rule' ? 'Rule Cannot Be Restored' : 'Mapping Is Changing';
 
   test('is refused if it does not exist or is in a state that cannot be restored', () => {
-    expect(task(`Describe ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
-    expect(task(`Describe ${thing}`).Catch).toEqual([
+    expect(state(`Describe ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
+    expect(state(`Describe ${thing}`).Catch).toEqual([
       { ErrorEquals: [`${api}.ResourceNotFoundException`], Next: `${thing} Not Found`, ResultPath: null },
     ]);
-    expect(task(`${thing} Usable?`)).toMatchObject({
+    expect(state(`${thing} Usable?`)).toMatchObject({
       Choices: [on, off].map((state) => ({
         Variable: '$.current.state',
         StringEquals: state,
@@ -173,14 +173,14 @@ describe.each([
       Default: otherState,
     });
     for (const name of [`${thing} Not Found`, otherState])
-      expect(task(name).Next).toBe('Service Cannot Be Stopped');
+      expect(state(name).Next).toBe('Service Cannot Be Stopped');
   });
 
   test('is disabled, and has stopped when its state is disabled', () => {
-    expect(task(`Disable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${disable}`);
-    expect(task(`Disable ${thing}`).Next).toBe(`Begin Disabled ${thing} Checks`);
-    expect(task(`Check Disabled ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
-    expect(task(`${thing} Disabled?`)).toMatchObject({
+    expect(state(`Disable ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${disable}`);
+    expect(state(`Disable ${thing}`).Next).toBe(`Begin Disabled ${thing} Checks`);
+    expect(state(`Check Disabled ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
+    expect(state(`${thing} Disabled?`)).toMatchObject({
       Choices: [
         { Variable: '$.switch.state', StringEquals: off, Next: 'Service Stopped' },
         { Variable: '$.checks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
@@ -191,13 +191,13 @@ describe.each([
 });
 
 test('a mapping is disabled itself, because a concurrency of 0 would send valid messages to the dead-letter queue', () => {
-  expect(task('Disable Mapping').Parameters).toEqual({ 'Uuid.$': '$.service.uuid', Enabled: false });
+  expect(state('Disable Mapping').Parameters).toEqual({ 'Uuid.$': '$.service.uuid', Enabled: false });
 });
 
 test.each(['Service Stopped', 'Service Not Stopped'])(
   '%s reports since when the service is stopped',
   (name) => {
-    expect(task(name)).toMatchObject({
+    expect(state(name)).toMatchObject({
       Parameters: { 'name.$': '$.service.name', 'stoppedAt.$': '$.stateToSave.stoppedAt' },
       End: true,
     });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 
 const window = (environmentName = 'prod') => machines.machine(environmentName, 'maintenance-window');
-const task = (name: string, environmentName = 'prod') =>
+const state = (name: string, environmentName = 'prod') =>
   machines.state(environmentName, 'maintenance-window', name);
 
 test('has these states outside of its Maps and no others', () => {
@@ -40,7 +40,7 @@ test('has these states outside of its Maps and no others', () => {
 });
 
 test('begins with the configured services and with null for results that do not exist yet', () => {
-  expect(task('Begin Window', 'every').Parameters).toEqual({
+  expect(state('Begin Window', 'every').Parameters).toEqual({
     'deploy.$': '$.deploy',
     'execution.$': '$.execution',
     'indexes.$': '$.indexes',
@@ -88,12 +88,12 @@ describe('before the first service is stopped', () => {
   });
 
   test('one service that cannot be stopped refuses the whole window, which then changes no service', () => {
-    expect(task('Summarize Service Checks')).toMatchObject({
+    expect(state('Summarize Service Checks')).toMatchObject({
       Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
       ResultPath: '$.summary',
       Next: 'All Services Can Be Stopped?',
     });
-    expect(branchesOf(task('All Services Can Be Stopped?'))).toEqual([
+    expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
       'Services Cannot Be Stopped',
       'Stop Services',
     ]);
@@ -101,7 +101,7 @@ describe('before the first service is stopped', () => {
 
   test('a service that is missing, inactive or a DAEMON is refused', () => {
     const first = '$.described.services[0]';
-    expect(task('Service Usable?')).toMatchObject({
+    expect(state('Service Usable?')).toMatchObject({
       Choices: [
         { Not: { Variable: first, IsPresent: true }, Next: 'Service Not Found' },
         { Not: { Variable: `${first}.Status`, StringEquals: 'ACTIVE' }, Next: 'Service Not Found' },
@@ -110,9 +110,9 @@ describe('before the first service is stopped', () => {
       Default: 'Record Count',
     });
     for (const name of ['Service Not Found', 'Service Is A Daemon', 'Scaling Not Found']) {
-      expect(task(name)).toMatchObject({ ResultPath: '$.refusal', Next: 'Service Cannot Be Stopped' });
+      expect(state(name)).toMatchObject({ ResultPath: '$.refusal', Next: 'Service Cannot Be Stopped' });
     }
-    expect(task('Service Cannot Be Stopped').Parameters).toEqual({
+    expect(state('Service Cannot Be Stopped').Parameters).toEqual({
       'name.$': '$.service.name',
       usable: false,
       'reason.$': '$.refusal.reason',
@@ -120,15 +120,15 @@ describe('before the first service is stopped', () => {
   });
 
   test('the state of scaling is recorded, and a service without scaling is refused', () => {
-    expect(branchesOf(task('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
-    expect(task('Scaling Found?')).toMatchObject({
+    expect(branchesOf(state('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
+    expect(state('Scaling Found?')).toMatchObject({
       Choices: [
         { Variable: '$.scalable.targets[0].SuspendedState', IsPresent: true, Next: 'Record Scaling' },
         { Variable: '$.scalable.targets[0]', IsPresent: true, Next: 'Record Scaling Not Suspended' },
       ],
       Default: 'Scaling Not Found',
     });
-    expect(task('Record Scaling')).toMatchObject({
+    expect(state('Record Scaling')).toMatchObject({
       Parameters: {
         'desiredCount.$': '$.current.desiredCount',
         'scaling.$': '$.scalable.targets[0].SuspendedState',
@@ -140,11 +140,11 @@ describe('before the first service is stopped', () => {
 });
 
 test('runs no migration while a service runs', () => {
-  expect(task('Stop Services').Next).toBe('Summarize Stopped Services');
-  expect(task('Summarize Stopped Services').Parameters).toEqual({
+  expect(state('Stop Services').Next).toBe('Summarize Stopped Services');
+  expect(state('Summarize Stopped Services').Parameters).toEqual({
     'any.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
   });
-  expect(branchesOf(task('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
+  expect(branchesOf(state('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
 });
 
 describe('sessions of the application', () => {
@@ -154,14 +154,14 @@ describe('sessions of the application', () => {
     for (const name of ['Begin Drain', 'Check Sessions', 'Sessions Remain']) {
       expect(names).not.toContain(name);
     }
-    expect(branchesOf(task('All Services Stopped?', 'every'))).toEqual([
+    expect(branchesOf(state('All Services Stopped?', 'every'))).toEqual([
       'Services Not Stopped',
       'Begin Drain',
     ]);
   });
 
   test('are checked until the deadline, and no migration runs while one remains', () => {
-    expect(task('Sessions Closed?', 'every')).toMatchObject({
+    expect(state('Sessions Closed?', 'every')).toMatchObject({
       Choices: [
         { Variable: '$.sessions.output.remaining', NumericEquals: 0, Next: 'No Sessions Left' },
         // 45 seconds, checked every 10 seconds
@@ -169,7 +169,7 @@ describe('sessions of the application', () => {
       ],
       Default: 'Wait For Sessions',
     });
-    expect(task('No Sessions Left', 'every').Next).toBe('Run Migrations');
+    expect(state('No Sessions Left', 'every').Next).toBe('Run Migrations');
     expect(Object.keys(reachableWithout(window('every'), 'No Sessions Left'))).not.toContain(
       'Run Migrations',
     );
@@ -177,7 +177,7 @@ describe('sessions of the application', () => {
 });
 
 test('retries only the errors of a migration that are temporary', () => {
-  const run = task('Run Migrations');
+  const run = state('Run Migrations');
 
   expect(run.Retry?.[2]).toEqual({
     ErrorEquals: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
@@ -194,11 +194,11 @@ test('retries only the errors of a migration that are temporary', () => {
       ResultPath: '$.migrationError',
     })),
   );
-  expect(task('Record Migration Error').Parameters).toEqual({
+  expect(state('Record Migration Error').Parameters).toEqual({
     output: { status: 'failed', runner: { name: 'sql' }, 'caught.$': '$.migrationError' },
   });
-  expect(task('Record Migration Error').Next).toBe('Migration Failed');
-  expect(branchesOf(task('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
+  expect(state('Record Migration Error').Next).toBe('Migration Failed');
+  expect(branchesOf(state('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
 });
 
 test.each([
@@ -209,7 +209,7 @@ test.each([
   ['Migration Failed', 'migration-failed', 'start'],
   ['Critical Index Failed', 'critical-failed', 'leave-stopped'],
 ])('ends at %s with the verdict %s and services: %s', (name, verdict, services) => {
-  const end = task(name, 'every');
+  const end = state(name, 'every');
 
   expect(end.End).toBe(true);
   expect(end.Parameters).toEqual({
@@ -223,8 +223,11 @@ test.each([
 });
 
 test('checks for failed critical indexes when no builds remain', () => {
-  expect(branchesOf(task('More Indexes To Build?'))).toEqual(['Build Indexes', 'Any Critical Index Failed?']);
-  expect(task('Any Critical Index Failed?')).toMatchObject({
+  expect(branchesOf(state('More Indexes To Build?'))).toEqual([
+    'Build Indexes',
+    'Any Critical Index Failed?',
+  ]);
+  expect(state('Any Critical Index Failed?')).toMatchObject({
     Choices: [
       { Variable: '$.builds.output.failed.critical', NumericGreaterThan: 0, Next: 'Critical Index Failed' },
     ],
@@ -233,5 +236,5 @@ test('checks for failed critical indexes when no builds remain', () => {
 });
 
 test('passes the start of the window to the builds, which end with the window', () => {
-  expect(task('Build Indexes').Parameters).toMatchObject({ Input: { 'windowStartedAt.$': '$.startedAt' } });
+  expect(state('Build Indexes').Parameters).toMatchObject({ Input: { 'windowStartedAt.$': '$.startedAt' } });
 });

@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 import { withNulls } from '../null-parameters.ts';
-import { RawTask } from '../raw-task.ts';
+import { RawTaskState } from '../raw-task-state.ts';
 import { catchAll, NOT_STARTED_TASK_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { mayRunTask } from './ecs-task-permissions.ts';
@@ -24,7 +24,7 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
     ...{ name: 'ecs-task', cluster, taskDefinition, container, timeoutMinutes, logs },
   };
   const group = `pg-deploy-step-${props.environmentName}-migrations`;
-  const run = new RawTask(scope, MIGRATIONS.run, {
+  const run = new RawTaskState(scope, MIGRATIONS.run, {
     comment: "Runs a task of the application's own image. It fails if the exit code is not 0",
     resource: `arn:${Aws.PARTITION}:states:::ecs:runTask.sync`,
     parameters: { ...runTaskParameters(migrations), Group: group },

@@ -4,7 +4,7 @@ import { type IChainable, JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunction
 import type { Construct } from 'constructs';
 import type { LambdaMigrations } from '../../config/migrations-config.ts';
 import { withNulls } from '../null-parameters.ts';
-import { RawTask } from '../raw-task.ts';
+import { RawTaskState } from '../raw-task-state.ts';
 import { catchAll, IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
@@ -23,7 +23,7 @@ export function runLambdaFunction(
 ): IChainable {
   const { function: name, timeoutMinutes, payload } = migrations;
   const runner = { name: 'lambda', function: name, timeoutMinutes } as const;
-  const run = new RawTask(scope, MIGRATIONS.run, {
+  const run = new RawTaskState(scope, MIGRATIONS.run, {
     comment: 'Invokes a function of the application. An error that it throws is a failure',
     resource: `arn:${Aws.PARTITION}:states:::lambda:invoke`,
     parameters: {

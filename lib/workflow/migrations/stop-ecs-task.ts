@@ -11,7 +11,7 @@ import {
 import type { Construct } from 'constructs';
 import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
 import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
-import { RawTask } from '../raw-task.ts';
+import { RawTaskState } from '../raw-task-state.ts';
 import { apiRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { inCluster, onTasks } from './ecs-task-permissions.ts';
@@ -84,8 +84,8 @@ function callEcs(
   scope: Construct,
   id: string,
   { action, parameters, result, permission, onError }: EcsCall,
-): RawTask {
-  const state = new RawTask(scope, id, {
+): RawTaskState {
+  const state = new RawTaskState(scope, id, {
     resource: `arn:${Aws.PARTITION}:states:::aws-sdk:ecs:${action}`,
     parameters,
     policies: [permission],
