@@ -1,6 +1,6 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import {
-  describeMigrationPlace,
+  describeMigrationFailure,
   type LambdaRunner,
   type MigrationRunnerName,
   migrationFailureSchema,
@@ -52,11 +52,10 @@ function statementFailure(answer: unknown): Failure {
   const reported = runMigrationsResultSchema.safeParse(answer).data?.failure ?? null;
   const failure =
     reported ?? migrationFailureSchema.parse({ file: null, sqlstate: null, message: 'unknown' });
-  const statement = failure.statement === null ? '' : `${failure.statement}: `;
   return {
     ...failure,
     log: null,
-    message: `${describeMigrationPlace(failure)} failed, and no migration was applied: ${statement}${failure.message}`,
+    message: describeMigrationFailure(failure),
     next: [FIX_AND_START_AGAIN],
   };
 }

@@ -43,8 +43,11 @@ export const migrationFailureSchema = z.object({
 });
 export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 
-/** The migration that failed, with its line, as the subject of a sentence. */
-export function describeMigrationPlace({ file, line }: { file: string | null; line: number | null }): string {
-  if (file === null) return 'The migrations';
-  return line === null ? `Migration ${file}` : `Migration ${file}.sql, line ${line},`;
+/** What the report and the live display say about a failed SQL migration. */
+export function describeMigrationFailure({ file, line, statement, message }: MigrationFailure): string {
+  const migration = line === null ? `Migration ${file}` : `Migration ${file}.sql, line ${line},`;
+  return (
+    `${file === null ? 'The migrations' : migration} failed, and no migration was applied: ` +
+    `${statement === null ? '' : `${statement}: `}${message}`
+  );
 }

@@ -1,4 +1,4 @@
-import { describeMigrationPlace, type MigrationFailure } from '../../../lambdas/shared/migration-runner.ts';
+import { describeMigrationFailure, type MigrationFailure } from '../../../lambdas/shared/migration-runner.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { MIGRATIONS, WINDOW } from '../../workflow/state-names.ts';
@@ -68,9 +68,8 @@ function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const answer = at(event.output, 'migrations', 'output', 'answer');
   const failure = at(answer, 'failure') as MigrationFailure | null | undefined;
   if (failure != null && runner === 'sql') {
-    const { file, statement, message } = failure;
-    run.migrations.failure = `${describeMigrationPlace(failure)} failed, and no migration was applied: ${statement === null ? '' : `${statement}: `}${message}`;
-    run.end('migrate', event, 'failed', `${file ?? 'they'} failed`);
+    run.migrations.failure = describeMigrationFailure(failure);
+    run.end('migrate', event, 'failed', `${failure.file ?? 'they'} failed`);
     return [line('failure', run.migrations.failure)];
   }
   const applied = listAt(answer, 'applied').filter((name) => typeof name === 'string');
