@@ -162,12 +162,13 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   test(`after each of ${kills} kills of a worker at a random moment the index is built once, and there are no leftovers`, async () => {
     // Prepare: measure an undisturbed attempt
-    await finish('first');
+    await finish(randomUUID());
     await other.query(`drop index ${INDEX}`);
+    const measured = randomUUID();
     const started = performance.now();
-    await invoke('build-index', 'measured', INDEX);
+    await invoke('build-index', measured, INDEX);
     const duration = performance.now() - started;
-    await finish('measured');
+    await finish(measured);
     await other.query(`drop index ${INDEX}`);
     const killed: Record<string, number> = {};
     let foundRunning = 0;
