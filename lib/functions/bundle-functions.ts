@@ -1,5 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
 import { readMigrations, shipMigrations, shipStatements } from './ship-migrations.ts';
@@ -34,18 +34,19 @@ export interface BundleProps {
   migrations: string | null;
 }
 
-/**
- * Bundles all functions in one run of esbuild, then copies the compiled registry and the migrations next to the code.
- * @returns the folder of each function: a Lambda asset with the handler `index.handler`
- */
-export function bundleFunctions(props: BundleProps): Record<FunctionName, string> {
-  rmSync(props.outdir, { recursive: true, force: true });
-  buildSync({
+/** The code is the same for every environment, and one app often has several environments. */
+let bundledCode: ReadonlyMap<string, Uint8Array> | undefined;
+
+/** Bundles all functions in one run of esbuild, once in this process. @returns the code of each function by its name */
+function bundleCode(): ReadonlyMap<string, Uint8Array> {
+  if (bundledCode !== undefined) return bundledCode;
+  const { outputFiles } = buildSync({
     entryPoints: FUNCTIONS.map((name) => ({
       in: join(LAMBDAS, name, 'handler.ts'),
       out: join(name, 'index'),
     })),
-    outdir: props.outdir,
+    outdir: LAMBDAS,
+    write: false,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     minify: true,
@@ -58,12 +59,28 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
     external: ['@aws-sdk/*', 'pg-native'],
     logLevel: 'warning',
   });
+  bundledCode = new Map(outputFiles.map(({ path, contents }) => [basename(dirname(path)), contents]));
+  return bundledCode;
+}
+
+/**
+ * Writes the folder of each function: its bundled code, the compiled registry, and the migrations if it reads them.
+ * @returns the folder of each function: a Lambda asset with the handler `index.handler`
+ */
+export function bundleFunctions(props: BundleProps): Record<FunctionName, string> {
+  rmSync(props.outdir, { recursive: true, force: true });
   const folders = Object.fromEntries(FUNCTIONS.map((name) => [name, join(props.outdir, name)])) as Record<
     FunctionName,
     string
   >;
-  for (const name of FUNCTIONS)
+  const code = bundleCode();
+  for (const name of FUNCTIONS) {
+    mkdirSync(folders[name], { recursive: true });
+    const contents = code.get(name);
+    if (contents === undefined) throw new Error(`esbuild has written no code for the function ${name}.`);
+    writeFileSync(join(folders[name], 'index.mjs'), contents);
     writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
+  }
   const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
   for (const name of WITH_MIGRATIONS) shipMigrations(migrations, join(folders[name], MIGRATIONS_FOLDER));
   shipStatements(migrations, folders['run-migrations']);
