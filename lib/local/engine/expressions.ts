@@ -28,13 +28,13 @@ export function fillTemplate(template: unknown, data: Data): unknown {
   );
 }
 
-/** One token of a call, with the blanks around it. The brackets of a path may hold commas, parentheses and quotes. */
+/** One token of a call, with the spaces around it. The brackets of a path may contain commas, parentheses and quotes. */
 const TOKEN =
   /\s*(?:(?<name>States\.\w+)\s*\(|'(?<quoted>(?:[^'\\]|\\.)*)'|(?<path>\$(?:[^,()[\]\s]|\[(?:[^[\]'"]|'[^']*'|"[^"]*")*\])*)|(?<literal>true|false|null|-?\d+(?:\.\d+)?)|(?<mark>[,)]))\s*/gsy;
 
 /**
  * Parses a call of an intrinsic function, with the calls inside it. The result throws TaskError States.IntrinsicFailure.
- * @throws Error, in words that follow the name of a state, for what AWS or the engine does not support
+ * @throws Error as parsePath does
  */
 function parseCall(written: string): Expression {
   const tokens = [...written.matchAll(TOKEN)];

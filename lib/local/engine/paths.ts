@@ -7,15 +7,15 @@ export interface Data {
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** Finds or computes a value. @returns undefined where a path finds none */
+/** Finds or computes a value. Undefined: the path finds no value. */
 export type Expression = (data: Data) => unknown;
 
 const CONTEXT_FIELDS =
   /^\$\$\.(Execution\.(Id|Input|Name|RedriveCount|RoleArn|StartTime)|StateMachine\.(Id|Name)|State\.(EnteredTime|Name)|Map\.Item\.(Index|Value))\b/;
 
 /**
- * Compiles a path. One with `[*]`, a filter or anything else that may find several values gives a list, an empty one too.
- * @throws Error, in words that follow the name of a state, for a path that AWS or the engine does not support
+ * Compiles a path. A path that can find several values, such as one with `[*]` or a filter, gives a list, also an empty one.
+ * @throws Error for a path that the engine does not support. Its message continues a sentence that begins with the state
  */
 export function parsePath(path: string): Expression {
   const isContext = path.startsWith('$$');
@@ -55,7 +55,7 @@ export function valueAt(path: string, data: Data): unknown {
   return requiredPath(path)(data);
 }
 
-/** A whole number. @throws StatesRuntime when the path finds anything else */
+/** The integer at a path. @throws StatesRuntime when the path finds anything else */
 export function integerAt(path: string, data: Data, least: number): number {
   const value = valueAt(path, data);
   if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
