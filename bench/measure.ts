@@ -23,7 +23,7 @@ export async function withServer(
   }
 }
 
-export interface Measurement {
+interface Measurement {
   /** Milliseconds from the start of the first build to the end of the last build, from the ledger. */
   buildMs: number;
   /** All calls of functions. */

@@ -1,5 +1,5 @@
 /** The text is not a postgres:// URL. */
-export class DatabaseUrlError extends Error {
+class DatabaseUrlError extends Error {
   override readonly name = 'DatabaseUrlError';
 }
 

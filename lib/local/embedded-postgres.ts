@@ -7,7 +7,7 @@ import { type Cluster, initialiseCluster, PASSWORD, USER } from './postgres-clus
 import { type StopMode, startServer, stopServer } from './postgres-server.ts';
 import { endWatchdog, startWatchdog } from './postgres-watchdog.ts';
 
-export interface EmbeddedPostgresOptions {
+interface EmbeddedPostgresOptions {
   /** @default 18 */
   readonly major?: 18 | 14;
   /** Settings for postgresql.conf. @default shared_buffers 256MB, max_connections 100 */

@@ -8,7 +8,7 @@ export interface Invocation {
   readonly durationMs: number;
 }
 
-export interface LambdaHostOptions {
+interface LambdaHostOptions {
   readonly functions: readonly LambdaFunction[];
   /** Receives each line that a function writes to its log. @default the lines are discarded */
   readonly onLog?: (functionName: string, line: string) => void;

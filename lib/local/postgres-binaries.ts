@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 
 /** The operating system user that runs the server. PostgreSQL does not run as root. Empty: the current user. */
-export interface ServerUser {
+interface ServerUser {
   readonly uid?: number;
   readonly gid?: number;
 }

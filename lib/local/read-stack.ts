@@ -5,11 +5,11 @@ import type { Machine } from './engine.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
 import { type Resource, type Template, TemplateReferences } from './template-references.ts';
 
-export interface SynthesisedMachine extends Machine {
+interface SynthesisedMachine extends Machine {
   readonly logicalId: string;
 }
 
-export interface SynthesisedFunction extends LambdaFunction {
+interface SynthesisedFunction extends LambdaFunction {
   readonly logicalId: string;
   readonly arn: string;
 }

@@ -6,7 +6,7 @@ import { type LocalTask, TaskProcess } from './task-process.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:ecs';
 
-export interface RunTaskOptions {
+interface RunTaskOptions {
   readonly tasks: readonly LocalTask[];
   readonly stopTimeoutSeconds: number;
   /** Receives each line that a task writes. */

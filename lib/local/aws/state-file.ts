@@ -37,7 +37,7 @@ export interface ScalingTarget {
   };
 }
 
-export interface StoredParameter {
+interface StoredParameter {
   readonly Type: string;
   readonly Value: string;
   readonly Version: number;
@@ -45,7 +45,7 @@ export interface StoredParameter {
   readonly LastModifiedDate: string;
 }
 
-export interface PublishedMessage {
+interface PublishedMessage {
   readonly MessageId: string;
   readonly TopicArn: string;
   readonly Subject?: string;

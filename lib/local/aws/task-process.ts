@@ -17,7 +17,7 @@ export interface LocalTask {
   readonly directory?: string;
 }
 
-export interface TaskStart {
+interface TaskStart {
   readonly task: LocalTask;
   readonly group: string;
   /** Undefined: the command of the task definition. */
