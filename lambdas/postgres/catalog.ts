@@ -43,6 +43,23 @@ export async function readCatalogEntry(client: Client, index: Named): Promise<Ca
   return (await readCatalog(client, [index]))[0];
 }
 
+/**
+ * Whether a transaction has changed an index's row in pg_index and has not ended yet. The last transaction of a concurrent
+ * build is of this kind: it marks the index as valid, and releases the table's lock before it commits.
+ */
+export async function isChanging(client: Client, index: Named): Promise<boolean> {
+  const { rows } = await client.query(
+    `select
+       from pg_index i
+       join pg_class c on c.oid = i.indexrelid
+       join pg_namespace n on n.oid = c.relnamespace
+       join pg_locks l on l.locktype = 'transactionid' and l.transactionid = i.xmax and l.granted
+      where n.nspname = $1 and c.relname = $2`,
+    [index.schema, index.name],
+  );
+  return rows.length > 0;
+}
+
 /** Sizes of tables in bytes as of their last VACUUM or ANALYZE, by `tableKey`. */
 export async function readTableSizes(client: Client, tables: readonly Table[]): Promise<Map<string, number>> {
   const { rows } = await client.query<Table & { bytes: number }>(

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LockNotAvailable } from '../shared/errors.ts';
 import { indexLock, tryLock } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
-import { namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
+import { isChanging, namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
 import { type Named, qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { deadName, replacementPrefix } from './index-names.ts';
@@ -15,6 +15,9 @@ const SHORT_LOCK_TIMEOUT_SECONDS = 3;
 
 /** How long to wait for a DROP INDEX CONCURRENTLY before the client disconnects from it. */
 const DROP_WAIT_SECONDS = 5;
+
+/** Pause before the next check of a commit, in milliseconds. */
+const COMMIT_PAUSE_MS = 50;
 
 /** A drop continues in its session, whose connection must not be used again. It has the base's name, so that it is retried. */
 export class StillDropping extends LockNotAvailable {}
@@ -46,7 +49,8 @@ export async function analyzeTable(client: Client, target: BuildTarget): Promise
 /**
  * Removes an invalid index. A check followed by a drop could remove an index that another build completed in between.
  * Therefore the index is checked again and renamed under the table's lock, which no build holds then, and only the dead
- * name is dropped. The dead name follows from the index's name: if this function is killed, the next attempt finds it.
+ * name is dropped. A build that is about to commit has released the lock already, so its commit is waited for. The dead name
+ * follows from the index's name: if this function is killed, the next attempt finds it.
  * @returns whether there was an invalid index
  * @throws lock_not_available after 3 s
  */
@@ -60,6 +64,7 @@ export async function removeInvalidIndex(client: Client, target: BuildTarget): P
   }
   if (!(await isInvalid(client, target))) return false;
   const renamed = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    await refuseWhileChanging(client, target);
     if (!(await isInvalid(client, target))) return false;
     await rename(client, target, deadName(finalIndexOf(target)));
     return true;
@@ -84,6 +89,16 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<vo
 
 async function rename(client: Client, index: Named, newName: string): Promise<void> {
   await client.query(`alter index ${qualified(index)} rename to ${quoteIdentifier(newName)}`);
+}
+
+/** @throws lock_not_available, which withTableLock retries, while another session's build commits */
+async function refuseWhileChanging(client: Client, target: BuildTarget): Promise<void> {
+  if (!(await isChanging(client, target))) return;
+  await sleep(COMMIT_PAUSE_MS);
+  throw new LockNotAvailable(
+    `Index ${target.item}: another session has built it and has not committed yet. The next attempt checks it again.`,
+    { sqlstate: LOCK_NOT_AVAILABLE },
+  );
 }
 
 async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> {
