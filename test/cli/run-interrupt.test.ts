@@ -68,7 +68,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(place.temporaryFiles()).toEqual([]);
   // No report, because the deploy wrote none, and no state file, because no service is left stopped.
   expect(place.files()).toEqual(['migrations', 'my.json']);
-  expect(await sessions(OF_SERVICES)).toBe(0);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
 }
 
 test('Ctrl-C during a migration rolls it back, starts the services again and exits with 1', async () => {
@@ -78,7 +78,7 @@ test('Ctrl-C during a migration rolls it back, starts the services again and exi
   );
   const command = start('--migrations', 'migrations');
   await eventually(() => sessions("query like '%pg_sleep(600)%' and state = 'active'")).toBe(1);
-  expect(await sessions(OF_SERVICES)).toBe(0);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
   expect(await logins()).toEqual(SERVICES);
 
   command.interrupt();
@@ -106,7 +106,7 @@ test('Ctrl-C while a build waits for a lock starts the services again, also when
   await eventually(() =>
     sessions("application_name like 'pg-deploy-step%' and wait_event_type = 'Lock'"),
   ).toBe(1);
-  expect(await sessions(OF_SERVICES)).toBe(0);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
 
   command.interrupt();
   command.interrupt();
