@@ -13,7 +13,7 @@ const lintSchema = fields({
 }).prefault({});
 
 /** The context `lint` of cdk.json. */
-export type LintConfig = z.output<typeof lintSchema>;
+type LintConfig = z.output<typeof lintSchema>;
 
 /**
  * Checks the context `lint` of cdk.json.

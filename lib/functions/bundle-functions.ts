@@ -26,7 +26,7 @@ const LAMBDAS = join(import.meta.dirname, '../../lambdas');
 const REQUIRE_BANNER =
   "import { createRequire as pgDeployStepRequire } from 'node:module'; const require = pgDeployStepRequire(import.meta.url);";
 
-export interface BundleProps {
+interface BundleProps {
   /** Folder for the bundles. Its content is deleted first. */
   outdir: string;
   registry: CompiledRegistry;

@@ -32,7 +32,7 @@ export const TIMEOUTS: Record<FunctionName, Duration> = {
   report: Duration.minutes(2),
 };
 
-export interface FunctionVariables extends Record<FunctionName, Record<string, string>> {
+interface FunctionVariables extends Record<FunctionName, Record<string, string>> {
   preflight: Variables<typeof preflightVariablesSchema>;
   'check-sessions': Variables<typeof sessionsVariablesSchema>;
   'run-migrations': Variables<typeof migrationsVariablesSchema>;
@@ -43,7 +43,7 @@ export interface FunctionVariables extends Record<FunctionName, Record<string, s
   report: Variables<typeof reportVariablesSchema>;
 }
 
-export interface FunctionVariablesProps {
+interface FunctionVariablesProps {
   environmentName: string;
   environment: Environment;
   machines: MachineNames;

@@ -6,7 +6,7 @@ import { loadRegistry, registryKind } from './load-registry.ts';
 import { RegisteredIndexes } from './registered-indexes.ts';
 import { newRegistryFile, type RegistryKind } from './registry-text.ts';
 
-export interface Written {
+interface Written {
   readonly added: readonly IndexEntry[];
   /** Entries that were not written, each with the reason. */
   readonly kept: readonly { readonly entry: IndexEntry; readonly reason: string }[];

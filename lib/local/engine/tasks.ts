@@ -18,7 +18,7 @@ export interface Services {
 }
 
 /** What Task states of one execution reach. */
-export interface TaskTargets {
+interface TaskTargets {
   readonly lambdas: Lambdas;
   readonly aws: Services;
   startChild(stateMachineArn: string, input: unknown, name: string | undefined): LocalExecution;
