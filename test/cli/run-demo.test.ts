@@ -55,12 +55,12 @@ test('Ctrl-C while the demo database is filled ends the command and its session,
 });
 
 test('a run of the demo builds every index of the registry, and stops and starts the services', async () => {
-  const { exitCode, stdout } = await place.run(
+  const { exitCode, stdout, stderr } = await place.run(
     ...['run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo'],
     ...['--report', 'out.json'],
   );
 
-  expect(exitCode).toBe(0);
+  expect(exitCode, `${stdout}${stderr}`).toBe(0);
   expect(stdout).not.toContain('It already has the demo rows.');
   expect((await registryIndexes()).map(({ name, valid }) => [name, valid])).toEqual(
     NAMES.map((name) => [name, true]),

@@ -200,6 +200,8 @@ const SCENARIOS: Scenario[] = [
     name: 'services that an earlier deploy left stopped',
     prepare: async () => {
       await runOnce({ name: 'an earlier deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
+      // The preflight refuses the next deploy while the killed one's function still holds the migration lock.
+      await eventually(async () => await ourSessions()).toBe(0);
       return async () => {};
     },
   },
