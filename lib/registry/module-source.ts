@@ -1,4 +1,5 @@
-import { type Expression, type File, parse } from '@babel/parser';
+import { parse } from '@babel/parser';
+import type { Expression, File } from '@babel/types';
 import {
   literalText,
   type NoList,

@@ -43,39 +43,29 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     readFileSync(server.logFile, 'utf8')
       .split('\n')
       .filter((line) => line.includes('deadlock detected') && line.includes(database.name));
-  test('the deploy waits for a DBA who builds the same index by hand, and reports the index as present', async () => {
-    const writer = await session('writer');
-    await writer.query('begin; insert into books values (0)');
-    const dba = await session('dba');
-    const byHand = dba.query('create index concurrently books_n on books (n)').then(() => 'built');
-    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
-    const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
 
-    const deploy = builds.deploy('first');
-    await waitForLogLine(builds, 'Still building.');
-    await writer.query('commit');
+  test.each([
+    ['the same index', 'books_n', 'n', { status: 'present', attempts: 0 }],
+    ['another index of the table', 'books_by_hand', 'n desc', { status: 'built', attempts: 1 }],
+  ])(
+    'the deploy waits for a DBA who builds %s by hand, and then its index is there',
+    async (_, name, key, report) => {
+      const writer = await session('writer');
+      await writer.query('begin; insert into books values (0)');
+      const dba = await session('dba');
+      const byHand = dba.query(`create index concurrently ${name} on books (${key})`).then(() => 'built');
+      await waitForBuildPhase(database, 'books', 'waiting for writers before build');
+      const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
 
-    expect(await byHand).toBe('built');
-    expect((await deploy).books_n).toMatchObject({ status: 'present', attempts: 0 });
-    expect(deadlocks()).toEqual([]);
-  });
+      const deploy = builds.deploy('first');
+      await waitForLogLine(builds, 'Still building.');
+      await writer.query('commit');
 
-  test('the deploy waits for a DBA who builds another index of the table, and then builds its index', async () => {
-    const writer = await session('writer');
-    await writer.query('begin; insert into books values (0)');
-    const dba = await session('dba');
-    const byHand = dba.query('create index concurrently books_by_hand on books (n desc)').then(() => 'built');
-    await waitForBuildPhase(database, 'books', 'waiting for writers before build');
-    const builds = await openBuilds(database.url, [BOOKS_N], SETTINGS);
-
-    const deploy = builds.deploy('first');
-    await waitForLogLine(builds, 'Still building.');
-    await writer.query('commit');
-
-    expect(await byHand).toBe('built');
-    expect((await deploy).books_n).toMatchObject({ status: 'built', attempts: 1 });
-    expect(deadlocks()).toEqual([]);
-  });
+      expect(await byHand).toBe('built');
+      expect((await deploy).books_n).toMatchObject(report);
+      expect(deadlocks()).toEqual([]);
+    },
+  );
 
   test("an attempt to lock the table never ends another session's build, however long it waits", async () => {
     const writer = await session('writer');

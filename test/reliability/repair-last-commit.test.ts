@@ -1,13 +1,10 @@
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { entryTarget } from '../../lambdas/postgres/build-target.ts';
-import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { prepareBuildSession, removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
-import { LOCK_NOT_AVAILABLE, sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
+import { repairIndex } from '../support/repairs.ts';
 import { onEachMajor } from '../support/servers.ts';
 import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
@@ -89,16 +86,7 @@ onEachMajor('a repair during the last commit of a build by another session', (ma
     if (index === undefined) throw new Error('The registry is empty.');
 
     // Act
-    const removed = withClient(databaseOf({ DATABASE_URL: database.url }), 'repair', async (client) => {
-      await prepareBuildSession(client);
-      for (;;) {
-        try {
-          return await removeInvalidIndex(client, entryTarget(index, 'people_n'));
-        } catch (error) {
-          if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
-        }
-      }
-    });
+    const removed = repairIndex(database.url, index);
     removed.catch(() => undefined);
     await waitForRows(
       database,

@@ -1,13 +1,10 @@
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { entryTarget } from '../../lambdas/postgres/build-target.ts';
-import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { prepareBuildSession, removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
-import { LOCK_NOT_AVAILABLE, sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { readLedger, waitForLedger } from '../support/ledger.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
+import { repairIndex } from '../support/repairs.ts';
 import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
 import { waitForBuildPhase, waitForLogLine, waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
@@ -54,17 +51,7 @@ onEachMajor('repairs during the work of other sessions', (major) => {
     if (index === undefined) throw new Error('The registry is empty.');
 
     // Act
-    const removed = withClient(databaseOf({ DATABASE_URL: database.url }), 'repair', async (client) => {
-      await prepareBuildSession(client);
-      for (;;) {
-        try {
-          return await removeInvalidIndex(client, entryTarget(index, 'people_key'));
-        } catch (error) {
-          // On a busy machine the build by hand may take longer to end than one attempt waits for the lock.
-          if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
-        }
-      }
-    });
+    const removed = repairIndex(database.url, index);
     removed.catch(() => {});
     await waitForTableLockRequest(database, 'people');
     await writer.query('commit');
