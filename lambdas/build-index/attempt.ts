@@ -21,7 +21,7 @@ import { stillBuilding } from '../postgres/running-builds.ts';
 import {
   DUPLICATE_TABLE,
   describeDatabaseError,
-  isConnectionError,
+  hasEndedSession,
   LOCK_NOT_AVAILABLE,
   sqlstateOf,
   toDeployStepError,
@@ -185,7 +185,7 @@ async function handleError(attempt: BuildAttempt, error: unknown): Promise<Build
   };
   try {
     // Open a second connection only if this one is lost or busy: the role's connection limit may be 1.
-    const isUsable = !isConnectionError(error) && !(error instanceof StillDropping);
+    const isUsable = !hasEndedSession(error) && !(error instanceof StillDropping);
     return isUsable
       ? await finishOrFail(client)
       : await withClient(attempt.database, `check ${target.item}`, finishOrFail);

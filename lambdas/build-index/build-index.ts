@@ -11,7 +11,6 @@ import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { qualified } from '../postgres/identifiers.ts';
-import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders, stillBuilding } from '../postgres/running-builds.ts';
@@ -42,7 +41,6 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
   const settings = limitWaits(io.settings, secondsLeft(event, critical));
   return await withClient(io.database, `build ${event.index}`, async (client) => {
     try {
-      await prepareBuildSession(client);
       await ensureLedger(client);
       const resolved = await resolve(client, event, io);
       if (resolved.kind === 'gone') {

@@ -10,7 +10,6 @@ import { type Build, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import { prepareBuildSession } from '../postgres/index-ddl.ts';
 import { type Attempt, lastAttempt, recordAttempt } from '../postgres/ledger.ts';
 import { otherBuilders, readProgress, secondsBuilding, stillBuilding } from '../postgres/running-builds.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
@@ -48,7 +47,6 @@ interface CheckedBuild extends Build {
 export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Promise<BuildIndexResult> {
   return await withClient(io.database, `check ${event.index}`, async (client) => {
     try {
-      await prepareBuildSession(client);
       const target = await findTarget(client, io.registry, event.index);
       // The partition was dropped, or the table is no longer partitioned. Build Index handles both.
       if (target === undefined) return { state: 'interrupted', status: 'building', waitSeconds: 1 };

@@ -3,6 +3,7 @@ import { ConnectionLost } from '../shared/errors.ts';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { readCredentials, readSecretFromAws } from './credentials.ts';
 import { clipBytes } from './identifiers.ts';
+import { pinSettings } from './session-settings.ts';
 import {
   describeDatabaseError,
   INVALID_PASSWORD,
@@ -13,7 +14,7 @@ import {
 
 export type Client = pg.Client;
 
-/** Opens connections to one database. The session's application_name shows the `purpose`. */
+/** Opens connections to one database. The session's application_name shows the `purpose`, and its settings are pinned. */
 export interface Database {
   connect(purpose: string): Promise<Client>;
 }
@@ -66,11 +67,17 @@ async function open(config: ClientConfig, purpose: string): Promise<Client> {
   client.on('error', () => {});
   try {
     await client.connect();
+    await pinSettings(client, backendOf(client));
   } catch (error) {
     client.end().catch(() => {});
     throw error;
   }
   return client;
+}
+
+/** The process ID that the server sent when the connection was opened. node-postgres keeps it. Null: it sent none. */
+export function backendOf(client: Client): number | null {
+  return 'processID' in client && typeof client.processID === 'number' ? client.processID : null;
 }
 
 function asConnectError(error: unknown): Error {

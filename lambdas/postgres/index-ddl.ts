@@ -22,16 +22,6 @@ const COMMIT_PAUSE_MS = 50;
 /** A drop continues in its session, whose connection must not be used again. It has the base's name, so that it is retried. */
 export class StillDropping extends LockNotAvailable {}
 
-/** Prepares a session to build: no timeout may cancel the build, and it must continue after its client has disconnected. */
-export async function prepareBuildSession(client: Client): Promise<void> {
-  await client.query(
-    `select set_config('statement_timeout', '0', false),
-            set_config('lock_timeout', '0', false),
-            set_config('idle_in_transaction_session_timeout', '0', false),
-            set_config('client_connection_check_interval', '0', false)`,
-  );
-}
-
 /** The statement that builds a target. */
 export function buildStatement(target: BuildTarget): string {
   if (target.attached) return `reindex index concurrently ${qualified(target)}`;
@@ -128,7 +118,7 @@ async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void>
 }
 
 /**
- * Drops an index. A lock timeout could stop the drop halfway, so lock_timeout must be 0 (see prepareBuildSession). The drop
+ * Drops an index. A lock timeout could stop the drop halfway, so lock_timeout must be 0 (see session-settings.ts). The drop
  * waits for every transaction that uses the table. If that takes too long, the drop continues without its client.
  * @throws StillDropping after 5 s
  */

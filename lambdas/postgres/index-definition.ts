@@ -73,7 +73,8 @@ async function normalizeAll(
   const [first] = entries;
   if (first === undefined) return;
   const copy = `pg_temp.${quoteIdentifier(first.table)}`;
-  await client.query(`create temporary table ${copy} (like ${quotedTable(first)}) on commit drop`);
+  // Another default_table_access_method may not support every kind of index.
+  await client.query(`create temporary table ${copy} (like ${quotedTable(first)}) using heap on commit drop`);
   for (const entry of entries) {
     await client.query('savepoint entry');
     try {

@@ -70,7 +70,7 @@ export async function ensureLedger(client: Client): Promise<void> {
          blocked_by text,
          terminated text,
          primary key (deploy, item, attempt)
-       )`,
+       ) using heap`,
     );
   });
 }

@@ -27,6 +27,13 @@ export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
 export const INSUFFICIENT_PRIVILEGE = '42501';
 
+/** The settings that end a whole session, by the SQLSTATE with which they do. */
+const SESSION_TIMEOUTS = new Map([
+  ['25P04', 'transaction_timeout'],
+  ['25P03', 'idle_in_transaction_session_timeout'],
+  ['57P05', 'idle_session_timeout'],
+]);
+
 /** Class 08: connection exceptions. */
 const CONNECTION_EXCEPTION = /^08/;
 
@@ -68,6 +75,11 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
+/** Whether the session has ended, so that its connection cannot be used any more. */
+export function hasEndedSession(error: unknown): boolean {
+  return isConnectionError(error) || SESSION_TIMEOUTS.has(sqlstateOf(error) ?? '');
+}
+
 /**
  * Converts an error of a statement to one that the Retry fields of the definition name.
  * @param subject what failed, the beginning of the message
@@ -88,5 +100,12 @@ export function describeDatabaseError(error: unknown): string {
   const parts = [error.message];
   if (error.detail) parts.push(`Detail: ${error.detail}`);
   if (error.hint) parts.push(`Hint: ${error.hint}`);
+  const setting = SESSION_TIMEOUTS.get(error.code ?? '');
+  if (setting !== undefined) {
+    parts.push(
+      `The setting ${setting} ended the session. Every session of a deploy starts with ${setting} = 0, so a statement of ` +
+        'the deploy, such as a migration, has set it again: remove that statement.',
+    );
+  }
   return error.code === undefined ? parts.join(' ') : `${parts.join(' ')} (SQLSTATE ${error.code})`;
 }

@@ -1,4 +1,4 @@
-import type { Client } from '../postgres/client.ts';
+import { backendOf, type Client } from '../postgres/client.ts';
 import { Refused } from '../shared/errors.ts';
 
 const OLDEST_SUPPORTED = 140_000;
@@ -46,9 +46,4 @@ export async function checkServer(client: Client): Promise<void> {
         "session settings, advisory locks and builds that continue without their client. Set database.host to the database's own endpoint, not to the pooler's.",
     );
   }
-}
-
-/** The process id that the server sent when the connection was opened. node-postgres keeps it. */
-function backendOf(client: Client): number | null {
-  return 'processID' in client && typeof client.processID === 'number' ? client.processID : null;
 }

@@ -9,6 +9,7 @@ import {
   migrationFiles,
   pendingOf,
 } from '../postgres/migration-history.ts';
+import { prepareMigrationSession } from '../postgres/session-settings.ts';
 import {
   describeDatabaseError,
   isConnectionError,
@@ -35,19 +36,15 @@ interface RunMigrationsIo {
 }
 
 /**
- * How often the server checks whether this function is still connected. A migration whose function was killed can only be
- * rolled back, unlike a build. Without the check its statement would continue and block the services, which start again.
- */
-const CLIENT_CHECK = '2s';
-
-/**
  * Applies all pending migrations in one transaction. If a statement fails, no migration is applied and the answer says why.
  * @throws MigrationLocked, LockNotAvailable, ConnectionLost when another attempt may succeed; nothing was changed
  */
 export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsResult> {
   return await withClient(io.database, 'migrate', async (client) => {
     try {
-      await prepareSession(client, io.lockTimeoutSeconds);
+      await prepareMigrationSession(client, io.lockTimeoutSeconds);
+      if (!(await tryLock(client, MIGRATION_LOCK)))
+        throw new MigrationLocked('Another session is applying migrations to this database.');
       const files = await migrationFiles(io.directory);
       const applied = await appliedMigrations(client);
       const pending = pendingOf(applied, files);
@@ -65,23 +62,8 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
   });
 }
 
-async function prepareSession(client: Client, lockTimeoutSeconds: number): Promise<void> {
-  await client.query(
-    "select set_config('statement_timeout', '0', false), set_config('lock_timeout', $1, false)",
-    [`${lockTimeoutSeconds * 1000}ms`],
-  );
-  await client
-    .query("select set_config('client_connection_check_interval', $1, false)", [CLIENT_CHECK])
-    .catch((error) => {
-      // Some platforms do not support this setting. There the session ends with its statement.
-      if (isConnectionError(error)) throw error;
-    });
-  if (!(await tryLock(client, MIGRATION_LOCK)))
-    throw new MigrationLocked('Another session is applying migrations to this database.');
-}
-
 async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {
-  const progress: Progress = { file: null, statement: null };
+  const progress: Progress = { file: null, statement: null, error: null };
   try {
     const applied = await runner({
       dbClient: client,
@@ -105,7 +87,9 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       pending: pending.filter((name) => !names.includes(name)),
       failure: null,
     };
-  } catch (error) {
+  } catch (thrown) {
+    // If a statement ended the session, the runner throws the error of its ROLLBACK instead.
+    const error = progress.error ?? thrown;
     // The transaction is rolled back, by the runner or because the connection is closed.
     if (isConnectionError(error) || sqlstateOf(error) === LOCK_NOT_AVAILABLE) throw error;
     const message = describeDatabaseError(error);
@@ -125,6 +109,8 @@ function failed(pending: string[], failure: MigrationFailure): RunMigrationsResu
 interface Progress {
   file: string | null;
   statement: ShippedStatement | null;
+  /** The error of the statement. Null: it has not failed. */
+  error: unknown;
 }
 
 /**
@@ -140,7 +126,10 @@ function statementLoader({ statements, log }: RunMigrationsIo, progress: Progres
         log.info('Applying a migration.', { file });
         for (const statement of statements[file] ?? []) {
           progress.statement = statement;
-          await builder.db.query(statement.sql);
+          await builder.db.query(statement.sql).catch((error) => {
+            progress.error = error;
+            throw error;
+          });
         }
         progress.statement = null;
       };

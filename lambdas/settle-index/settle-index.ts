@@ -4,12 +4,7 @@ import { type Build, type BuildTarget, entryTarget, findTarget, isBuilt } from '
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
-import {
-  dropLeftovers,
-  prepareBuildSession,
-  removeInvalidIndex,
-  StillDropping,
-} from '../postgres/index-ddl.ts';
+import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders } from '../postgres/running-builds.ts';
@@ -40,7 +35,6 @@ interface SettleIndexIo {
 export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): Promise<BuildIndexResult> {
   return await withClient(io.database, `settle ${event.index}`, async (client) => {
     try {
-      await prepareBuildSession(client);
       await ensureLedger(client);
       const found = await findTarget(client, io.registry, event.index);
       const target = found ?? targetWithoutTable(io.registry, event.index);

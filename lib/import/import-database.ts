@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { backendOf } from '../../lambdas/postgres/client.ts';
+import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
@@ -111,6 +113,8 @@ async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
   client.on('error', () => undefined);
   try {
     await client.connect();
+    // Settings of the role change how pg_get_indexdef shows a definition.
+    await pinSettings(client, backendOf(client));
     await client.query(SETTINGS);
     return (await client.query<LiveIndex>(INDEXES)).rows;
   } catch (error) {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
 import { statementsOf } from '../../lib/functions/ship-migrations.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { type Migrations, writeMigrations } from '../support/migration-files.ts';
 
 let database: TestDatabase;
@@ -114,6 +114,28 @@ describe('a failed statement is reported with its file, its line and its text', 
     expect(failure?.statement).toHaveLength(100);
     expect(failure?.statement).toMatch(/^select 1 \+ .*…$/);
   });
+});
+
+test('a statement that ends its own session with transaction_timeout is reported with its place, and not retried', async () => {
+  await database.query('create table locked (id int)');
+  const other = await connect(database.url);
+  try {
+    await other.query('begin; lock table locked');
+
+    const { status, failure } = await migrate({
+      '0001_slow': "create table a (id int);\nset local transaction_timeout = '200ms';\nselect from locked;",
+    });
+
+    expect({ status, ...failure }).toMatchObject({
+      ...{ status: 'failed', file: '0001_slow', line: 3, statement: 'select from locked', sqlstate: '25P04' },
+      message: expect.stringContaining(
+        'The setting transaction_timeout ended the session. Every session of a deploy starts with transaction_timeout = 0, so a statement of the deploy, such as a migration, has set it again: remove that statement. (SQLSTATE 25P04)',
+      ),
+    });
+    expect(await tables()).toEqual(['locked', 'pgmigrations']);
+  } finally {
+    await other.end();
+  }
 });
 
 test('the down migration in a file is never run, even if the up migration has no marker', async () => {

@@ -1,6 +1,6 @@
 import { entryTarget } from '../../lambdas/postgres/build-target.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { prepareBuildSession, removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
+import { removeInvalidIndex } from '../../lambdas/postgres/index-ddl.ts';
 import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
 import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
 
@@ -12,7 +12,6 @@ import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
  */
 export async function repairIndex(url: string, index: CompiledIndex): Promise<boolean> {
   return await withClient(databaseOf({ DATABASE_URL: url }), 'repair', async (client) => {
-    await prepareBuildSession(client);
     for (;;) {
       try {
         return await removeInvalidIndex(client, entryTarget(index, index.name));
