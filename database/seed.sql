@@ -25,6 +25,22 @@ begin
 end
 $$;
 
+-- An interrupted run leaves no rows, but the sequences keep the numbers that it used. The rows refer to ids from 1.
+do $$
+declare
+  identity_column record;
+begin
+  for identity_column in
+    select attrelid::regclass::text as table_name, attname as name
+    from pg_attribute
+    where attidentity <> ''
+      and attrelid in (select 'tenants'::regclass union select table_name::regclass from seeded_foreign_keys)
+  loop
+    execute format('alter table %s alter column %I restart', identity_column.table_name, identity_column.name);
+  end loop;
+end
+$$;
+
 insert into tenants (slug, name, plan, created_at)
 select
   'tenant-' || n,

@@ -26,6 +26,7 @@ export class LambdaHost {
   readonly #onLog: (functionName: string, line: string) => void;
   readonly #idle = new Map<string, Sandbox[]>();
   readonly #all = new Map<Sandbox, string>();
+  readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor({ functions, onLog = () => undefined }: LambdaHostOptions) {
@@ -49,13 +50,21 @@ export class LambdaHost {
     if (this.#closed) throw new Error(`The local Lambda is closed. It did not invoke ${name}.`);
     const startedAt = new Date();
     const sandbox = this.#take(definition);
+    const result = sandbox.invoke(JSON.stringify(payload) ?? 'null', functionArn(name));
+    this.#running.add(result);
     try {
-      return await sandbox.invoke(JSON.stringify(payload) ?? 'null', functionArn(name));
+      return await result;
     } finally {
+      this.#running.delete(result);
       if (sandbox.alive) this.#idle.get(name)?.push(sandbox);
       const durationMs = Date.now() - startedAt.getTime();
       this.invocations.push({ function: name, startedAt: startedAt.toISOString(), durationMs });
     }
+  }
+
+  /** Waits until no function is running. The functions of an aborted execution run to their end, as in AWS. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
   /** Kills (SIGKILL) the sandboxes of one function, or of all functions. */

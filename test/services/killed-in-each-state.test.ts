@@ -86,9 +86,14 @@ const isEntered = (event: EngineEvent, machine?: string) =>
 /** The name of an event's state, as in LocalWorkflow.stateNames(). */
 const keyOf = (event: EngineEvent) => `${event.machine.replace('pg-deploy-step-local-', '')}: ${event.state}`;
 
-async function reset(): Promise<void> {
-  // A function that was running when the execution was killed continues, as in AWS. Wait until its sessions are closed.
+/** Waits for the functions that were running when the execution was killed: they continue, as in AWS. */
+async function functionsEnded(): Promise<void> {
+  await workflow.workflow.lambdas.idle();
   await eventually(async () => await ourSessions()).toBe(0);
+}
+
+async function reset(): Promise<void> {
+  await functionsEnded();
   await database.query(`
     drop index if exists idx_orders_status;
     drop index if exists people_email_key;
@@ -201,7 +206,7 @@ const SCENARIOS: Scenario[] = [
     prepare: async () => {
       await runOnce({ name: 'an earlier deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
       // The preflight refuses the next deploy while the killed one's function still holds the migration lock.
-      await eventually(async () => await ourSessions()).toBe(0);
+      await functionsEnded();
       return async () => {};
     },
   },
