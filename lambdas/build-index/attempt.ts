@@ -17,6 +17,7 @@ import {
   recordAttempt,
   startAttempt,
 } from '../postgres/ledger.ts';
+import { blockedFailure, describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { stillBuilding } from '../postgres/running-builds.ts';
 import {
   DUPLICATE_TABLE,
@@ -168,7 +169,7 @@ async function acquireTableLock(attempt: BuildAttempt): Promise<void> {
  */
 async function handleError(attempt: BuildAttempt, error: unknown): Promise<BuildIndexResult> {
   const { client, target, log } = attempt;
-  const failure = toDeployStepError(error, `Index ${target.item}`);
+  let failure = toDeployStepError(error, `Index ${target.item}`);
   log.warn(failure.message, { index: target.item, attempt: attempt.attempt, error: failure.name });
   const finishOrFail = async (connection: Client) => {
     const build = { ...attempt, client: connection };
@@ -176,10 +177,17 @@ async function handleError(attempt: BuildAttempt, error: unknown): Promise<Build
     if (isBuilt(target, found) && target.finish.kind === 'nothing') {
       return await finishBuild(build, found, attempt);
     }
+    const locks = locksOf(target);
+    const blockedBy = await describeBlockersOfFailure(connection, { session: client, error, locks });
+    if (blockedBy !== '') {
+      log.warn('The attempt was blocked.', { index: target.item, attempt: attempt.attempt, blockedBy });
+      failure = blockedFailure(failure, blockedBy);
+    }
     await recordAttempt(build, attempt.attempt, {
       status: 'retrying',
       sqlstate: sqlstateOf(failure),
       message: failure.message,
+      blockedBy: blockedBy || undefined,
     });
     throw failure;
   };

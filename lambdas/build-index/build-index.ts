@@ -12,7 +12,9 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { qualified } from '../postgres/identifiers.ts';
 import { ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
+import { blockedFailure, describeBlockersOfFailure } from '../postgres/lock-failure.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
+import type { WantedLock } from '../postgres/prepared-transactions.ts';
 import { otherBuilders, stillBuilding } from '../postgres/running-builds.ts';
 import { isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
@@ -64,14 +66,19 @@ async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo)
   try {
     return await resolveTarget(client, io.registry, event.index);
   } catch (error) {
-    const failure = toDeployStepError(error, `Index ${event.index}`);
+    let failure = toDeployStepError(error, `Index ${event.index}`);
     if (isConnectionError(error)) throw failure;
     const target = entryTarget(parseItem(io.registry, event.index).index, event.index);
     const build: Build = { client, deploy: event.deploy, target, log: io.log };
+    // The index on a partitioned table itself is created without CONCURRENTLY.
+    const locks: WantedLock[] = [{ table: target, mode: 'ShareLock' }];
+    const blockedBy = await describeBlockersOfFailure(client, { session: client, error, locks });
+    if (blockedBy !== '') failure = blockedFailure(failure, blockedBy);
     await recordAttempt(build, await startAttempt(build, false), {
       status: 'retrying',
       sqlstate: failure.sqlstate,
       message: failure.message,
+      blockedBy: blockedBy || undefined,
     });
     throw failure;
   }

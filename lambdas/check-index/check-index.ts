@@ -89,7 +89,7 @@ async function monitor(
   pid: number,
   ours: Attempt | undefined,
 ): Promise<BuildIndexResult> {
-  const { client, target, settings, log } = build;
+  const { client, target, last, settings, log } = build;
   const progress = (await readProgress(client, target)).find((one) => one.pid === pid);
   const blockers = await blockersOfBackend(client, pid);
   const blockedBy = describeBlockers(blockers);
@@ -114,6 +114,9 @@ async function monitor(
       terminated: terminated || undefined,
     });
   }
+  // The session of a failed attempt still drops what the attempt found or left.
+  if (last?.status === 'retrying' && last.pid === pid && blockedBy !== '')
+    await recordAttempt(build, last.attempt, { status: last.status, blockedBy });
   return stillBuilding(await secondsBuilding(client, pid), progress);
 }
 

@@ -1,10 +1,18 @@
 import type { Log } from '../shared/logger.ts';
+import { listed } from '../shared/text.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
+import { conflictingModes, type LockMode } from './lock-modes.ts';
+import {
+  describePreparedTransaction,
+  type PreparedTransaction,
+  preparedBlockers,
+} from './prepared-transactions.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlstateOf } from './sqlstate.ts';
 
 /** A session that blocks another session. */
-interface Blocker {
+interface BlockingSession {
+  kind: 'session';
   pid: number;
   application: string;
   /** As in pg_stat_activity: active, idle in transaction, … */
@@ -17,61 +25,86 @@ interface Blocker {
   idleInTransactionSeconds: number | null;
 }
 
-const DETAILS = `
-  coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown') as application,
-  coalesce(a.state, a.backend_type, 'state hidden without pg_read_all_stats') as state,
-  extract(epoch from clock_timestamp() - a.xact_start)::int as "ageSeconds",
-  a.wait_event_type || '/' || a.wait_event as "waitsFor",
-  case when a.state like 'idle in transaction%'
-       then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"`;
+/** What blocks a session, directly or because another blocker waits for it. */
+export type Blocker = BlockingSession | PreparedTransaction;
 
 /**
- * Finds the sessions that block a concurrent build on a table: they hold a lock that conflicts with SHARE UPDATE EXCLUSIVE,
- * or wait for one. A waiting session blocks the build as well, and so do the sessions that it waits for.
+ * Finds what blocks a lock on a table: what holds a conflicting lock or waits for one, and what the waiting sessions wait for.
+ * @param mode the lock that could not be acquired @default SHARE UPDATE EXCLUSIVE, the lock of a concurrent build
  */
-export async function blockersOfTable(client: Client, table: Table): Promise<Blocker[]> {
-  const { rows } = await client.query<Blocker>(
-    `with direct as (
-       select l.pid, l.granted
-         from pg_locks l
-         join pg_class t on t.oid = l.relation
-         join pg_namespace n on n.oid = t.relnamespace
-        where l.locktype = 'relation'
-          and l.database = (select oid from pg_database where datname = current_database())
-          and n.nspname = $1 and t.relname = $2
-          and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-                         'AccessExclusiveLock')
-          and l.pid <> pg_backend_pid()
-     ), pids as (
-       select pid from direct
+export async function blockersOfTable(
+  client: Client,
+  table: Table,
+  mode: LockMode = 'ShareUpdateExclusiveLock',
+): Promise<Blocker[]> {
+  const { rows } = await client.query<{ pid: number }>(
+    `select distinct l.pid
+       from pg_locks l
+       join pg_class t on t.oid = l.relation
+       join pg_namespace n on n.oid = t.relnamespace
+      where l.locktype = 'relation'
+        and l.database = (select oid from pg_database where datname = current_database())
+        and n.nspname = $1 and t.relname = $2
+        and l.mode = any ($3::text[])
+        and l.pid <> pg_backend_pid()`,
+    [table.schema, table.table, conflictingModes(mode)],
+  );
+  const direct = rows.map((row) => row.pid);
+  const sessions = await withTheirBlockers(client, direct);
+  const prepared = await preparedBlockers(client, pidsOf(sessions), { table, mode });
+  return [...prepared, ...sessions];
+}
+
+/**
+ * Finds what a session waits for: for a lock, or for the end of a transaction.
+ * @param pid of its backend
+ */
+export async function blockersOfBackend(client: Client, pid: number): Promise<Blocker[]> {
+  const sessions = (await withTheirBlockers(client, [pid])).filter((session) => session.pid !== pid);
+  const prepared = await preparedBlockers(client, [pid, ...pidsOf(sessions)]);
+  return [...prepared, ...sessions];
+}
+
+/** The sessions, and all sessions that they wait for, the one with the oldest transaction first. */
+async function withTheirBlockers(client: Client, pids: readonly number[]): Promise<BlockingSession[]> {
+  // pg_blocking_pids shows a prepared transaction as 0.
+  const { rows } = await client.query<BlockingSession>(
+    `with recursive pids (pid) as (
+       select unnest($1::int[])
         union
-       select unnest(pg_blocking_pids(pid)) from direct where not granted
+       select b.pid from pids cross join unnest(pg_blocking_pids(pids.pid)) as b (pid) where b.pid <> 0
      )
-     select a.pid, ${DETAILS}
+     select 'session' as kind,
+            a.pid,
+            coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown') as application,
+            coalesce(a.state, a.backend_type, 'state hidden without pg_read_all_stats') as state,
+            extract(epoch from clock_timestamp() - a.xact_start)::int as "ageSeconds",
+            a.wait_event_type || '/' || a.wait_event as "waitsFor",
+            case when a.state like 'idle in transaction%'
+                 then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"
        from pids
        join pg_stat_activity a using (pid)
       where a.pid <> pg_backend_pid()
       order by a.xact_start`,
-    [table.schema, table.table],
+    [pids],
   );
   return rows;
 }
 
-/** Finds the sessions that a backend waits for: for a lock, or for the end of their transactions. */
-export async function blockersOfBackend(client: Client, pid: number): Promise<Blocker[]> {
-  const { rows } = await client.query<Blocker>(
-    `select a.pid, ${DETAILS} from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))`,
-    [pid],
-  );
-  return rows;
+function pidsOf(sessions: readonly BlockingSession[]): number[] {
+  return sessions.map((session) => session.pid);
 }
 
-/** The blockers for a message. Empty: no blocker is known. */
+/** A message must stay readable when a hundred sessions wait. */
+const MAX_NAMED = 10;
+
+/** The blockers for a message, prepared transactions first: no other blocker stays forever. Empty: no blocker is known. */
 export function describeBlockers(blockers: readonly Blocker[]): string {
-  return blockers.map(describeBlocker).join(', ');
+  return blockers.length === 0 ? '' : listed(blockers.map(describeBlocker), MAX_NAMED);
 }
 
 function describeBlocker(blocker: Blocker): string {
+  if (blocker.kind === 'prepared transaction') return describePreparedTransaction(blocker);
   const { pid, application, state, ageSeconds, waitsFor } = blocker;
   const age = ageSeconds === null ? '' : `, transaction open for ${ageSeconds} s`;
   const waits = waitsFor === null ? '' : `, waits for ${waitsFor}`;
@@ -89,8 +122,9 @@ export function lockTimeoutMessage(table: string, timeoutSeconds: number, blocke
 }
 
 /**
- * Terminates the blockers that have been idle in their transaction for too long. A session that the role may not terminate
- * stays, with a warning in the log, and the build continues to wait for it.
+ * Terminates the sessions that have been idle in their transaction for too long. A session that the role may not terminate
+ * stays, with a warning in the log, and the build continues to wait for it. Prepared transactions stay: only their coordinator
+ * knows whether to commit them.
  * @param idleInTransactionSeconds undefined: no session is terminated
  * @returns the terminated sessions for a message. Empty: none
  */
@@ -103,6 +137,7 @@ export async function terminateIdle(
   if (idleInTransactionSeconds === undefined) return '';
   const terminated: Blocker[] = [];
   for (const blocker of blockers) {
+    if (blocker.kind !== 'session') continue;
     if ((blocker.idleInTransactionSeconds ?? -1) < idleInTransactionSeconds) continue;
     try {
       // The statement checks the session again: one that has continued in the meantime is not terminated.

@@ -6,6 +6,7 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
+import { describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders } from '../postgres/running-builds.ts';
 import {
@@ -55,7 +56,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       });
       io.log.error('The index failed.', { index: target.item, critical: target.critical, reason: message });
       // Without the lock, another session works on the index.
-      if (locked) await removeLeftovers(build);
+      if (locked) await removeLeftovers(build, io.database);
       return { state: 'done', status: 'failed', waitSeconds: 1 };
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);
@@ -67,7 +68,7 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
 const TRIES = 20;
 
 /** An error is only logged: the failure is already recorded, and the next deploy repairs the index. */
-async function removeLeftovers(build: Build, tries = TRIES): Promise<void> {
+async function removeLeftovers(build: Build, database: Database, tries = TRIES): Promise<void> {
   const { client, target, log } = build;
   try {
     await lockIdleTable(build);
@@ -76,12 +77,27 @@ async function removeLeftovers(build: Build, tries = TRIES): Promise<void> {
   } catch (error) {
     // Only PostgreSQL's lock timeout has the SQLSTATE. lockIdleTable has already waited long enough.
     const isLockTimeout = sqlstateOf(error) === LOCK_NOT_AVAILABLE && !(error instanceof StillDropping);
-    if (isLockTimeout && tries > 1) return await removeLeftovers(build, tries - 1);
+    if (isLockTimeout && tries > 1) return await removeLeftovers(build, database, tries - 1);
     log.warn(
       'The invalid index is not removed yet. Either a drop that is still running removes it, or the next deploy does.',
-      { index: target.item, reason: describeDatabaseError(error) },
+      {
+        index: target.item,
+        reason: describeDatabaseError(error),
+        blockedBy: await blockedBy(build, database, error),
+      },
     );
   }
+}
+
+/** What blocks the removal of an invalid index. Undefined: unknown. Only the log shows it, so an error here is ignored. */
+async function blockedBy(build: Build, database: Database, error: unknown): Promise<string | undefined> {
+  const failed = { session: build.client, error, locks: locksOf(build.target) };
+  const describe = async (client: Client) => await describeBlockersOfFailure(client, failed);
+  const isBusy = error instanceof StillDropping;
+  const described = isBusy
+    ? withClient(database, `check ${build.target.item}`, describe)
+    : describe(build.client);
+  return (await described.catch(() => '')) || undefined;
 }
 
 /** Whether the partition of an item was dropped or detached. */
