@@ -6,7 +6,10 @@ import {
   type ShippedStatements,
   STATEMENTS_FILE,
 } from '../../lambdas/shared/migration-statements.ts';
-import { upMigration } from '../sources/migration-files.ts';
+import { counted } from '../../lambdas/shared/text.ts';
+import { hasOtherEncoding, upMigration } from '../sources/migration-files.ts';
+import { decodeUtf8, type EncodingProblem } from '../sql/decode-utf8.ts';
+import { transactionProblems } from '../sql/one-transaction.ts';
 import { readSql } from '../sql/read-sql.ts';
 
 /** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
@@ -18,9 +21,9 @@ const CODE = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts', '.py', '.rb'];
 
 /**
  * Reads the SQL files of a folder. Other files that are not migrations are ignored.
- * @returns the content of each file, by its name without .sql
- * @throws MigrationFilesError when the folder does not exist, or contains migrations that are not plain SQL files with
- * numbers
+ * @returns the text of each file, by its name without .sql
+ * @throws MigrationFilesError when the folder does not exist, contains migrations that are not plain SQL files with numbers,
+ * or files that are not UTF-8 or cannot run in one transaction; the message has the file, line and column
  */
 export function readMigrations(folder: string): Record<string, string> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
@@ -32,7 +35,10 @@ export function readMigrations(folder: string): Record<string, string> {
     .filter((entry) => !entry.name.startsWith('.'))
     .toSorted((a, b) => a.name.localeCompare(b.name));
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
-  for (const file of files) refuseOtherTool(folder, file);
+  for (const file of files) {
+    refuseName(folder, file);
+    refuseOtherTool(folder, file);
+  }
   const sql = files.filter((file) => file.endsWith('.sql'));
   const inside = entries.find(
     (entry) =>
@@ -51,12 +57,61 @@ export function readMigrations(folder: string): Record<string, string> {
         'their names: 0001_tables.sql, 0002_columns.sql.',
     );
   }
-  return Object.fromEntries(
-    sql.map((file) => [file.slice(0, -'.sql'.length), readFileSync(join(folder, file), 'utf8')]),
+  const read = sql.map((file) => ({ file, ...decodeUtf8(readFileSync(join(folder, file))) }));
+  refuseProblems(
+    read.flatMap(({ file, text, problem }) =>
+      problemsOf(text, problem).map((found) => `${join(folder, file)}:${found}`),
+    ),
+  );
+  return Object.fromEntries(read.map(({ file, text }) => [file.slice(0, -'.sql'.length), text]));
+}
+
+const MAX_PROBLEMS = 20;
+
+/** @param problems PATH:LINE:COLUMN: message */
+function refuseProblems(problems: readonly string[]): void {
+  const [first, ...others] = problems;
+  if (first === undefined) return;
+  if (others.length === 0) throw new MigrationFilesError(`migrations: ${first}`);
+  const shown = problems.slice(0, MAX_PROBLEMS).map((problem) => `  - ${problem}`);
+  const more = problems.length - shown.length;
+  throw new MigrationFilesError(
+    [
+      `migrations: the files cannot be applied because of ${counted(problems.length, 'problem')}:`,
+      ...shown,
+      ...(more > 0 ? [`  - … and ${more} more; pg-deploy-step lint shows all of them`] : []),
+    ].join('\n'),
   );
 }
 
+/** Why a file cannot be applied: `LINE:COLUMN: message`. Empty: it can. */
+function problemsOf(text: string, encoding: EncodingProblem | null): string[] {
+  const problems = encoding === null ? transactionProblems(readSql(upMigration(text))) : [encoding];
+  return problems.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+}
+
 const OWN_TOOL = 'the runner ecs-task or lambda (see docs/configuration.md, migrations)';
+
+/** node-pg-migrate inserts the name into its table without quoting it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it finds control characters
+const WRONG_IN_NAME = /['\\\u0000-\u001f\u007f]/;
+
+function refuseName(folder: string, file: string): void {
+  const path = join(folder, file);
+  if (hasOtherEncoding(folder, file)) {
+    throw new MigrationFilesError(`migrations: ${path}: the name of this file is not UTF-8. Rename it.`);
+  }
+  if (file.endsWith('.sql') && WRONG_IN_NAME.test(file)) {
+    throw new MigrationFilesError(
+      `migrations: ${JSON.stringify(path)}: the name of a migration cannot contain quotes, backslashes or control characters. Rename it.`,
+    );
+  }
+  if (/\.sql$/i.test(file) && !file.endsWith('.sql')) {
+    throw new MigrationFilesError(
+      `migrations: ${path} would not be applied, because its extension is not .sql in lower case. Rename it.`,
+    );
+  }
+}
 
 function refuseOtherTool(folder: string, file: string): void {
   if (CODE.includes(extname(file))) {

@@ -1,7 +1,7 @@
 import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryFromStatement } from '../registry/entry-from-statement.ts';
-import type { Skipped, Sources } from '../sources/sql-source.ts';
+import { NoSourceError, type Skipped, type Sources } from '../sources/sql-source.ts';
 import { descriptionFromComments } from '../sql/comment-description.ts';
 import { columnReferencesIn } from '../sql/parse-tree.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
@@ -20,8 +20,14 @@ export interface Imported {
   readonly parts: number;
 }
 
-/** Imports the indexes that exist after all statements of the sources. */
+const MAX_PROBLEMS = 20;
+
+/**
+ * Imports the indexes that exist after all statements of the sources.
+ * @throws NoSourceError if a file is not UTF-8; the message lists the files, with line, column and byte
+ */
 export async function importSources({ files, skipped }: Omit<Sources, 'tool'>): Promise<Imported> {
+  refuseOtherEncodings(files);
   const withoutLines = new Set(files.filter(({ hasLines }) => !hasLines).map(({ file }) => file));
   const collected = collectIndexes(files);
   const { schema } = collected;
@@ -56,6 +62,17 @@ export async function importSources({ files, skipped }: Omit<Sources, 'tool'>): 
       .length,
     parts: schema.indexes.filter((index) => index.attachedTo !== null).length,
   };
+}
+
+function refuseOtherEncodings(files: Sources['files']): void {
+  const problems = files.flatMap(({ file, encodingProblem }) =>
+    encodingProblem == null
+      ? []
+      : [`${file}:${encodingProblem.line}:${encodingProblem.column}: ${encodingProblem.message}`],
+  );
+  if (problems.length === 0) return;
+  const more = problems.length > MAX_PROBLEMS ? [`… and ${problems.length - MAX_PROBLEMS} more files`] : [];
+  throw new NoSourceError([...problems.slice(0, MAX_PROBLEMS), ...more].join('\n'));
 }
 
 type FilePlace = Pick<Skipped, 'file' | 'line'>;

@@ -66,7 +66,10 @@ export function withoutAllowed(
       .get(finding.file)
       ?.find(
         ({ rule, reason, fromLine, toLine }) =>
-          rule === finding.rule && reason !== '' && fromLine <= finding.line && finding.line <= toLine,
+          rule === finding.rule &&
+          errorIn({ rule, reason }) === undefined &&
+          fromLine <= finding.line &&
+          finding.line <= toLine,
       );
     if (allowance !== undefined) used.add(allowance);
     return allowance === undefined;
@@ -83,7 +86,7 @@ export function withoutAllowed(
   return [...left, ...wrong];
 }
 
-function errorIn({ rule, reason }: Allowance): string | undefined {
+function errorIn({ rule, reason }: Pick<Allowance, 'rule' | 'reason'>): string | undefined {
   if (!ALLOWABLE_RULES.includes(rule)) {
     const what = rule === '' ? 'The comment names no rule' : `A comment cannot allow a rule "${rule}"`;
     return `${what}. Write -- pg-deploy-step: allow RULE REASON, with one of these rules: ${ALLOWABLE_RULES.join(', ')}.`;

@@ -1,11 +1,12 @@
-import { basename, dirname, extname } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
-import type { Skipped, Tool } from '../sources/sql-source.ts';
+import type { Skipped, Sources, SqlSource, Tool } from '../sources/sql-source.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
 import type { Allowance } from './allow-comments.ts';
 import type { Finding } from './finding.ts';
 import { MigrationLinter } from './migrations/migration-linter.ts';
+import type { MigrationRuleName } from './migrations/migration-rules.ts';
 import type { Move } from './migrations/movable-index.ts';
 
 interface MigrationsToLint {
@@ -13,6 +14,8 @@ interface MigrationsToLint {
   readonly paths: readonly string[];
   /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from?: Tool | undefined;
+  /** The folder that the runner sql of an environment applies. @default none is configured */
+  readonly appliedFolder?: string | null;
   /** Name of the last migration that is not linted, with or without its extension. Null: all are linted. */
   readonly startAfter: string | null;
   readonly registered: RegisteredIndexes;
@@ -40,18 +43,24 @@ export interface LintedMigrations {
  * @throws NoSourceError if a path has no migrations; Error if none of them is `startAfter`
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
-  const { paths, from, startAfter, registered, onProgress } = options;
+  const { paths, from, appliedFolder = null, startAfter, registered, onProgress } = options;
   const found = await Promise.all(paths.map((path) => findSources(path, from)));
   const files = found.flatMap((sources) => sources.files);
+  const applied = new Set(found.flatMap((sources) => appliedByRunner(sources, appliedFolder)));
   const first = firstToLint(
     files.map(({ file }) => file),
     startAfter,
   );
   const linter = new MigrationLinter(registered);
   const linted = files.map((source, at) => {
-    const result = linter.lint(source);
+    const result = linter.lint(source, applied.has(source));
     onProgress(at + 1, files.length);
-    return at < first ? { ...result, findings: [], moves: [] } : result;
+    if (at >= first) return result;
+    // Synth refuses these in history too.
+    const refused = result.findings.filter(
+      ({ rule }) => applied.has(source) && REFUSED_AT_SYNTH.includes(rule),
+    );
+    return { ...result, findings: refused, moves: [] };
   });
   const skipped = found.flatMap((sources) => sources.skipped).map(skippedFinding);
   return {
@@ -63,6 +72,32 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     schema: linter.schema,
     files: files.length,
   };
+}
+
+/** Rules that synth checks too. */
+const REFUSED_AT_SYNTH: readonly string[] = [
+  'transaction-control',
+  'outside-transaction',
+  'session-setting',
+  'psql-only',
+  'encoding',
+] satisfies MigrationRuleName[];
+
+/** Marks of tools that keep their migrations in plain SQL files and run them in their own way: dbmate, goose, sql-migrate. */
+const OTHER_TOOL = /^[ \t]*--[\s-]*(?:migrate:up|\+goose|\+migrate)\b/im;
+
+/**
+ * The files that the runner sql would apply: those of the configured folder, and otherwise the files of node-pg-migrate and
+ * numbered SQL files without the marks of another tool. Other tools have their own transactions.
+ */
+function appliedByRunner({ tool, files }: Sources, folder: string | null): SqlSource[] {
+  return files.filter(({ file, text, hasLines }) => {
+    if (!hasLines || !file.endsWith('.sql')) return false;
+    if (folder !== null && resolve(dirname(file)) === resolve(folder)) return true;
+    if (tool !== 'node-pg-migrate' && tool !== 'plain') return false;
+    const name = basename(file);
+    return /^\d/.test(name) && !name.endsWith('.up.sql') && !OTHER_TOOL.test(text);
+  });
 }
 
 function skippedFinding({ file, line, what, reason }: Skipped): Finding {

@@ -5,6 +5,7 @@ import { extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import { type Place, placesIn } from '../sql/places.ts';
 import { compileRegistry } from './compile-registry.ts';
 import { NO_PLACES, placesOf, type RegistryPlaces } from './entry-places.ts';
@@ -39,7 +40,7 @@ export async function loadRegistry(file: string): Promise<CompiledRegistry> {
  */
 export async function readRegistryFile(file: string): Promise<RegistryFile> {
   const kind = registryKind(file);
-  const text = (await readText(file)).replace(/^\ufeff/, '');
+  const text = await readText(file);
   const entries = kind === 'json' ? await parseJson(file, text) : await importDefault(file, text);
   const locate = async () => {
     const source = Array.isArray(entries) ? await readSource(text, kind) : null;
@@ -76,9 +77,11 @@ export function registryKind(file: string): RegistryKind {
   );
 }
 
+/** The text of the file, without a byte order mark. */
 async function readText(file: string): Promise<string> {
+  let bytes: Uint8Array;
   try {
-    return await readFile(file, 'utf8');
+    bytes = await readFile(file);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const message =
@@ -87,6 +90,9 @@ async function readText(file: string): Promise<string> {
         : `the file cannot be read: ${messageOf(error)}`;
     throw failure(file, message, error);
   }
+  const { text, problem } = decodeUtf8(bytes);
+  if (problem !== null) throw failure(file, problem.message, undefined, problem);
+  return text;
 }
 
 async function parseJson(file: string, text: string): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SqlSource } from './sql-source.ts';
+import { decodeUtf8 } from '../sql/decode-utf8.ts';
+import { NoSourceError, type SqlSource } from './sql-source.ts';
 
 export function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
@@ -12,11 +13,22 @@ function inNaturalOrder(names: readonly string[]): string[] {
   return names.toSorted((a, b) => collator.compare(a, b));
 }
 
-/** Paths of the files below a folder, in the order of their names, without hidden files and node_modules. */
+/** Whether the name of an entry is not UTF-8: then Node.js shows another name, which does not exist. */
+export function hasOtherEncoding(folder: string, name: string): boolean {
+  return name.includes('\ufffd') && !existsSync(join(folder, name));
+}
+
+/** Paths of the files below a folder, in the order of their names, without hidden files and node_modules. @throws NoSourceError if a name is not UTF-8 */
 export function filesBelow(folder: string): string[] {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(
     ({ name }) => !name.startsWith('.') && name !== 'node_modules',
   );
+  const unreadable = entries.find(({ name }) => hasOtherEncoding(folder, name));
+  if (unreadable !== undefined) {
+    throw new NoSourceError(
+      `${join(folder, unreadable.name)}: the name of this file is not UTF-8. Rename it.`,
+    );
+  }
   return inNaturalOrder(entries.map(({ name }) => name)).flatMap((name) => {
     const path = join(folder, name);
     return isFolder(path) ? filesBelow(path) : [path];
@@ -24,7 +36,13 @@ export function filesBelow(folder: string): string[] {
 }
 
 export function readSource(file: string): SqlSource {
-  return { file, text: readFileSync(file, 'utf8').replace(/^\ufeff/, ''), hasLines: true };
+  return sourceOf(file, readFileSync(file));
+}
+
+/** @param bytes the content of the file */
+export function sourceOf(file: string, bytes: Uint8Array): SqlSource {
+  const { text, problem } = decodeUtf8(bytes);
+  return { file, text, hasLines: true, encodingProblem: problem };
 }
 
 /** Reads a file without its down migration. */

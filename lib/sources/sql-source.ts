@@ -1,3 +1,5 @@
+import type { EncodingProblem } from '../sql/decode-utf8.ts';
+
 /** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
 export const TOOLS = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain'] as const;
 export type Tool = (typeof TOOLS)[number];
@@ -9,6 +11,8 @@ export interface SqlSource {
   readonly text: string;
   /** Whether the text is that of the file, so that its line numbers are valid. */
   readonly hasLines: boolean;
+  /** Why the content of the file is not text in UTF-8; `text` is empty then. Null or undefined: it is. */
+  readonly encodingProblem?: EncodingProblem | null;
 }
 
 /** A file or a statement that is not read or not imported, and why. */

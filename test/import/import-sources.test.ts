@@ -124,3 +124,19 @@ select 'create index i on t (a)' \\gexec`),
     '1.sql:3 command \\gexec: psql runs the output of the query before it, which is unknown here',
   ]);
 });
+
+test('files that are not UTF-8 are refused with line and byte', async () => {
+  const problem = { line: 2, column: 3, offset: 12, message: 'Byte 0xE9 at offset 12 is not valid UTF-8.' };
+  const wrong = { file: 'a.sql', text: '', hasLines: true, encodingProblem: problem };
+
+  await expect(importSources({ files: [wrong], skipped: [] })).rejects.toThrow(
+    'a.sql:2:3: Byte 0xE9 at offset 12 is not valid UTF-8.',
+  );
+});
+
+test('transaction control in the files of other tools does not disturb the import', async () => {
+  const text = 'begin;\ncreate table t (a int);\ncreate index i on t (a);\ncommit;';
+  const { entries } = await importSources({ files: [{ file: 'a.sql', text, hasLines: true }], skipped: [] });
+
+  expect(entries.map(({ name }) => name)).toEqual(['i']);
+});

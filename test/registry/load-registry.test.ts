@@ -143,3 +143,26 @@ test('a syntax error is found in exactly the texts that JSON.parse refuses', () 
     { numRuns: 2000 },
   );
 });
+
+test.each([
+  ['latin.json', '[\n{ "name": "caf', [0xe9], '" }]'],
+  ['latin.ts', 'export default [\n{ name: "caf', [0xe9], '" }];'],
+])(
+  'a registry that is not UTF-8 is refused with its line and byte: %s',
+  async (name, before, byte, after) => {
+    const file = join(folder, name);
+    await writeFile(file, Buffer.concat([Buffer.from(before), Buffer.from(byte), Buffer.from(after)]));
+
+    const column = (before.split('\n')[1]?.length ?? 0) + 1;
+    expect(await refusalOf(file)).toContain(
+      `${file}:2:${column}: Byte 0xE9 at offset ${before.length} is not valid UTF-8`,
+    );
+  },
+);
+
+test('a registry in UTF-16 is refused, and the message names the encoding', async () => {
+  const file = join(folder, 'utf16.json');
+  await writeFile(file, Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('[]', 'utf16le')]));
+
+  expect(await refusalOf(file)).toContain('The file is UTF-16 (little-endian)');
+});

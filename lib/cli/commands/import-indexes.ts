@@ -1,9 +1,10 @@
-import { text as readAll } from 'node:stream/consumers';
+import { buffer as readAll } from 'node:stream/consumers';
 import { importDatabase } from '../../import/import-database.ts';
 import { type Imported, importSources } from '../../import/import-sources.ts';
 import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
+import { sourceOf } from '../../sources/migration-files.ts';
 import type { Sources, Tool } from '../../sources/sql-source.ts';
 
 interface ImportSettings {
@@ -44,6 +45,5 @@ async function readIndexes({ paths, databaseUrl, from }: ImportSettings): Promis
 }
 
 async function standardInput(): Promise<Omit<Sources, 'tool'>> {
-  const text = await readAll(process.stdin);
-  return { files: [{ file: '(standard input)', text, hasLines: true }], skipped: [] };
+  return { files: [sourceOf('(standard input)', await readAll(process.stdin))], skipped: [] };
 }

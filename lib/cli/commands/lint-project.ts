@@ -64,14 +64,24 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
   return errors === 0 && (!strict || warnings === 0);
 }
 
-async function lintTarget(context: LintContext, { registry, migrations }: LintTarget): Promise<LintResult> {
+async function lintTarget(
+  context: LintContext,
+  { registry, migrations, appliedFolder }: LintTarget,
+): Promise<LintResult> {
   const { from, startAfter, tenantColumn, schema: schemaPath } = context.scope;
   const { onProgress } = context.progress;
   const read = async () => {
     const registered = await readRegistered(registry, context.fix);
     return {
       registered,
-      ...(await lintMigrations({ paths: migrations, from, startAfter, registered, onProgress })),
+      ...(await lintMigrations({
+        paths: migrations,
+        from,
+        appliedFolder,
+        startAfter,
+        registered,
+        onProgress,
+      })),
     };
   };
   let linted = await read();
@@ -83,7 +93,7 @@ async function lintTarget(context: LintContext, { registry, migrations }: LintTa
   const given = schemaPath === null ? null : await readSchema(schemaPath);
   const schema = given?.schema ?? linted.schema;
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
-  const findings = [...ofRegistry, ...linted.findings];
+  const findings = [...ofRegistry, ...linted.findings, ...(given?.findings ?? [])];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
   const isJudged = ({ rule, file }: Allowance) => {
     // Only the registry's linter checks foreign keys, and only those of the schema that it reads.

@@ -12,6 +12,8 @@ export interface LintTarget {
   readonly registry: string | null;
   /** Folders or files. */
   readonly migrations: readonly string[];
+  /** The folder that the runner sql of the environment applies. Null: none is configured. */
+  readonly appliedFolder: string | null;
 }
 
 export interface LintScope {
@@ -44,7 +46,7 @@ export function lintScope(flags: LintFlags): LintScope {
   const named = flags.indexes !== undefined || flags.migrations !== undefined;
   return {
     targets: named
-      ? [{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [] }]
+      ? [{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [], appliedFolder: null }]
       : configuredTargets(context, config.migrations),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
@@ -64,6 +66,7 @@ function configuredTargets(
     const own = environment.migrations.runner === 'sql' ? [environment.migrations.directory] : [];
     return {
       registry: environment.indexes,
+      appliedFolder: own[0] ?? null,
       migrations: (migrations ?? own).map((folder) =>
         requirePath(migrations === undefined ? `${path}.migrations` : 'lint.migrations', folder),
       ),

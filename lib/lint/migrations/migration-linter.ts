@@ -1,10 +1,12 @@
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
+import { transactionProblems } from '../../sql/one-transaction.ts';
 import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import { applyStatement } from '../../sql/schema/apply-statement.ts';
 import { Schema } from '../../sql/schema/schema-model.ts';
 import { type Allowance, allowancesIn } from '../allow-comments.ts';
+import { encodingFinding } from '../encoding-finding.ts';
 import type { Finding } from '../finding.ts';
 import { FileLinter, type History } from './file-linter.ts';
 import { FunctionBodies } from './function-bodies.ts';
@@ -30,8 +32,10 @@ export class MigrationLinter {
     return this.history.schema;
   }
 
-  lint(source: SqlSource): LintedMigration {
-    const { file, text, hasLines } = source;
+  /** @param inOneTransaction whether the runner sql would apply the file @default false */
+  lint(source: SqlSource, inOneTransaction = false): LintedMigration {
+    const { file, text, hasLines, encodingProblem } = source;
+    if (encodingProblem != null) return { findings: encodingFinding(source), allowances: [], moves: [] };
     const sql = hasLines ? readSql(text) : atFirstLine(readSql(text));
     // Each file runs in a session of its own.
     this.schema.defaultSchema = 'public';
@@ -45,7 +49,9 @@ export class MigrationLinter {
     return {
       findings: [
         ...linted.findings,
-        ...sql.commands.flatMap((command) => unknownCommand(file, sql, command)),
+        ...(inOneTransaction
+          ? transactionProblems(sql).map((problem): Finding => ({ severity: 'error', file, ...problem }))
+          : sql.commands.flatMap((command) => unknownCommand(file, sql, command))),
       ],
       allowances: allowancesIn(file, sql),
       moves: hasLines ? linted.moves : [],

@@ -23,6 +23,32 @@ export const MIGRATION_RULES = {
     sentence: 'A migration rebuilds no index without CONCURRENTLY, because that blocks writes.',
     acceptedIn: 'comment',
   },
+  'transaction-control': {
+    severity: 'error',
+    sentence:
+      'A file of the runner sql does not start, end or change the transaction that applies all files.',
+    acceptedIn: null,
+  },
+  'outside-transaction': {
+    severity: 'error',
+    sentence: 'A file of the runner sql has no statement that PostgreSQL refuses inside a transaction.',
+    acceptedIn: null,
+  },
+  'session-setting': {
+    severity: 'error',
+    sentence: 'A file of the runner sql does not change how the server reads its text.',
+    acceptedIn: null,
+  },
+  'psql-only': {
+    severity: 'error',
+    sentence: 'A file of the runner sql has no commands of psql, and no data of COPY … FROM STDIN.',
+    acceptedIn: null,
+  },
+  encoding: {
+    severity: 'error',
+    sentence: 'A file is text in UTF-8, without NUL bytes. A byte order mark is ignored.',
+    acceptedIn: null,
+  },
   unreadable: {
     severity: 'warning',
     sentence:
