@@ -1,7 +1,7 @@
 import { databaseOf } from '../postgres/client.ts';
 import { checkVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
-import { type BuildIndexResult, buildIndexEventSchema } from '../shared/payloads.ts';
+import { type BuildIndexResult, buildIndexEventSchema, buildIndexResultSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';
 import { checkIndex } from './check-index.ts';
 
@@ -11,12 +11,15 @@ const log = createLogger('check-index');
 const registry = readRegistry(import.meta.dirname);
 
 export const handler = async (event: unknown): Promise<BuildIndexResult> =>
-  await checkIndex(buildIndexEventSchema.parse(event), {
-    registry,
-    database,
-    log,
-    settings: {
-      lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
-      terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
-    },
-  });
+  // A wrong result would end the execution: no Catch handles a path to a missing field.
+  buildIndexResultSchema.parse(
+    await checkIndex(buildIndexEventSchema.parse(event), {
+      registry,
+      database,
+      log,
+      settings: {
+        lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
+        terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
+      },
+    }),
+  );

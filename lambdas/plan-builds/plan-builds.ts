@@ -7,10 +7,11 @@ import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
 import type { Log } from '../shared/logger.ts';
-import type { PlanBuildsEvent, PlanBuildsResult } from '../shared/payloads.ts';
+import type { PlanBuildsEvent, PlanBuildsResult, UnrecordedFailure } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
 import { isPostponed } from '../shared/window-end.ts';
 import { type PlannedBuild, toLanes } from './lanes.ts';
+import { failuresInState, recordFailures } from './settled-indexes.ts';
 
 interface PlanBuildsIo {
   registry: CompiledRegistry;
@@ -35,9 +36,15 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
   return await withClient(io.database, 'plan', async (client) => {
     try {
       const attempts = await attemptsOf(client, deploy);
-      const incomplete = await incompleteIndexes(client, wanted, attempts);
+      const inState = failuresInState(event, attempts);
+      const incomplete = await incompleteIndexes(client, wanted, { attempts, inState });
       const builds = await buildsOf(client, incomplete);
+      // An index that is valid by now did not fail.
+      const items = new Set(builds.map((build) => build.item));
+      const failures = [...inState.values()].filter(({ index }) => items.has(index));
+      const unrecordedFailures = await recordFailures(client, failures, { ...io, deploy });
       const failedItems = itemsOf(attempts.filter((attempt) => attempt.status === 'failed'));
+      for (const { index } of failures) failedItems.add(index);
       const failed = new Set(
         builds.filter((build) => failedItems.has(build.item)).map((build) => build.index),
       );
@@ -65,6 +72,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
           critical: [...failed].filter((index) => index.critical).length,
           nonCritical: [...failed].filter((index) => !index.critical).length,
         },
+        unrecordedFailures,
       };
     } catch (error) {
       throw toDeployStepError(error, 'Planning the builds failed');
@@ -80,18 +88,21 @@ function endOfWindow(startedAt: string | undefined, minutes: number | undefined)
 
 /**
  * The indexes that need a build, or whose build by this deploy must still be finished: a build that continued after the
- * window can be valid by now while the ledger still records it as building.
+ * window can be valid by now while the ledger still records it as building. If that could not be finished, it stays so.
  */
 async function incompleteIndexes(
   client: Client,
   wanted: readonly CompiledIndex[],
-  attempts: readonly Attempt[],
+  { attempts, inState }: { attempts: readonly Attempt[]; inState: ReadonlyMap<string, UnrecordedFailure> },
 ): Promise<CompiledIndex[]> {
   const building = itemsOf(attempts.filter((attempt) => attempt.status === 'building'));
   return (await examine(client, wanted))
     .filter(
       (examined) =>
-        needsWork(examined) || (examined.state === 'present' && building.has(indexId(examined.index))),
+        needsWork(examined) ||
+        (examined.state === 'present' &&
+          building.has(indexId(examined.index)) &&
+          !inState.has(indexId(examined.index))),
     )
     .map((examined) => examined.index);
 }

@@ -1,8 +1,11 @@
+import { LockNotAvailable } from '../shared/errors.ts';
 import type { IndexStatus } from '../shared/report-schema.ts';
 import { lockLedger } from './advisory-lock.ts';
+import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Build } from './build-target.ts';
 import { type Client, withTransaction } from './client.ts';
-import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import type { Table } from './identifiers.ts';
+import { INVALID_SCHEMA_NAME, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
 type AttemptStatus = IndexStatus | 'retrying';
@@ -75,6 +78,33 @@ export async function ensureLedger(client: Client): Promise<void> {
   });
 }
 
+const LEDGER: Table = { schema: 'deploy_step', table: 'index_builds' };
+
+/** Long for a statement that reads or writes a few rows, and short for a function that another session locked out. */
+const LOCK_TIMEOUT_SECONDS = 10;
+
+/**
+ * Runs statements on the ledger in one transaction. A session that builds waits for its statement without a timeout. That must
+ * not apply to the ledger: a session that has locked it would block every function until Lambda ends the function.
+ * @throws LockNotAvailable that names the blockers, after 10 s
+ */
+async function onLedger<T>(client: Client, use: () => Promise<T>): Promise<T> {
+  try {
+    return await withTransaction(client, async () => {
+      await client.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TIMEOUT_SECONDS}s`]);
+      return await use();
+    });
+  } catch (error) {
+    if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    const blockedBy = describeBlockers(await blockersOfTable(client, LEDGER, 'RowExclusiveLock'));
+    const table = `${LEDGER.schema}.${LEDGER.table}`;
+    throw new LockNotAvailable(lockTimeoutMessage(table, LOCK_TIMEOUT_SECONDS, blockedBy), {
+      sqlstate: LOCK_NOT_AVAILABLE,
+      cause: error,
+    });
+  }
+}
+
 const FUNCTION_ENDED = 'The function ended before it recorded the result of the attempt.';
 
 /**
@@ -83,7 +113,11 @@ const FUNCTION_ENDED = 'The function ended before it recorded the result of the 
  * @param repairs the attempt replaces an invalid index
  * @returns the number of the attempt in this deploy, from 1
  */
-export async function startAttempt({ client, deploy, target }: Build, repairs: boolean): Promise<number> {
+export async function startAttempt(build: Build, repairs: boolean): Promise<number> {
+  return await onLedger(build.client, async () => await insertAttempt(build, repairs));
+}
+
+async function insertAttempt({ client, deploy, target }: Build, repairs: boolean): Promise<number> {
   await client.query(
     `update deploy_step.index_builds
         set status = 'retrying', finished_at = clock_timestamp(), message = coalesce(message, $3)
@@ -122,7 +156,25 @@ interface Outcome {
 }
 
 /** Records the state of an attempt. The time at which it first ended is kept. */
-export async function recordAttempt(
+export async function recordAttempt(build: Build, attempt: number, outcome: Outcome): Promise<void> {
+  await onLedger(build.client, async () => {
+    await updateAttempt(build, attempt, outcome);
+  });
+}
+
+/** Records that no attempt follows: in the row of the last one, or in a new row if the deploy has made none. */
+export async function recordFailure(
+  build: Build,
+  { message }: Required<Pick<Outcome, 'message'>>,
+): Promise<void> {
+  await onLedger(build.client, async () => {
+    const last = await selectLastAttempt(build);
+    const attempt = last?.attempt ?? (await insertAttempt(build, false));
+    await updateAttempt(build, attempt, { status: 'failed', message });
+  });
+}
+
+async function updateAttempt(
   { client, deploy, target }: Build,
   attempt: number,
   outcome: Outcome,
@@ -152,7 +204,11 @@ export async function recordAttempt(
 }
 
 /** The last attempt of a deploy on an item. Undefined: the deploy has made no attempt. */
-export async function lastAttempt({ client, deploy, target }: Build): Promise<Attempt | undefined> {
+export async function lastAttempt(build: Build): Promise<Attempt | undefined> {
+  return await onLedger(build.client, async () => await selectLastAttempt(build));
+}
+
+async function selectLastAttempt({ client, deploy, target }: Build): Promise<Attempt | undefined> {
   const { rows } = await client.query<Attempt>(
     `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 and item = $2 order by attempt desc limit 1`,
     [deploy, target.item],
@@ -162,23 +218,27 @@ export async function lastAttempt({ client, deploy, target }: Build): Promise<At
 
 /** Number of failed attempts whose error is unknown: the build ended after its client had disconnected. */
 export async function countUnexplainedFailures({ client, deploy, target }: Build): Promise<number> {
-  const { rows } = await client.query<{ failures: number }>(
-    `select count(*)::int as failures
-       from deploy_step.index_builds
-      where deploy = $1 and item = $2 and status = 'retrying' and sqlstate is null and message is distinct from $3`,
-    [deploy, target.item, FUNCTION_ENDED],
-  );
-  return rows[0]?.failures ?? 0;
+  return await onLedger(client, async () => {
+    const { rows } = await client.query<{ failures: number }>(
+      `select count(*)::int as failures
+         from deploy_step.index_builds
+        where deploy = $1 and item = $2 and status = 'retrying' and sqlstate is null and message is distinct from $3`,
+      [deploy, target.item, FUNCTION_ENDED],
+    );
+    return rows[0]?.failures ?? 0;
+  });
 }
 
 /** All attempts of a deploy, the oldest first. Empty when the ledger does not exist. */
 export async function attemptsOf(client: Client, deploy: string): Promise<Attempt[]> {
   try {
-    const { rows } = await client.query<Attempt>(
-      `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 order by started_at, item, attempt`,
-      [deploy],
-    );
-    return rows;
+    return await onLedger(client, async () => {
+      const { rows } = await client.query<Attempt>(
+        `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 order by started_at, item, attempt`,
+        [deploy],
+      );
+      return rows;
+    });
   } catch (error) {
     const sqlstate = sqlstateOf(error);
     if (sqlstate === UNDEFINED_TABLE || sqlstate === INVALID_SCHEMA_NAME) return [];

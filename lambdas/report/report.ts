@@ -11,6 +11,7 @@ import { deployFailure } from './deploy-failure.ts';
 import { readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
+import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
 
 interface ReportIo {
   registry: CompiledRegistry;
@@ -40,7 +41,9 @@ interface DatabaseFacts {
 /** Reports on a deploy. It does not fail when the database is down: then the report says what could not be read. */
 export async function report(event: ReportEvent, io: ReportIo): Promise<ReportResult> {
   const { state, execution } = event;
-  const facts = await readFacts(event, io);
+  const read = await readFacts(event, io);
+  const indexes = withUnrecordedFailures(read.indexes, unrecordedFailures(state), io.registry);
+  const facts = { ...read, indexes };
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);
   const migrations = migrationsReport(

@@ -5,7 +5,7 @@ import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
-import { type Attempt, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
+import { type Attempt, ensureLedger, lastAttempt, recordAttempt, recordFailure } from '../postgres/ledger.ts';
 import { describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders } from '../postgres/running-builds.ts';
@@ -50,13 +50,13 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
         return await finishBuild(build, entry, last);
       }
       const message = last?.message ?? describeCaught(event.error);
-      await recordAttempt(build, last?.attempt ?? (await startAttempt(build, false)), {
-        status: 'failed',
-        message,
-      });
       io.log.error('The index failed.', { index: target.item, critical: target.critical, reason: message });
-      // Without the lock, another session works on the index.
-      if (locked) await removeLeftovers(build, io.database);
+      try {
+        await recordFailure(build, { message });
+      } finally {
+        // Also when the ledger does not accept the row. Without the lock, another session works on the index.
+        if (locked) await removeLeftovers(build, io.database);
+      }
       return { state: 'done', status: 'failed', waitSeconds: 1 };
     } catch (error) {
       throw toDeployStepError(error, `Index ${event.index}`);

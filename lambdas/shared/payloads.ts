@@ -67,6 +67,30 @@ export type WindowMigrations = z.infer<typeof windowMigrationsSchema>;
 
 // Plan
 
+/** A failure that could not be written to the ledger. The state carries it until the report. */
+const unrecordedFailureSchema = z.object({
+  /** The item: see build-item.ts. */
+  index: z.string(),
+  sqlstate: z.string().nullable(),
+  /** Shortened, because the state carries it. */
+  message: z.string(),
+});
+export type UnrecordedFailure = z.infer<typeof unrecordedFailureSchema>;
+
+/**
+ * An item that Settle Index was invoked for. The states carry only the names of errors: the causes of a round can be larger
+ * than a state.
+ */
+const settledIndexSchema = z.object({
+  /** The item: see build-item.ts. */
+  index: z.string(),
+  /** Name of the error after which no further attempt was made. */
+  error: z.string(),
+  /** Name of the error of Settle Index itself. Absent: it succeeded. */
+  settleError: z.string().optional(),
+});
+export type SettledIndex = z.infer<typeof settledIndexSchema>;
+
 const BUILD_SCOPES = ['all', 'critical'] as const;
 export type BuildScope = (typeof BUILD_SCOPES)[number];
 
@@ -80,9 +104,15 @@ export const planBuildsEventSchema = z.object({
     scope: z.enum(BUILD_SCOPES).optional(),
     /** When the services were stopped, ISO 8601. Absent: outside of a maintenance window. */
     windowStartedAt: z.string().optional(),
+    /** Of earlier rounds, which were other executions. */
+    unrecordedFailures: z.array(unrecordedFailureSchema).optional(),
   }),
+  /** Of earlier rounds in this execution. */
+  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
+  /** Of the round before this plan. */
+  settled: z.array(settledIndexSchema).default([]),
 });
-export type PlanBuildsEvent = z.infer<typeof planBuildsEventSchema>;
+export type PlanBuildsEvent = z.input<typeof planBuildsEventSchema>;
 
 const laneSchema = z.object({
   /** SCHEMA.TABLE, for messages. */
@@ -103,6 +133,8 @@ export const planBuildsResultSchema = z.object({
   present: z.int(),
   /** Number of requested indexes that failed. */
   failed: z.object({ critical: z.int(), nonCritical: z.int() }),
+  /** Failures that could not be written to the ledger. They are included in `failed`. */
+  unrecordedFailures: z.array(unrecordedFailureSchema),
 });
 export type PlanBuildsResult = z.infer<typeof planBuildsResultSchema>;
 
@@ -183,7 +215,11 @@ const windowOutputSchema = z.object({
   sessions: z.string().nullable(),
   stopped: z.array(stoppedServiceSchema),
   migrations: windowMigrationsSchema.nullable(),
+  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
 });
+
+/** The last plan of `build-indexes`. */
+const buildsOutputSchema = z.object({ unrecordedFailures: z.array(unrecordedFailureSchema).default([]) });
 
 const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
 
@@ -201,6 +237,7 @@ const reportStateSchema = z.object({
   windowFailure: caughtErrorSchema.optional(),
   start: z.object({ output: startOutputSchema }).optional(),
   startFailure: caughtErrorSchema.optional(),
+  builds: z.object({ output: buildsOutputSchema }).optional(),
   buildsFailure: caughtErrorSchema.optional(),
 });
 export type ReportState = z.infer<typeof reportStateSchema>;

@@ -2,11 +2,11 @@ import { Duration } from 'aws-cdk-lib';
 import {
   Choice,
   Condition,
-  Errors,
   type IChainable,
   JsonPath,
   Map as MapState,
   Pass,
+  Result,
   TaskInput,
   Wait,
   WaitTime,
@@ -15,9 +15,13 @@ import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { invokeFunction } from './invoke-function.ts';
-import { buildRetry, CONNECTION_RETRY } from './retry-and-catch.ts';
+import { buildRetry, CONNECTION_RETRY, catchAll } from './retry-and-catch.ts';
 import { BUILD_INDEXES } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
+
+/** Fields of the result of Build Index and Check Index. */
+const STATE = '$.build.output.state';
+const WAIT_SECONDS = '$.build.output.waitSeconds';
 
 export interface BuildIndexesProps {
   machineName: string;
@@ -38,19 +42,24 @@ export class BuildIndexes extends Construct {
 
   constructor(scope: Construct, id: string, props: BuildIndexesProps) {
     super(scope, id);
-    const planPayload = TaskInput.fromObject({
+    const request = {
       execution: JsonPath.executionName,
       request: JsonPath.objectAt('$$.Execution.Input'),
-    });
+    };
     const plan = invokeFunction(this, BUILD_INDEXES.plan, props.functions, {
       function: 'plan-builds',
-      payload: planPayload,
+      payload: TaskInput.fromObject(request),
       comment: 'Finds the missing indexes and groups them into lanes, one for each table',
     });
     plan.addRetry(CONNECTION_RETRY);
     const planAgain = invokeFunction(this, BUILD_INDEXES.planAgain, props.functions, {
       function: 'plan-builds',
-      payload: planPayload,
+      payload: TaskInput.fromObject({
+        ...request,
+        // These paths give an empty list where they find nothing.
+        unrecordedFailures: JsonPath.listAt('$.unrecordedFailures[*]'),
+        settled: JsonPath.listAt('$.lanes[*][*].settled'),
+      }),
       comment: 'Counts the failed indexes and finds the remaining ones',
     });
     planAgain.addRetry(CONNECTION_RETRY);
@@ -89,14 +98,14 @@ export class BuildIndexes extends Construct {
       maxConcurrency: props.builds.maxConcurrent,
       itemsPath: '$.lanes',
       itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'lane.$': '$$.Map.Item.Value' },
-      resultPath: JsonPath.DISCARD,
+      // The outputs replace the lanes, so that the state never contains both.
+      resultPath: '$.lanes',
     });
     const lane = new MapState(this, BUILD_INDEXES.buildLane, {
       comment: 'Builds one index at a time, because two concurrent builds on one table deadlock',
       maxConcurrency: 1,
       itemsPath: '$.lane.indexes',
       itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'index.$': '$$.Map.Item.Value' },
-      resultPath: JsonPath.DISCARD,
     });
     lane.itemProcessor(this.buildOne(props));
     lanes.itemProcessor(lane);
@@ -138,28 +147,66 @@ export class BuildIndexes extends Construct {
     });
     settle.addRetry(CONNECTION_RETRY);
 
-    const done = new Pass(this, BUILD_INDEXES.indexDone);
-    build.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
-    check.addCatch(settle, { errors: [Errors.ALL], resultPath: '$.error' });
-    settle.next(done);
-
-    const state = '$.build.output.state';
-    const wait = new Wait(this, BUILD_INDEXES.waitForBuild, {
-      time: WaitTime.secondsPath('$.build.output.waitSeconds'),
+    const done = new Pass(this, BUILD_INDEXES.indexDone, {
+      comment: 'No output, because the outputs of all indexes of a round form one state',
+      result: Result.fromObject({}),
     });
-    build.next(
-      new Choice(this, BUILD_INDEXES.stillBuilding)
-        .when(Condition.stringEquals(state, 'building'), wait)
-        .when(Condition.stringEquals(state, 'interrupted'), build)
-        .otherwise(done),
+    const unreadable = new Pass(this, BUILD_INDEXES.unreadableResult, {
+      comment: 'A path to a missing field would end the execution, which no Catch could prevent',
+      result: Result.fromObject({
+        Error: 'UnreadableResult',
+        Cause:
+          'Build Index or Check Index returned a result without a known state or without a valid waitSeconds',
+      }),
+      resultPath: '$.error',
+    });
+    unreadable.next(settle);
+    catchAll(build, settle, '$.error');
+    catchAll(check, settle, '$.error');
+    settle.next(
+      new Pass(this, BUILD_INDEXES.indexSettled, {
+        comment: 'Only names, because the outputs of all indexes of a round form one state',
+        parameters: { settled: { 'index.$': '$.index', 'error.$': '$.error.Error' } },
+      }),
     );
+    catchAll(
+      settle,
+      new Pass(this, BUILD_INDEXES.indexNotSettled, {
+        comment: 'Plan Again counts the index as failed',
+        parameters: {
+          settled: {
+            'index.$': '$.index',
+            'error.$': '$.error.Error',
+            'settleError.$': '$.settleError.Error',
+          },
+        },
+      }),
+      '$.settleError',
+    );
+
+    const wait = new Wait(this, BUILD_INDEXES.waitForBuild, {
+      time: WaitTime.secondsPath(WAIT_SECONDS),
+    });
+    const whatNext = (name: string) =>
+      new Choice(this, name)
+        .when(Condition.not(Condition.isPresent(STATE)), unreadable)
+        .when(Condition.and(Condition.stringEquals(STATE, 'building'), canWait()), wait)
+        .when(Condition.stringEquals(STATE, 'interrupted'), build)
+        .when(Condition.or(...['done', 'left'].map((state) => Condition.stringEquals(STATE, state))), done)
+        .otherwise(unreadable);
+    build.next(whatNext(BUILD_INDEXES.stillBuilding));
     wait.next(check);
-    check.next(
-      new Choice(this, BUILD_INDEXES.indexValid)
-        .when(Condition.stringEquals(state, 'building'), wait)
-        .when(Condition.stringEquals(state, 'interrupted'), build)
-        .otherwise(done),
-    );
+    check.next(whatNext(BUILD_INDEXES.indexValid));
     return build;
   }
+}
+
+/** Whether Wait For Build accepts the pause. The functions check that it is an integer. */
+function canWait(): Condition {
+  return Condition.and(
+    Condition.isPresent(WAIT_SECONDS),
+    Condition.isNumeric(WAIT_SECONDS),
+    Condition.numberGreaterThanEquals(WAIT_SECONDS, 0),
+    Condition.numberLessThanEquals(WAIT_SECONDS, Duration.days(1).toSeconds()),
+  );
 }

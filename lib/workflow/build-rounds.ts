@@ -10,6 +10,9 @@ import type { Construct } from 'constructs';
 import type { BuildScope } from '../../lambdas/shared/payloads.ts';
 import { startExecution } from './start-execution.ts';
 
+/** The failures that earlier rounds could not write to the ledger, wherever their output is in the state. */
+export const UNRECORDED_FAILURES = '$..unrecordedFailures[*]';
+
 export interface BuildRoundsProps {
   /** Name of the state that builds one round. */
   build: string;
@@ -35,6 +38,8 @@ export function buildRounds(scope: Construct, props: BuildRoundsProps): StepFunc
       deploy: JsonPath.stringAt('$.deploy'),
       indexes: JsonPath.listAt('$.indexes'),
       scope: props.scope,
+      // Of all earlier rounds: this one does not attempt these builds again. The path gives an empty list where it finds nothing.
+      unrecordedFailures: JsonPath.listAt(UNRECORDED_FAILURES),
       ...props.input,
     },
     resultPath: '$.builds',

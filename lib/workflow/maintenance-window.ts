@@ -11,7 +11,7 @@ import { Construct } from 'constructs';
 import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
-import { buildRounds } from './build-rounds.ts';
+import { buildRounds, UNRECORDED_FAILURES } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
 import { runMigrations } from './migrations/run-migrations.ts';
 import { NULL } from './null-parameters.ts';
@@ -151,6 +151,7 @@ export class MaintenanceWindow extends Construct {
         'stopped.$': '$.stopped',
         'sessions.$': '$.sessions.output.sessions',
         'migrations.$': '$.migrations.output',
+        'unrecordedFailures.$': UNRECORDED_FAILURES,
       },
     });
   }

@@ -125,6 +125,26 @@ describe('the index builds', () => {
     expect(story.run.builds.build.count('failed')).toBe(1);
   });
 
+  test('an index fails when Settle Index fails', () => {
+    const story = building();
+    story.begin('idx_deals_a');
+    const before = story.lines.length;
+    story.fail('idx_deals_a', 'BuildFailed', 'Index idx_deals_a: column "a" does not exist (SQLSTATE 42703)');
+    story.catchError('idx_deals_a');
+    const state = BUILD_INDEXES.settleIndex;
+    story.index('StateFailed', 'idx_deals_a', { state, error: 'States.Timeout', cause: 'States.Timeout' });
+    story.index('StateCaught', 'idx_deals_a', { state });
+    // The result of the last check is still in the state.
+    const output = { build: { output: { state: 'interrupted' } }, settleError: { Error: 'States.Timeout' } };
+    story.index('StateExited', 'idx_deals_a', { state, output });
+    story.index('StateExited', 'idx_deals_a', { state: BUILD_INDEXES.indexNotSettled, output: {} });
+    expect(story.lines.slice(before)).toEqual([
+      { kind: 'warning', text: '[1/3] idx_deals_a Settle Index: States.Timeout: States.Timeout' },
+      { kind: 'failure', text: '[1/3] idx_deals_a failed: States.Timeout' },
+    ]);
+    expect(story.run.builds.build.count('failed')).toBe(1);
+  });
+
   test('an index that no longer fits into the window will be built after the start', () => {
     const story = building();
     story.begin('idx_deals_a');

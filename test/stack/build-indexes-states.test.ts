@@ -28,12 +28,15 @@ test('has these states and no others', () => {
     'Builds Done',
     'Check Index',
     'Index Done',
+    'Index Not Settled',
+    'Index Settled',
     'Index Valid?',
     'More To Build?',
     'Plan',
     'Plan Again',
     'Settle Index',
     'Still Building?',
+    'Unreadable Result',
     'Wait For Build',
   ]);
 });
@@ -70,21 +73,57 @@ test.each(['Build Index', 'Check Index'])(
   'after the last attempt of %s, Settle Index records the failure',
   (name) => {
     expect(state(name).Catch).toEqual([
+      // States.ALL does not include it.
+      { ErrorEquals: ['States.DataLimitExceeded'], Next: 'Settle Index', ResultPath: '$.error' },
       { ErrorEquals: ['States.ALL'], Next: 'Settle Index', ResultPath: '$.error' },
     ]);
   },
 );
 
+test('a failure of Settle Index itself is caught, and the state carries only names', () => {
+  expect(state('Settle Index').Next).toBe('Index Settled');
+  expect(state('Settle Index').Catch).toEqual([
+    { ErrorEquals: ['States.DataLimitExceeded'], Next: 'Index Not Settled', ResultPath: '$.settleError' },
+    { ErrorEquals: ['States.ALL'], Next: 'Index Not Settled', ResultPath: '$.settleError' },
+  ]);
+  expect(state('Index Settled')).toMatchObject({
+    Parameters: { settled: { 'index.$': '$.index', 'error.$': '$.error.Error' } },
+    End: true,
+  });
+  expect(state('Index Not Settled')).toMatchObject({
+    Parameters: {
+      settled: { 'index.$': '$.index', 'error.$': '$.error.Error', 'settleError.$': '$.settleError.Error' },
+    },
+    End: true,
+  });
+  expect(state('Index Done')).toMatchObject({ Result: {}, End: true });
+});
+
+test('Plan Again gets the failures of the round, and the plan gets those of earlier rounds', () => {
+  expect(state('Build Lanes').ResultPath).toBe('$.lanes');
+  expect(state('Plan').Parameters).toMatchObject({
+    Payload: { 'request.$': '$$.Execution.Input', 'execution.$': '$$.Execution.Name' },
+  });
+  expect(state('Plan Again').Parameters).toMatchObject({
+    Payload: {
+      'request.$': '$$.Execution.Input',
+      'execution.$': '$$.Execution.Name',
+      'settled.$': '$.lanes[*][*].settled',
+      'unrecordedFailures.$': '$.unrecordedFailures[*]',
+    },
+  });
+});
+
 test('checks a long build until it ends, and restarts an interrupted build', () => {
-  const branches = ['Wait For Build', 'Build Index', 'Index Done'];
+  const branches = ['Unreadable Result', 'Wait For Build', 'Build Index', 'Index Done', 'Unreadable Result'];
 
   expect(branchesOf(state('Still Building?'))).toEqual(branches);
   expect(branchesOf(state('Index Valid?'))).toEqual(branches);
+  expect(state('Unreadable Result')).toMatchObject({ Next: 'Settle Index', ResultPath: '$.error' });
   expect(state('Wait For Build')).toMatchObject({
     SecondsPath: '$.build.output.waitSeconds',
     Next: 'Check Index',
   });
-  expect(state('Settle Index').Next).toBe('Index Done');
 });
 
 test('continues with the remaining builds only if no parent execution starts a new round', () => {

@@ -219,6 +219,7 @@ test.each([
     'stopped.$': '$.stopped',
     'sessions.$': '$.sessions.output.sessions',
     'migrations.$': '$.migrations.output',
+    'unrecordedFailures.$': '$..unrecordedFailures[*]',
   });
 });
 

@@ -35,7 +35,7 @@ const FUNCTION_NAMES = (['plan-builds', 'build-index', 'check-index', 'settle-in
 /** Invokes a function by its full name. */
 type Invoke = LocalEngineOptions['lambdas']['invoke'];
 
-/** The synthesised state machine `build-indexes` with any functions behind it. Only the waits between two checks are shorter. */
+/** The synthesised state machine `build-indexes` with any functions behind it. Only the pauses are shorter. */
 export function openBuildIndexes(invoke: Invoke): RunBuildIndexes {
   return async (deploy, input = {}) => {
     invokeOf.set(deploy, invoke);
@@ -125,5 +125,16 @@ async function synthesise(): Promise<Machine> {
   rmSync(outdir, { recursive: true, force: true });
   const machine = machines.find((one) => one.name === `${name}-build-indexes`);
   if (machine === undefined) throw new Error('The stack has no state machine build-indexes.');
-  return machine;
+  return { ...machine, definition: withShortRetries(machine.definition) };
+}
+
+/** The retries of some errors pause for a minute in total. */
+function withShortRetries<T>(definition: T): T {
+  return JSON.parse(JSON.stringify(definition), (key, value) =>
+    key === 'MaxDelaySeconds'
+      ? 2
+      : key === 'Retry'
+        ? value.map((one: object) => ({ MaxDelaySeconds: 2, ...one }))
+        : value,
+  );
 }

@@ -45,6 +45,8 @@ export interface TestBuilds {
   examine(): Promise<Record<string, Examined>>;
   /** Rounds of the last execution: the lanes of each. */
   readonly rounds: Lane[][];
+  /** The output of the last execution. */
+  readonly lastPlan: PlanBuildsResult | undefined;
   /** What the report of the last execution says about drifted indexes. */
   readonly drifted: string[];
   /** Lines that the functions logged. */
@@ -53,11 +55,19 @@ export interface TestBuilds {
 
 const MAX_ROUNDS = 20;
 
+/**
+ * Replaces invocations of a function. `run` invokes the function itself.
+ * @returns its result
+ * @throws an error as Lambda returns it: the name is the Error of Step Functions
+ */
+export type Fault = (event: { index: string }, run: () => Promise<unknown>) => Promise<unknown>;
+
 /** The synthesised state machine `build-indexes` with its functions in this process, so that a test can change their settings. */
 export async function openBuilds(
   databaseUrl: string,
   entries: (Omit<IndexEntry, 'name' | 'description'> & { name: string; description?: string })[],
   settings: Partial<Omit<BuildSettings, 'attempts'>> = {},
+  faults: Partial<Record<BuildFunction, Fault>> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
@@ -85,6 +95,7 @@ export async function openBuilds(
   const unique = (deploy: string) => `${deploy}-${id}`;
   const rounds: Lane[][] = [];
   const drifted: string[] = [];
+  const lastPlan: PlanBuildsResult[] = [];
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
 
   const plan = (event: unknown) =>
@@ -97,7 +108,7 @@ export async function openBuilds(
     return planned;
   };
   const run = openBuildIndexes(
-    inProcess({
+    inProcess(faults, {
       'plan-builds': planRound,
       'build-index': async (event) => await buildIndex(buildIndexEventSchema.parse(event), io),
       'check-index': async (event) => await checkIndex(buildIndexEventSchema.parse(event), io),
@@ -108,6 +119,9 @@ export async function openBuilds(
     registry,
     rounds,
     drifted,
+    get lastPlan() {
+      return lastPlan[0];
+    },
     log: lines,
     plan: async (deploy) => (await plan({ execution: unique(deploy), request: {} })).lanes,
     build: (deploy, index) => buildIndex({ deploy: unique(deploy), index }, io),
@@ -120,7 +134,7 @@ export async function openBuilds(
     async deploy(deploy, hook = async () => {}) {
       rounds.length = 0;
       afterPlan = hook;
-      await run(unique(deploy));
+      lastPlan.splice(0, 1, await run(unique(deploy)));
       const reports = await withClient(database, 'test report', (client) =>
         readIndexReports(client, unique(deploy), registry, []),
       );
@@ -137,14 +151,19 @@ export async function openBuilds(
 type Functions = Record<BuildFunction, (event: unknown) => Promise<unknown>>;
 
 /** Invokes functions of this process as Lambda does: payloads are JSON, and an error has a name and a Cause. */
-function inProcess(functions: Functions) {
+function inProcess(faults: Partial<Record<BuildFunction, Fault>>, functions: Functions) {
   const byName = new Map(
-    Object.entries(functions).map(([name, run]) => [functionNameOf(name as BuildFunction), run]),
+    Object.entries(functions).map(([name, run]) => {
+      const fault = faults[name as BuildFunction];
+      const withFault = (event: unknown) =>
+        fault === undefined ? run(event) : fault(event as { index: string }, async () => await run(event));
+      return [functionNameOf(name as BuildFunction), withFault];
+    }),
   );
   return async (name: string, payload: unknown): Promise<unknown> => {
     try {
       const answer = await byName.get(name)?.(JSON.parse(JSON.stringify(payload)));
-      return JSON.parse(JSON.stringify(answer));
+      return JSON.parse(JSON.stringify(answer) ?? 'null');
     } catch (error) {
       throw Object.assign(new Error(causeOf(error)), { name: nameOf(error) });
     }

@@ -14,6 +14,7 @@ const INDEX_STATES: readonly string[] = [
   BUILD_INDEXES.buildIndex,
   BUILD_INDEXES.checkIndex,
   BUILD_INDEXES.settleIndex,
+  BUILD_INDEXES.indexNotSettled,
 ];
 
 const OUTCOMES: Partial<Record<IndexStatus, string>> = {
@@ -108,9 +109,13 @@ function failed({ event, builds, index }: IndexEvent): ProgressLine[] {
   return [line('warning', `${builds.label(index)} ${event.state}: ${name}: ${error.message}`)];
 }
 
-function exited({ event, builds, index, now }: IndexEvent): ProgressLine[] {
+function exited(indexEvent: IndexEvent): ProgressLine[] {
+  const { event, builds, index, now } = indexEvent;
+  if (event.state === BUILD_INDEXES.indexNotSettled) return [ended(indexEvent, 'failed')];
   // A state that failed and was caught exits too, with the error as its output.
-  if (index.state === 'settling' && event.state !== BUILD_INDEXES.settleIndex) return [];
+  const isCaught =
+    event.state !== BUILD_INDEXES.settleIndex || textAt(event.output, 'settleError', 'Error') !== '';
+  if (index.state === 'settling' && isCaught) return [];
   const state = textAt(event.output, 'build', 'output', 'state');
   if (state === 'interrupted') {
     const error = {
@@ -125,15 +130,18 @@ function exited({ event, builds, index, now }: IndexEvent): ProgressLine[] {
     return [line('step', `${builds.label(index)} will be built after the services start`)];
   }
   if (state !== 'done') return [];
-  const status = textAt(event.output, 'build', 'output', 'status') as IndexStatus;
+  return [ended(indexEvent, textAt(event.output, 'build', 'output', 'status') as IndexStatus)];
+}
+
+function ended({ builds, index, now }: IndexEvent, status: IndexStatus): ProgressLine {
   builds.end(index, status, now);
   if (status === 'failed') {
-    return [line('failure', `${builds.label(index)} failed: ${index.error?.message ?? 'unknown error'}`)];
+    return line('failure', `${builds.label(index)} failed: ${index.error?.message ?? 'unknown error'}`);
   }
   const elapsed = index.startedAt === null ? 0 : now - index.startedAt;
   const duration = status === 'built' || status === 'repaired' ? ` in ${humanDuration(elapsed)}` : '';
   const attempt = index.attempt > 1 ? ` at attempt ${index.attempt}` : '';
-  return [line('done', `${builds.label(index)} ${OUTCOMES[status] ?? status}${duration}${attempt}`)];
+  return line('done', `${builds.label(index)} ${OUTCOMES[status] ?? status}${duration}${attempt}`);
 }
 
 function attemptFailed(

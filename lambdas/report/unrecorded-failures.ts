@@ -1,0 +1,38 @@
+import { findItem } from '../shared/build-item.ts';
+import type { ReportState, UnrecordedFailure } from '../shared/payloads.ts';
+import { type CompiledRegistry, indexId } from '../shared/registry.ts';
+import type { IndexReport, IndexStatus } from '../shared/report-schema.ts';
+
+/** States in the catalog that show that an index did not fail after all. */
+const VALID: readonly IndexStatus[] = ['present', 'equivalent', 'built', 'repaired'];
+
+/** The failures that the ledger did not accept, from the outputs of all builds of a deploy. */
+export function unrecordedFailures({ window, builds }: ReportState): UnrecordedFailure[] {
+  return [...(window?.output.unrecordedFailures ?? []), ...(builds?.output.unrecordedFailures ?? [])];
+}
+
+/**
+ * Adds the failures that are in the state and not in the ledger.
+ * @param reports from the catalog and the ledger. An index that could not be read is missing
+ */
+export function withUnrecordedFailures(
+  reports: readonly IndexReport[],
+  failures: readonly UnrecordedFailure[],
+  registry: CompiledRegistry,
+): IndexReport[] {
+  const byId = new Map(reports.map((report) => [indexId(report), report]));
+  for (const { index: item, sqlstate, message } of failures) {
+    const index = findItem(registry, item)?.index;
+    if (index === undefined) continue;
+    const { name, schema, table, critical } = index;
+    const unread = { attempts: 0, durationMs: null, sizeBytes: null, detail: null, blockedBy: null };
+    const report = byId.get(indexId(index));
+    if (report !== undefined && [...VALID, 'failed'].includes(report.status)) continue;
+    byId.set(indexId(index), {
+      ...{ name, schema, table, critical, ...unread, ...report },
+      status: 'failed',
+      error: { sqlstate, message },
+    });
+  }
+  return [...byId.values()];
+}
