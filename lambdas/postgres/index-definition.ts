@@ -39,7 +39,8 @@ export async function readDefinitions(
   entries: readonly CompiledIndex[],
 ): Promise<TableDefinitions> {
   const definitions: TableDefinitions = { actual: new Map(), wanted: new Map() };
-  await client.query('begin');
+  // The temporary table is possible although default_transaction_read_only is on, but not on a standby.
+  await client.query('begin read write').catch(async () => await client.query('rollback; begin'));
   try {
     await client.query("select set_config('lock_timeout', $1, true)", [LOCK_TIMEOUT]);
     const { rows } = await client.query<IndexText & { oid: number }>(

@@ -37,7 +37,8 @@ export async function checkServer(client: Client): Promise<void> {
   if (refusal !== undefined) throw new Refused(refusal);
   if (server.standby) {
     throw new Refused(
-      'The server is a standby, which is read-only. Set database.host to the primary: the cluster endpoint or the writer endpoint, not a reader endpoint.',
+      'The server is a standby, which is read-only. Set database.host to the primary: the cluster endpoint or the writer endpoint, not a ' +
+        'reader endpoint. If a failover is in progress, wait until this server is promoted, then start the deploy again.',
     );
   }
   if (backendOf(client) !== server.pid) {

@@ -16,6 +16,7 @@ import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/re
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
+import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
 
 interface PreflightIo {
@@ -79,6 +80,7 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     if (input.mode === 'plan') return 'plan';
+    await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const missing = await indexesToBuild(client, requestedIndexes(input, io.registry));
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
