@@ -18,6 +18,8 @@ const ADMIN_SHUTDOWN = '57P01';
 const CRASH_SHUTDOWN = '57P02';
 const CANNOT_CONNECT_NOW = '57P03';
 const TOO_MANY_CONNECTIONS = '53300';
+/** After a failover, a connection can reach a server that is not, or not yet, the primary. */
+export const READ_ONLY_SQL_TRANSACTION = '25006';
 export const INVALID_PASSWORD = '28P01';
 export const DUPLICATE_TABLE = '42P07';
 export const UNDEFINED_TABLE = '42P01';
@@ -37,7 +39,13 @@ const SESSION_TIMEOUTS = new Map([
 /** Class 08: connection exceptions. */
 const CONNECTION_EXCEPTION = /^08/;
 
-const RECONNECTABLE = new Set([ADMIN_SHUTDOWN, CRASH_SHUTDOWN, CANNOT_CONNECT_NOW, TOO_MANY_CONNECTIONS]);
+const RECONNECTABLE = new Set([
+  ADMIN_SHUTDOWN,
+  CRASH_SHUTDOWN,
+  CANNOT_CONNECT_NOW,
+  TOO_MANY_CONNECTIONS,
+  READ_ONLY_SQL_TRANSACTION,
+]);
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
@@ -61,7 +69,7 @@ export function sqlstateOf(error: unknown): string | undefined {
   return error instanceof DeployStepError ? error.sqlstate : undefined;
 }
 
-/** Whether the connection failed or was lost, so that another attempt on a new connection can succeed. */
+/** Whether the connection failed, was lost, or leads to a server that accepts no writes, so that another attempt on a new connection can succeed. */
 export function isConnectionError(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);
   if (sqlstate !== undefined) return RECONNECTABLE.has(sqlstate) || CONNECTION_EXCEPTION.test(sqlstate);

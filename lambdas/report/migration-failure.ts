@@ -5,7 +5,7 @@ import type { CaughtError } from '../shared/payloads.ts';
 export type Failure = MigrationFailure & { log: string | null; next: string[] };
 
 /** The fields of a failure whose statement is unknown. */
-export const UNKNOWN_PLACE = { file: null, line: null, statement: null, sqlstate: null };
+export const UNKNOWN_PLACE = { file: null, line: null, statement: null, sqlstate: null, blockedBy: null };
 
 export const START_AGAIN = 'start the deploy again with the input {}';
 export const FIX_AND_START_AGAIN = `Fix the cause in the status above, then ${START_AGAIN}.`;

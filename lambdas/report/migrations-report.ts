@@ -1,7 +1,9 @@
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE } from '../postgres/sqlstate.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import {
   describeMigrationFailure,
   type LambdaRunner,
+  type MigrationFailure,
   type MigrationRunnerName,
   migrationFailureSchema,
 } from '../shared/migration-runner.ts';
@@ -56,8 +58,19 @@ function statementFailure(answer: unknown): Failure {
     ...failure,
     log: null,
     message: describeMigrationFailure(failure),
-    next: [FIX_AND_START_AGAIN],
+    next: [nextStepOf(failure)],
   };
+}
+
+function nextStepOf({ sqlstate }: MigrationFailure): string {
+  switch (sqlstate) {
+    case LOCK_NOT_AVAILABLE:
+      return `Wait until the sessions that block it have ended, or end them: select pg_terminate_backend(PID); (a prepared transaction as the status above says). Then ${START_AGAIN}. To wait longer for locks, raise migrations.attempts or migrations.lockTimeoutSeconds.`;
+    case DEADLOCK_DETECTED:
+      return `Another session and the migration waited for each other. The server's log has the statement of that session: end or stop it, then ${START_AGAIN}.`;
+    default:
+      return FIX_AND_START_AGAIN;
+  }
 }
 
 /** The function that runs the SQL files failed itself. */

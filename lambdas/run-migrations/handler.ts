@@ -3,7 +3,7 @@ import { databaseOf } from '../postgres/client.ts';
 import { migrationsVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { readStatements } from '../shared/migration-statements.ts';
-import type { RunMigrationsResult } from '../shared/payloads.ts';
+import { type RunMigrationsResult, runMigrationsEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER } from '../shared/registry.ts';
 import { runMigrations } from './run-migrations.ts';
 
@@ -12,8 +12,10 @@ const database = databaseOf(variables);
 const statements = readStatements(import.meta.dirname);
 const log = createLogger('run-migrations');
 
-export const handler = async (): Promise<RunMigrationsResult> =>
+export const handler = async (event: unknown): Promise<RunMigrationsResult> =>
   await runMigrations({
+    attempt: runMigrationsEventSchema.parse(event).retryCount + 1,
+    attempts: variables.MIGRATION_ATTEMPTS,
     database,
     directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
     statements,

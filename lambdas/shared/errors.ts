@@ -29,7 +29,7 @@ export class Deadlock extends DeployStepError {
   override readonly name = 'Deadlock';
 }
 
-/** The database could not be reached, was shutting down or had no connection slot left. A retry can succeed. */
+/** The database could not be reached, was shutting down, had no connection slot left or was read-only. A retry can succeed. */
 export class ConnectionLost extends DeployStepError {
   override readonly name = 'ConnectionLost';
 }

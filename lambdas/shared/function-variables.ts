@@ -44,7 +44,11 @@ export const sessionsVariablesSchema = z
   .refine(hasDatabase, hasDatabaseMessage);
 
 export const migrationsVariablesSchema = z
-  .object({ ...databaseVariables, LOCK_TIMEOUT_SECONDS: seconds })
+  .object({
+    ...databaseVariables,
+    LOCK_TIMEOUT_SECONDS: seconds,
+    MIGRATION_ATTEMPTS: z.coerce.number().int().min(1),
+  })
   .refine(hasDatabase, hasDatabaseMessage);
 
 export const planVariablesSchema = z

@@ -40,6 +40,8 @@ export const migrationFailureSchema = z.object({
   statement: z.string().nullable().default(null),
   sqlstate: z.string().nullable(),
   message: z.string(),
+  /** The sessions that held the lock which the statement did not acquire. Null: none, or unknown. */
+  blockedBy: z.string().nullable().default(null),
 });
 export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 

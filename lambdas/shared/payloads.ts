@@ -46,6 +46,11 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
 // Run Migrations
 
+export const runMigrationsEventSchema = z.object({
+  /** Retries of the state so far, for any error. */
+  retryCount: z.int().min(0).default(0),
+});
+
 export const runMigrationsResultSchema = z.object({
   status: z.enum(['applied', 'failed']),
   applied: z.array(z.string()),

@@ -114,6 +114,17 @@ const sqlSchema = fields({
   runner: z.literal('sql'),
   /** Folder with SQL files, relative to the project. */
   directory: z.string().min(1).default('database/migrations'),
+  /** How long a statement waits for a lock, in seconds. Meanwhile all later requests for the lock wait behind it. */
+  lockTimeoutSeconds: z
+    .int()
+    .min(
+      3,
+      'must be at least 3, because PostgreSQL cancels an autovacuum that blocks a lock only after deadlock_timeout',
+    )
+    .max(600, 'must be at most 600, because the migrations have to fit into one Lambda invocation')
+    .default(30),
+  /** Attempts to run the whole transaction, including the first one. */
+  attempts: z.int().min(1).max(100).default(10),
 });
 
 const noneSchema = fields({ runner: z.literal('none') });
@@ -128,6 +139,7 @@ const runnerSchema = z.discriminatedUnion('runner', [sqlSchema, ecsTaskSchema, l
 });
 
 export type Migrations = z.output<typeof runnerSchema>;
+export type SqlMigrations = Extract<Migrations, { runner: 'sql' }>;
 export type EcsTaskMigrations = Extract<Migrations, { runner: 'ecs-task' }>;
 export type LambdaMigrations = Extract<Migrations, { runner: 'lambda' }>;
 
@@ -142,3 +154,8 @@ export const migrationsSchema = z.preprocess(withRunner, runnerSchema) as unknow
   Migrations,
   string | z.input<typeof runnerSchema>
 >;
+
+/** The limits of the runner sql, and their defaults for the other runners, which do not use them. */
+export function sqlLimits(migrations: Migrations): Pick<SqlMigrations, 'lockTimeoutSeconds' | 'attempts'> {
+  return migrations.runner === 'sql' ? migrations : sqlSchema.parse({ runner: 'sql' });
+}

@@ -12,6 +12,7 @@ import type {
 } from '../../lambdas/shared/function-variables.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { MachineNames } from '../config/machine-names.ts';
+import { sqlLimits } from '../config/migrations-config.ts';
 import type { FunctionName } from './bundle-functions.ts';
 
 /** The longest time limit that Lambda allows. */
@@ -69,6 +70,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
   const longWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   const runner = { MIGRATIONS: migrations.runner };
+  const sql = sqlLimits(migrations);
   return {
     preflight: { ...shared, ...runner, DEPLOY_MACHINE_ARN: props.deployMachineArn },
     'check-sessions': {
@@ -76,7 +78,11 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       DRAIN_ROLES: JSON.stringify(drain?.roles ?? []),
       DRAIN_APPLICATION_NAMES: JSON.stringify(drain?.applicationNames ?? []),
     },
-    'run-migrations': { ...shared, ...lockTimeout },
+    'run-migrations': {
+      ...shared,
+      LOCK_TIMEOUT_SECONDS: String(sql.lockTimeoutSeconds),
+      MIGRATION_ATTEMPTS: String(sql.attempts),
+    },
     'plan-builds': { ...shared, BUILDS_PER_ROUND: String(builds.perRound), ...window },
     'build-index': {
       ...shared,

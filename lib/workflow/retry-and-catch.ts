@@ -8,6 +8,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { BUILD_RETRY_ERRORS } from '../../lambdas/shared/errors.ts';
 import type { Environment } from '../config/environment-config.ts';
+import type { SqlMigrations } from '../config/migrations-config.ts';
 
 /** Catches every error that a Catch can handle. States.ALL does not include States.DataLimitExceeded. */
 export function catchAll(state: TaskStateBase, next: IChainable, resultPath: string): void {
@@ -84,17 +85,23 @@ export const CONNECTION_RETRY: RetryProps = {
 };
 
 /**
- * Another session that runs migrations, a lock that a migration waits for, a failover. In each case nothing was applied.
- * Pauses: 2 + 4 + 8 + 16 s, half a minute in total before jitter.
+ * A lock that a migration waits for, a deadlock, another session that runs migrations, a failover. In each case the whole
+ * transaction was rolled back, so the statements of other sessions that waited behind it continue before the next attempt.
+ * With 10 attempts: 2 + 4 + 8 + 16 + 30 + 30 … s, about 3 minutes in total before jitter.
+ * @returns undefined when only one attempt is configured
  */
-export const MIGRATION_RETRY: RetryProps = {
-  errors: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
-  interval: Duration.seconds(2),
-  maxAttempts: 4,
-  backoffRate: 2,
-  maxDelay: Duration.seconds(30),
-  jitterStrategy: JitterType.FULL,
-};
+export function migrationRetry({ attempts }: Pick<SqlMigrations, 'attempts'>): RetryProps | undefined {
+  // MaxAttempts counts the retries after the first attempt.
+  if (attempts === 1) return undefined;
+  return {
+    errors: ['LockNotAvailable', 'Deadlock', 'MigrationLocked', 'ConnectionLost'],
+    interval: Duration.seconds(2),
+    maxAttempts: attempts - 1,
+    backoffRate: 2,
+    maxDelay: Duration.seconds(30),
+    jitterStrategy: JitterType.FULL,
+  };
+}
 
 /**
  * ECS refused to start the migration task: throttled, or no capacity. Errors that may occur after the start

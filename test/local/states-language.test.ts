@@ -456,6 +456,22 @@ describe('Retry and Catch', () => {
     ]);
   });
 
+  test('$$.State.RetryCount counts the retries of all retriers', async () => {
+    const errors = ['One', 'Two', 'One'];
+    const counts: unknown[] = [];
+    invoke = (payload) => {
+      counts.push(payload);
+      const error = errors.shift();
+      if (error !== undefined) throw failure(error);
+      return 'done';
+    };
+    const Retry = ['One', 'Two'].map((name) => ({ ErrorEquals: [name], ...AT_ONCE }));
+    const Parameters = { 'count.$': '$$.State.RetryCount' };
+
+    expect(await run({ Call: call({ Retry, Parameters }) })).toMatchObject({ status: 'SUCCEEDED' });
+    expect(counts).toEqual([0, 1, 2, 3].map((count) => ({ count })));
+  });
+
   test('the count starts again when the state is entered again', async () => {
     let attempts = 0;
     invoke = () => {
@@ -747,9 +763,9 @@ describe('a definition is refused', () => {
       parameters('$$.Task.Token'),
       'The state "Work" uses $$.Task.Token, a field of the context',
     ],
-    'with the retry count in a call': [
-      parameters("States.Format('{}', $$.State.RetryCount)"),
-      '$$.State.RetryCount',
+    'with an unknown field of the context in a call': [
+      parameters("States.Format('{}', $$.Execution.Owner)"),
+      '$$.Execution.Owner',
     ],
     'with an unknown function inside of a call': [
       parameters("States.Array(1, States.Hash($.a, 'MD5'))"),

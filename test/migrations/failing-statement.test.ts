@@ -22,14 +22,14 @@ afterEach(async () => {
 
 const nothing = () => {};
 
-async function migrate(migrations: Migrations) {
+async function migrate(migrations: Migrations, attempt = { attempt: 1, attempts: 1 }) {
   return await runMigrations({
     database: databaseOf({ DATABASE_URL: database.url }),
     directory: writeMigrations(folder, migrations),
     statements: Object.fromEntries(
       Object.entries(migrations).map(([name, sql]) => [name, statementsOf(sql)]),
     ),
-    lockTimeoutSeconds: 5,
+    ...{ lockTimeoutSeconds: 5, ...attempt },
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
   });
 }
@@ -136,6 +136,19 @@ test('a statement that ends its own session with transaction_timeout is reported
   } finally {
     await other.end();
   }
+});
+
+test('a statement that cannot write is retried, and in the last attempt reported with its place', async () => {
+  const migrations = { '0001_read': '\nset transaction read only;\ncreate table a (id int);' };
+
+  await expect(migrate(migrations, { attempt: 1, attempts: 2 })).rejects.toMatchObject({
+    ...{ name: 'ConnectionLost', sqlstate: '25006' },
+    message: expect.stringContaining('Migration 0001_read.sql, line 3, failed, and no migration was applied'),
+  });
+  expect((await migrate(migrations, { attempt: 2, attempts: 2 })).failure).toMatchObject({
+    ...{ file: '0001_read', line: 3, sqlstate: '25006' },
+    message: expect.stringContaining('This was attempt 2 of 2.'),
+  });
 });
 
 test('the down migration in a file is never run, even if the up migration has no marker', async () => {

@@ -53,6 +53,19 @@ describe.each(MAJORS)('limits and privileges of a role, PostgreSQL %i', (major) 
     expect((await builds.deploy('second')).values_n).toMatchObject({ status: 'present' });
   });
 
+  test('a server that has become read-only, as after a failover, is retried until it accepts writes', async () => {
+    const builds = await openBuilds(url, [VALUES_N]);
+    await asSuperuser('alter role $role set default_transaction_read_only = on');
+
+    await expect(builds.build('first', 'values_n')).rejects.toMatchObject({
+      name: 'ConnectionLost',
+      sqlstate: '25006',
+    });
+    await asSuperuser('alter role $role reset default_transaction_read_only');
+
+    expect((await builds.deploy('first')).values_n).toMatchObject({ status: 'built' });
+  });
+
   test('one connection is enough for a deploy, and also for recording a failure', async () => {
     await asSuperuser('alter role $role connection limit 1');
     const builds = await openBuilds(url, [

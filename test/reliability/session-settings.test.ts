@@ -239,7 +239,8 @@ onEachMajor('settings of a role that end statements or change results', (major) 
       await client.query('create table waiting (path text)');
     });
     const workflow = await openTestWorkflow({
-      ...{ databaseUrl: url, services: 'none', indexes: [], builds: { lockTimeoutSeconds: 600 } },
+      ...{ databaseUrl: url, services: 'none', indexes: [] },
+      migrationLimits: { lockTimeoutSeconds: 600, attempts: 1 },
       migrations: { '0001_waits': 'alter table waiting add column id int' },
     });
     const reader = await connect(database.url);

@@ -14,12 +14,23 @@ const TASK = {
   roles: { task: ROLE, execution: ROLE },
 };
 
+const LIMITS = { lockTimeoutSeconds: 30, attempts: 10 };
+
 describe('the runner of the migrations', () => {
   test.each([
-    ['no value', undefined, { runner: 'sql', directory: 'database/migrations' }],
-    ['a folder', 'db/sql', { runner: 'sql', directory: 'db/sql' }],
+    ['no value', undefined, { runner: 'sql', directory: 'database/migrations', ...LIMITS }],
+    ['a folder', 'db/sql', { runner: 'sql', directory: 'db/sql', ...LIMITS }],
     ['the text none', 'none', { runner: 'none' }],
-    ['the runner sql', { runner: 'sql', directory: 'db/sql' }, { runner: 'sql', directory: 'db/sql' }],
+    [
+      'the runner sql',
+      { runner: 'sql', directory: 'db/sql' },
+      { runner: 'sql', directory: 'db/sql', ...LIMITS },
+    ],
+    [
+      'the limits of the runner sql',
+      { runner: 'sql', directory: 'db/sql', lockTimeoutSeconds: 3, attempts: 1 },
+      { runner: 'sql', directory: 'db/sql', lockTimeoutSeconds: 3, attempts: 1 },
+    ],
     ['the runner none', { runner: 'none' }, { runner: 'none' }],
     [
       'the runner ecs-task',
@@ -69,6 +80,22 @@ describe('a wrong value is refused with its path and what is valid there', () =>
     ['a number', 7, `migrations: ${ANY}`],
     ['no runner', {}, 'migrations.runner: must be one of sql, ecs-task, lambda, none'],
     ['an unknown runner', { runner: 'ecs' }, 'migrations.runner: must be one of sql, ecs-task, lambda, none'],
+    [
+      'a lock timeout that is too short',
+      { runner: 'sql', lockTimeoutSeconds: 2 },
+      'migrations.lockTimeoutSeconds: must be at least 3, because PostgreSQL cancels an autovacuum',
+    ],
+    [
+      'a lock timeout that is too long',
+      { runner: 'sql', lockTimeoutSeconds: 601 },
+      'migrations.lockTimeoutSeconds: must be at most 600, because the migrations have to fit into one Lambda invocation',
+    ],
+    ['no attempt', { runner: 'sql', attempts: 0 }, 'migrations.attempts: '],
+    [
+      'a lock timeout of another runner',
+      { runner: 'lambda', function: 'f', lockTimeoutSeconds: 30 },
+      'migrations: unknown field lockTimeoutSeconds; valid fields: runner, function, payload, timeoutMinutes',
+    ],
     ['an unknown field', { runner: 'none', x: 1 }, 'migrations: unknown field x; valid fields: runner'],
     [
       'the ARN of a cluster',

@@ -76,6 +76,28 @@ test('the lock timeout and the long wait of a build fit into one invocation', ()
   });
 });
 
+test('migrations have their own lock timeout and number of attempts', async () => {
+  const app = await synthesise({
+    default: prodInput(),
+    limited: { ...prodInput(), migrations: { runner: 'sql', lockTimeoutSeconds: 5, attempts: 3 } },
+  });
+  try {
+    for (const [environmentName, seconds, attempts] of [
+      ['default', '30', '10'],
+      ['limited', '5', '3'],
+    ] as const) {
+      app.template(environmentName).hasResourceProperties('AWS::Lambda::Function', {
+        FunctionName: `pg-deploy-step-${environmentName}-run-migrations`,
+        Environment: {
+          Variables: Match.objectLike({ LOCK_TIMEOUT_SECONDS: seconds, MIGRATION_ATTEMPTS: attempts }),
+        },
+      });
+    }
+  } finally {
+    app.dispose();
+  }
+});
+
 test('sessions that block a build are terminated only if the environment configures it', async () => {
   const app = await synthesise({
     default: prodInput(),

@@ -180,9 +180,9 @@ test('retries only the errors of a migration that are temporary', () => {
   const run = state('Run Migrations');
 
   expect(run.Retry?.[2]).toEqual({
-    ErrorEquals: ['MigrationLocked', 'LockNotAvailable', 'ConnectionLost'],
+    ErrorEquals: ['LockNotAvailable', 'Deadlock', 'MigrationLocked', 'ConnectionLost'],
     IntervalSeconds: 2,
-    MaxAttempts: 4,
+    MaxAttempts: 9,
     BackoffRate: 2,
     MaxDelaySeconds: 30,
     JitterStrategy: 'FULL',
@@ -199,6 +199,22 @@ test('retries only the errors of a migration that are temporary', () => {
   });
   expect(state('Record Migration Error').Next).toBe('Migration Failed');
   expect(branchesOf(state('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
+});
+
+test('passes the number of retries to the migrations, and makes as many attempts as configured', async () => {
+  const input = (attempts: number) => ({ ...prodInput(), migrations: { runner: 'sql' as const, attempts } });
+  const limited = await synthesiseMachines({ once: input(1), thrice: input(3) });
+  const retriesOf = (environmentName: string) =>
+    limited
+      .state(environmentName, 'maintenance-window', 'Run Migrations')
+      .Retry?.filter((retry) => retry.ErrorEquals.includes('LockNotAvailable'))
+      .map((retry) => retry.MaxAttempts);
+
+  expect(state('Run Migrations').Parameters).toMatchObject({
+    Payload: { 'deploy.$': '$.deploy', 'retryCount.$': '$$.State.RetryCount' },
+  });
+  expect(retriesOf('once')).toEqual([]);
+  expect(retriesOf('thrice')).toEqual([2]);
 });
 
 test.each([

@@ -16,6 +16,8 @@ export interface TestWorkflowOptions {
   indexes: IndexEntry[];
   /** File name (without .sql) to SQL. @default none */
   migrations?: Migrations;
+  /** @default as in AWS */
+  migrationLimits?: { lockTimeoutSeconds: number; attempts: number };
   /** Another migration runner than sql. @default sql, or none */
   runner?: EnvironmentInput['migrations'];
   /** @default the demo's services */
@@ -64,7 +66,13 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
       ...localEnvironment({
         migrations:
           options.runner ??
-          (options.migrations === undefined ? 'none' : writeMigrations(folder, options.migrations)),
+          (options.migrations === undefined
+            ? 'none'
+            : {
+                runner: 'sql',
+                directory: writeMigrations(folder, options.migrations),
+                ...options.migrationLimits,
+              }),
         services,
         lockTimeoutSeconds: 3,
         maxPauseSeconds: 1,

@@ -83,7 +83,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     )
     .option(
       '--lock-timeout <seconds>',
-      'longest wait for a table lock, per attempt (default: 300)',
+      'longest wait of an index build for its table lock, per attempt (default: 300)',
       integer(3, 600),
     )
     .option('--attempts <n>', 'attempts per index (default: 10)', integer(1, 100))

@@ -28,6 +28,8 @@ interface Visit extends Run {
   readonly name: string;
   readonly state: State;
   readonly input: unknown;
+  /** Fields of $$.State. */
+  readonly entered: Readonly<Record<string, unknown>>;
   /** Emits an event of the state. */
   readonly report: (type: EngineEvent['type'], more?: Partial<EngineEvent>) => void;
 }
@@ -60,10 +62,11 @@ export async function runLevel(level: Level, input: unknown, run: Run): Promise<
 function enter(name: string, { States }: Level, input: unknown, run: Run): Visit {
   const state = States[name];
   if (state === undefined) throw new StatesRuntime(`The state "${name}" does not exist.`);
-  const context = { ...run.context, State: { Name: name, EnteredTime: new Date().toISOString() } };
+  const entered = { Name: name, EnteredTime: new Date().toISOString(), RetryCount: 0 };
+  const context = { ...run.context, State: entered };
   const common = { state: name, stateType: state.Type, within: run.within, input };
   return {
-    ...{ ...run, context, name, state, input },
+    ...{ ...run, context, name, state, input, entered },
     report: (type, more) => run.emit({ type, ...common, ...more }),
   };
 }
@@ -72,9 +75,9 @@ function enter(name: string, { States }: Level, input: unknown, run: Run): Visit
 async function runState(visit: Visit): Promise<Outcome> {
   const { state, input, signal, report } = visit;
   const retries = new Map<Retrier, number>();
-  for (;;) {
+  for (let retryCount = 0; ; retryCount += 1) {
     try {
-      return await attempt(visit);
+      return await attempt(withRetryCount(visit, retryCount));
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toError(thrown);
@@ -95,6 +98,12 @@ async function runState(visit: Visit): Promise<Outcome> {
       return { output: placeResult(catcher.ResultPath, input, caught), next: catcher.Next };
     }
   }
+}
+
+/** $$.State.RetryCount counts the retries of all retriers. */
+function withRetryCount(visit: Visit, retryCount: number): Visit {
+  const context = { ...visit.context, State: { ...visit.entered, RetryCount: retryCount } };
+  return { ...visit, context };
 }
 
 /** Seconds to wait before a retry. @param used how many retries of this retrier were made before */

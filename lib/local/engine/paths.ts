@@ -11,7 +11,7 @@ export interface Data {
 export type Expression = (data: Data) => unknown;
 
 const CONTEXT_FIELDS =
-  /^\$\$\.(Execution\.(Id|Input|Name|RedriveCount|RoleArn|StartTime)|StateMachine\.(Id|Name)|State\.(EnteredTime|Name)|Map\.Item\.(Index|Value))\b/;
+  /^\$\$\.(Execution\.(Id|Input|Name|RedriveCount|RoleArn|StartTime)|StateMachine\.(Id|Name)|State\.(EnteredTime|Name|RetryCount)|Map\.Item\.(Index|Value))\b/;
 
 /**
  * Compiles a path. A path that can find several values, such as one with `[*]` or a filter, gives a list, also an empty one.

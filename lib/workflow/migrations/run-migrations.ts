@@ -15,7 +15,7 @@ import { runSqlFiles } from './run-sql-files.ts';
 export function runMigrations(scope: Construct, migrations: Migrations, props: MigrateProps): IChainable {
   switch (migrations.runner) {
     case 'sql':
-      return runSqlFiles(scope, props);
+      return runSqlFiles(scope, migrations, props);
     case 'ecs-task':
       return runEcsTask(scope, migrations, props);
     case 'lambda':
