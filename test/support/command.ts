@@ -3,21 +3,25 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { processesOf } from './processes.ts';
 
 const COMMAND = join(import.meta.dirname, '../../bin/pg-deploy-step.ts');
 
-interface EndedCommand {
+export interface EndedCommand {
   /** Null: a signal ended it. */
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-interface RunningCommand {
+export interface RunningCommand {
+  readonly pid: number;
   /** The text on standard output and standard error so far. */
   output(): string;
   /** Ctrl-C: sends SIGINT to the command's process group, as a terminal does. */
   interrupt(): void;
+  /** Sends a signal to the command's process only. */
+  signal(name: NodeJS.Signals): void;
   /** Closes the pipe, as `| head` does. */
   closeOutput(): void;
   readonly ended: Promise<EndedCommand>;
@@ -26,6 +30,8 @@ interface RunningCommand {
 /** A working directory and a temporary folder for commands, so that a test can see everything that a command leaves behind. */
 export interface CommandFolder {
   readonly directory: string;
+  /** The folder that contains all of this. The arguments or the variables of each process of a command name it. */
+  readonly root: string;
   /** The path of a file in the directory. */
   file(name: string): string;
   /** Starts the command in a process. */
@@ -55,10 +61,11 @@ export function createCommandFolder(): CommandFolder {
   const start = (...args: string[]) => startCommand(args, directory, temporary);
   return {
     directory,
+    root,
     file: (name) => join(directory, name),
     start,
     run: (...args) => start(...args).ended,
-    processes: () => processesWith(root),
+    processes: () => processesOf(root).map(({ commandLine }) => commandLine),
     files: (folder = '.') => readdirSync(join(directory, folder)).toSorted(),
     temporaryFiles: () =>
       readdirSync(temporary).filter((name) => name.startsWith('pg-deploy-step') && !name.endsWith('.log')),
@@ -88,10 +95,12 @@ function startCommand(args: readonly string[], directory: string, temporary: str
     stderr += text;
   });
   return {
+    pid: child.pid ?? 0,
     output: () => stdout + stderr,
     interrupt: () => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
     },
+    signal: (name) => void child.kill(name),
     closeOutput: () => {
       child.stdout.destroy();
       child.stderr.destroy();
@@ -102,23 +111,4 @@ function startCommand(args: readonly string[], directory: string, temporary: str
       stderr,
     })),
   };
-}
-
-/** The folder is in the arguments or in the environment variables of each of these processes. */
-function processesWith(folder: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .flatMap((pid) => {
-      const commandLine = read(`/proc/${pid}/cmdline`);
-      return (commandLine + read(`/proc/${pid}/environ`)).includes(folder) ? [commandLine] : [];
-    });
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    // The process has ended, or belongs to another user.
-    return '';
-  }
 }
