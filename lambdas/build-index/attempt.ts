@@ -69,7 +69,10 @@ export async function attemptBuild(
   const unexplained = await countUnexplainedFailures(build);
   failWhenUsedUp(target, { before, unexplained, attempts: settings.attempts });
   const leftover = await readCatalogEntry(client, target);
-  const repairs = leftover !== undefined || before?.repairs === true;
+  const repairs =
+    leftover !== undefined ||
+    before?.repairs === true ||
+    (target.finish.kind === 'swap' && target.finish.repairs);
   const attempt = { ...build, attempt: await startAttempt(build, repairs), repairs, settings, database };
   const fields = { index: target.item, table: tableId(target), attempt: attempt.attempt };
   log.info('Attempt starts.', { ...fields, of: settings.attempts });

@@ -10,14 +10,15 @@ import {
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
+import { dropSkeleton, ForeignPartition, refuseForeignPartitions } from '../postgres/foreign-partitions.ts';
 import { qualified } from '../postgres/identifiers.ts';
-import { ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
+import { attemptsOf, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure } from '../postgres/lock-failure.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import type { WantedLock } from '../postgres/prepared-transactions.ts';
 import { otherBuilders, stillBuilding } from '../postgres/running-builds.ts';
-import { isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
-import { parseItem } from '../shared/build-item.ts';
+import { describeDatabaseError, isConnectionError, toDeployStepError } from '../postgres/sqlstate.ts';
+import { findItem, parseItem } from '../shared/build-item.ts';
 import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
@@ -66,7 +67,8 @@ async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo)
   try {
     return await resolveTarget(client, io.registry, event.index);
   } catch (error) {
-    let failure = toDeployStepError(error, `Index ${event.index}`);
+    const cause = error instanceof ForeignPartition ? await withoutSkeleton(client, event, io, error) : error;
+    let failure = toDeployStepError(cause, `Index ${event.index}`);
     if (isConnectionError(error)) throw failure;
     const target = entryTarget(parseItem(io.registry, event.index).index, event.index);
     const build: Build = { client, deploy: event.deploy, target, log: io.log };
@@ -82,6 +84,35 @@ async function resolve(client: Client, event: BuildIndexEvent, io: BuildIndexIo)
     });
     throw failure;
   }
+}
+
+/**
+ * Drops the invalid index of the partitioned table, which can never become valid.
+ * @returns the failure. Its message no longer says how to drop that index
+ */
+async function withoutSkeleton(
+  client: Client,
+  event: BuildIndexEvent,
+  io: BuildIndexIo,
+  failure: ForeignPartition,
+): Promise<ForeignPartition> {
+  const { index } = parseItem(io.registry, event.index);
+  try {
+    const attempts = await attemptsOf(client, event.deploy);
+    const built = attempts
+      .filter(({ status }) => status === 'built' || status === 'repaired')
+      .map(({ item }) => findItem(io.registry, item))
+      .flatMap((found) => (found?.index === index && found.partition !== null ? [found.partition] : []));
+    await dropSkeleton(client, index, new Set(built));
+    await refuseForeignPartitions(client, index);
+  } catch (error) {
+    if (error instanceof ForeignPartition) return error;
+    io.log.warn('The invalid index of the partitioned table could not be dropped.', {
+      index: event.index,
+      reason: describeDatabaseError(error),
+    });
+  }
+  return failure;
 }
 
 /** Shortest lock timeout: autovacuum yields its lock only after deadlock_timeout. */

@@ -1,7 +1,7 @@
 import { readTableSizes } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { tableKey } from '../postgres/identifiers.ts';
-import { examine, needsWork } from '../postgres/index-state.ts';
+import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
@@ -37,8 +37,16 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
     try {
       const attempts = await attemptsOf(client, deploy);
       const inState = failuresInState(event, attempts);
-      const incomplete = await incompleteIndexes(client, wanted, { attempts, inState });
-      const builds = await buildsOf(client, incomplete);
+      const examined = await examine(client, wanted);
+      const incomplete = incompleteIndexes(examined, { attempts, inState });
+      const notBuildable = examined.filter((one) => one.notBuildable !== null);
+      const builds = [
+        ...(await buildsOf(client, incomplete)),
+        ...(await skeletonsToDrop(
+          client,
+          notBuildable.map((one) => one.index),
+        )),
+      ];
       // An index that is valid by now did not fail.
       const items = new Set(builds.map((build) => build.item));
       const failures = [...inState.values()].filter(({ index }) => items.has(index));
@@ -48,6 +56,10 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       const failed = new Set(
         builds.filter((build) => failedItems.has(build.item)).map((build) => build.index),
       );
+      for (const { index, notBuildable: reason } of notBuildable) {
+        failed.add(index);
+        io.log.error('The index cannot be built.', { index: indexId(index), reason: reason?.message });
+      }
       const open = builds.filter(
         (build) =>
           !failedItems.has(build.item) &&
@@ -67,7 +79,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         decision: open.length > 0 ? 'build' : 'done',
         lanes,
         until,
-        present: wanted.length - incomplete.length,
+        present: wanted.length - incomplete.length - notBuildable.length,
         failed: {
           critical: [...failed].filter((index) => index.critical).length,
           nonCritical: [...failed].filter((index) => !index.critical).length,
@@ -90,21 +102,17 @@ function endOfWindow(startedAt: string | undefined, minutes: number | undefined)
  * The indexes that need a build, or whose build by this deploy must still be finished: a build that continued after the
  * window can be valid by now while the ledger still records it as building. If that could not be finished, it stays so.
  */
-async function incompleteIndexes(
-  client: Client,
-  wanted: readonly CompiledIndex[],
+function incompleteIndexes(
+  examined: readonly Examined[],
   { attempts, inState }: { attempts: readonly Attempt[]; inState: ReadonlyMap<string, UnrecordedFailure> },
-): Promise<CompiledIndex[]> {
+): CompiledIndex[] {
   const building = itemsOf(attempts.filter((attempt) => attempt.status === 'building'));
-  return (await examine(client, wanted))
-    .filter(
-      (examined) =>
-        needsWork(examined) ||
-        (examined.state === 'present' &&
-          building.has(indexId(examined.index)) &&
-          !inState.has(indexId(examined.index))),
-    )
-    .map((examined) => examined.index);
+  return examined
+    .filter((one) => {
+      const item = indexId(one.index);
+      return needsWork(one) || (one.state === 'present' && building.has(item) && !inState.has(item));
+    })
+    .map((one) => one.index);
 }
 
 function itemsOf(attempts: readonly Attempt[]): Set<string> {
@@ -114,6 +122,21 @@ function itemsOf(attempts: readonly Attempt[]): Set<string> {
 /** Whether the deploy has made an attempt without a PostgreSQL error. One with an error ended before it checked the index. */
 function wasTried(item: string, attempts: readonly Attempt[]): boolean {
   return attempts.some((attempt) => attempt.item === item && attempt.sqlstate === null);
+}
+
+/**
+ * The invalid indexes of partitioned tables that can never become valid, and of which no partition has a part. Build Index
+ * drops them and records why the index fails.
+ */
+async function skeletonsToDrop(client: Client, indexes: readonly CompiledIndex[]): Promise<PlannedBuild[]> {
+  const builds: PlannedBuild[] = [];
+  for (const index of indexes) {
+    const tree = await readPartitionTree(client, index);
+    const isEmpty = tree.every((node) => !node.isLeaf || node.index === null);
+    if (isEmpty && tree.some((node) => node.parent === null && node.index !== null))
+      builds.push({ index, item: indexId(index), table: index });
+  }
+  return builds;
 }
 
 /**

@@ -1,11 +1,12 @@
 import { parseItem } from '../shared/build-item.ts';
 import type { Log } from '../shared/logger.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
-import type { CatalogEntry } from './catalog.ts';
+import { type CatalogEntry, isAttached, readCatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
+import { refuseForeignPartitions } from './foreign-partitions.ts';
 import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
-import { examine, isToBeSwapped } from './index-state.ts';
+import { examine } from './index-state.ts';
 import {
   createSkeleton,
   nodeOf,
@@ -31,8 +32,8 @@ export interface BuildTarget extends CompiledIndex {
     | { kind: 'nothing' }
     /** Attach it to the index of the partition's parent. */
     | { kind: 'attach'; parent: Named }
-    /** Swap it with the drifted index. */
-    | { kind: 'swap' };
+    /** Swap it with the drifted index, or with an invalid one that has properties to keep. */
+    | { kind: 'swap'; repairs: boolean };
   /** The index is attached to its parent's, so it cannot be dropped, only rebuilt in place. */
   attached: boolean;
 }
@@ -90,10 +91,16 @@ export async function findTarget(
 
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
   const plain = entryTarget(index, item);
-  if (index.onDrift !== 'rebuild') return plain;
+  const entry = await readCatalogEntry(client, index);
+  if (entry?.kind !== 'index' || (entry.valid && index.onDrift !== 'rebuild')) return plain;
   const [examined] = await examine(client, [index]);
-  if (examined === undefined || !isToBeSwapped(examined)) return plain;
-  return { ...plain, name: replacementName(index), finish: { kind: 'swap' } };
+  if (examined === undefined) return plain;
+  const { replacement, state } = examined;
+  if (replacement !== null) {
+    const { definition, repairs } = replacement;
+    return { ...plain, name: replacementName(index), definition, finish: { kind: 'swap', repairs } };
+  }
+  return state === 'invalid' && (await isAttached(client, index)) ? { ...plain, attached: true } : plain;
 }
 
 /** The target as the registry defines it, without regard to the database. */
@@ -114,6 +121,7 @@ async function resolvePartitioned(
   partition: string | null,
   item: string,
 ): Promise<Resolved> {
+  await refuseForeignPartitions(client, index);
   const tree = await createSkeleton(client, index);
   if (partition === null) {
     // An invalid parent index becomes valid when its last partition is attached. The server may have missed that.

@@ -84,6 +84,18 @@ export async function readRelationKind(client: Client, relation: Named): Promise
   return rows[0]?.relkind;
 }
 
+/** Whether an index is attached to the index of a partitioned table. */
+export async function isAttached(client: Client, index: Named): Promise<boolean> {
+  const { rows } = await client.query(
+    `select
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2 and c.relispartition`,
+    [index.schema, index.name],
+  );
+  return rows.length > 0;
+}
+
 /** Names of the relations of a schema that begin with a prefix. */
 export async function namesBeginningWith(client: Client, schema: string, prefix: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(

@@ -1,10 +1,13 @@
+import { BuildFailed } from '../shared/errors.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
 import type { Build } from './build-target.ts';
 import type { CatalogEntry } from './catalog.ts';
-import { analyzeTable, dropLeftovers, swapIndex } from './index-ddl.ts';
+import { analyzeTable, dropLeftovers, dropReplacement, prepareReplacement, swapIndex } from './index-ddl.ts';
+import type { Obstacle } from './index-properties.ts';
 import { type Attempt, recordAttempt } from './ledger.ts';
 import { attachPartitionIndex } from './partition-tree.ts';
-import { LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
+import { describeUnrepairable } from './replacement.ts';
+import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /**
  * Does what remains to be done for an index that is valid: collects statistics, attaches it or swaps it in, and records the
@@ -19,17 +22,40 @@ export async function finishBuild(
   last: Pick<Attempt, 'attempt' | 'repairs'> | undefined,
 ): Promise<BuildIndexResult> {
   const { client, target, log } = build;
+  const isSwap = target.finish.kind === 'swap';
+  if (isSwap) await prepareReplacement(client, target);
   if (last !== undefined && target.expression) await analyze(build);
   if (target.finish.kind === 'attach') {
     await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }
-  if (target.finish.kind === 'swap') await swapIndex(client, target);
-  await dropLeftovers(client, target);
+  const obstacle = (isSwap ? await swapIndex(client, target) : null) ?? (await dropLeftovers(client, target));
+  if (obstacle !== null) return await keepOldIndex(build, obstacle, last);
   if (last === undefined) return { state: 'done', status: 'present', waitSeconds: 1 };
   const status = last.repairs ? 'repaired' : 'built';
   await recordAttempt(build, last.attempt, { status, bytes: found.bytes });
   log.info('The index is valid.', { index: target.item, attempt: last.attempt, status, bytes: found.bytes });
   return { state: 'done', status, waitSeconds: 1 };
+}
+
+/** Something depends on the old index that its replacement cannot get: drops the replacement. */
+async function keepOldIndex(
+  build: Build,
+  obstacle: Obstacle,
+  last: Pick<Attempt, 'attempt'> | undefined,
+): Promise<BuildIndexResult> {
+  const { client, target, log } = build;
+  if (target.finish.kind === 'swap') {
+    await dropReplacement(client, target);
+    if (target.finish.repairs) {
+      throw new BuildFailed(describeUnrepairable(target.entry, obstacle), {
+        sqlstate: DEPENDENT_OBJECTS_STILL_EXIST,
+      });
+    }
+  }
+  const message = `Index ${target.item} was not replaced, because it ${obstacle.reason}: ${obstacle.fix}.`;
+  log.warn(message, { index: target.item });
+  if (last !== undefined) await recordAttempt(build, last.attempt, { status: 'drifted', message });
+  return { state: 'done', status: 'drifted', waitSeconds: 1 };
 }
 
 /** The index is valid. That its table is locked at this moment must not fail it. */

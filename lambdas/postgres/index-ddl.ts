@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LockNotAvailable } from '../shared/errors.ts';
+import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
 import { indexLock, tryLock } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
 import { isChanging, namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
+import { isHeld, lockForMarks, planRelease, releaseDeadIndex } from './dead-index.ts';
 import { type Named, qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { readDefinition } from './index-definition.ts';
 import { deadName, replacementPrefix } from './index-names.ts';
+import { joinObstacles, type Obstacle, readProperties } from './index-properties.ts';
 import { renameReindexLeftovers } from './reindex-leftovers.ts';
-import { LOCK_NOT_AVAILABLE } from './sqlstate.ts';
-import { withTableLock } from './table-lock.ts';
+import { carryOver, carrySettings, describeUnrepairable, rename, whyNotReplaceable } from './replacement.ts';
+import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
+import { withLockTimeout, withTableLock } from './table-lock.ts';
 
 /** Lock timeout of short transactions: longer than deadlock_timeout, so that autovacuum yields, and short for other sessions. */
 const SHORT_LOCK_TIMEOUT_SECONDS = 3;
@@ -45,40 +49,79 @@ export async function analyzeTable(client: Client, target: BuildTarget): Promise
  * @throws lock_not_available after 3 s
  */
 export async function removeInvalidIndex(client: Client, target: BuildTarget): Promise<boolean> {
-  await dropDeadIndex(client, target);
+  await dropDeadIndexes(client, target);
   // An attached index is rebuilt in place. An interrupted REINDEX CONCURRENTLY leaves other invalid indexes beside it.
   if (target.attached) {
     await renameReindexLeftovers(client, target, SHORT_LOCK_TIMEOUT_SECONDS);
-    await dropDeadIndex(client, target);
+    await dropDeadIndexes(client, target);
     return false;
   }
   if (!(await isInvalid(client, target))) return false;
   const renamed = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
     await refuseWhileChanging(client, target);
     if (!(await isInvalid(client, target))) return false;
+    await refuseIfHeld(client, target);
     await rename(client, target, deadName(finalIndexOf(target)));
     return true;
   });
-  if (renamed) await dropDeadIndex(client, target);
+  if (renamed) await dropDeadIndexes(client, target);
   return renamed;
 }
 
 /**
- * Swaps in the replacement of a drifted index in one transaction, so that the table is never without the index, and drops
- * the old index.
+ * Gives the replacement of an index the settings of that index, before the replacement is swapped in and analyzed: a
+ * statistics target has an effect on ANALYZE only.
  * @throws lock_not_available after 3 s
  */
-export async function swapIndex(client: Client, target: BuildTarget): Promise<void> {
-  await dropDeadIndex(client, target);
+export async function prepareReplacement(client: Client, target: BuildTarget): Promise<void> {
   await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
-    await rename(client, finalIndexOf(target), deadName(finalIndexOf(target)));
-    await rename(client, target, target.finalName);
+    const old = await readProperties(client, finalIndexOf(target));
+    const replacement = await readProperties(client, target);
+    if (old !== undefined && replacement !== undefined) await carrySettings(client, old, replacement);
   });
-  await dropDeadIndex(client, target);
 }
 
-async function rename(client: Client, index: Named, newName: string): Promise<void> {
-  await client.query(`alter index ${qualified(index)} rename to ${quoteIdentifier(newName)}`);
+/**
+ * Swaps in the replacement of an index in one transaction, so that the table is never without the index, and drops the old
+ * index. It checks again under the table's lock what depends on the old index: other sessions may have changed that.
+ * @returns why the old index is kept. Null: it was replaced
+ * @throws lock_not_available after 3 s: the next attempt swaps the replacement in
+ */
+export async function swapIndex(client: Client, target: BuildTarget): Promise<Obstacle | null> {
+  await dropDeadIndexes(client, target);
+  const final = finalIndexOf(target);
+  const obstacle = await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
+    await refuseWhileChanging(client, { ...target, ...final });
+    const found = await readProperties(client, final);
+    // If another table's index has the name by now, the rename below fails and changes nothing.
+    const old = found?.table === target.table ? found : undefined;
+    const replacement = await readProperties(client, target);
+    const definition = await readDefinition(client, target);
+    if (replacement?.valid !== true || definition === undefined) {
+      throw new BuildInterrupted(
+        `Index ${target.item}: another session changed or dropped ${target.name}, which was to replace it.`,
+      );
+    }
+    if (old !== undefined) {
+      const whyNot = await whyNotReplaceable(client, target.entry, definition, old);
+      if (whyNot !== null) return whyNot;
+      await lockForMarks(client, old);
+      await rename(client, final, deadName(final));
+    }
+    await rename(client, target, final.name);
+    if (old !== undefined) await carryOver(client, old, { ...replacement, name: final.name });
+    return null;
+  });
+  return obstacle ?? (await dropDeadIndexes(client, target));
+}
+
+/** @throws BuildFailed when something depends on an invalid index, which therefore cannot be dropped */
+async function refuseIfHeld(client: Client, target: BuildTarget): Promise<void> {
+  const obstacle = joinObstacles((await readProperties(client, target))?.obstacles ?? []);
+  if (obstacle !== null)
+    throw new BuildFailed(describeUnrepairable(target, obstacle), {
+      sqlstate: DEPENDENT_OBJECTS_STILL_EXIST,
+    });
 }
 
 /** @throws lock_not_available, which withTableLock retries, while another session's build commits */
@@ -96,9 +139,12 @@ async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> 
   return found?.kind === 'index' && found.table === target.table && !found.valid;
 }
 
-/** Drops indexes that an interrupted attempt renamed and did not drop, or built as a replacement and did not swap in. */
-export async function dropLeftovers(client: Client, target: BuildTarget): Promise<void> {
-  await dropDeadIndex(client, target);
+/**
+ * Drops indexes that an interrupted attempt renamed and did not drop, or built as a replacement and did not swap in.
+ * @returns why an index that had a dead name got its name back. Null: none did
+ */
+export async function dropLeftovers(client: Client, target: BuildTarget): Promise<Obstacle | null> {
+  const obstacle = await dropDeadIndexes(client, target);
   for (const name of await namesBeginningWith(
     client,
     target.schema,
@@ -107,14 +153,50 @@ export async function dropLeftovers(client: Client, target: BuildTarget): Promis
     const index = { schema: target.schema, name };
     // A deploy with another registry may be building this replacement: its session holds the lock.
     if (name === target.name || !(await tryLock(client, indexLock(index)))) continue;
+    await dropUnused(client, index);
+  }
+  return obstacle;
+}
+
+/** Drops the replacement that cannot be swapped in. */
+export async function dropReplacement(client: Client, target: BuildTarget): Promise<void> {
+  await dropUnused(client, target);
+}
+
+/** Drops an index unless something depends on it, such as a foreign key that was added meanwhile. */
+async function dropUnused(client: Client, index: Named): Promise<void> {
+  const properties = await withLockTimeout(client, SHORT_LOCK_TIMEOUT_SECONDS, () =>
+    readProperties(client, index),
+  );
+  if (properties === undefined || isHeld(properties)) return;
+  try {
     await dropConcurrently(client, index);
+  } catch (error) {
+    if (sqlstateOf(error) !== DEPENDENT_OBJECTS_STILL_EXIST) throw error;
+    throw new LockNotAvailable(
+      `Index ${index.name} could not be dropped, because another session has just made something depend on it. The next attempt checks it again.`,
+      { sqlstate: LOCK_NOT_AVAILABLE, cause: error },
+    );
   }
 }
 
-async function dropDeadIndex(client: Client, target: BuildTarget): Promise<void> {
-  for (const name of await namesBeginningWith(client, target.schema, deadName(finalIndexOf(target)))) {
-    await dropConcurrently(client, { schema: target.schema, name });
+/** @returns why a dead index got its name back. Null: none did */
+async function dropDeadIndexes(client: Client, target: BuildTarget): Promise<Obstacle | null> {
+  const final = finalIndexOf(target);
+  const names = () => namesBeginningWith(client, target.schema, deadName(final));
+  const entry = { ...target.entry, ...final };
+  let obstacle: Obstacle | null = null;
+  for (const name of await names()) {
+    const plan = await withLockTimeout(client, SHORT_LOCK_TIMEOUT_SECONDS, () =>
+      planRelease(client, entry, name),
+    );
+    if (plan.kind === 'drop') continue;
+    obstacle ??= await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, () =>
+      releaseDeadIndex(client, entry, name),
+    );
   }
+  for (const name of await names()) await dropUnused(client, { schema: target.schema, name });
+  return obstacle;
 }
 
 /**

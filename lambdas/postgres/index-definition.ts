@@ -1,6 +1,7 @@
 import { type CompiledIndex, indexId } from '../shared/registry.ts';
 import type { Client } from './client.ts';
-import { indexKey, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { splitDefinition } from './definition-text.ts';
+import { indexKey, type Named, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { isUndefined, sqlstateOf } from './sqlstate.ts';
 
 /*
@@ -9,11 +10,50 @@ import { isUndefined, sqlstateOf } from './sqlstate.ts';
  * that is rolled back.
  */
 
-/** The normalized definition of an index: whether it is unique, and the text from USING on. */
-export type Definition = string;
+/** The normalized definition of an index. */
+export interface Definition {
+  /** Whether it is unique, and the text from USING on. */
+  text: string;
+  unique: boolean;
+  /** The text from USING on without storage options: method, columns and INCLUDE. */
+  structure: string;
+  /** The text from ` WHERE ` on. Empty: the index is not partial. */
+  predicate: string;
+  /** Storage options, as in pg_class: `fillfactor=70`. */
+  options: string[];
+  /** Access method, such as btree. */
+  method: string;
+  /** CLUSTER can use indexes of this method. */
+  clusterable: boolean;
+  tablespace: string;
+  /** Key columns of the table, without expressions. */
+  keys: { column: string; nullable: boolean }[];
+  /** Number of key columns that are expressions. */
+  expressions: number;
+}
+
+/**
+ * Whether an existing index has a definition of the registry. Storage options that the registry does not name are the
+ * owner's: they make no difference.
+ */
+export function isSameDefinition(wanted: Definition, existing: Definition): boolean {
+  return (
+    wanted.unique === existing.unique &&
+    wanted.structure === existing.structure &&
+    wanted.predicate === existing.predicate &&
+    wanted.options.every((option) => existing.options.includes(option))
+  );
+}
 
 /** pg_get_indexdef and LIKE take a share lock on the table: do not wait long for a session that has it locked. */
-const LOCK_TIMEOUT = '1s';
+export const LOCK_TIMEOUT_SECONDS = 1;
+
+/** SQL for the default tablespace of the database. */
+export const DATABASE_TABLESPACE =
+  '(select s.spcname from pg_tablespace s join pg_database d on d.dattablespace = s.oid where d.datname = current_database())';
+
+/** SQL for the tablespace of the relation `c`. */
+export const TABLESPACE = `coalesce((select s.spcname from pg_tablespace s where s.oid = c.reltablespace), ${DATABASE_TABLESPACE})`;
 
 /** Name of the index on the copy. The copy has the table's own name, because a definition can qualify columns with it. */
 const COPY_INDEX = 'pg_deploy_step_like';
@@ -42,21 +82,21 @@ export async function readDefinitions(
   // The temporary table is possible although default_transaction_read_only is on, but not on a standby.
   await client.query('begin read write').catch(async () => await client.query('rollback; begin'));
   try {
-    await client.query("select set_config('lock_timeout', $1, true)", [LOCK_TIMEOUT]);
-    const { rows } = await client.query<IndexText & { oid: number }>(
-      `select i.indexrelid::int8::float8 as oid, ${INDEX_TEXT}
-         from pg_index i
-         join pg_class c on c.oid = i.indexrelid
-         join pg_class t on t.oid = i.indrelid
-        where i.indexrelid = any ($1::oid[])`,
+    await client.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TIMEOUT_SECONDS}s`]);
+    const { rows } = await client.query<IndexRow & { oid: number }>(
+      `select i.indexrelid::int8::float8 as oid, ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = any ($1::oid[])`,
       [oids],
     );
-    for (const row of rows) definitions.actual.set(row.oid, definitionOf(row));
-    const existing = new Set(definitions.actual.values());
+    for (const { oid, ...row } of rows) definitions.actual.set(oid, definitionOf(row));
+    const byText = new Map(
+      [...definitions.actual.values()].map((definition) => [definition.text, definition]),
+    );
     // The common case: the registry's text is already in the normalized form.
-    const normalized = entries.filter((entry) => existing.has(asWritten(entry)));
-    for (const entry of normalized) definitions.wanted.set(indexKey(entry), asWritten(entry));
-    const others = entries.filter((entry) => !normalized.includes(entry));
+    const others = entries.filter((entry) => {
+      const same = byText.get(asWritten(entry));
+      if (same !== undefined) definitions.wanted.set(indexKey(entry), same);
+      return same === undefined;
+    });
     if (others.length > 0) await normalizeAll(client, others, definitions.wanted);
   } catch {
     // The table is locked, or the role may not create temporary tables: these definitions stay unknown.
@@ -64,6 +104,17 @@ export async function readDefinitions(
     await client.query('rollback').catch(() => {});
   }
   return definitions;
+}
+
+/** Reads the definition of an existing index. Undefined: no index has the name. */
+export async function readDefinition(client: Client, index: Named): Promise<Definition | undefined> {
+  const { rows } = await client.query<IndexRow>(
+    `select ${INDEX_ROW} ${FROM_INDEX}
+       join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2`,
+    [index.schema, index.name],
+  );
+  return rows[0] && definitionOf(rows[0]);
 }
 
 async function normalizeAll(
@@ -74,6 +125,8 @@ async function normalizeAll(
   const [first] = entries;
   if (first === undefined) return;
   const copy = `pg_temp.${quoteIdentifier(first.table)}`;
+  // Only a TABLESPACE clause decides in which tablespace the index of the copy is.
+  await client.query("select set_config('temp_tablespaces', '', true)");
   // Another default_table_access_method may not support every kind of index.
   await client.query(`create temporary table ${copy} (like ${quotedTable(first)}) using heap on commit drop`);
   for (const entry of entries) {
@@ -91,38 +144,48 @@ async function normalizeAll(
 async function normalize(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
   const unique = entry.unique ? 'unique ' : '';
   await client.query(`create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`);
-  const { rows } = await client.query<IndexText>(
-    `select ${INDEX_TEXT}
-       from pg_index i
-       join pg_class c on c.oid = i.indexrelid
-       join pg_class t on t.oid = i.indrelid
-      where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass`,
+  const { rows } = await client.query<IndexRow>(
+    `select ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass`,
   );
   const [row] = rows;
   if (row === undefined) throw new Error(`PostgreSQL returned no definition of index ${indexId(entry)}.`);
   return definitionOf(row);
 }
 
-/** The statement of an index from pg_get_indexdef, and the names in it as they are quoted there. */
-interface IndexText {
-  unique: boolean;
-  text: string;
+/** The statement of an index from pg_get_indexdef, the names in it as they are quoted there, and its other properties. */
+interface IndexRow extends Omit<Definition, 'text' | 'structure' | 'predicate'> {
+  statement: string;
   quotedName: string;
   quotedTable: string;
 }
 
-const INDEX_TEXT = `i.indisunique as "unique",
-  pg_get_indexdef(i.indexrelid) as text,
+const INDEX_ROW = `
+  i.indisunique as "unique",
+  pg_get_indexdef(i.indexrelid) as statement,
   quote_ident(c.relname) as "quotedName",
-  quote_ident(t.relname) as "quotedTable"`;
+  quote_ident(t.relname) as "quotedTable",
+  coalesce(c.reloptions, '{}') as options,
+  am.amname as method,
+  pg_index_has_property(i.indexrelid, 'clusterable') as clusterable,
+  ${TABLESPACE} as tablespace,
+  (select coalesce(json_agg(json_build_object('column', a.attname, 'nullable', not a.attnotnull) order by k), '[]')
+     from generate_series(0, i.indnkeyatts - 1) k
+     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[k]) as keys,
+  (select count(*)::int from generate_series(0, i.indnkeyatts - 1) k where i.indkey[k] = 0) as expressions`;
+
+const FROM_INDEX = `
+  from pg_index i
+  join pg_class c on c.oid = i.indexrelid
+  join pg_class t on t.oid = i.indrelid
+  join pg_am am on am.oid = c.relam`;
 
 /** A name can contain " USING ", so the text is cut after the table's name and not at the first USING. */
-function definitionOf({ unique, text, quotedName, quotedTable: table }: IndexText): Definition {
-  const afterName = text.indexOf(quotedName) + quotedName.length;
-  const definition = text.slice(text.indexOf(`.${table} USING `, afterName) + table.length + 2);
-  return `${unique ? 'unique ' : ''}${definition}`;
+function definitionOf({ statement, quotedName, quotedTable: table, ...row }: IndexRow): Definition {
+  const afterName = statement.indexOf(quotedName) + quotedName.length;
+  const definition = statement.slice(statement.indexOf(`.${table} USING `, afterName) + table.length + 2);
+  return { ...row, text: `${row.unique ? 'unique ' : ''}${definition}`, ...splitDefinition(definition) };
 }
 
-function asWritten(entry: CompiledIndex): Definition {
+function asWritten(entry: CompiledIndex): string {
   return `${entry.unique ? 'unique ' : ''}${entry.definition}`;
 }

@@ -1,9 +1,31 @@
 import type { CompiledIndex } from '../shared/registry.ts';
 import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
-import { indexKey, tableKey } from './identifiers.ts';
-import { type Definition, readDefinitions, type TableDefinitions } from './index-definition.ts';
+import { isHeld, planRelease } from './dead-index.ts';
+import { describeForeignPartitions, readForeignPartitions } from './foreign-partitions.ts';
+import { indexKey, type Named, tableKey } from './identifiers.ts';
+import {
+  type Definition,
+  isSameDefinition,
+  LOCK_TIMEOUT_SECONDS,
+  readDefinitions,
+  type TableDefinitions,
+} from './index-definition.ts';
 import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
+import { joinObstacles, type Obstacle, readProperties } from './index-properties.ts';
+import {
+  definitionOfReplacement,
+  describeUnrepairable,
+  hasPropertiesToKeep,
+  whyNotReplaceable,
+} from './replacement.ts';
+import {
+  DEPENDENT_OBJECTS_STILL_EXIST,
+  FEATURE_NOT_SUPPORTED,
+  LOCK_NOT_AVAILABLE,
+  sqlstateOf,
+} from './sqlstate.ts';
+import { withLockTimeout } from './table-lock.ts';
 
 /**
  * The state of a registry entry in the database:
@@ -25,20 +47,26 @@ export interface Examined {
   /** `equivalent`: the other index is attached to the index of a partitioned table. */
   otherIsAttached: boolean;
   /** `drifted`: why a replacement cannot be swapped in. Null: it can. */
-  notSwappable: 'backs a constraint' | 'is on a partitioned table' | null;
+  notSwappable: Obstacle | null;
+  /** A replacement is built under another name and swapped in, because the index has something that must not be lost. */
+  replacement: Replacement | null;
+  /** `missing` or `invalid`: why the index cannot be built at all. Null: it can. */
+  notBuildable: { sqlstate: string; message: string } | null;
   /** An interrupted attempt left an index that must be dropped. */
   hasLeftover: boolean;
 }
 
-/** Whether the entry needs a build. */
-export function needsWork(examined: Examined): boolean {
-  const { state, hasLeftover } = examined;
-  return state === 'missing' || state === 'invalid' || hasLeftover || isToBeSwapped(examined);
+export interface Replacement {
+  /** From USING on. */
+  definition: string;
+  /** It replaces an invalid index. */
+  repairs: boolean;
 }
 
-/** Whether a replacement is built and swapped in. */
-export function isToBeSwapped({ state, index, notSwappable }: Examined): boolean {
-  return state === 'drifted' && index.onDrift === 'rebuild' && notSwappable === null;
+/** Whether the entry needs a build. */
+export function needsWork({ state, hasLeftover, replacement, notBuildable }: Examined): boolean {
+  if (notBuildable !== null) return false;
+  return state === 'missing' || state === 'invalid' || hasLeftover || replacement !== null;
 }
 
 interface TableIndex {
@@ -49,8 +77,6 @@ interface TableIndex {
   unique: boolean;
   /** Uniqueness is checked immediately. False: at the end of the transaction, as for a deferrable constraint. */
   immediate: boolean;
-  backsConstraint: boolean;
-  partitioned: boolean;
   attached: boolean;
 }
 
@@ -58,12 +84,13 @@ interface TableIndex {
 export async function examine(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
   const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
   const leftovers = await readLeftovers(client, indexes);
+  const foreign = await readForeignPartitions(client, indexes);
   const existing = Map.groupBy(await readTableIndexes(client, indexes), tableKey);
   const examined = new Map<string, Omit<Examined, 'hasLeftover'>>();
   for (const [table, members] of Map.groupBy(indexes, tableKey)) {
     const candidates = candidatesFor(members, existing.get(table) ?? []);
     const definitions =
-      candidates.length === 0
+      candidates.length === 0 && !members.some((index) => entries.get(indexKey(index))?.kind === 'index')
         ? { actual: new Map<number, Definition>(), wanted: new Map<string, Definition | null>() }
         : await readDefinitions(
             client,
@@ -71,13 +98,70 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
             members,
           );
     for (const index of members) {
-      examined.set(indexKey(index), stateOf(index, entries.get(indexKey(index)), candidates, definitions));
+      const found = stateOf(index, entries.get(indexKey(index)), candidates, definitions);
+      const wanted = definitions.wanted.get(indexKey(index)) ?? undefined;
+      const replaceable = await withReplacement(client, found, wanted);
+      const partitions = foreign.get(table) ?? [];
+      const isBuilt = found.state !== 'missing' && found.state !== 'invalid';
+      examined.set(indexKey(index), {
+        ...replaceable,
+        notBuildable:
+          partitions.length === 0 || isBuilt
+            ? replaceable.notBuildable
+            : {
+                sqlstate: FEATURE_NOT_SUPPORTED,
+                message: await describeForeignPartitions(client, index, partitions),
+              },
+      });
     }
   }
   return indexes.flatMap((index) => {
     const found = examined.get(indexKey(index));
     return found === undefined ? [] : [{ ...found, hasLeftover: leftovers.has(indexKey(index)) }];
   });
+}
+
+/** Decides about a drifted or an invalid index whether it can be replaced, and whether its replacement must be swapped in. */
+async function withReplacement(
+  client: Client,
+  examined: Omit<Examined, 'hasLeftover'>,
+  wanted: Definition | undefined,
+): Promise<Omit<Examined, 'hasLeftover'>> {
+  const { index, state } = examined;
+  if (state !== 'drifted' && state !== 'invalid') return examined;
+  const old = await unlessLocked(client, async () => await readProperties(client, index));
+  // As for a definition that cannot be read, the name decides.
+  if (old === undefined)
+    return state === 'drifted' ? { ...examined, state: 'present', detail: null } : examined;
+  const definition = wanted === undefined ? index.definition : definitionOfReplacement(index, wanted, old);
+  if (state === 'drifted') {
+    const notSwappable =
+      wanted === undefined
+        ? joinObstacles(old.obstacles)
+        : await whyNotReplaceable(client, index, wanted, old);
+    const isReplaced = index.onDrift === 'rebuild' && notSwappable === null;
+    return { ...examined, notSwappable, replacement: isReplaced ? { definition, repairs: false } : null };
+  }
+  // The index of a partitioned table consists of its partitions' indexes, and an attached index is rebuilt in its place.
+  if (old.partitioned || old.attached) return examined;
+  const obstacle = joinObstacles(old.obstacles);
+  if (obstacle !== null) {
+    const message = describeUnrepairable(index, obstacle);
+    return { ...examined, notBuildable: { sqlstate: DEPENDENT_OBJECTS_STILL_EXIST, message } };
+  }
+  return hasPropertiesToKeep(index, wanted, old)
+    ? { ...examined, replacement: { definition, repairs: true } }
+    : examined;
+}
+
+/** Undefined: a table that `read` needs is locked. */
+async function unlessLocked<T>(client: Client, read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await withLockTimeout(client, LOCK_TIMEOUT_SECONDS, read);
+  } catch (error) {
+    if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    return undefined;
+  }
 }
 
 /** Indexes of a table that can match an entry: by its name, or because both are unique or both are not. */
@@ -93,28 +177,30 @@ function stateOf(
   candidates: readonly TableIndex[],
   { actual, wanted }: TableDefinitions,
 ): Omit<Examined, 'hasLeftover'> {
-  const examined = { index, entry, detail: null, otherIsAttached: false, notSwappable: null };
+  const examined = {
+    ...{ index, entry, detail: null, otherIsAttached: false },
+    ...{ notSwappable: null, replacement: null, notBuildable: null },
+  };
   const definition = wanted.get(indexKey(index));
   const own = candidates.find((candidate) => candidate.name === index.name);
   if (own !== undefined) {
     const found = actual.get(own.oid);
     // If one of the definitions could not be read, the name decides.
-    if (definition === undefined || found === undefined || definition === found)
-      return { ...examined, state: 'present' };
-    return { ...examined, state: 'drifted', detail: found, notSwappable: whyNotSwappable(own) };
+    if (definition === undefined || found === undefined) return { ...examined, state: 'present' };
+    return definition !== null && isSameDefinition(definition, found)
+      ? { ...examined, state: 'present' }
+      : { ...examined, state: 'drifted', detail: found.text };
   }
-  const same = candidates.find(
-    (candidate) => candidate.immediate && definition != null && actual.get(candidate.oid) === definition,
-  );
+  const same = candidates.find((candidate) => {
+    const found = actual.get(candidate.oid);
+    return (
+      candidate.immediate && definition != null && found !== undefined && isSameDefinition(definition, found)
+    );
+  });
   if (same !== undefined)
     return { ...examined, state: 'equivalent', detail: same.name, otherIsAttached: same.attached };
   const exists = entry?.kind === 'index' && entry.table === index.table;
   return { ...examined, state: exists ? 'invalid' : 'missing' };
-}
-
-function whyNotSwappable(own: TableIndex): Examined['notSwappable'] {
-  if (own.backsConstraint) return 'backs a constraint';
-  return own.partitioned ? 'is on a partitioned table' : null;
 }
 
 /** The valid indexes of the tables, except temporary ones of this product (see index-names.ts). */
@@ -127,10 +213,7 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
             t.relname as "table",
             i.indisunique as "unique",
             i.indimmediate as immediate,
-            c.relkind = 'I' as partitioned,
-            c.relispartition as attached,
-            exists (select from pg_constraint con where con.conindid = i.indexrelid
-                       and con.contype in ('p', 'u', 'x')) as "backsConstraint"
+            c.relispartition as attached
        from unnest($1::text[], $2::text[]) as wanted (schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class t on t.relnamespace = n.oid and t.relname = wanted.name
@@ -142,18 +225,36 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
   return rows;
 }
 
-/** Keys of the entries with a leftover: a dead index that was not dropped, or a replacement that was not swapped in. */
+/**
+ * Keys of the entries with a leftover that can be dropped: a dead index that was not dropped, or a replacement that was not
+ * swapped in.
+ */
 async function readLeftovers(client: Client, indexes: readonly CompiledIndex[]): Promise<Set<string>> {
   const names = indexes.flatMap((index) => [
     { of: indexKey(index), schema: index.schema, name: deadName(index) },
     { of: indexKey(index), schema: index.schema, name: replacementPrefix(index) },
   ]);
-  const { rows } = await client.query<{ of: string }>(
-    `select wanted.of
+  const { rows } = await client.query<Named & { of: string }>(
+    `select wanted.of, wanted.schema, c.relname as name
        from unnest($1::text[], $2::text[], $3::text[]) as wanted (of, schema, name)
        join pg_namespace n on n.nspname = wanted.schema
        join pg_class c on c.relnamespace = n.oid and starts_with(c.relname, $4) and starts_with(c.relname, wanted.name)`,
     [names.map((one) => one.of), names.map((one) => one.schema), names.map((one) => one.name), OWN_PREFIX],
   );
-  return new Set(rows.map((row) => row.of));
+  const leftovers = new Set<string>();
+  for (const { of, ...leftover } of rows) {
+    const index = indexes.find((one) => indexKey(one) === of);
+    if (index !== undefined && (await canDrop(client, index, leftover))) leftovers.add(of);
+  }
+  return leftovers;
+}
+
+async function canDrop(client: Client, index: CompiledIndex, leftover: Named): Promise<boolean> {
+  const isDead = leftover.name.startsWith(deadName(index));
+  const can = await unlessLocked(client, async () => {
+    if (isDead) return (await planRelease(client, index, leftover.name)).kind !== 'keep';
+    const properties = await readProperties(client, leftover);
+    return properties !== undefined && !isHeld(properties);
+  });
+  return can ?? true;
 }

@@ -28,6 +28,8 @@ const UNDEFINED_FUNCTION = '42883';
 export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
 export const INSUFFICIENT_PRIVILEGE = '42501';
+export const FEATURE_NOT_SUPPORTED = '0A000';
+export const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01';
 
 /** The settings that end a whole session, by the SQLSTATE with which they do. */
 const SESSION_TIMEOUTS = new Map([

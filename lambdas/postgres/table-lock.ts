@@ -47,6 +47,18 @@ export async function withTableLock<T>(
   }
 }
 
+/**
+ * Runs `use` in a transaction in which no statement waits longer for a lock. pg_get_indexdef and LIKE take a share lock on
+ * the table, which another session can have locked exclusively.
+ * @throws lock_not_available
+ */
+export async function withLockTimeout<T>(client: Client, seconds: number, use: () => Promise<T>): Promise<T> {
+  return await withTransaction(client, async () => {
+    await client.query("select set_config('lock_timeout', $1, true)", [`${seconds}s`]);
+    return await use();
+  });
+}
+
 /** In milliseconds. */
 async function readDeadlockTimeout(client: Client): Promise<number> {
   const { rows } = await client.query<{ ms: number }>(

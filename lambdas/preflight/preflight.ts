@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { examine, needsWork } from '../postgres/index-state.ts';
+import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
 import {
   appliedMigrations,
   historyProblem,
@@ -13,6 +13,7 @@ import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { counted } from '../shared/text.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
@@ -82,7 +83,9 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
     if (input.mode === 'plan') return 'plan';
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
-    const missing = await indexesToBuild(client, requestedIndexes(input, io.registry));
+    const examined = await examine(client, requestedIndexes(input, io.registry));
+    refuseUnbuildable(examined);
+    const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     if (missing.length > 0) await checkRights(client, missing);
     if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
@@ -110,9 +113,23 @@ function requestedIndexes(input: ExecutionInput, registry: CompiledRegistry): re
     : registry.filter((index) => input.indexes.includes(indexId(index)));
 }
 
-async function indexesToBuild(client: Client, indexes: readonly CompiledIndex[]): Promise<CompiledIndex[]> {
-  return (await examine(client, indexes)).filter(needsWork).map((examined) => examined.index);
+/** @throws Refused when a critical index cannot be built: the deploy would fail after it has stopped the services */
+function refuseUnbuildable(examined: readonly Examined[]): void {
+  const reasons = examined.flatMap(({ index, notBuildable }) =>
+    index.critical && notBuildable !== null ? [notBuildable.message] : [],
+  );
+  const more = reasons.length - MOST_REASONS;
+  if (reasons.length > 0) {
+    throw new Refused(
+      [
+        ...reasons.slice(0, MOST_REASONS),
+        ...(more > 0 ? [`And ${counted(more, 'critical index')} more.`] : []),
+      ].join(' '),
+    );
+  }
 }
+
+const MOST_REASONS = 5;
 
 async function withConnectionRetry<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
   for (const pause of io.connectPauses) {

@@ -29,7 +29,7 @@ export async function readIndexReports(
 function describeDrift({ index, detail, notSwappable }: Examined): string {
   const drift = `Drifted: ${index.name} on ${index.table} has the definition ${detail}, which differs from the registry.`;
   if (notSwappable !== null)
-    return `${drift} It ${notSwappable}, so it is not replaced: correct the registry, or change the index in a migration.`;
+    return `${drift} It ${notSwappable.reason}, so it is not replaced: ${notSwappable.fix}.`;
   if (index.onDrift === 'rebuild') return `${drift} It was not replaced.`;
   return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
 }
@@ -40,7 +40,7 @@ function reportOf(examined: Examined, attempts: readonly Attempt[]): IndexReport
   // The last attempt at each item: one for the index, or one for each partition.
   const last = [...new Map(attempts.map((one) => [one.item, one])).values()];
   const status = statusOf(examined, last);
-  const failed = last.find((one) => one.status === 'failed');
+  const failed = last.find((one) => one.status === 'failed') ?? notBuilt(examined);
   return {
     name: index.name,
     schema: index.schema,
@@ -59,10 +59,24 @@ function reportOf(examined: Examined, attempts: readonly Attempt[]): IndexReport
   };
 }
 
-function statusOf({ state }: Examined, last: readonly Attempt[]): IndexStatus {
+/** The failure of an index that the plan refuses. Undefined: it can be built. */
+function notBuilt({ notBuildable }: Examined): Pick<Attempt, 'sqlstate' | 'message'> | undefined {
+  return notBuildable ?? undefined;
+}
+
+/**
+ * The report of an index in a plan. An index that cannot be built has not failed: it is missing, and `detail` has the reason.
+ */
+export function asPlanned(report: IndexReport): IndexReport {
+  return report.status === 'failed'
+    ? { ...report, status: 'missing', detail: report.error?.message ?? null, error: null }
+    : report;
+}
+
+function statusOf({ state, notBuildable }: Examined, last: readonly Attempt[]): IndexStatus {
   const has = (status: Attempt['status']) => last.some((one) => one.status === status);
   if (state === 'present') return has('repaired') ? 'repaired' : has('built') ? 'built' : 'present';
-  if (has('failed')) return 'failed';
+  if (has('failed') || notBuildable !== null) return 'failed';
   if (state === 'equivalent' || state === 'drifted') return state;
   return has('building') ? 'building' : 'missing';
 }

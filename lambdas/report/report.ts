@@ -8,7 +8,7 @@ import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
-import { readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
+import { asPlanned, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
@@ -85,12 +85,17 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
     return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: null };
   }
   try {
-    return await withClient(io.database, 'report', async (client) => ({
-      ...(await readIndexReports(client, state.deploy ?? execution.name, io.registry, state.indexes ?? [])),
-      pendingMigrations:
-        io.migrationsDirectory === null ? [] : await pendingMigrations(client, io.migrationsDirectory),
-      unreadable: null,
-    }));
+    return await withClient(io.database, 'report', async (client) => {
+      const deploy = state.deploy ?? execution.name;
+      const { indexes, ...facts } = await readIndexReports(client, deploy, io.registry, state.indexes ?? []);
+      return {
+        ...facts,
+        indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
+        pendingMigrations:
+          io.migrationsDirectory === null ? [] : await pendingMigrations(client, io.migrationsDirectory),
+        unreadable: null,
+      };
+    });
   } catch (error) {
     return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: messageOf(error) };
   }
@@ -101,12 +106,13 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationR
   if (facts.unreadable !== null) {
     warnings.push(`The state of the indexes could not be read: ${facts.unreadable}`);
   }
+  const failed = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
   if (event.state.decision === 'nothing') {
+    const indexes = failed.length === 0 ? 'every requested index is valid' : 'no index can be built';
     warnings.push(
-      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}every requested index is valid. Services were not stopped.`,
+      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
     );
   }
-  const failed = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
   if (failed.length > 0) {
     warnings.push(
       `Not built: ${failed.map((index) => index.name).join(', ')}. The deploy continued, because these indexes are not critical.`,

@@ -28,7 +28,9 @@ export interface IndexEntry {
   readonly serves?: readonly string[];
   /**
    * What to do if an index with this name has another definition. `report`: it stays, with a warning. `rebuild`: the new
-   * index is built next to it and then replaces it, so that queries always have one of the two.
+   * index is built next to it and then replaces it, so that queries always have one of the two. It keeps what the old one
+   * had: replica identity, CLUSTER mark, comment, statistics targets, tablespace, and storage options that `sql` does not
+   * name. An index that something else depends on, such as a foreign key, stays, with a warning that says what.
    * @default 'report'
    */
   readonly onDrift?: 'report' | 'rebuild';

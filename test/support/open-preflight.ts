@@ -13,7 +13,7 @@ interface TestPreflight {
  */
 export async function openPreflight(
   databaseUrl: string,
-  entries: { name: string; sql: string }[],
+  entries: { name: string; sql: string; critical?: boolean; onDrift?: 'rebuild' }[],
   migrationsDirectory: string | null = null,
 ): Promise<TestPreflight> {
   const registry = await compileRegistry(

@@ -46,8 +46,11 @@ export function builtSection(report: Report): string[] {
 
 /** The indexes that a deploy would build. */
 export function planSection(report: Report): string[] {
-  const missing = report.indexes.filter((index) => MISSING.includes(index.status));
-  if (missing.length === 0) return ['Every index exists.'];
+  const notPresent = report.indexes.filter((index) => MISSING.includes(index.status));
+  if (notPresent.length === 0) return ['Every index exists.'];
+  // The detail of a missing index says why it cannot be built.
+  const missing = notPresent.filter((index) => index.detail === null);
+  const refused = notPresent.filter((index) => index.detail !== null);
   const rows = missing
     .slice(0, MOST_ROWS)
     .map((index) => [
@@ -57,9 +60,15 @@ export function planSection(report: Report): string[] {
     ]);
   const lanes = new Set(missing.map(tableId)).size;
   return [
-    `A deploy would build ${counted(missing.length, 'index')} on ${counted(lanes, 'table')}, one at a time on each table:`,
-    ...aligned(rows),
-    ...more(missing.length, 'to build'),
+    ...(missing.length === 0
+      ? []
+      : [
+          `A deploy would build ${counted(missing.length, 'index')} on ${counted(lanes, 'table')}, one at a time on each table:`,
+          ...aligned(rows),
+          ...more(missing.length, 'to build'),
+        ]),
+    ...refused.slice(0, MOST_ROWS).map((index) => plain(index.detail ?? '')),
+    ...more(refused.length, 'that cannot be built'),
   ];
 }
 
