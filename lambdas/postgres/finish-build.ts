@@ -2,9 +2,17 @@ import { BuildFailed } from '../shared/errors.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
 import type { Build } from './build-target.ts';
 import type { CatalogEntry } from './catalog.ts';
-import { analyzeTable, dropLeftovers, dropReplacement, prepareReplacement, swapIndex } from './index-ddl.ts';
+import {
+  analyzeTable,
+  dropLeftovers,
+  dropReplacement,
+  prepareReplacement,
+  StillDropping,
+  swapIndex,
+} from './index-ddl.ts';
 import type { Obstacle } from './index-properties.ts';
 import { type Attempt, recordAttempt } from './ledger.ts';
+import { blockedFailure, describeBlockersOfFailure, locksOf } from './lock-failure.ts';
 import { attachPartitionIndex } from './partition-tree.ts';
 import { describeUnrepairable } from './replacement.ts';
 import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
@@ -23,18 +31,47 @@ export async function finishBuild(
 ): Promise<BuildIndexResult> {
   const { client, target, log } = build;
   const isSwap = target.finish.kind === 'swap';
-  if (isSwap) await prepareReplacement(client, target);
+  if (isSwap) await namingBlockers(build, last, () => prepareReplacement(client, target));
   if (last !== undefined && target.expression) await analyze(build);
   if (target.finish.kind === 'attach') {
     await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }
-  const obstacle = (isSwap ? await swapIndex(client, target) : null) ?? (await dropLeftovers(client, target));
+  const obstacle =
+    (isSwap ? await namingBlockers(build, last, () => swapIndex(client, target)) : null) ??
+    (await dropLeftovers(client, target));
   if (obstacle !== null) return await keepOldIndex(build, obstacle, last);
   if (last === undefined) return { state: 'done', status: 'present', waitSeconds: 1 };
   const status = last.repairs ? 'repaired' : 'built';
   await recordAttempt(build, last.attempt, { status, bytes: found.bytes });
   log.info('The index is valid.', { index: target.item, attempt: last.attempt, status, bytes: found.bytes });
   return { state: 'done', status, waitSeconds: 1 };
+}
+
+/** Runs a step of the swap. Its error names the sessions that block it. */
+async function namingBlockers<T>(
+  build: Build,
+  last: Pick<Attempt, 'attempt'> | undefined,
+  step: () => Promise<T>,
+): Promise<T> {
+  const { client, target } = build;
+  try {
+    return await step();
+  } catch (error) {
+    // The session is busy with the drop of the old index.
+    if (error instanceof StillDropping) throw error;
+    const locks = locksOf(target);
+    const blockedBy = await describeBlockersOfFailure(client, { session: client, error, locks });
+    if (blockedBy === '') throw error;
+    const failure = blockedFailure(
+      new Error(`Index ${target.item}: its replacement is built, and the next attempt swaps it in.`),
+      blockedBy,
+    );
+    if (last !== undefined) {
+      const { message, sqlstate } = failure;
+      await recordAttempt(build, last.attempt, { status: 'retrying', message, sqlstate, blockedBy });
+    }
+    throw failure;
+  }
 }
 
 /** Something depends on the old index that its replacement cannot get: drops the replacement. */

@@ -58,10 +58,12 @@ export async function describeForeignPartitions(
       `a unique index on each partition that is not a foreign table, or detach the foreign ${partitions.length === 1 ? 'table' : 'tables'}.${skeleton.dropHint}`
     );
   }
+  const foreignTables = partitions.length === 1 ? 'the foreign table' : 'the foreign tables';
   return (
-    `${beginning} A plain CREATE INDEX skips foreign tables. It blocks writes to ${tableId(index)} and to all its partitions ` +
-    `until it ends, so run it when the load is low: ${skeleton.drop}CREATE INDEX ${quoteIdentifier(index.name)} ON ${quotedTable(index)} ${index.definition}; ` +
-    `${skeleton.hint}Then deploy again.`
+    `${beginning} Without CONCURRENTLY it can, because it skips foreign tables, but it blocks writes to ${tableId(index)} and to ` +
+    'all its partitions until it ends. Run this when the load is low, then deploy again: ' +
+    `${skeleton.drop}CREATE INDEX ${quoteIdentifier(index.name)} ON ${quotedTable(index)} ${index.definition}; ` +
+    `${skeleton.hint}Or detach ${foreignTables}, deploy, and attach again.`
   );
 }
 

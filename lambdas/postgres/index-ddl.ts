@@ -118,10 +118,8 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<Ob
 /** @throws BuildFailed when something depends on an invalid index, which therefore cannot be dropped */
 async function refuseIfHeld(client: Client, target: BuildTarget): Promise<void> {
   const obstacle = joinObstacles((await readProperties(client, target))?.obstacles ?? []);
-  if (obstacle !== null)
-    throw new BuildFailed(describeUnrepairable(target, obstacle), {
-      sqlstate: DEPENDENT_OBJECTS_STILL_EXIST,
-    });
+  if (obstacle === null) return;
+  throw new BuildFailed(describeUnrepairable(target, obstacle), { sqlstate: DEPENDENT_OBJECTS_STILL_EXIST });
 }
 
 /** @throws lock_not_available, which withTableLock retries, while another session's build commits */
@@ -155,6 +153,9 @@ export async function dropLeftovers(client: Client, target: BuildTarget): Promis
     if (name === target.name || !(await tryLock(client, indexLock(index)))) continue;
     await dropUnused(client, index);
   }
+  // After a repair that failed, the invalid index itself still exists. After one that succeeded, the index is valid.
+  if (target.finish.kind === 'swap' && target.finish.repairs)
+    await removeInvalidIndex(client, { ...target, ...finalIndexOf(target), finish: { kind: 'nothing' } });
   return obstacle;
 }
 

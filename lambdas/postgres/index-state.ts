@@ -3,7 +3,7 @@ import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
 import { isHeld, planRelease } from './dead-index.ts';
 import { describeForeignPartitions, readForeignPartitions } from './foreign-partitions.ts';
-import { indexKey, type Named, tableKey } from './identifiers.ts';
+import { indexKey, type Named, type Table, tableKey } from './identifiers.ts';
 import {
   type Definition,
   isSameDefinition,
@@ -98,21 +98,10 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
             members,
           );
     for (const index of members) {
-      const found = stateOf(index, entries.get(indexKey(index)), candidates, definitions);
+      const state = stateOf(index, entries.get(indexKey(index)), candidates, definitions);
       const wanted = definitions.wanted.get(indexKey(index)) ?? undefined;
-      const replaceable = await withReplacement(client, found, wanted);
-      const partitions = foreign.get(table) ?? [];
-      const isBuilt = found.state !== 'missing' && found.state !== 'invalid';
-      examined.set(indexKey(index), {
-        ...replaceable,
-        notBuildable:
-          partitions.length === 0 || isBuilt
-            ? replaceable.notBuildable
-            : {
-                sqlstate: FEATURE_NOT_SUPPORTED,
-                message: await describeForeignPartitions(client, index, partitions),
-              },
-      });
+      const found = await withReplacement(client, state, wanted);
+      examined.set(indexKey(index), await withForeignPartitions(client, found, foreign.get(table) ?? []));
     }
   }
   return indexes.flatMap((index) => {
@@ -152,6 +141,17 @@ async function withReplacement(
   return hasPropertiesToKeep(index, wanted, old)
     ? { ...examined, replacement: { definition, repairs: true } }
     : examined;
+}
+
+async function withForeignPartitions(
+  client: Client,
+  examined: Omit<Examined, 'hasLeftover'>,
+  partitions: readonly Table[],
+): Promise<Omit<Examined, 'hasLeftover'>> {
+  const { index, state } = examined;
+  if (partitions.length === 0 || (state !== 'missing' && state !== 'invalid')) return examined;
+  const message = await describeForeignPartitions(client, index, partitions);
+  return { ...examined, notBuildable: { sqlstate: FEATURE_NOT_SUPPORTED, message } };
 }
 
 /** Undefined: a table that `read` needs is locked. */

@@ -30,7 +30,7 @@ function describeDrift({ index, detail, notSwappable }: Examined): string {
   const drift = `Drifted: ${index.name} on ${index.table} has the definition ${detail}, which differs from the registry.`;
   if (notSwappable !== null)
     return `${drift} It ${notSwappable.reason}, so it is not replaced: ${notSwappable.fix}.`;
-  if (index.onDrift === 'rebuild') return `${drift} It was not replaced.`;
+  if (index.onDrift === 'rebuild') return `${drift} The next deploy replaces it.`;
   return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
 }
 

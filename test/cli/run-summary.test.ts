@@ -168,6 +168,19 @@ describe('the summary of a run', () => {
     ]);
   });
 
+  test('shows after a plan why an index cannot be built', () => {
+    const missing = { status: 'missing', attempts: 0, durationMs: null, sizeBytes: null } as const;
+    const lines = show({
+      mode: 'plan',
+      indexes: [index('idx_a', { ...missing, detail: 'Index idx_a cannot be built: the reason.' })],
+      totals: { created: 0, skipped: 0, failed: 0, remaining: 1 },
+      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+    });
+    expect(lines).toContain('Indexes: 0 already present, 0 to build, 1 that cannot be built');
+    expect(lines).toContain('✖ Index idx_a cannot be built: the reason.');
+    expect(lines).toContain('A deploy would not stop the services: api');
+  });
+
   test('shows that a deploy would change nothing after a plan with nothing to do', () => {
     const lines = show({ mode: 'plan', services: [{ name: 'api', stoppedAt: null, startedAt: null }] });
     expect(lines).toContain('Every index exists.');

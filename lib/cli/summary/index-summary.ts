@@ -44,13 +44,17 @@ export function builtSection(report: Report): string[] {
   ];
 }
 
-/** The indexes that a deploy would build. */
-export function planSection(report: Report): string[] {
+/** The indexes of a plan that cannot be built. The detail of a missing index says why. */
+export function cannotBeBuilt(report: Report): IndexReport[] {
+  return report.indexes.filter((index) => index.status === 'missing' && index.detail !== null);
+}
+
+/** The indexes that a deploy would build, and those that cannot be built. */
+export function planSection(report: Report, colour: boolean): string[] {
   const notPresent = report.indexes.filter((index) => MISSING.includes(index.status));
   if (notPresent.length === 0) return ['Every index exists.'];
-  // The detail of a missing index says why it cannot be built.
-  const missing = notPresent.filter((index) => index.detail === null);
-  const refused = notPresent.filter((index) => index.detail !== null);
+  const refused = cannotBeBuilt(report);
+  const missing = notPresent.filter((index) => !refused.includes(index));
   const rows = missing
     .slice(0, MOST_ROWS)
     .map((index) => [
@@ -67,7 +71,9 @@ export function planSection(report: Report): string[] {
           ...aligned(rows),
           ...more(missing.length, 'to build'),
         ]),
-    ...refused.slice(0, MOST_ROWS).map((index) => plain(index.detail ?? '')),
+    ...refused
+      .slice(0, MOST_ROWS)
+      .map((index) => `${paint('✖', 'red', colour)} ${plain(index.detail ?? '')}`),
     ...more(refused.length, 'that cannot be built'),
   ];
 }

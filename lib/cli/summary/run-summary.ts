@@ -3,7 +3,7 @@ import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
-import { builtSection, failedSection, planSection } from './index-summary.ts';
+import { builtSection, cannotBeBuilt, failedSection, planSection } from './index-summary.ts';
 
 interface SummaryOptions {
   readonly colour: boolean;
@@ -16,7 +16,7 @@ export function runSummary(report: Report, options: SummaryOptions): string {
   const sections = [
     totalsSection(report),
     failedSection(report, options.colour),
-    report.mode === 'plan' ? planSection(report) : builtSection(report),
+    report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
     migrationsSection(report),
     servicesSection(report, options),
     report.warnings.map((warning) => paint(`Warning: ${plain(warning)}`, 'yellow', options.colour)),
@@ -31,9 +31,10 @@ export function runSummary(report: Report, options: SummaryOptions): string {
 function totalsSection(report: Report): string[] {
   const { created, skipped, failed, remaining } = report.totals;
   if (created + skipped + failed + remaining === 0) return [];
+  const refused = cannotBeBuilt(report).length;
   const text =
     report.mode === 'plan'
-      ? `Indexes: ${skipped} already present, ${remaining} to build`
+      ? `Indexes: ${skipped} already present, ${remaining - refused} to build${refused === 0 ? '' : `, ${refused} that cannot be built`}`
       : `Indexes: ${created} created, ${skipped} already present, ${failed} failed, ${remaining} remaining`;
   const omitted = report.indexesOmitted;
   return [
@@ -75,7 +76,8 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   const names = (list: typeof services) => list.map((service) => service.name).join(', ');
   if (mode === 'plan') {
     const { runner, pending: files } = report.migrations;
-    const pending = report.totals.remaining > 0 || files.length > 0 || !knowsPending(runner);
+    const toBuild = report.totals.remaining - cannotBeBuilt(report).length;
+    const pending = toBuild > 0 || files.length > 0 || !knowsPending(runner);
     return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
   const down = services.filter((service) => service.stoppedAt !== null && service.startedAt === null);
