@@ -95,11 +95,19 @@ async function plainTarget(client: Client, index: CompiledIndex, item: string): 
   if (entry?.kind !== 'index' || (entry.valid && index.onDrift !== 'rebuild')) return plain;
   const [examined] = await examine(client, [index]);
   if (examined === undefined) return plain;
-  const { replacement, state } = examined;
+  const { replacement, state, locked } = examined;
+  const name = replacementName(index);
   if (replacement !== null) {
     const { definition, repairs } = replacement;
-    return { ...plain, name: replacementName(index), definition, finish: { kind: 'swap', repairs } };
+    return { ...plain, name, definition, finish: { kind: 'swap', repairs } };
   }
+  // A replacement that is built must not be dropped as a leftover, only because nobody knows at the moment whether it is needed.
+  if (
+    locked &&
+    index.onDrift === 'rebuild' &&
+    (await readCatalogEntry(client, { ...index, name })) !== undefined
+  )
+    return { ...plain, name, finish: { kind: 'swap', repairs: false } };
   return state === 'invalid' && (await isAttached(client, index)) ? { ...plain, attached: true } : plain;
 }
 

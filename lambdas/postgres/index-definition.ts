@@ -2,7 +2,7 @@ import { type CompiledIndex, indexId } from '../shared/registry.ts';
 import type { Client } from './client.ts';
 import { splitDefinition } from './definition-text.ts';
 import { indexKey, type Named, quotedTable, quoteIdentifier } from './identifiers.ts';
-import { isUndefined, sqlstateOf } from './sqlstate.ts';
+import { isUndefined, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /*
  * PostgreSQL stores a definition in a normalized form, which differs from the text in the registry. To compare the two, the
@@ -67,6 +67,8 @@ export interface TableDefinitions {
    * that cannot be normalized now (table locked, no TEMPORARY privilege) are omitted.
    */
   wanted: Map<string, Definition | null>;
+  /** Definitions could not be read, because another session has locked the table. */
+  locked: boolean;
 }
 
 /**
@@ -78,7 +80,7 @@ export async function readDefinitions(
   oids: readonly number[],
   entries: readonly CompiledIndex[],
 ): Promise<TableDefinitions> {
-  const definitions: TableDefinitions = { actual: new Map(), wanted: new Map() };
+  const definitions: TableDefinitions = { actual: new Map(), wanted: new Map(), locked: false };
   // The temporary table is possible although default_transaction_read_only is on, but not on a standby.
   await client.query('begin read write').catch(async () => await client.query('rollback; begin'));
   try {
@@ -98,8 +100,9 @@ export async function readDefinitions(
       return same === undefined;
     });
     if (others.length > 0) await normalizeAll(client, others, definitions.wanted);
-  } catch {
+  } catch (error) {
     // The table is locked, or the role may not create temporary tables: these definitions stay unknown.
+    definitions.locked = sqlstateOf(error) === LOCK_NOT_AVAILABLE;
   } finally {
     await client.query('rollback').catch(() => {});
   }

@@ -40,6 +40,8 @@ type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
 export interface Examined {
   index: CompiledIndex;
   state: IndexState;
+  /** The index was not compared, because its table is locked: `present` means that a valid index has the name. */
+  locked: boolean;
   /** The relation that has its name. */
   entry: CatalogEntry | undefined;
   /** `equivalent`: name of the other index. `drifted`: the definition in the database. */
@@ -91,7 +93,11 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
     const candidates = candidatesFor(members, existing.get(table) ?? []);
     const definitions =
       candidates.length === 0 && !members.some((index) => entries.get(indexKey(index))?.kind === 'index')
-        ? { actual: new Map<number, Definition>(), wanted: new Map<string, Definition | null>() }
+        ? {
+            actual: new Map<number, Definition>(),
+            wanted: new Map<string, Definition | null>(),
+            locked: false,
+          }
         : await readDefinitions(
             client,
             candidates.map((candidate) => candidate.oid),
@@ -121,7 +127,7 @@ async function withReplacement(
   const old = await unlessLocked(client, async () => await readProperties(client, index));
   // As for a definition that cannot be read, the name decides.
   if (old === undefined)
-    return state === 'drifted' ? { ...examined, state: 'present', detail: null } : examined;
+    return state === 'drifted' ? { ...examined, state: 'present', detail: null, locked: true } : examined;
   const definition = wanted === undefined ? index.definition : definitionOfReplacement(index, wanted, old);
   if (state === 'drifted') {
     const notSwappable =
@@ -175,10 +181,10 @@ function stateOf(
   index: CompiledIndex,
   entry: CatalogEntry | undefined,
   candidates: readonly TableIndex[],
-  { actual, wanted }: TableDefinitions,
+  { actual, wanted, locked }: TableDefinitions,
 ): Omit<Examined, 'hasLeftover'> {
   const examined = {
-    ...{ index, entry, detail: null, otherIsAttached: false },
+    ...{ index, locked, entry, detail: null, otherIsAttached: false },
     ...{ notSwappable: null, replacement: null, notBuildable: null },
   };
   const definition = wanted.get(indexKey(index));

@@ -26,7 +26,10 @@ const indexReportSchema = z.object({
   durationMs: z.int().nullable(),
   sizeBytes: z.int().nullable(),
   error: z.object({ sqlstate: z.string().nullable(), message: z.string() }).nullable(),
-  /** `equivalent`: name of the other index. `drifted`: the definition in the database. */
+  /**
+   * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built. Null:
+   * nothing to say.
+   */
   detail: z.string().nullable(),
   /** Sessions that blocked the build at the last check. */
   blockedBy: z.string().nullable(),

@@ -161,6 +161,24 @@ describe.each(MAJORS)(
       expect(await database.query("select 'people_key'::regclass::oid as oid")).toEqual([built]);
     });
 
+    test('keeps its replacement if the table is locked when the next attempt begins', async () => {
+      const { replacement } = names();
+      await database.query(`create unique index ${replacement} on people (id, age)`);
+      const [built] = await database.query(`select '${replacement}'::regclass::oid as oid`);
+      const holder = await session('holder');
+      await holder.query('begin; lock table people in access exclusive mode');
+
+      await expect(builds.build('first', 'people_key')).rejects.toMatchObject({
+        name: 'LockNotAvailable',
+        message: expect.stringMatching(/Blocked by pid \d+ \(holder/),
+      });
+
+      await holder.query('commit');
+      await builds.deploy('next');
+      expect(await readKeys()).toEqual([NEW]);
+      expect(await database.query("select 'people_key'::regclass::oid as oid")).toEqual([built]);
+    });
+
     test('loses its replacement if a foreign key was added after a worker died before the swap', async () => {
       await database.query(
         `create unique index ${names().replacement} on people (id, age);
