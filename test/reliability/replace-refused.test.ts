@@ -117,6 +117,16 @@ const REFUSED: Refused[] = [
     fix: 'ALTER TABLE "public"."people" REPLICA IDENTITY',
   },
   {
+    name: 'the replica identity, and a publication does not have a generated column',
+    since: 18,
+    prepare: `alter table people add column twice int generated always as (id * 2) stored not null;
+      create unique index drifted on people (id); alter table people replica identity using index drifted;
+      create publication everything for all tables`,
+    wanted: 'unique index on people (id, twice)',
+    reason: 'publication everything does not publish twice',
+    fix: 'ALTER TABLE "public"."people" REPLICA IDENTITY',
+  },
+  {
     name: 'the CLUSTER mark, and the new index is partial',
     prepare: 'create index drifted on people (id); alter table people cluster on drifted',
     wanted: 'index on people (id) where age > 3',
