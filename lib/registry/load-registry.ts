@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { extname, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import { type Place, placesIn } from '../sql/places.ts';
 import { compileRegistry } from './compile-registry.ts';
 import { NO_PLACES, placesOf, type RegistryPlaces } from './entry-places.ts';
+import { importModule, ModuleProblem } from './import-module.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistrySource } from './registry-source.ts';
 import type { RegistryKind } from './registry-text.ts';
@@ -105,39 +105,41 @@ async function parseJson(file: string, text: string): Promise<unknown> {
   }
 }
 
+/** The default exports of modules by path and content: several commands read a registry more than once. */
+const imported = new Map<string, Promise<{ hasDefault: boolean; value: unknown }>>();
+
 async function importDefault(file: string, text: string): Promise<unknown> {
-  const url = pathToFileURL(resolve(file));
-  // Node.js caches ES modules by URL and CommonJS modules by path, and the file may have changed since.
-  url.searchParams.set('content', createHash('sha256').update(text).digest('hex').slice(0, 16));
-  delete createRequire(import.meta.url).cache[resolve(file)];
-  let module: Record<string, unknown>;
+  const path = resolve(file);
+  const key = `${path} ${createHash('sha256').update(text).digest('hex')}`;
+  const module = imported.get(key) ?? importModule(path);
+  imported.set(key, module);
   try {
-    module = await import(url.href);
+    const { hasDefault, value } = await module;
+    if (hasDefault) return value;
   } catch (error) {
-    const place = (await syntaxErrorPlace(text, error)) ?? placeInStack(error, url);
-    throw failure(file, `it cannot be imported: ${messageOf(error)}`, error, place);
+    imported.delete(key);
+    if (!(error instanceof ModuleProblem)) throw error;
+    const { thrown } = error;
+    const place =
+      (thrown.isSyntaxError ? await syntaxErrorPlace(text) : null) ?? placeInStack(thrown.stack, path);
+    throw failure(file, `it cannot be imported: ${thrown.message}`, error, place);
   }
-  if (!('default' in module)) {
-    throw failure(file, 'it has no default export; write export default defineIndexes([…])');
-  }
-  return module.default;
+  throw failure(file, 'it has no default export; write export default defineIndexes([…])');
 }
 
 /** The place of a syntax error, which Node.js reports without its column; null if the error is not in this file. */
-async function syntaxErrorPlace(text: string, error: unknown): Promise<Place | null> {
-  if (!(error instanceof SyntaxError)) return null;
+async function syntaxErrorPlace(text: string): Promise<Place | null> {
   const { moduleSyntaxError } = await import('./module-source.ts');
   const offset = moduleSyntaxError(text);
   return offset === null ? null : placesIn(text)(offset);
 }
 
 /** The place in the module that threw the error, or that Node.js cannot strip the types of; null if it is elsewhere. */
-function placeInStack(error: unknown, url: URL): Place | null {
-  const stack = error instanceof Error ? (error.stack ?? '') : '';
-  for (const path of [url.pathname, fileURLToPath(url)]) {
+function placeInStack(stack: string, file: string): Place | null {
+  for (const path of [pathToFileURL(file).pathname, file]) {
     const at = stack.indexOf(path);
     const after = at === -1 ? '' : stack.slice(at + path.length);
-    const [, line, column = 1] = /^(?:\?[^:\s]*)?:(\d+)(?::(\d+))?/.exec(after) ?? [];
+    const [, line, column = 1] = /^:(\d+)(?::(\d+))?/.exec(after) ?? [];
     if (line !== undefined) return { line: Number(line), column: Number(column) };
   }
   return null;
