@@ -5,7 +5,8 @@ import { DeployStepStack } from '../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../lib/registry/load-registry.ts';
 
 const projectRoot = resolve(import.meta.dirname, '..');
-const app = new App();
+// The CDK command sets the variable. Without it CDK would leave a new folder in the system's temporary folder each time.
+const app = new App({ outdir: process.env.CDK_OUTDIR ?? resolve(projectRoot, 'cdk.out') });
 
 for (const [environmentName, environment] of Object.entries(
   parseEnvironments(app.node.tryGetContext('environments')),

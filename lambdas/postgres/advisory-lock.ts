@@ -11,6 +11,8 @@ import type { Named, Table } from './identifiers.ts';
  *   has disconnected, and so shows others that the build is alive. No session waits for them in SQL: the wait would hold
  *   a snapshot, and a concurrent build waits for old snapshots in turn.
  * - The migration lock is node-pg-migrate's own.
+ * - The run lock is held by a run of the command line, by a session that does nothing else. It replaces what Step
+ *   Functions does in AWS: it shows the running deploys.
  * - The ledger lock and the partition tree lock are held until the transaction ends. No build runs in such a
  *   transaction, so it is safe to wait for them.
  */
@@ -38,7 +40,13 @@ export function tableLock({ schema, table }: Table): LockKey {
  */
 export const MIGRATION_LOCK: LockKey = '7241865325823964';
 
-function lockKey(kind: 'index' | 'table' | 'ledger' | 'partition tree', names: readonly string[]): LockKey {
+/** The lock on a database that a run of the command line holds from its start to its end. */
+export const RUN_LOCK: LockKey = lockKey('run', []);
+
+function lockKey(
+  kind: 'index' | 'table' | 'ledger' | 'partition tree' | 'run',
+  names: readonly string[],
+): LockKey {
   const digest = createHash('sha256')
     .update(`pg-deploy-step ${kind} ${JSON.stringify(names)}`)
     .digest();
@@ -52,6 +60,11 @@ export async function tryLock(client: Client, key: LockKey): Promise<boolean> {
     [key],
   );
   return rows[0]?.locked === true;
+}
+
+/** Releases a lock that this session holds. */
+export async function unlock(client: Client, key: LockKey): Promise<void> {
+  await client.query('select pg_advisory_unlock($1::bigint)', [key]);
 }
 
 /** The session that holds a lock. */

@@ -20,5 +20,6 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     connectPauses: CONNECT_PAUSES_MS,
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
+    howToAbort: variables.HOW_TO_ABORT,
     log,
   });

@@ -30,6 +30,8 @@ interface PreflightIo {
   connectPauses: readonly number[];
   /** Lists the running executions of `deploy`. */
   runningDeploys: () => Promise<RunningDeploy[]>;
+  /** How a person aborts a running deploy, for the refusal. */
+  howToAbort: string;
   log: Log;
 }
 
@@ -68,7 +70,7 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
 
 async function refusalForOtherDeploys(execution: string, io: PreflightIo): Promise<string | null> {
   try {
-    return refusalForOlder(execution, await io.runningDeploys());
+    return refusalForOlder(execution, await io.runningDeploys(), io.howToAbort);
   } catch (error) {
     return (
       `It is unknown whether another deploy is running, because Step Functions did not answer: ${messageOf(error)}. The functions ` +

@@ -33,6 +33,8 @@ export const preflightVariablesSchema = z
     MIGRATIONS: z.enum(MIGRATION_RUNNERS),
     /** The state machine whose running executions are checked. */
     DEPLOY_MACHINE_ARN: z.string(),
+    /** How a person aborts a running deploy, for a message. */
+    HOW_TO_ABORT: z.string().default('abort it in the Step Functions console'),
   })
   .refine(hasDatabase, hasDatabaseMessage);
 

@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { findPostgresBinaries, makePrivateFolder } from './postgres-binaries.ts';
 import { type Cluster, initialiseCluster, PASSWORD, USER } from './postgres-cluster.ts';
 import { type StopMode, startServer, stopServer } from './postgres-server.ts';
@@ -41,7 +40,7 @@ export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions = {},
 ): Promise<EmbeddedPostgres> {
   const binaries = await findPostgresBinaries(options.major ?? 18);
-  const root = options.directory ?? (await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-db-')));
+  const root = options.directory ?? createTemporaryFolder('db');
   await makePrivateFolder(root, binaries.user);
   const cluster: Cluster = {
     binaries,

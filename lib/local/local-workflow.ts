@@ -1,15 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import type { Environment } from '../config/environment-config.ts';
 import { type MachineNames, machineNamesOf } from '../config/machine-names.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
+import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
-import { openSfnEndpoint, type SfnEndpoint } from './aws/sfn-endpoint.ts';
+import { openSfnEndpoint, type RunningExecution, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
 import type { LocalTask } from './aws/task-process.ts';
 import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
@@ -17,6 +16,7 @@ import { LambdaHost } from './lambda-host.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
 import { readStack } from './read-stack.ts';
+import type { OtherRun } from './run-lock.ts';
 
 export interface LocalWorkflowOptions {
   databaseUrl: string;
@@ -41,6 +41,8 @@ export interface LocalWorkflowOptions {
     /** @default 900, the limit of Lambda */
     timeoutSeconds?: number;
   };
+  /** Finds a run of another process that deploys to the database. @default none */
+  otherRun?: () => Promise<OtherRun | null>;
   /** File with the state of the local AWS. */
   stateFile: string;
   /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
@@ -74,20 +76,26 @@ export class LocalWorkflow {
   /** Synthesises the stack and opens everything that its executions use. */
   static async open(options: LocalWorkflowOptions): Promise<LocalWorkflow> {
     const opened: { workflow?: LocalWorkflow } = {};
-    const endpoint = await openSfnEndpoint((machineArn) => opened.workflow?.engine.running(machineArn) ?? []);
+    const endpoint = await openSfnEndpoint(async (machineArn) => {
+      const own = opened.workflow?.engine.running(machineArn) ?? [];
+      const other = own.length === 0 ? null : ((await options.otherRun?.()) ?? null);
+      return other === null ? own : [asExecution(other, own), ...own];
+    });
+    const outdir = createTemporaryFolder('stack');
     try {
-      opened.workflow = new LocalWorkflow(options, endpoint);
+      opened.workflow = new LocalWorkflow(options, outdir, endpoint);
       return opened.workflow;
     } catch (error) {
+      rmSync(outdir, { recursive: true, force: true });
       await endpoint.close();
       throw error;
     }
   }
 
-  private constructor(options: LocalWorkflowOptions, endpoint: SfnEndpoint) {
+  private constructor(options: LocalWorkflowOptions, outdir: string, endpoint: SfnEndpoint) {
     this.#endpoint = endpoint;
-    this.#outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-'));
-    const stack = synthesise(this.#outdir, options);
+    this.#outdir = outdir;
+    const stack = synthesise(outdir, options);
     this.lambdas = new LambdaHost({
       functions: [
         ...stack.functions.map((fn) => toLocal(fn, options, endpoint.url)),
@@ -142,6 +150,11 @@ export class LocalWorkflow {
       .map((name) => name.split('/').at(-1) ?? name);
   }
 
+  /** A critical failure left the services stopped, and the recovery respects that. */
+  get areServicesLeftStopped(): boolean {
+    return Object.keys(this.aws.state.ssm.parameters).some((name) => name.endsWith('/left-stopped'));
+  }
+
   /**
    * Ends the executions and the sandboxes.
    * @param tasks stop: also end the services' processes; leave: they continue to run
@@ -159,6 +172,16 @@ export class LocalWorkflow {
   #keepReport(event: EngineEvent): void {
     this.#reported = reportResultSchema.safeParse(event.output).data;
   }
+}
+
+/**
+ * Shows the run of another process as an execution of `deploy`. It has no ARN. It is older than this run, because it
+ * has the lock, also if the clock of its machine is fast.
+ */
+function asExecution({ name, startedAt }: OtherRun, own: readonly RunningExecution[]): RunningExecution {
+  const before = Math.min(...own.map((execution) => execution.startedAt)) - 1;
+  const machineArn = own[0]?.machineArn ?? '';
+  return { arn: '', name, machineArn, startedAt: Math.min(startedAt ?? before, before) };
 }
 
 function synthesise(outdir: string, { environment, registry, projectRoot }: LocalWorkflowOptions) {
@@ -199,6 +222,7 @@ function toLocal(
       ...variables,
       DATABASE_URL: databaseUrl,
       AWS_ENDPOINT_URL_SFN: sfnUrl,
+      HOW_TO_ABORT: 'press Ctrl-C where it runs, or end that process with kill and its id',
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
     },

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { chmod, chown, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
 const execute = promisify(execFile);
 
@@ -127,7 +128,7 @@ async function failureOf(native: string, user: ServerUser): Promise<string | und
 async function copyForAllUsers(native: string, name: string): Promise<string> {
   const target = path.join(tmpdir(), name);
   if (await isOurs(target)) return target;
-  const draft = `${target}.${randomBytes(6).toString('hex')}`;
+  const draft = createTemporaryFolder('binaries');
   try {
     await cp(native, draft, { recursive: true, verbatimSymlinks: true });
     await makeLinks(draft);

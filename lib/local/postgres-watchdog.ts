@@ -10,7 +10,11 @@ import type { Cluster } from './postgres-cluster.ts';
 export function startWatchdog({ binaries, root, dataDirectory }: Cluster, removeRoot: boolean): ChildProcess {
   const script = [
     'cat >/dev/null',
+    // pg_ctl signals the process whose id is in the file. If the server was killed, another server's session can have it.
+    'pid=$(head -n 1 "$2/postmaster.pid" 2>/dev/null)',
+    'if [ -n "$pid" ] && { [ ! -d /proc/self ] || grep -qsF -- "$2" "/proc/$pid/cmdline"; }; then',
     '"$1" stop -D "$2" -m fast -t 20 || "$1" stop -D "$2" -m immediate -t 20',
+    'fi',
     ...(removeRoot ? ['rm -rf "$3"'] : []),
   ].join('\n');
   const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, root], {

@@ -1,9 +1,9 @@
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migration-history.ts';
+import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
 /** The demo's release: its last migrations. The migrations before them make the database as it was in production. */
 const MIGRATIONS_OF_THE_RELEASE = 2;
@@ -81,7 +81,7 @@ async function terminate(databaseUrl: string, pid: number | undefined): Promise<
 async function migrationsBeforeRelease(): Promise<string> {
   const from = join(DATABASE, 'migrations');
   const files = (await readdir(from)).toSorted().slice(0, -MIGRATIONS_OF_THE_RELEASE);
-  const folder = await mkdtemp(join(tmpdir(), 'pg-deploy-step-seed-'));
+  const folder = createTemporaryFolder('seed');
   for (const file of files) await cp(join(from, file), join(folder, file));
   return folder;
 }

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { replaceFile } from '../files/output-file.ts';
 import { refusedEntries } from './compile-registry.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { inOneLine } from './entry-from-statement.ts';
@@ -34,7 +35,10 @@ export async function writeRegistry(file: string, entries: readonly IndexEntry[]
   if (!exists) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
   else if (added.length > 0) {
     const { appendEntries } = await import('./append-entries.ts');
-    writeFileSync(file, appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind)), file));
+    replaceFile(
+      realpathSync(file),
+      appendEntries(readFileSync(file, 'utf8'), kind, added.map(layout(kind)), file),
+    );
   }
   return { added, kept };
 }

@@ -121,3 +121,115 @@ test('Ctrl-C while a build waits for a lock starts the services again, also when
   await eventually(() => sessions("application_name like 'pg-deploy-step%'")).toBe(0);
   expect(await database.query('select 1 from pg_index where not indisvalid')).toEqual([]);
 });
+
+/** A transaction that holds a lock until the test releases it. */
+async function lock(table: string) {
+  const blocker = await connect(database.url);
+  await blocker.query('begin');
+  await blocker.query(`lock table ${table} in access exclusive mode`);
+  return async () => {
+    await blocker.query('rollback');
+    await blocker.end();
+  };
+}
+
+const WAITS_FOR_LOCK = "application_name like 'pg-deploy-step%' and wait_event_type = 'Lock'";
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s before anything was stopped says that no service was stopped',
+  async (signal) => {
+    writeFileSync(place.file('migrations/0001_note.sql'), 'alter table orders add column note text;');
+    await database.query('create table pgmigrations (id serial primary key, name text, run_on timestamp)');
+    const unlock = await lock('pgmigrations');
+    const command = start('--migrations', 'migrations');
+    await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+
+    command.signal(signal);
+    const { exitCode, stdout } = await command.ended;
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('Interrupted. Aborting the deploy. No service has been stopped so far.');
+    expect(stdout).toContain('No service was stopped.');
+    expect(stdout).not.toContain('running again');
+    expect(stdout).not.toContain('starting the services again');
+    expect(await logins()).toEqual(SERVICES);
+    await unlock();
+    await expectNothingLeft();
+  },
+);
+
+test('SIGTERM in the maintenance window starts the services again', async () => {
+  const unlock = await lock('orders');
+  const command = start('--migrations', 'none');
+  await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
+
+  command.signal('SIGTERM');
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('Interrupted. Aborting the deploy and starting the services again.');
+  expect(stdout).toContain('The services that it had stopped are running again.');
+  await unlock();
+  await expectNothingLeft();
+});
+
+test('Ctrl-C while the services start waits until they are steady', async () => {
+  writeFileSync(place.file('migrations/0001_note.sql'), 'alter table orders add column note text;');
+  // Each login of a service inserts a row, so no service is steady while the table is locked.
+  const unlockOrders = await lock('orders');
+  const command = start('--migrations', 'migrations');
+  await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
+  const unlockLogins = await lock('logins');
+  await unlockOrders();
+  await eventually(() => command.output()).toContain('api is starting');
+
+  command.signal('SIGINT');
+  await eventually(() => command.output()).toContain(
+    'Interrupted. Aborting the deploy and starting the services again.',
+  );
+  await unlockLogins();
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('The services that it had stopped are running again.');
+  await expectNothingLeft();
+});
+
+test('Ctrl-C while an index is built after the start says that the services had already been started', async () => {
+  // The migration makes a deploy necessary that stops the services.
+  writeFileSync(place.file('migrations/0001_note.sql'), 'create table notes (id int primary key);');
+  const unlock = await lock('orders');
+  const command = start('--migrations', 'migrations', '--when', 'after-start');
+  await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+  await eventually(() => command.output()).toContain('worker is steady');
+
+  command.interrupt();
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('Interrupted. Aborting the deploy. The services have already been started again.');
+  expect(stdout).toContain('The services that it had stopped had already been started again.');
+  await unlock();
+  await expectNothingLeft();
+});
+
+test('Ctrl-C after the end of the deploy does not change its result', async () => {
+  // A statement that waits for a lock holds up the end of the services, and so of the command.
+  await database.query(`
+    create table tenants (id int primary key);
+    create table audit_logs (tenant_id int, actor text, action text);
+  `);
+  const unlock = await lock('audit_logs');
+  const command = start('--migrations', 'none', '--mode', 'indexes');
+  await eventually(() => command.output()).toMatch(/Deploy \S+ succeeded/);
+
+  command.interrupt();
+  const { exitCode, stdout } = await command.ended;
+
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('Interrupted after the end of the deploy.');
+  expect(stdout).not.toContain('Aborting');
+  await unlock();
+});

@@ -1,4 +1,4 @@
-import { execFile, fork } from 'node:child_process';
+import { execFile, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
+import { findPostgresBinaries } from '../../lib/local/postgres-binaries.ts';
 import { eventually } from '../support/waits.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
@@ -117,6 +118,22 @@ describe('an embedded server whose owner is another process', () => {
     const { owner, data } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
     owner.kill('SIGKILL');
     await eventually(() => exists(path.dirname(data))).toBe(false);
+  });
+
+  test('does not signal a process that has the id of a server that was killed', async () => {
+    const { owner, data } = await startOwner(path.join(PROJECT, 'lib/local/embedded-postgres.ts'));
+    const { user } = await findPostgresBinaries(18);
+    const other = spawn('sleep', ['600'], { ...user, stdio: 'ignore' });
+    const pidFile = path.join(data, 'postmaster.pid');
+    const [pid = '', ...rest] = (await readFile(pidFile, 'utf8')).split('\n');
+    process.kill(Number(pid), 'SIGKILL');
+    await writeFile(pidFile, [other.pid, ...rest].join('\n'));
+
+    owner.kill('SIGKILL');
+    await eventually(() => exists(path.dirname(data))).toBe(false);
+
+    expect({ code: other.exitCode, signal: other.signalCode }).toEqual({ code: null, signal: null });
+    other.kill('SIGKILL');
   });
 
   test('continues when the terminal sends Ctrl-C to the owner', async () => {

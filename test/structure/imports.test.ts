@@ -20,6 +20,7 @@ const ORDER = [
   'lib/sources',
   'lib/registry',
   'lib/sql',
+  'lib/files',
   'lambdas',
 ];
 

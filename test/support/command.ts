@@ -15,12 +15,13 @@ export interface EndedCommand {
 }
 
 export interface RunningCommand {
+  /** Id of the command's process. */
   readonly pid: number;
   /** The text on standard output and standard error so far. */
   output(): string;
   /** Ctrl-C: sends SIGINT to the command's process group, as a terminal does. */
   interrupt(): void;
-  /** Sends a signal to the command's process only. */
+  /** Sends a signal to the command's own process only: `SIGKILL` is a crash. */
   signal(name: NodeJS.Signals): void;
   /** Closes the pipe, as `| head` does. */
   closeOutput(): void;

@@ -33,6 +33,7 @@ export async function openPreflight(
           migrationsDirectory,
           connectPauses: [],
           runningDeploys: async () => [],
+          howToAbort: 'abort it',
           log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
         },
       ),

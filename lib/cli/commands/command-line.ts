@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { checkOutputFile, writeStream } from '../../files/output-file.ts';
 import { checkDatabaseUrl } from '../../local/database-url.ts';
 
 /** Exit code: the command succeeded, warnings included. */
@@ -36,12 +37,32 @@ export function fileOrFolder(text: string): string {
   return text;
 }
 
-/** A file that is written at the end, checked now so that the work before is not wasted. @returns its absolute path */
+/**
+ * A file that is written at the end, checked now so that the work before is not wasted. The file is not changed.
+ * @returns its absolute path
+ */
 export function fileToWrite(text: string): string {
-  const file = resolve(text);
-  if (isFolder(file)) throw new InvalidArgumentError(`${file} is a folder, not a file.`);
-  if (!isFolder(dirname(file))) throw new InvalidArgumentError(`The folder ${dirname(file)} does not exist.`);
+  const file = resolve(nonEmpty(text));
+  try {
+    checkOutputFile(file);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
   return file;
+}
+
+/**
+ * Prints the result of a command on standard output, for a program that reads it.
+ * @returns false when it could not be written. The reason is on standard error
+ */
+export async function printResult(text: string): Promise<boolean> {
+  try {
+    await writeStream(process.stdout, text);
+    return true;
+  } catch (error) {
+    process.stderr.write(`The result could not be written to standard output: ${messageOf(error)}.\n`);
+    return false;
+  }
 }
 
 /** A folder that must exist, or "none". @returns its absolute path, or "none" */

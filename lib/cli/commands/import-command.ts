@@ -40,8 +40,8 @@ export function importCommand(onExitCode: (code: number) => void): Command {
     const { databaseUrl, from, format = 'ts', out, json = false } = flags;
     try {
       const { importIndexes } = await import('./import-indexes.ts');
-      await importIndexes({ paths, databaseUrl, from, format, out, json });
-      onExitCode(SUCCEEDED);
+      const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json });
+      onExitCode(isPrinted ? SUCCEEDED : FAILED);
     } catch (error) {
       process.stderr.write(`${messageOf(error)}\n`);
       onExitCode(FAILED);

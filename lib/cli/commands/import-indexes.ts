@@ -6,6 +6,7 @@ import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
 import type { Sources, Tool } from '../../sources/sql-source.ts';
+import { printResult } from './command-line.ts';
 
 interface ImportSettings {
   /** Files, folders, `-`. Empty: the indexes come from the database. */
@@ -18,8 +19,11 @@ interface ImportSettings {
   readonly json: boolean;
 }
 
-/** Writes the entries to the registry or standard output, and a summary of what was skipped to standard error. */
-export async function importIndexes(settings: ImportSettings): Promise<void> {
+/**
+ * Writes the entries to the registry or standard output, and a summary of what was skipped to standard error.
+ * @returns false when standard output did not accept the result
+ */
+export async function importIndexes(settings: ImportSettings): Promise<boolean> {
   const { out, format, json } = settings;
   const imported = await readIndexes(settings);
   const written = out === undefined ? null : await writeRegistry(out, imported.entries);
@@ -29,9 +33,12 @@ export async function importIndexes(settings: ImportSettings): Promise<void> {
     what: `index ${entry.name}`,
     reason,
   }));
-  if (json) process.stdout.write(`${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`);
-  else if (out === undefined) process.stdout.write(registryText(added, format));
+  let isPrinted = true;
+  if (json)
+    isPrinted = await printResult(`${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`);
+  else if (out === undefined) isPrinted = await printResult(registryText(added, format));
   process.stderr.write(summaryOf(imported, added.length, kept));
+  return isPrinted;
 }
 
 async function readIndexes({ paths, databaseUrl, from }: ImportSettings): Promise<Imported> {

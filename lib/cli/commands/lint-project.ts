@@ -17,6 +17,7 @@ import { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { RegistryError } from '../../registry/registry-error.ts';
 import type { RegistryRuleName } from '../../registry/registry-rules.ts';
 import { paint, takesColour } from '../terminal/styled-text.ts';
+import { printResult } from './command-line.ts';
 import { type LintProgressBar, lintProgressBar } from './lint-progress-bar.ts';
 import { type LintFlags, type LintScope, type LintTarget, lintScope } from './lint-scope.ts';
 
@@ -59,9 +60,9 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
     moved: results.flatMap((one) => one.moved),
     kept: results.flatMap((one) => one.kept),
   };
-  print(result, format);
+  const isPrinted = await print(result, format);
   const { errors, warnings } = countsOf(result.findings);
-  return errors === 0 && (!strict || warnings === 0);
+  return isPrinted && errors === 0 && (!strict || warnings === 0);
 }
 
 async function lintTarget(
@@ -126,12 +127,15 @@ async function readRegistered(registry: string | null, fix: boolean): Promise<Re
   }
 }
 
-function print(result: LintResult, format: Format): void {
+/** @returns false when a program reads the result and did not get it */
+async function print(result: LintResult, format: Format): Promise<boolean> {
   const colour = takesColour(process.stdout);
   const text = {
     text: () => toText(result, { paint: (piece, style) => paint(piece, style, colour) }),
     json: () => toJson(result),
     github: () => toGithub(result),
   }[format]();
-  if (text !== '') process.stdout.write(`${text}\n`);
+  if (text === '') return true;
+  const isPrinted = await printResult(`${text}\n`);
+  return isPrinted || format === 'text';
 }

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { MODES, type Mode } from '../../../lambdas/shared/execution-input.ts';
 import { type CompiledRegistry, indexId } from '../../../lambdas/shared/registry.ts';
@@ -97,6 +98,12 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
   return command.action(async (flags: Flags) => {
     requireDatabaseUrl(command, flags.databaseUrl);
+    const input = flags.report === undefined ? null : inputAt(flags.report, flags);
+    if (input !== null) {
+      command.error(
+        `error: option '--report <file>': ${flags.report} is ${input}, which the report would overwrite.`,
+      );
+    }
     const registry = await loadRegistry(flags.indexes);
     const names = registry.map(indexId);
     const unknown = (flags.only ?? []).filter((name) => !names.includes(name));
@@ -108,6 +115,19 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     const { runWorkflow } = await import('../run/run-workflow.ts');
     onExitCode((await runWorkflow(toSettings(flags, registry))) ? SUCCEEDED : FAILED);
   });
+}
+
+/** What a run reads from the file at a path. Null: nothing. */
+function inputAt(file: string, { indexes, migrations }: Flags): string | null {
+  const isSame = (other: string) => {
+    const [one, two] = [file, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+    return one !== undefined && two !== undefined && one.dev === two.dev && one.ino === two.ino;
+  };
+  if (isSame(indexes)) return 'the index registry';
+  if (migrations === 'none') return null;
+  const isNew = extname(file) === '.sql' && dirname(file) === migrations;
+  const files = readdirSync(migrations).filter((name) => extname(name) === '.sql');
+  return isNew || files.some((name) => isSame(join(migrations, name))) ? 'a migration' : null;
 }
 
 function toSettings(flags: Flags, registry: CompiledRegistry): RunSettings {

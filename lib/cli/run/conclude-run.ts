@@ -1,25 +1,33 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import type { ExecutionResult } from '../../local/engine.ts';
+import { existsSync, rmSync } from 'node:fs';
+import { messageOf } from '../../../lambdas/shared/errors.ts';
+import type { Report } from '../../../lambdas/shared/report-schema.ts';
+import { writeOutputFile, writeStream } from '../../files/output-file.ts';
 import type { LocalDeploy } from '../../local/local-workflow.ts';
 import { runSummary } from '../summary/run-summary.ts';
 import { takesColour } from '../terminal/styled-text.ts';
+import { type HandledInterrupt, handledText } from './interrupt-texts.ts';
 import { type RunContext, type RunSettings, startServicesCommand } from './run-context.ts';
 import type { LastLines } from './shell-migrations.ts';
 
 export interface EndedRun {
   readonly deploy: LocalDeploy;
-  /** How start-services ended after an interrupt. Null: the deploy was not interrupted. */
-  readonly recovery: ExecutionResult | null;
-  /** Names of services that are still stopped. */
-  readonly stoppedServices: readonly string[];
+  /** How an interrupt was handled. Null: the deploy was not interrupted. */
+  readonly interrupted: Omit<HandledInterrupt, 'startCommand'> | null;
   /** The last output of the migration command. */
   readonly lastLines: LastLines;
 }
 
-/** Prints the summary of a run and writes its report. @returns true when the deploy succeeded */
-export function concludeRun({ settings, output, paths }: RunContext, ended: EndedRun): boolean {
-  const { deploy, recovery } = ended;
+/**
+ * Prints the summary of a run and writes its report.
+ * @returns true when the deploy succeeded and its report was written
+ */
+export async function concludeRun(
+  { settings, output, paths }: RunContext,
+  ended: EndedRun,
+): Promise<boolean> {
+  const { deploy, interrupted } = ended;
   const report = deploy.summary?.report;
+  let isWritten = true;
   if (report !== undefined) {
     const colour = !settings.json && takesColour(process.stdout);
     const startCommand = startServicesCommand(settings);
@@ -27,37 +35,51 @@ export function concludeRun({ settings, output, paths }: RunContext, ended: Ende
     if (report.migrations.outcome === 'failed' && ended.lastLines.text !== '') {
       output.print(`Last output of the migration command:${ended.lastLines.text}`);
     }
-    const json = `${JSON.stringify(report, null, 2)}\n`;
-    if (settings.json) process.stdout.write(json);
-    if (settings.reportFile !== null) writeFileSync(settings.reportFile, json);
-  } else if (recovery === null) {
+    isWritten = await writeReport(settings, report);
+  } else if (interrupted === null) {
     const { status, error, cause } = deploy.result;
     const reason = [error, cause].filter(Boolean).join(': ');
     output.print(`The deploy ended as ${status} without a report. ${reason}`);
   }
-  if (recovery !== null) output.print(interruptText(settings, ended, recovery));
-  if (report?.status === 'succeeded' && recovery === null) {
+  if (interrupted !== null) {
+    const startCommand = startServicesCommand(settings);
+    output.print(
+      report === undefined
+        ? 'The deploy was interrupted before it wrote a report.'
+        : 'The deploy was interrupted.',
+    );
+    const services = handledText({ ...interrupted, startCommand });
+    if (services !== '') output.print(services);
+  }
+  if (report?.status === 'succeeded' && interrupted === null) {
     rmSync(paths.logFile, { force: true });
-    return true;
+    return isWritten;
   }
   if (existsSync(paths.logFile)) output.print(`Log of the functions: ${paths.logFile}`);
   return false;
 }
 
-function interruptText(
-  settings: RunSettings,
-  { deploy, stoppedServices }: EndedRun,
-  recovery: ExecutionResult,
-): string {
-  const interrupted =
-    deploy.summary === undefined
-      ? 'The deploy was interrupted before it wrote a report.'
-      : 'The deploy was interrupted.';
-  if (settings.services === 'none') return interrupted;
-  if (recovery.status === 'SUCCEEDED' && stoppedServices.length === 0) {
-    return `${interrupted}\nThe services that it had stopped are running again.`;
+/** Writes the report as the settings say. A report that has no other place goes to standard error. */
+async function writeReport({ json, reportFile }: RunSettings, report: Report): Promise<boolean> {
+  const text = `${JSON.stringify(report, null, 2)}\n`;
+  let isWritten = true;
+  if (json) {
+    try {
+      await writeStream(process.stdout, text);
+    } catch (error) {
+      isWritten = false;
+      process.stderr.write(`The report could not be written to standard output: ${messageOf(error)}.\n`);
+    }
   }
-  const command = startServicesCommand(settings);
-  const start = command === null ? '' : ` Start them with: ${command}`;
-  return `${interrupted}\nServices LEFT STOPPED: ${stoppedServices.join(', ')} (${recovery.cause ?? recovery.status}).${start}`;
+  if (reportFile !== null) {
+    try {
+      await writeOutputFile(reportFile, text);
+    } catch (error) {
+      isWritten = false;
+      process.stderr.write(
+        `The report could not be written to a file: ${messageOf(error)} The report:\n${text}`,
+      );
+    }
+  }
+  return isWritten;
 }

@@ -5,9 +5,11 @@ import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import type { EngineEvent } from '../../local/engine.ts';
 import { LOCAL_ENVIRONMENT, localEnvironment } from '../../local/local-environment.ts';
 import { LocalWorkflow } from '../../local/local-workflow.ts';
+import { RunLock } from '../../local/run-lock.ts';
 import { watchBuilds } from '../../local/watch-builds.ts';
 import { createProgressView, type ProgressView } from '../progress/progress-view.ts';
-import { deleteStateFile, type RunContext } from './run-context.ts';
+import type { ServicesNow } from './interrupt-texts.ts';
+import { deleteStateFile, type RunContext, type RunSettings } from './run-context.ts';
 import { LastLines, SHELL_MIGRATIONS, shellTask } from './shell-migrations.ts';
 
 /** Opens the target: the database of the settings, or an embedded server that stops with the run. @returns its URL */
@@ -19,23 +21,65 @@ export async function openDatabase({ settings, output, resources }: RunContext):
   return postgres.url();
 }
 
-interface OpenedWorkflow {
+/**
+ * Acquires the lock that allows one run at a time on a database, and holds it to the end of the run.
+ * @returns null for a plan, which changes nothing and so needs no lock
+ */
+export async function openLock(
+  { settings, output, resources }: RunContext,
+  databaseUrl: string,
+): Promise<OpenedLock | null> {
+  if (settings.input.mode === 'plan' && settings.seed === 'none') return null;
+  let warn = output.print;
+  const onTaken = (by: { name: string }) =>
+    warn(
+      `Warning: the connection that locks the database against other runs was lost, and another run has started since: ${by.name}. This run continues.`,
+    );
+  const lock = resources.use(await RunLock.open({ databaseUrl, onTaken }));
+  if (lock.notPossible !== null) {
+    output.print(
+      `Warning: this run cannot lock the database against other runs, because ${lock.notPossible}. Do not start another run until it ends.`,
+    );
+  }
+  return {
+    lock,
+    warnWith: (print) => {
+      warn = print;
+    },
+  };
+}
+
+interface OpenedLock {
+  readonly lock: RunLock;
+  /** Sets where the lock reports that it was lost. */
+  readonly warnWith: (print: (line: string) => void) => void;
+}
+
+export interface OpenedWorkflow {
   readonly workflow: LocalWorkflow;
   /** The last output of the migration command. */
   readonly lastLines: LastLines;
   /** Sets the receiver of the engine's events. */
   readonly observe: (onEvent: (event: EngineEvent) => void) => void;
+  /** The services at this moment, for an interrupt. */
+  readonly servicesNow: () => ServicesNow;
 }
 
-/** Synthesises the workflow, with the demo services if the settings include them. */
+/**
+ * Synthesises the workflow, with the demo services if the settings include them.
+ * @param lock null for a plan
+ */
 export async function openWorkflow(
   { settings, paths, resources }: RunContext,
   databaseUrl: string,
+  lock: RunLock | null,
 ): Promise<OpenedWorkflow> {
   const withServices = settings.services === 'demo';
+  const runsServices = withServices && mayRunServices(settings, lock);
   const command = settings.migrationCommand;
   const lastLines = new LastLines();
   let onEvent: (event: EngineEvent) => void = () => undefined;
+  let hasStopped = false;
   const workflow = await LocalWorkflow.open({
     databaseUrl,
     registry: settings.registry,
@@ -45,10 +89,14 @@ export async function openWorkflow(
       migrations: command === null ? settings.migrations : SHELL_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),
-    services: withServices ? localDemoServices(databaseUrl) : [],
+    services: runsServices ? localDemoServices(databaseUrl) : [],
     tasks: command === null ? [] : [shellTask(command, databaseUrl)],
-    stateFile: paths.stateFile,
-    onEvent: (event) => onEvent(event),
+    stateFile: runsServices ? paths.stateFile : paths.temporaryStateFile,
+    ...(lock && { otherRun: async () => await lock.check() }),
+    onEvent: (event) => {
+      hasStopped ||= workflow.servicesWithSavedState.length > 0;
+      onEvent(event);
+    },
     onLog: (name, line) => {
       appendFileSync(paths.logFile, `${name} ${line}\n`);
       lastLines.add(name, line);
@@ -56,7 +104,8 @@ export async function openWorkflow(
   });
   resources.defer(async () => {
     await workflow.close();
-    if (paths.keepsState && workflow.servicesWithSavedState.length === 0) deleteStateFile(paths);
+    if (runsServices && paths.keepsState && workflow.servicesWithSavedState.length === 0)
+      deleteStateFile(paths);
   });
   return {
     workflow,
@@ -64,7 +113,20 @@ export async function openWorkflow(
     observe: (observer) => {
       onEvent = observer;
     },
+    servicesNow: () => {
+      const stopped = workflow.servicesWithSavedState;
+      hasStopped ||= stopped.length > 0;
+      return { none: !withServices, stopped, hasStopped, leftStopped: workflow.areServicesLeftStopped };
+    },
   };
+}
+
+/**
+ * A run that another run refuses, and a plan, must not change the services: the other run may have stopped them, and both
+ * can have the same state file.
+ */
+export function mayRunServices({ input }: RunSettings, lock: RunLock | null): boolean {
+  return input.mode !== 'plan' && lock?.other == null;
 }
 
 /** Opens the progress view: a live picture in a terminal, plain lines elsewhere. */

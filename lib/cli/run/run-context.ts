@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
+import { createTemporaryFolder } from '../../files/temporary-folder.ts';
 import { withoutPassword } from '../../local/database-url.ts';
 import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
 import type { Interrupt } from './interrupt.ts';
@@ -45,6 +46,8 @@ interface RunOutput {
 interface RunPaths {
   /** State of the local AWS: the services that a deploy stopped. */
   readonly stateFile: string;
+  /** The same for a run that must not change the services of another run. It is removed with the run. */
+  readonly temporaryStateFile: string;
   /** The state file outlives the run, so that a later run can start services that this one left stopped. */
   readonly keepsState: boolean;
   /** Log of the functions and of the migration command. It exists from their first line on. */
@@ -59,17 +62,22 @@ export function createRunContext(
   interrupt: Interrupt,
   resources: AsyncDisposableStack,
 ): RunContext {
-  const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-run-'));
+  const folder = createTemporaryFolder('run');
   resources.defer(() => rmSync(folder, { recursive: true, force: true }));
   const keptFile =
     settings.services === 'demo' && settings.databaseUrl !== null ? stateFileOf(settings.databaseUrl) : null;
+  const logFile = join(tmpdir(), `pg-deploy-step-${process.pid}.log`);
+  // An earlier process with the same id can have left its log.
+  rmSync(logFile, { force: true });
+  const temporaryStateFile = join(folder, 'aws.json');
   return {
     settings,
     output: outputOf(settings),
     paths: {
-      stateFile: keptFile ?? join(folder, 'aws.json'),
+      stateFile: keptFile ?? temporaryStateFile,
+      temporaryStateFile,
       keepsState: keptFile !== null,
-      logFile: join(tmpdir(), `pg-deploy-step-${process.pid}.log`),
+      logFile,
     },
     interrupt,
     resources,

@@ -1,10 +1,20 @@
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { removeAbandoned } from '../../local/clean-up.ts';
 import { withoutPassword } from '../../local/database-url.ts';
 import type { LocalWorkflow } from '../../local/local-workflow.ts';
 import { seedDemo } from '../../local/seed-demo.ts';
+import type { RecoveryReason } from '../../workflow/start-services.ts';
 import { concludeRun, type EndedRun } from './conclude-run.ts';
 import { listenForInterrupt } from './interrupt.ts';
-import { openDatabase, openView, openWorkflow } from './open-workflow.ts';
+import { interruptedText, stillText } from './interrupt-texts.ts';
+import {
+  mayRunServices,
+  type OpenedWorkflow,
+  openDatabase,
+  openLock,
+  openView,
+  openWorkflow,
+} from './open-workflow.ts';
 import { createRunContext, outputOf, type RunContext, type RunSettings } from './run-context.ts';
 
 /** Longest wait for the demo services to connect before the deploy starts. */
@@ -32,19 +42,27 @@ export async function runWorkflow(settings: RunSettings): Promise<boolean> {
 
 async function runWith(run: RunContext): Promise<boolean> {
   const { settings, output, interrupt } = run;
+  await removeAbandoned();
   const databaseUrl = await openDatabase(run);
   interrupt.signal.throwIfAborted();
-  if (settings.seed === 'demo') await fillDatabase(run, databaseUrl);
+  const openedLock = await openLock(run, databaseUrl);
+  const lock = openedLock?.lock ?? null;
+  interrupt.signal.throwIfAborted();
+  // Preflight refuses this run, or it is a plan.
+  if (lock?.other != null) output.print('Another run deploys to this database.');
+  else if (settings.seed === 'demo') await fillDatabase(run, databaseUrl);
   output.print('Synthesising the workflow …');
-  const { workflow, lastLines, observe } = await openWorkflow(run, databaseUrl);
-  if (settings.services === 'demo') await startServices(run, workflow);
+  const opened = await openWorkflow(run, databaseUrl, lock);
+  if (settings.services === 'demo' && mayRunServices(settings, lock))
+    await startServices(run, opened.workflow);
   interrupt.signal.throwIfAborted();
 
   const view = openView(run, databaseUrl);
-  observe(view.onEvent);
-  const ended = await deployOnce(run, workflow, view.note);
+  openedLock?.warnWith(view.note);
+  opened.observe(view.onEvent);
+  const ended = await deployOnce(run, opened, view.note);
   await view.close();
-  return concludeRun(run, { ...ended, stoppedServices: workflow.servicesWithSavedState, lastLines });
+  return await concludeRun(run, { ...ended, lastLines: opened.lastLines });
 }
 
 async function fillDatabase({ output, interrupt }: RunContext, databaseUrl: string): Promise<void> {
@@ -79,32 +97,30 @@ async function startServices({ output, interrupt }: RunContext, workflow: LocalW
 }
 
 async function deployOnce(
-  { settings, interrupt }: RunContext,
-  workflow: LocalWorkflow,
+  { settings, output, interrupt }: RunContext,
+  { workflow, servicesNow }: OpenedWorkflow,
   note: (line: string) => void,
-): Promise<Pick<EndedRun, 'deploy' | 'recovery'>> {
+): Promise<Pick<EndedRun, 'deploy' | 'interrupted'>> {
   const { execution, ended } = workflow.start(settings.input, executionName());
-  const services = settings.services === 'demo';
   const abort = () => {
-    note(
-      `Interrupted. Aborting the deploy${services ? ' and starting the services again' : ''}. ` +
-        (settings.databaseUrl === null
-          ? 'The embedded database stops with this command.'
-          : 'Running index builds continue in the database; a migration that is not committed is rolled back.'),
-    );
+    note(interruptedText(servicesNow(), settings.databaseUrl === null));
     execution.abort();
   };
   interrupt.signal.addEventListener('abort', abort, { once: true });
-  interrupt.onRepeat(() => {
-    note(
-      services
-        ? 'Still starting the services again. Please wait: otherwise they stay stopped.'
-        : 'Still aborting the deploy.',
-    );
-  });
+  interrupt.onRepeat(() => note(stillText(servicesNow())));
   const deploy = await ended;
+  interrupt.signal.removeEventListener('abort', abort);
+  // An execution that has ended by itself is not aborted any more.
+  if (deploy.result.status !== 'ABORTED') {
+    interrupt.signal.addEventListener('abort', () =>
+      output.print('Interrupted after the end of the deploy. This command ends in a moment.'),
+    );
+    return { deploy, interrupted: null };
+  }
+  const before = servicesNow();
   // In AWS, the recovery rule does the same for an aborted execution.
-  return { deploy, recovery: interrupt.signal.aborted ? await workflow.recover() : null };
+  const recovery = await workflow.recover({ reason: 'deploy-ended' } satisfies { reason: RecoveryReason });
+  return { deploy, interrupted: { before, after: servicesNow(), recovery } };
 }
 
 function executionName(): string {

@@ -24,7 +24,7 @@ const TARGET = 'AWSStepFunctions.ListExecutions';
  * @param running returns the running executions of a state machine
  */
 export async function openSfnEndpoint(
-  running: (machineArn: string) => RunningExecution[],
+  running: (machineArn: string) => Promise<readonly RunningExecution[]>,
 ): Promise<SfnEndpoint> {
   const server = createServer(async (request, response) => {
     const answer = (status: number, body: unknown) =>
@@ -45,7 +45,7 @@ export async function openSfnEndpoint(
       return;
     }
     answer(200, {
-      executions: running(stateMachineArn).map((execution) => ({
+      executions: (await running(stateMachineArn)).map((execution) => ({
         executionArn: execution.arn,
         name: execution.name,
         stateMachineArn: execution.machineArn,

@@ -1,0 +1,214 @@
+import { hostname, userInfo } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { lockHolder, RUN_LOCK, tryLock, unlock } from '../../lambdas/postgres/advisory-lock.ts';
+import { type Client, databaseOf } from '../../lambdas/postgres/client.ts';
+import { ConnectionLost } from '../../lambdas/shared/errors.ts';
+import { setLongIdleSession } from './idle-session.ts';
+
+/** Another run on the same database. */
+export interface OtherRun {
+  /** For messages: `process 4711 of root on build-7 (database session 812)`. */
+  readonly name: string;
+  /** Milliseconds since 1970. Null: unknown. */
+  readonly startedAt: number | null;
+}
+
+interface RunLockOptions {
+  readonly databaseUrl: string;
+  /** Called when the lock was lost with its connection, and another run acquired it in the meantime. */
+  readonly onTaken: (by: OtherRun) => void;
+}
+
+/** Pause between two attempts to acquire the lock again. A younger run must not be faster after a restart. */
+const RETRY_MS = 200;
+
+/** A server that is away for longer is not asked that often. */
+const LONG_RETRY_MS = 2_000;
+const LONG_AFTER_MS = 60_000;
+
+/** Longest wait of `check` for a server that does not answer: the SDK's request in preflight ends after 5 s. */
+const CHECK_MS = 3_000;
+
+/** A run that acquires the lock while this run reconnects gives it back in its preflight, within this time. */
+const YIELD_MS = 10_000;
+
+/** Sessions that have held the lock show the run in their application_name. It has at most 63 bytes. */
+const NAME = /^run (\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z (\d+) ([^@]*)@?(.*)$/;
+const PREFIX = 'pg-deploy-step ';
+
+/**
+ * The lock that allows one run at a time on a database. It is an advisory lock of a session of this process, so it ends
+ * with the process, however that ends. The session is idle outside of transactions, so it holds no snapshot.
+ *
+ * If the connection is lost, for example because the server restarts, the lock is acquired again. A younger run that
+ * acquired it in between gives it back in its preflight, because it sees the session of this run.
+ */
+export class RunLock implements AsyncDisposable {
+  /** Why the run cannot hold the lock, for a warning. Null: it holds the lock, or tries to. */
+  notPossible: string | null = null;
+  readonly #options: RunLockOptions;
+  readonly #name = nameOfThisRun(new Date());
+  readonly #closing = new AbortController();
+  #client: Client | null = null;
+  #other: OtherRun | null = null;
+  #hasHeld = false;
+  #working: Promise<void> | null = null;
+
+  private constructor(options: RunLockOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Tries to acquire the lock. It never fails: if the database cannot be reached, the lock is acquired as soon as it can
+   * be. If the database refuses the connection, preflight reports why.
+   */
+  static async open(options: RunLockOptions): Promise<RunLock> {
+    const lock = new RunLock(options);
+    try {
+      await lock.#attempt();
+    } catch (error) {
+      if (error instanceof ConnectionLost) lock.#keepTrying();
+    }
+    return lock;
+  }
+
+  /** The run that holds the lock. Null: none does, or this one. Once it is set, this run must not deploy. */
+  get other(): OtherRun | null {
+    return this.#other;
+  }
+
+  /** Reads again which other run is active, before this run stops or changes anything. */
+  async check(): Promise<OtherRun | null> {
+    const limit = pause(CHECK_MS, undefined, { ref: false });
+    await Promise.race([this.#working, limit]);
+    if (this.#other === null && this.#client !== null) {
+      await Promise.race([this.#yieldToReconnected(this.#client).catch(() => undefined), limit]);
+    }
+    return this.#other;
+  }
+
+  /** Releases the lock. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#working;
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  /** @throws when the database cannot be reached */
+  async #attempt(): Promise<void> {
+    const { databaseUrl } = this.#options;
+    const client = await databaseOf({ DATABASE_URL: databaseUrl }).connect(
+      this.#hasHeld ? this.#name : 'run starts',
+    );
+    let kept = false;
+    try {
+      this.notPossible = await setLongIdleSession(client);
+      if (this.notPossible !== null) this.#other = await holderOf(client);
+      else kept = await this.#acquire(client);
+    } finally {
+      if (!kept) await client.end().catch(() => undefined);
+    }
+    if (!kept) return;
+    this.#client = client;
+    client.once('end', () => {
+      this.#client = null;
+      if (!this.#closing.signal.aborted) this.#keepTrying();
+    });
+  }
+
+  /** @returns true when this session holds the lock, and must stay open */
+  async #acquire(client: Client): Promise<boolean> {
+    const deadline = Date.now() + YIELD_MS;
+    let reported = false;
+    while (!this.#closing.signal.aborted) {
+      if (await tryLock(client, RUN_LOCK)) {
+        await client.query("select pg_catalog.set_config('application_name', $1, false)", [
+          `${PREFIX}${this.#name}`,
+        ]);
+        this.#hasHeld = true;
+        return true;
+      }
+      const holder = await holderOf(client);
+      // Null: it was released between the two statements.
+      if (holder !== null && !this.#hasHeld) {
+        this.#other = holder;
+        return false;
+      }
+      if (holder !== null && !reported && Date.now() > deadline) {
+        reported = true;
+        this.#options.onTaken(holder);
+      }
+      await this.#pause(RETRY_MS);
+    }
+    return false;
+  }
+
+  /** Ends early when the lock is released. Does not keep the process alive. */
+  async #pause(ms: number): Promise<void> {
+    await pause(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
+  }
+
+  #keepTrying(): void {
+    const since = Date.now();
+    this.#working ??= (async () => {
+      while (!this.#closing.signal.aborted) {
+        try {
+          await this.#attempt();
+          break;
+        } catch {
+          await this.#pause(Date.now() - since > LONG_AFTER_MS ? LONG_RETRY_MS : RETRY_MS);
+        }
+      }
+    })().finally(() => {
+      this.#working = null;
+    });
+  }
+
+  /** Gives the lock back to a run that has held it before: it lost its connection and is about to acquire it again. */
+  async #yieldToReconnected(client: Client): Promise<void> {
+    const { rows } = await client.query<{ pid: number; application: string }>(
+      `select pid, application_name as application from pg_catalog.pg_stat_activity
+        where datname operator(pg_catalog.=) pg_catalog.current_database()
+          and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`,
+    );
+    const holder = rows.find(({ application }) => NAME.test(application.slice(PREFIX.length)));
+    if (holder === undefined) return;
+    this.#other = describe(holder);
+    await unlock(client, RUN_LOCK);
+    this.#closing.abort();
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function holderOf(client: Client): Promise<OtherRun | null> {
+  const holder = await lockHolder(client, RUN_LOCK);
+  return holder === undefined ? null : describe(holder);
+}
+
+function describe({ pid, application }: { pid: number; application: string }): OtherRun {
+  const parsed = application.startsWith(PREFIX) ? NAME.exec(application.slice(PREFIX.length)) : null;
+  if (parsed === null) return { name: `database session ${pid} (${application})`, startedAt: null };
+  const [, year, month, day, hour, minute, second, process, user, host] = parsed;
+  const on = host === '' ? '' : ` on ${host}`;
+  return {
+    name: `process ${process} of ${user}${on} (database session ${pid})`,
+    startedAt: Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`),
+  };
+}
+
+/** The part of the application_name after the product's name. The server cuts it at 63 bytes. */
+function nameOfThisRun(startedAt: Date): string {
+  const time = startedAt.toISOString().replace(/[-:]|\.\d+/g, '');
+  // A host's domain is omitted, so that the name fits. Other characters than these appear as question marks.
+  const who = `${userName()}@${hostname().split('.')[0]}`.replace(/[^\x21-\x7e]/g, '?');
+  return `run ${time} ${process.pid} ${who}`;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // In a container a user id can have no name.
+    return `uid-${process.getuid?.() ?? '?'}`;
+  }
+}

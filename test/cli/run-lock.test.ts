@@ -1,0 +1,165 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { reportSchema } from '../../lambdas/shared/report-schema.ts';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { type CommandFolder, createCommandFolder } from '../support/command.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/waits.ts';
+
+const INDEXES: IndexEntry[] = [
+  {
+    name: 'idx_orders_status',
+    sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+    description: 'orders by status',
+  },
+];
+
+let database: TestDatabase;
+let older: CommandFolder;
+let younger: CommandFolder;
+
+beforeEach(async () => {
+  older = createCommandFolder();
+  younger = createCommandFolder();
+  for (const place of [older, younger]) {
+    writeFileSync(place.file('my.json'), JSON.stringify(INDEXES));
+    mkdirSync(place.file('migrations'));
+    writeFileSync(place.file('migrations/0001_note.sql'), 'alter table orders add column note text;');
+  }
+  database = await createDatabase();
+  // The trigger records even sessions that last only a moment.
+  await database.query(`
+    create table orders (id int primary key, status text not null);
+    create table logins (id int generated always as identity, name text not null);
+    create function note_login() returns event_trigger language plpgsql as $$
+      begin
+        insert into logins (name) select name from current_setting('application_name') as name where name in ('api', 'worker');
+      end $$;
+    create event trigger on_login on login execute function note_login();
+    alter event trigger on_login enable always;
+  `);
+});
+
+afterEach(async () => {
+  older.remove();
+  younger.remove();
+  await database.drop();
+});
+
+function start(place: CommandFolder, ...args: string[]) {
+  const fixed = ['--services', 'demo', '--indexes', 'my.json', '--migrations', 'migrations'];
+  return place.start('run', '--database-url', database.url, ...fixed, ...args);
+}
+
+async function sessions(condition: string): Promise<number> {
+  const rows = await database.query(
+    `select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and ${condition}`,
+  );
+  return rows.length;
+}
+
+const OF_SERVICES = "application_name in ('api', 'worker')";
+const WAITS_FOR_LOCK = "application_name like 'pg-deploy-step%' and wait_event_type = 'Lock'";
+
+/** Starts the older run and holds it in its maintenance window: its migration waits for a lock. */
+async function startOlder() {
+  const blocker = await connect(database.url);
+  await blocker.query('begin');
+  await blocker.query('lock table orders in access exclusive mode');
+  const run = start(older);
+  await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+  await eventually(() => sessions(OF_SERVICES)).toBe(0);
+  const unblock = async () => {
+    await blocker.query('rollback');
+    await blocker.end();
+  };
+  return { run, unblock };
+}
+
+async function countLogins(): Promise<number> {
+  return (await database.query('select 1 from logins')).length;
+}
+
+test('a run during another run on the same database is refused, and stops, starts and changes nothing', async () => {
+  const { run, unblock } = await startOlder();
+  const logins = await countLogins();
+  const otherName = new URL(database.url);
+  otherName.hostname = 'localhost';
+
+  const refused = await Promise.all([
+    start(younger, '--database-url', otherName.href, '--seed', 'demo', '--report', 'out.json').ended,
+    // The same directory, and so the same file with the state of the services.
+    start(older).ended,
+    start(older, '--mode', 'start-services').ended,
+  ]);
+
+  for (const { exitCode, stdout } of refused) {
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('Refused before anything was stopped or changed.');
+    const user = userInfo().username;
+    expect(stdout).toMatch(
+      new RegExp(
+        `Another deploy is running: process ${run.pid} of ${user} on ${hostname().split('.')[0]} ` +
+          String.raw`\(database session \d+\), started at 20\d\d-\d\d-\d\dT[\d:.]+Z\. Wait until it ends, or `,
+      ),
+    );
+    expect(stdout).toContain('Then start this deploy again.');
+    expect(stdout).not.toContain('Step Functions console');
+  }
+  const report = reportSchema.parse(JSON.parse(readFileSync(younger.file('out.json'), 'utf8')));
+  expect(report).toMatchObject({ status: 'failed', downtimeMs: 0 });
+  expect(await countLogins()).toBe(logins);
+  expect(await sessions(OF_SERVICES)).toBe(0);
+  expect(await sessions(WAITS_FOR_LOCK)).toBe(1);
+
+  await unblock();
+  const { exitCode, stdout } = await run.ended;
+  expect(exitCode, stdout).toBe(0);
+  expect(stdout).toContain('Indexes: 1 created');
+  expect(older.processes()).toEqual([]);
+  expect(younger.processes()).toEqual([]);
+  expect(younger.files()).toEqual(['migrations', 'my.json', 'out.json']);
+  await eventually(() => sessions('true')).toBe(0);
+});
+
+test('--mode plan runs during another run and does not start its services', async () => {
+  const { run, unblock } = await startOlder();
+  const logins = await countLogins();
+
+  const planned = await start(older, '--mode', 'plan').ended;
+
+  expect(planned.exitCode, planned.stdout).toBe(0);
+  expect(await countLogins()).toBe(logins);
+  await unblock();
+  expect((await run.ended).exitCode).toBe(0);
+});
+
+test('a run that is killed with SIGKILL does not hold up the next run', async () => {
+  const { run, unblock } = await startOlder();
+  run.signal('SIGKILL');
+  await run.ended;
+  await unblock();
+  await eventually(() => sessions("application_name like 'pg-deploy-step%'")).toBe(0);
+
+  const { exitCode, stdout } = await start(older).ended;
+
+  expect(exitCode, stdout).toBe(0);
+  expect(stdout).toContain('Services: api, worker');
+});
+
+test('of two runs that start at the same time exactly one deploys', async () => {
+  const blocker = await connect(database.url);
+  await blocker.query('begin');
+  await blocker.query('lock table orders in access exclusive mode');
+  const runs = [start(older), start(younger)];
+
+  const refused = await Promise.race(runs.map(({ ended }) => ended));
+
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stdout).toContain('Another deploy is running: process ');
+  await blocker.query('rollback');
+  await blocker.end();
+  const both = await Promise.all(runs.map(({ ended }) => ended));
+  expect(both.map(({ exitCode }) => exitCode).toSorted()).toEqual([0, 1]);
+});
