@@ -25,8 +25,7 @@ export async function setLongIdleSession(client: Client): Promise<string | null>
   const [session] = rows;
   if (session === undefined) return 'the server did not describe the session';
   // The lock of a session would stay with a connection of the pooler. Preflight refuses poolers.
-  if ('processID' in client && client.processID !== session.pid)
-    return 'the connection goes through a pooler';
+  if (backendOf(client) !== session.pid) return 'the connection goes through a pooler';
   if (session.only !== null) return `${session.only} allows only one connection (CONNECTION LIMIT 1)`;
   await client.query(
     `select pg_catalog.set_config(s.name, w.value, false)

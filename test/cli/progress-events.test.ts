@@ -61,6 +61,10 @@ describe('the index builds', () => {
     const story = building();
     story.plan([{ table: 'leads', indexes: ['idx_leads_c'] }]);
     expect(story.texts.at(-1)).toBe('1 more index to build in 1 lane');
+    const lines = story.texts.length;
+    // The same index again: the round before ended while it was built.
+    story.plan([{ table: 'leads', indexes: ['idx_leads_c'] }]);
+    expect(story.texts.slice(lines)).toEqual([]);
     story.begin('idx_leads_c');
     expect(story.texts.at(-1)).toBe('[1/4] idx_leads_c on leads (non-critical): leads by c');
   });

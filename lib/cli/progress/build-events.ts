@@ -56,8 +56,10 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
   ) {
     const lanes = listAt(event.input, 'lanes') as readonly Lane[];
     const first = builds.total === 0;
-    const added = counted(builds.plan(lanes, run.registry), first ? 'index' : 'more index');
-    const text = `${added} to build in ${counted(lanes.length, 'lane')}`;
+    const added = builds.plan(lanes, run.registry);
+    // A later round can consist of indexes that an earlier one has begun.
+    if (added === 0 && !first) return [];
+    const text = `${counted(added, first ? 'index' : 'more index')} to build in ${counted(lanes.length, 'lane')}`;
     return [line('step', first ? `${text}${presentCount(event.input)}` : text)];
   }
   return [];
