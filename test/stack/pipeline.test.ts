@@ -1,9 +1,10 @@
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Artifact, Pipeline } from 'aws-cdk-lib/aws-codepipeline';
 import { CodeStarConnectionsSourceAction } from 'aws-cdk-lib/aws-codepipeline-actions';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { DeployStepAction } from '../../lib/pipeline/deploy-step-action.ts';
 import { type AppRun, runApp } from './support/run-app.ts';
 import { PROJECT_ROOT } from './support/synthesise.ts';
@@ -107,7 +108,7 @@ describe('the example', () => {
 });
 
 test('a deploy in another account is started there, with a role of that account', () => {
-  const app = new App();
+  const app = new App({ outdir: mkdtempSync(join(inject('runFolder'), 'pipeline-')) });
   const stack = new Stack(app, 'Pipelines', { env: { account: '111111111111', region: 'eu-west-1' } });
   const output = new Artifact();
   new Pipeline(stack, 'Pipeline', {
