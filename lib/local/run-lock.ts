@@ -29,6 +29,9 @@ const LONG_AFTER_MS = 60_000;
 /** Longest wait of `check` for a server that does not answer: the SDK's request in preflight ends after 5 s. */
 const CHECK_MS = 3_000;
 
+/** Longest time for which a session is listed after it has released its locks. */
+const ENDING_MS = 1_500;
+
 /** A run that acquires the lock while this run reconnects gives it back in its preflight, within this time. */
 const YIELD_MS = 10_000;
 
@@ -79,10 +82,11 @@ export class RunLock implements AsyncDisposable {
 
   /** Reads again which other run is active, before this run stops or changes anything. */
   async check(): Promise<OtherRun | null> {
+    const deadline = Date.now() + CHECK_MS;
     const limit = pause(CHECK_MS, undefined, { ref: false });
     await Promise.race([this.#working, limit]);
     if (this.#other === null && this.#client !== null) {
-      await Promise.race([this.#yieldToReconnected(this.#client).catch(() => undefined), limit]);
+      await Promise.race([this.#yieldToReconnected(this.#client, deadline).catch(() => undefined), limit]);
     }
     return this.#other;
   }
@@ -165,19 +169,31 @@ export class RunLock implements AsyncDisposable {
   }
 
   /** Gives the lock back to a run that has held it before: it lost its connection and is about to acquire it again. */
-  async #yieldToReconnected(client: Client): Promise<void> {
-    const { rows } = await client.query<{ pid: number; application: string }>(
-      `select pid, application_name as application from pg_catalog.pg_stat_activity
-        where datname operator(pg_catalog.=) pg_catalog.current_database()
-          and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`,
-    );
-    const holder = rows.find(({ application }) => NAME.test(application.slice(PREFIX.length)));
-    if (holder === undefined) return;
-    this.#other = describe(holder);
+  async #yieldToReconnected(client: Client, deadline: number): Promise<void> {
+    let holder = await reconnectedRun(client);
+    // The session of a run that has just ended is still listed for a moment.
+    for (let waited = 0; holder !== null && waited < ENDING_MS; waited += RETRY_MS) {
+      await this.#pause(RETRY_MS);
+      holder = await reconnectedRun(client);
+    }
+    // After the deadline `check` has returned, and this run deploys.
+    if (holder === null || Date.now() > deadline) return;
+    this.#other = holder;
     await unlock(client, RUN_LOCK);
     this.#closing.abort();
     await client.end().catch(() => undefined);
   }
+}
+
+/** Another session with the name of a run that holds or has held the lock. */
+async function reconnectedRun(client: Client): Promise<OtherRun | null> {
+  const { rows } = await client.query<{ pid: number; application: string }>(
+    `select pid, coalesce(application_name, '') as application from pg_catalog.pg_stat_activity
+      where datname operator(pg_catalog.=) pg_catalog.current_database()
+        and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`,
+  );
+  const holder = rows.find(({ application }) => parse(application) !== null);
+  return holder === undefined ? null : describe(holder);
 }
 
 async function holderOf(client: Client): Promise<OtherRun | null> {
@@ -185,8 +201,12 @@ async function holderOf(client: Client): Promise<OtherRun | null> {
   return holder === undefined ? null : describe(holder);
 }
 
+function parse(application: string): RegExpExecArray | null {
+  return application.startsWith(PREFIX) ? NAME.exec(application.slice(PREFIX.length)) : null;
+}
+
 function describe({ pid, application }: { pid: number; application: string }): OtherRun {
-  const parsed = application.startsWith(PREFIX) ? NAME.exec(application.slice(PREFIX.length)) : null;
+  const parsed = parse(application);
   if (parsed === null) return { name: `database session ${pid} (${application})`, startedAt: null };
   const [, year, month, day, hour, minute, second, process, user, host] = parsed;
   const on = host === '' ? '' : ` on ${host}`;

@@ -163,3 +163,23 @@ test('of two runs that start at the same time exactly one deploys', async () => 
   const both = await Promise.all(runs.map(({ ended }) => ended));
   expect(both.map(({ exitCode }) => exitCode).toSorted()).toEqual([0, 1]);
 });
+
+test('a role with a single connection deploys without the lock, with a warning', async () => {
+  const role = `single_${database.name}`;
+  await database.query(`create role ${role} login password 'x' connection limit 1`);
+  await database.query(`alter table orders owner to ${role}`);
+  await database.query(`grant create on schema public to ${role}`);
+  await database.query(`grant create on database ${database.name} to ${role}`);
+  const url = new URL(database.url);
+  url.username = role;
+  url.password = 'x';
+
+  const { exitCode, stdout } = await start(younger, '--database-url', url.href, '--services', 'none').ended;
+
+  expect(exitCode, stdout).toBe(0);
+  expect(stdout).toContain(
+    `Warning: this run cannot lock the database against other runs, because the role ${role} allows only one connection (CONNECTION LIMIT 1).`,
+  );
+  await database.query(`drop owned by ${role} cascade`);
+  await database.query(`drop role ${role}`);
+});
