@@ -115,7 +115,7 @@ describe('lint', () => {
     write('migrations/0002_lines.sql', `create table lines (\n${fk}  order_id int references orders);\n`);
     write(
       'migrations/0003_old.sql',
-      '-- pg-deploy-step: allow drop-index it is history\ndrop index concurrently i;\n',
+      '-- pg-deploy-step: allow drop-index it is history\ndrop table if exists i;\n',
     );
     const alone = await place.run('lint', '--migrations', 'migrations', '--start-after', '0003_old');
     const history = await place.run('lint', ...BOTH, '--start-after', '0003_old');
@@ -167,13 +167,13 @@ describe('lint --fix', () => {
   test('moves what it can, prints the reason for the rest, and lints the result', async () => {
     write('migrations/0002_status.sql', '-- Orders by number\ncreate index on orders (id, status);\n');
     write('migrations/0003_more.sql', 'create index gone on orders (id);\n');
-    write('migrations/0004_less.sql', 'drop index concurrently gone;\n');
+    write('migrations/0004_less.sql', '-- pg-deploy-step: allow drop-index it is empty\ndrop index gone;\n');
     const { exitCode, stdout } = await place.run('lint', ...BOTH, '--fix');
 
     expect(exitCode).toBe(1);
     expect(stdout).toContain('Moved orders_id_status_idx from migrations/0002_status.sql, line 2.');
     expect(stdout).toContain(
-      'Did not move gone from migrations/0003_more.sql, line 1: migrations/0004_less.sql, line 1 drops it',
+      'Did not move gone from migrations/0003_more.sql, line 1: migrations/0004_less.sql, line 2 drops it',
     );
     expect(stdout).toContain('1 error, 0 warnings, 1 moved in 5 files.');
     expect(JSON.parse(readFileSync(place.file('indexes.json'), 'utf8'))).toEqual([
