@@ -7,6 +7,7 @@ import {
   migrationFiles,
   pendingOf,
 } from '../postgres/migration-history.ts';
+import { describeDatabaseError, isConnectionError, sqlstateOf } from '../postgres/sqlstate.ts';
 import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
@@ -136,12 +137,26 @@ const MOST_REASONS = 5;
 async function withConnectionRetry<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
   for (const pause of io.connectPauses) {
     try {
-      return await attempt();
+      return await namingLostConnections(attempt);
     } catch (error) {
       if (!(error instanceof ConnectionLost)) throw error;
       io.log.warn('The database cannot be reached yet.', { reason: error.message });
       await sleep(pause);
     }
   }
-  return await attempt();
+  return await namingLostConnections(attempt);
+}
+
+/** @throws ConnectionLost also when the connection is lost after it was opened, for example by a restart of the server */
+async function namingLostConnections<T>(attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (error instanceof ConnectionLost || !isConnectionError(error)) throw error;
+    throw new ConnectionLost(
+      `The database closed the connection while the preflight examined it: ${describeDatabaseError(error)}. ` +
+        'Start the deploy again when the database is available.',
+      { sqlstate: sqlstateOf(error), cause: error },
+    );
+  }
 }

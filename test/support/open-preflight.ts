@@ -31,7 +31,7 @@ export async function openPreflight(
           database: databaseOf({ DATABASE_URL: databaseUrl }),
           migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
           migrationsDirectory,
-          connectPauses: [],
+          connectPauses: [10, 10],
           runningDeploys: async () => [],
           howToAbort: 'abort it',
           log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
