@@ -54,6 +54,9 @@ export interface LocalWorkflowOptions {
 /** Lambda's limit for a function's timeout. */
 const MAX_FUNCTION_SECONDS = 900;
 
+/** For the refusal of a run during the run of another process, which is in no console. */
+const HOW_TO_ABORT_A_RUN = 'press Ctrl-C where it runs, or end that process with kill and its id';
+
 /** The result of an execution of `deploy`, with its report. Undefined: it ended before the report. */
 export interface LocalDeploy {
   result: ExecutionResult;
@@ -211,7 +214,7 @@ function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
 /** Changes a function's variables: the database URL replaces the secret, and Step Functions has a local endpoint. */
 function toLocal(
   fn: LambdaFunction,
-  { databaseUrl, lambdaSeconds }: LocalWorkflowOptions,
+  { databaseUrl, lambdaSeconds, otherRun }: LocalWorkflowOptions,
   sfnUrl: string,
 ): LambdaFunction {
   const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...variables } = fn.variables;
@@ -222,7 +225,7 @@ function toLocal(
       ...variables,
       DATABASE_URL: databaseUrl,
       AWS_ENDPOINT_URL_SFN: sfnUrl,
-      HOW_TO_ABORT: 'press Ctrl-C where it runs, or end that process with kill and its id',
+      ...(otherRun && { HOW_TO_ABORT: HOW_TO_ABORT_A_RUN }),
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
     },
