@@ -57,6 +57,22 @@ export function historyProblem(applied: readonly string[], files: readonly strin
   return `Migration ${ran} was applied to this database before ${file}, but comes after it in the order of the names. Restore the original names of the files.`;
 }
 
+/**
+ * Uses the time zone of the role until the end of the transaction. node-pg-migrate records a time without a time zone and
+ * sorts by it. In another zone than that of a person's session, a newer migration could come before an older one.
+ * @returns the time zone that was in use
+ */
+export async function useTimeZoneOfRole(client: Client): Promise<string> {
+  const { rows } = await client.query<{ zone: string }>("select current_setting('TimeZone') as zone");
+  await client.query('set local timezone to default');
+  return rows[0]?.zone ?? 'UTC';
+}
+
+/** Uses a time zone until the end of the transaction. */
+export async function useTimeZone(client: Client, zone: string): Promise<void> {
+  await client.query("select set_config('TimeZone', $1, true)", [zone]);
+}
+
 /** Names of the applied migrations, the oldest first. Empty: no migration was ever applied. */
 export async function appliedMigrations(client: Client): Promise<string[]> {
   const { rows: tables } = await client.query<{ present: boolean }>(

@@ -8,6 +8,8 @@ import {
   MIGRATIONS_TABLE,
   migrationFiles,
   pendingOf,
+  useTimeZone,
+  useTimeZoneOfRole,
 } from '../postgres/migration-history.ts';
 import { prepareMigrationSession } from '../postgres/session-settings.ts';
 import {
@@ -82,7 +84,7 @@ async function migrate(client: Client, pending: string[], io: RunMigrationsIo): 
       migrationsTable: MIGRATIONS_TABLE,
       singleTransaction: true,
       checkOrder: true,
-      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(io, progress) }],
+      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(client, io, progress) }],
       logger: {
         info: () => {},
         warn: (message: string) => io.log.warn(message),
@@ -169,13 +171,15 @@ interface Progress {
  * Loads the migrations for node-pg-migrate. Each runs its statements one by one in node-pg-migrate's transaction, because
  * PostgreSQL does not say which statement of a text failed. There are no down migrations, so none can be run by mistake.
  */
-function statementLoader({ statements, log }: RunMigrationsIo, progress: Progress) {
+function statementLoader(client: Client, { statements, log }: RunMigrationsIo, progress: Progress) {
+  let timeZone: string | null = null;
   return async (filePaths: string[]) =>
     filePaths.map((path) => {
       const file = basename(path, '.sql');
       const up = async (builder: MigrationBuilder) => {
         progress.file = file;
         log.info('Applying a migration.', { file });
+        if (timeZone !== null) await useTimeZone(client, timeZone);
         for (const statement of statements[file] ?? []) {
           progress.statement = statement;
           progress.blockers.nextStatement();
@@ -185,6 +189,8 @@ function statementLoader({ statements, log }: RunMigrationsIo, progress: Progres
           });
         }
         progress.statement = null;
+        // node-pg-migrate now records the file.
+        timeZone = await useTimeZoneOfRole(client);
       };
       return { id: path, filePaths: [path], actions: { up, down: false as const } };
     });

@@ -20,9 +20,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const nothing = () => {};
-
-async function migrate(migrations: Migrations, attempt = { attempt: 1, attempts: 1 }) {
+async function migrate(migrations: Migrations, attempt = { attempt: 1, attempts: 1 }, lines: unknown[] = []) {
+  const write = (...parts: unknown[]) => void lines.push(parts);
   return await runMigrations({
     database: databaseOf({ DATABASE_URL: database.url }),
     directory: writeMigrations(folder, migrations),
@@ -30,7 +29,7 @@ async function migrate(migrations: Migrations, attempt = { attempt: 1, attempts:
       Object.entries(migrations).map(([name, sql]) => [name, statementsOf(sql)]),
     ),
     ...{ lockTimeoutSeconds: 5, ...attempt },
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    log: { debug: write, info: write, warn: write, error: write },
   });
 }
 
@@ -116,6 +115,39 @@ describe('a failed statement is reported with its file, its line and its text', 
   });
 });
 
+describe('values of rows appear neither in the answer nor in the log', () => {
+  test.each<[sqlstate: string, statement: string, message: string]>([
+    ['23505', 'insert into people select * from people', 'Detail: Key (email)=(…) already exists.'],
+    ['23503', 'insert into visits select email, 1 from people', 'Detail: Key (person)=(…) is not present'],
+    ['23502', 'insert into strict select email, null from people', 'null value in column "n"'],
+    ['23514', 'insert into strict select email, -1 from people', 'violates check constraint "positive"'],
+    ['23P01', 'insert into taken select * from taken', 'Detail: Key (span)=(…).'],
+    ['22P02', 'select email::int from people', 'invalid input syntax for type integer: "…"'],
+    ['22P02', 'select email::json from people', 'invalid input syntax for type json'],
+    ['22007', 'select email::date from people', 'invalid input syntax for type date: "…"'],
+    [
+      '22003',
+      "select (length(email) || '00000000000000')::int from people",
+      'value "…" is out of range for type integer',
+    ],
+    ['23505', 'create unique index on people ((true))', 'Detail: Key ((true))=(…) is duplicated.'],
+  ])('%s: %s', async (sqlstate, statement, message) => {
+    const lines: unknown[] = [];
+    await database.query(
+      `create table people (email text primary key); insert into people values ('jane@secret (x) "y"'), ('b');
+       create table strict (email text, n int not null constraint positive check (n > 0));
+       create table others (email text primary key); create table visits (person text references others, n int);
+       create table taken (span int4range, exclude using gist (span with &&));
+       insert into taken values ('[1234567,1234569)')`,
+    );
+
+    const { failure } = await migrate({ '0001_values': statement }, undefined, lines);
+
+    expect(failure).toMatchObject({ sqlstate, message: expect.stringContaining(message) });
+    expect(JSON.stringify([failure, lines])).not.toMatch(/jane|secret|1234567|00000000000000"/);
+  });
+});
+
 test('a statement that ends its own session with transaction_timeout is reported with its place, and not retried', async () => {
   await database.query('create table locked (id int)');
   const other = await connect(database.url);
@@ -195,6 +227,27 @@ describe('migration files that do not match the applied migrations', () => {
       'Migration 0003_late.sql is not applied, but comes before 0010_c, which is applied. Migrations are applied in the order of their names: rename it so that it comes after 0010_c.',
     );
     expect(await tables()).not.toContain('late');
+  });
+
+  test('are applied in order after a person has applied some in a session with another time zone', async () => {
+    await database.query(`alter database ${database.name} set timezone = 'Pacific/Kiritimati'`);
+    await database.query(
+      `create table a (); create table pgmigrations (id serial primary key, name varchar(255) not null, run_on timestamp not null);
+       insert into pgmigrations (name, run_on) values ('0001_a', now())`,
+    );
+    const { '0010_c': _later, ...first } = FILES;
+
+    expect(await migrate(first)).toMatchObject({ applied: ['0002_b'], failure: null });
+    expect(
+      await migrate({
+        ...FILES,
+        '0011_zone': "create table zones as select current_setting('TimeZone') as zone",
+      }),
+    ).toMatchObject({
+      applied: ['0010_c', '0011_zone'],
+      failure: null,
+    });
+    expect(await database.query('select zone from zones')).toEqual([{ zone: 'UTC' }]);
   });
 
   test('are accepted if the database has more migrations than the files of an older release', async () => {
