@@ -4,6 +4,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fchownSync,
   fsyncSync,
   lstatSync,
   openSync,
@@ -75,16 +76,17 @@ export async function writeStream(stream: Writable, text: string): Promise<void>
 }
 
 /**
- * Replaces a regular file by one with this content, in one step. It keeps the permissions of an existing file.
+ * Replaces a regular file by one with this content, in one step. It keeps the permissions of an existing file, and its
+ * owner if this user may set it.
  * @throws the error of the file system; the file is unchanged then
  */
 export function replaceFile(file: string, text: string): void {
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode;
+  const existing = statSync(file, { throwIfNoEntry: false });
   const draft = draftOf(file);
   try {
     const handle = openSync(draft, 'wx');
     try {
-      if (mode !== undefined) fchmodSync(handle, mode & 0o777);
+      if (existing !== undefined) keepOwner(handle, existing);
       writeFileSync(handle, text);
       fsyncSync(handle);
     } finally {
@@ -95,6 +97,15 @@ export function replaceFile(file: string, text: string): void {
     rmSync(draft, { force: true });
     throw error;
   }
+}
+
+function keepOwner(handle: number, { uid, gid, mode }: Stats): void {
+  try {
+    fchownSync(handle, uid, gid);
+  } catch {
+    // Only root may give a file to another user.
+  }
+  fchmodSync(handle, mode & 0o777);
 }
 
 /** A name for the new content beside the file: a rename works only inside one file system. */

@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
+import { replaceFile } from '../files/output-file.ts';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
 import type { LintResult, MovedIndex } from './format-result.ts';
@@ -57,7 +58,10 @@ export async function moveIntoRegistry(
   }));
   const moved = results.filter(({ reason }) => reason === null).map(({ move }) => move);
   for (const [file, members] of Map.groupBy(moved, ({ finding }) => finding.file)) {
-    writeFileSync(file, withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)));
+    replaceFile(
+      realpathSync(file),
+      withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)),
+    );
   }
   return {
     moved: moved.map(movedIndex),

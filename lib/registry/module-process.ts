@@ -5,7 +5,7 @@
  * A registry can do anything that a program can: the process keeps it from changing, stopping or outliving the command.
  */
 import { writeSync } from 'node:fs';
-import { registerHooks } from 'node:module';
+import nodeModule from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -81,7 +81,8 @@ const timer = setTimeout(() => {
 }, Number(limitMs));
 timer.unref();
 let reported = 0;
-registerHooks({
+// Node.js before 22.15 has no hooks in the same thread. The limit then counts from the start.
+nodeModule.registerHooks?.({
   load(url, context, next) {
     const loaded = next(url, context);
     timer.refresh();

@@ -110,12 +110,14 @@ describe('a report that cannot be written is refused at the start', () => {
 test('an existing report is replaced as a whole, with its permissions, and through a symbolic link', async () => {
   writeFileSync(place.file('out.json'), 'x'.repeat(100_000));
   chmodSync(place.file('out.json'), 0o640);
+  const { uid, gid } = statSync(place.file('out.json'));
   symlinkSync('out.json', place.file('latest.json'));
 
   const { exitCode } = await run('--report', 'latest.json');
 
   expect(exitCode).toBe(0);
   expect(lstatSync(place.file('latest.json')).isSymbolicLink()).toBe(true);
+  expect(statSync(place.file('out.json'))).toMatchObject({ uid, gid });
   expect(statSync(place.file('out.json')).mode & 0o777).toBe(0o640);
   isReport(readFileSync(place.file('out.json'), 'utf8'));
   expect(place.files().filter((name) => name.endsWith('.new'))).toEqual([]);
