@@ -26,16 +26,28 @@ const NAME =
 /** Another process may write to the folder while it is removed: a server that ends. */
 const REMOVE = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 } as const;
 
-/** Creates a folder in the system's temporary folder that only this user can enter. @returns its path */
+/**
+ * Creates a folder in the system's temporary folder that only this user can enter.
+ * @returns its path
+ * @throws Error when the temporary folder does not exist or cannot be written
+ */
 export function createTemporaryFolder(kind: FolderKind): string {
   const start = startOf(process.pid) ?? hashOf('unknown');
   const owner = `${userId()}.${process.pid}.${start}.${machine()}`;
-  return mkdtempSync(path.join(tmpdir(), `${PREFIX}${kind}-${owner}-`));
+  try {
+    return mkdtempSync(path.join(tmpdir(), `${PREFIX}${kind}-${owner}-`));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `The temporary folder ${tmpdir()} cannot be used: ${why}. Set TMPDIR to a folder that you can write to.`,
+      { cause },
+    );
+  }
 }
 
 /** The folders of this user's processes on this machine that have ended without removing them. */
 export function abandonedFolders(): AbandonedFolder[] {
-  return readdirSync(tmpdir()).flatMap((name) => {
+  return entriesOf(tmpdir()).flatMap((name) => {
     const [, kind, user, pid, start, onMachine] = NAME.exec(name) ?? [];
     if (kind === undefined || Number(user) !== userId()) return [];
     // Another container or another host can share the folder. Whether its processes run cannot be seen from here.
@@ -94,6 +106,14 @@ function machine(): string {
 /** Windows has no user ids; its temporary folder belongs to one user. */
 function userId(): number {
   return process.getuid?.() ?? 0;
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 function readText(file: string): string | null {
