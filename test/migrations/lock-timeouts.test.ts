@@ -84,7 +84,7 @@ onEachMajor('locks that a migration waits for', (major) => {
     const visit = visitor.query('select count(*)::int as rows from events');
     await waitForRows(database, 'select from pg_locks where pid = $1 and not granted', [visitorPid]);
 
-    // The reader still holds its lock, and the deploy goes on: only the lock timeout lets the visitor through.
+    // The reader still holds its lock, and the deploy continues: only the lock timeout lets the visitor through.
     expect((await visit).rows).toEqual([{ rows: 1 }]);
     expect(await changes()).toEqual({ fresh: false, path: false, applied: [] });
     await waitForLogLine({ log }, 'The whole transaction is retried.');
