@@ -18,6 +18,9 @@ import { shortened } from '../shared/text.ts';
 /** Longest message of a failure in the state, in characters. */
 const LONGEST_MESSAGE = 300;
 
+/** Longest reason for which the ledger did not accept a failure, in characters. */
+const LONGEST_REASON = 200;
+
 /** All failures in a state, as JSON. The state of a round also contains the names of its 500 builds. */
 const MOST_BYTES = 32 * 1024;
 
@@ -63,6 +66,14 @@ function failureOf(
   };
 }
 
+const NOT_ACCEPTED = 'The ledger did not accept this failure:';
+
+/** A failure of an earlier round has its reason already. */
+function withReason(failure: UnrecordedFailure, reason: string): UnrecordedFailure {
+  if (failure.message.includes(NOT_ACCEPTED)) return failure;
+  return { ...failure, message: `${failure.message} ${NOT_ACCEPTED} ${shortened(reason, LONGEST_REASON)}` };
+}
+
 interface RecordFailuresIo {
   registry: CompiledRegistry;
   deploy: string;
@@ -95,7 +106,7 @@ export async function recordFailures(
       reason = describeDatabaseError(error);
       isLocked = error instanceof LockNotAvailable;
       log.error('The failure of an index could not be written to the ledger.', { ...failure, reason });
-      unrecorded.push(failure);
+      unrecorded.push(withReason(failure, reason));
     }
   }
   if (Buffer.byteLength(JSON.stringify(unrecorded)) > MOST_BYTES) {

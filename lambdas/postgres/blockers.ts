@@ -19,7 +19,7 @@ interface BlockingSession {
   state: string;
   /** Age of its transaction, in seconds. Null: unknown. */
   ageSeconds: number | null;
-  /** What the session itself waits for, as wait_event_type/wait_event. Null: it does not wait. */
+  /** What the session itself waits for, as wait_event_type/wait_event. Null: it does not wait, or only for its client. */
   waitsFor: string | null;
   /** How long it has been idle in its transaction, in seconds. Null: it is not idle in a transaction. */
   idleInTransactionSeconds: number | null;
@@ -79,7 +79,7 @@ async function withTheirBlockers(client: Client, pids: readonly number[]): Promi
             coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown') as application,
             coalesce(a.state, a.backend_type, 'state hidden without pg_read_all_stats') as state,
             extract(epoch from clock_timestamp() - a.xact_start)::int as "ageSeconds",
-            a.wait_event_type || '/' || a.wait_event as "waitsFor",
+            case when a.wait_event_type <> 'Client' then a.wait_event_type || '/' || a.wait_event end as "waitsFor",
             case when a.state like 'idle in transaction%'
                  then extract(epoch from clock_timestamp() - a.state_change)::float8 end as "idleInTransactionSeconds"
        from pids

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { blockersOfBackend, describeBlockers } from '../../lambdas/postgres/blockers.ts';
 import { PHASE_FRACTION } from '../../lambdas/postgres/running-builds.ts';
 
 /** An index build that is running in the database, by any session. */
@@ -12,7 +13,7 @@ export interface BuildRow {
   readonly phase: string;
   /** Completed fraction of the phase, 0 to 1. Null: unknown in this phase. */
   readonly fraction: number | null;
-  /** Description of the session whose transaction the build waits for. Null: the build does not wait. */
+  /** Description of the sessions and prepared transactions that the build waits for. Null: the build does not wait. */
   readonly waitsFor: string | null;
 }
 
@@ -34,17 +35,11 @@ const BUILDS = `
          t.relname as "table",
          i.relname as index,
          p.phase,
-         ${PHASE_FRACTION} as fraction,
-         case when a.pid is not null
-              then format('pid %s (%s, %s, transaction open for %s s)', a.pid,
-                          coalesce(nullif(a.application_name, ''), a.backend_type), coalesce(a.state, 'unknown'),
-                          coalesce(extract(epoch from clock_timestamp() - a.xact_start), 0)::int)
-         end as "waitsFor"
+         ${PHASE_FRACTION} as fraction
     from pg_stat_progress_create_index p
     join pg_class t on t.oid = p.relid
     join pg_namespace n on n.oid = t.relnamespace
     left join pg_class i on i.oid = p.index_relid
-    left join pg_stat_activity a on a.pid = nullif(p.current_locker_pid, 0)
    where p.datname = current_database()
    order by p.pid`;
 
@@ -62,8 +57,7 @@ export function watchBuilds(databaseUrl: string): BuildWatch {
   const readOnce = async (): Promise<BuildRow[]> => {
     try {
       connection ??= connect(databaseUrl);
-      const { rows } = await (await connection).query<BuildRow>(BUILDS);
-      return rows;
+      return await readBuilds(await connection);
     } catch {
       await disconnect();
       return [];
@@ -83,6 +77,17 @@ export function watchBuilds(databaseUrl: string): BuildWatch {
       await disconnect();
     },
   };
+}
+
+async function readBuilds(client: pg.Client): Promise<BuildRow[]> {
+  const { rows } = await client.query<Omit<BuildRow, 'waitsFor'>>(BUILDS);
+  const builds: BuildRow[] = [];
+  for (const row of rows) {
+    const isWaiting = row.phase === 'initializing' || row.phase.startsWith('waiting');
+    const blockers = isWaiting ? await blockersOfBackend(client, row.pid) : [];
+    builds.push({ ...row, waitsFor: describeBlockers(blockers) || null });
+  }
+  return builds;
 }
 
 async function connect(databaseUrl: string): Promise<pg.Client> {

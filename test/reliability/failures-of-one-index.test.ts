@@ -319,7 +319,14 @@ onEachMajor('the failure of one index', (major) => {
         decision: 'done',
         present: 4,
         failed: { critical: 1, nonCritical: 0 },
-        unrecordedFailures: [{ index: 'broken' }],
+        unrecordedFailures: [
+          {
+            index: 'broken',
+            message: expect.stringMatching(
+              /The ledger did not accept this failure: refused by the test \(SQLSTATE P0001\)$/,
+            ),
+          },
+        ],
       });
       expect(builds.log.join('\n')).toContain('refused by the test');
       expect(builds.rounds).toHaveLength(2);

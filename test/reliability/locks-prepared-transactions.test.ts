@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
+import { watchBuilds } from '../../lib/local/watch-builds.ts';
 import { openBuilds } from '../support/builds.ts';
 import { openInstance, type TestInstance } from '../support/instance.ts';
 import { waitForLedger } from '../support/ledger.ts';
@@ -80,6 +81,15 @@ onEachMajor('prepared transactions that block a build', (major) => {
     expect(row?.blockedBy).toContain(
       String.raw`prepared transaction E'it''s\\ 1\u000A2 \u202E"é" ; drop' (owner postgres, `,
     );
+    // The live display reads the running builds itself.
+    const watch = watchBuilds(instance.database.url);
+    expect(await watch.read()).toMatchObject([
+      {
+        index: 'written_n',
+        waitsFor: expect.stringMatching(/^prepared transaction E'it''s.* ROLLBACK PREPARED E'it''s/),
+      },
+    ]);
+    await watch.close();
     await followAdvice(row?.blockedBy, 'COMMIT');
     const { report } = await deploy;
     expect(report.indexes).toMatchObject([{ status: 'built', attempts: 1 }]);

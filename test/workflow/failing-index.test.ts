@@ -20,7 +20,8 @@ const indexes = (critical: boolean) => [
   entry('last', 'things', 'c'),
   entry('other', 'others', 'a', true),
 ];
-const MESSAGE = /BuildFailed.*Settle Index failed, too/;
+const MESSAGE =
+  /BuildFailed.*Settle Index failed, too.* The ledger did not accept this failure: refused by the test \(SQLSTATE P0001\)$/;
 
 let database: TestDatabase;
 let opened: TestWorkflow | undefined;
