@@ -67,6 +67,15 @@ export async function unlock(client: Client, key: LockKey): Promise<void> {
   await client.query('select pg_advisory_unlock($1::bigint)', [key]);
 }
 
+/** Acquires a lock for the rest of the transaction. It succeeds if this session holds the lock. */
+export async function tryTransactionLock(client: Client, key: LockKey): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    'select pg_try_advisory_xact_lock($1::bigint) as locked',
+    [key],
+  );
+  return rows[0]?.locked === true;
+}
+
 /** The session that holds a lock. */
 interface LockHolder {
   pid: number;

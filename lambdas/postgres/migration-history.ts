@@ -86,11 +86,6 @@ export async function appliedMigrations(client: Client): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** Names of the migration files that are not applied yet, in their order. */
-export async function pendingMigrations(client: Client, directory: string): Promise<string[]> {
-  return pendingOf(await appliedMigrations(client), await migrationFiles(directory));
-}
-
 /** The files that are not applied yet, in their order. */
 export function pendingOf(applied: readonly string[], files: readonly string[]): string[] {
   return files.filter((name) => !applied.includes(name));

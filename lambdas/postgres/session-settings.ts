@@ -164,3 +164,27 @@ export async function prepareMigrationSession(client: Client, lockTimeoutSeconds
       if (isConnectionError(error)) throw error;
     });
 }
+
+/** The settings that this session has set so far, as JSON: for `restoreSession`. */
+export async function sessionSettings(client: Client): Promise<string> {
+  const { rows } = await client.query<{ settings: string }>(
+    `select pg_catalog.jsonb_object_agg(name, setting)::text as settings
+       from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'`,
+  );
+  return rows[0]?.settings ?? '{}';
+}
+
+/**
+ * Restores the role and all settings of a session, so that what one migration file sets (search_path, role, timeouts) does
+ * not apply to the next one, nor to the statement that records the file. It can run inside a transaction.
+ * @param settings of `sessionSettings`
+ */
+export async function restoreSession(client: Client, settings: string): Promise<void> {
+  // RESET ROLE comes second, because the session's user decides which role is the initial one.
+  await client.query('reset session authorization; reset role; reset all');
+  await client.query(
+    `select pg_catalog.set_config(restored.name, restored.value, false)
+       from pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) as restored (name, value)`,
+    [settings],
+  );
+}

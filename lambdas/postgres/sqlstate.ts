@@ -27,6 +27,12 @@ const UNDEFINED_COLUMN = '42703';
 const UNDEFINED_FUNCTION = '42883';
 export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
+/** A character of a statement does not exist in the encoding of the database. */
+export const UNTRANSLATABLE_CHARACTER = '22P05';
+/** COMMIT or ROLLBACK in code that runs inside a transaction. */
+export const INVALID_TRANSACTION_TERMINATION = '2D000';
+/** A statement that cannot run inside a transaction. */
+export const ACTIVE_SQL_TRANSACTION = '25001';
 export const INSUFFICIENT_PRIVILEGE = '42501';
 export const FEATURE_NOT_SUPPORTED = '0A000';
 export const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01';

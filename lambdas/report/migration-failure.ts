@@ -4,8 +4,11 @@ import type { CaughtError } from '../shared/payloads.ts';
 /** Why migrations failed, where their log is, and what to do next. */
 export type Failure = MigrationFailure & { log: string | null; next: string[] };
 
-/** The fields of a failure whose statement is unknown. */
-export const UNKNOWN_PLACE = { file: null, line: null, statement: null, sqlstate: null, blockedBy: null };
+/** The fields of a failure of which only the message is known. */
+export const UNKNOWN_PLACE = {
+  ...{ file: null, line: null, statement: null, sqlstate: null, blockedBy: null },
+  changes: 'unknown',
+} as const;
 
 export const START_AGAIN = 'start the deploy again with the input {}';
 export const FIX_AND_START_AGAIN = `Fix the cause in the status above, then ${START_AGAIN}.`;

@@ -10,6 +10,7 @@ import {
 import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
 import type { MigrationsReport } from '../shared/report-schema.ts';
 import { ecsTaskFailure } from './ecs-task-failure.ts';
+import { appliedAfterFailure, type MigrationFacts } from './migration-facts.ts';
 import {
   type Failure,
   FIX_AND_START_AGAIN,
@@ -19,15 +20,20 @@ import {
   USE_ECS_TASK,
 } from './migration-failure.ts';
 
-/** The report's part about the migrations. `pending` is what the database says now; empty where that is unknown. */
+/**
+ * The report's part about the migrations.
+ * @param facts what the database says now about SQL files. Null: it could not be read, or there are no SQL files
+ */
 export function migrationsReport(
   runner: MigrationRunnerName,
   ran: WindowMigrations | null | undefined,
-  pending: string[],
+  facts: MigrationFacts | null,
 ): MigrationsReport {
+  const pending = facts?.pending ?? [];
   if (ran == null) return { runner, outcome: 'not-run', applied: [], pending, failure: null };
   if (ran.status === 'failed') {
-    return { runner, outcome: 'failed', applied: [], pending, failure: failureOf(ran) };
+    const applied = ran.caught === undefined ? appliedOf(ran.answer) : (facts?.applied ?? []);
+    return { runner, outcome: 'failed', applied, pending, failure: failureOf(ran, facts) };
   }
   return { runner, outcome: 'succeeded', applied: appliedOf(ran.answer), pending, failure: null };
 }
@@ -38,10 +44,10 @@ function appliedOf(answer: unknown): string[] {
   return Array.isArray(answer.applied) ? answer.applied.filter((name) => typeof name === 'string') : [];
 }
 
-function failureOf({ runner, answer, caught }: WindowMigrations): Failure {
+function failureOf({ runner, answer, caught }: WindowMigrations, facts: MigrationFacts | null): Failure {
   switch (runner.name) {
     case 'sql':
-      return caught === undefined ? statementFailure(answer) : functionFailureOfSql(caught);
+      return caught === undefined ? statementFailure(answer) : functionFailureOfSql(caught, facts);
     case 'ecs-task':
       return ecsTaskFailure(runner, caught ?? { Error: 'unknown' });
     case 'lambda':
@@ -73,18 +79,27 @@ function nextStepOf({ sqlstate }: MigrationFailure): string {
   }
 }
 
-/** The function that runs the SQL files failed itself. */
-function functionFailureOfSql(caught: CaughtError): Failure {
+/** The function that runs the SQL files failed itself, so only the database knows what it applied. */
+function functionFailureOfSql(caught: CaughtError, facts: MigrationFacts | null): Failure {
+  const { changes, sentence } = appliedAfterFailure(facts);
+  const failure = { ...UNKNOWN_PLACE, changes, log: null };
+  if (changes === 'some') {
+    return {
+      ...failure,
+      message: `The function that applies the migrations failed, but ${sentence}: ${describeCaught(caught)}`,
+      next: [`The migrations need no repair: ${START_AGAIN}. It continues with the indexes.`],
+    };
+  }
   if (!isTimeout(caught)) {
     return {
-      ...{ ...UNKNOWN_PLACE, log: null },
-      message: `The migrations failed, and no migration was applied: ${describeCaught(caught)}`,
+      ...failure,
+      message: `The migrations failed, and ${sentence}: ${describeCaught(caught)}`,
       next: [FIX_AND_START_AGAIN],
     };
   }
   return {
-    ...{ ...UNKNOWN_PLACE, log: null },
-    message: `The migrations took longer than 15 minutes, the limit of a Lambda function, and no migration was applied. ${USE_ECS_TASK}`,
+    ...failure,
+    message: `The migrations took longer than 15 minutes, the limit of a Lambda function, and ${sentence}. ${USE_ECS_TASK}`,
     next: [`Use the runner ecs-task for the long migration, or make it shorter. Then ${START_AGAIN}.`],
   };
 }

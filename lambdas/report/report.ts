@@ -1,5 +1,4 @@
 import { type Database, withClient } from '../postgres/client.ts';
-import { pendingMigrations } from '../postgres/migration-history.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
@@ -9,6 +8,7 @@ import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
 import { asPlanned, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
+import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
@@ -33,7 +33,8 @@ interface DatabaseFacts {
   terminated: string[];
   /** A sentence for each drifted index. */
   drifted: string[];
-  pendingMigrations: string[];
+  /** Null: the database could not be read, or there are no SQL files. */
+  migrations: MigrationFacts | null;
   /** Why the database could not be read. Null: it was read. */
   unreadable: string | null;
 }
@@ -46,11 +47,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const facts = { ...read, indexes };
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);
-  const migrations = migrationsReport(
-    io.migrationRunner,
-    state.window?.output.migrations,
-    facts.pendingMigrations,
-  );
+  const migrations = migrationsReport(io.migrationRunner, state.window?.output.migrations, facts.migrations);
   const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
   const shown = shortenedToFit(facts.indexes);
   const result: Report = {
@@ -82,7 +79,7 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   const { state, execution } = event;
   // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: null };
+    return { indexes: [], terminated: [], drifted: [], migrations: null, unreadable: null };
   }
   try {
     return await withClient(io.database, 'report', async (client) => {
@@ -91,13 +88,15 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
       return {
         ...facts,
         indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
-        pendingMigrations:
-          io.migrationsDirectory === null ? [] : await pendingMigrations(client, io.migrationsDirectory),
+        migrations:
+          io.migrationsDirectory === null
+            ? null
+            : await readMigrationFacts(client, deploy, io.migrationsDirectory),
         unreadable: null,
       };
     });
   } catch (error) {
-    return { indexes: [], terminated: [], drifted: [], pendingMigrations: [], unreadable: messageOf(error) };
+    return { indexes: [], terminated: [], drifted: [], migrations: null, unreadable: messageOf(error) };
   }
 }
 

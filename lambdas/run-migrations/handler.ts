@@ -12,9 +12,11 @@ const database = databaseOf(variables);
 const statements = readStatements(import.meta.dirname);
 const log = createLogger('run-migrations');
 
-export const handler = async (event: unknown): Promise<RunMigrationsResult> =>
-  await runMigrations({
-    attempt: runMigrationsEventSchema.parse(event).retryCount + 1,
+export const handler = async (event: unknown): Promise<RunMigrationsResult> => {
+  const { deploy, retryCount } = runMigrationsEventSchema.parse(event);
+  return await runMigrations({
+    deploy,
+    attempt: retryCount + 1,
     attempts: variables.MIGRATION_ATTEMPTS,
     database,
     directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
@@ -22,3 +24,4 @@ export const handler = async (event: unknown): Promise<RunMigrationsResult> =>
     lockTimeoutSeconds: variables.LOCK_TIMEOUT_SECONDS,
     log,
   });
+};

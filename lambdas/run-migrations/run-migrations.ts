@@ -1,36 +1,28 @@
-import { basename } from 'node:path';
-import { type MigrationBuilder, runner } from 'node-pg-migrate';
 import { MIGRATION_LOCK, tryLock } from '../postgres/advisory-lock.ts';
 import { backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
 import {
   appliedMigrations,
   historyProblem,
-  MIGRATIONS_TABLE,
   migrationFiles,
   pendingOf,
-  useTimeZone,
-  useTimeZoneOfRole,
 } from '../postgres/migration-history.ts';
-import { prepareMigrationSession } from '../postgres/session-settings.ts';
-import {
-  DEADLOCK_DETECTED,
-  describeDatabaseError,
-  isConnectionError,
-  LOCK_NOT_AVAILABLE,
-  READ_ONLY_SQL_TRANSACTION,
-  sqlstateOf,
-  toDeployStepError,
-} from '../postgres/sqlstate.ts';
-import { ConnectionLost, Deadlock, LockNotAvailable, MigrationLocked } from '../shared/errors.ts';
+import { ensureMigrationRecord } from '../postgres/migration-record.ts';
+import { prepareMigrationSession, sessionSettings } from '../postgres/session-settings.ts';
+import { toDeployStepError } from '../postgres/sqlstate.ts';
+import { MigrationLocked } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
-import { describeMigrationFailure, type MigrationFailure } from '../shared/migration-runner.ts';
-import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
+import { migrationFailureSchema } from '../shared/migration-runner.ts';
+import type { ShippedStatements } from '../shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
-import { describeStatement } from './describe-statement.ts';
-import { type BlockerWatch, watchBlockers } from './watch-blockers.ts';
+import { applyFiles, type Progress } from './apply-files.ts';
+import { resultOfRun } from './result-of-run.ts';
+import { shippedFileProblem } from './shipped-files.ts';
+import { watchBlockers } from './watch-blockers.ts';
 
 interface RunMigrationsIo {
   database: Database;
+  /** Name of the deploy. */
+  deploy: string;
   /** Folder with the SQL files. */
   directory: string;
   /** The statements of each file, in order. */
@@ -45,10 +37,11 @@ interface RunMigrationsIo {
 }
 
 /**
- * Applies all pending migrations in one transaction. If a statement fails, no migration is applied and the answer says why.
+ * Applies all pending migrations in one transaction. If a statement fails, the answer says why, and what is applied.
  * A lock that was not acquired and a deadlock are thrown, so that the whole transaction is retried. In the last attempt they
  * are answered like any other failure.
- * @throws MigrationLocked, LockNotAvailable, Deadlock, ConnectionLost when another attempt may succeed; nothing was changed
+ * @throws MigrationLocked, LockNotAvailable, Deadlock when another attempt may succeed; nothing was changed
+ * @throws ConnectionLost when another attempt may succeed; it finds out whether this one was committed
  */
 export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsResult> {
   return await withClient(io.database, 'migrate', async (client) => {
@@ -60,12 +53,11 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
       const applied = await appliedMigrations(client);
       const pending = pendingOf(applied, files);
       const problem = historyProblem(applied, files);
-      if (problem !== null) {
-        return failed(pending, {
-          ...{ file: null, line: null, statement: null, sqlstate: null, blockedBy: null },
-          message: problem,
-        });
-      }
+      const failure =
+        problem === null
+          ? shippedFileProblem(pending, io.statements)
+          : migrationFailureSchema.parse({ file: null, sqlstate: null, message: problem });
+      if (failure !== null) return { status: 'failed', applied: [], pending, failure };
       return await migrate(client, pending, io);
     } catch (error) {
       throw toDeployStepError(error, 'The migrations');
@@ -74,124 +66,23 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
 }
 
 async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {
+  const recordedAs = pending.length > 0 && (await ensureMigrationRecord(client)) ? io.deploy : null;
+  if (pending.length > 0 && recordedAs === null)
+    io.log.warn('The role may not record in deploy_step what this deploy applies.');
+  const { directory, statements, log } = io;
+  const settings = await sessionSettings(client);
   const blockers = watchBlockers(io.database, backendOf(client), io.lockTimeoutSeconds);
-  const progress: Progress = { file: null, statement: null, error: null, blockers };
+  const progress: Progress = { transaction: null, file: null, statement: null, done: 0, error: null };
+  let error: unknown = null;
   try {
-    const applied = await runner({
-      dbClient: client,
-      dir: io.directory,
-      direction: 'up',
-      migrationsTable: MIGRATIONS_TABLE,
-      singleTransaction: true,
-      checkOrder: true,
-      migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(client, io, progress) }],
-      logger: {
-        info: () => {},
-        warn: (message: string) => io.log.warn(message),
-        // An error would log the whole statement; the rejected promise has the error too.
-        error: () => {},
-      },
-    });
-    const names = applied.map((migration) => migration.name);
-    return {
-      status: 'applied',
-      applied: names,
-      pending: pending.filter((name) => !names.includes(name)),
-      failure: null,
-    };
+    await applyFiles(
+      { client, recordedAs, pending, settings, directory, statements, blockers, log },
+      progress,
+    );
   } catch (thrown) {
-    // If a statement ended the session, the runner throws the error of its ROLLBACK instead.
-    const error = progress.error ?? thrown;
-    // The transaction is rolled back, by the runner or because the connection is closed.
-    const Retried = RETRIED.get(sqlstateOf(error) ?? '');
-    if (Retried === undefined && isConnectionError(error)) throw error;
-    const failure = failureOf(error, progress, io);
-    if (Retried !== undefined && io.attempt < io.attempts) {
-      io.log.warn('The migrations were rolled back. The whole transaction is retried.', {
-        ...{ file: failure.file, line: failure.line, reason: failure.message },
-      });
-      const details = { sqlstate: failure.sqlstate ?? undefined, cause: error };
-      throw new Retried(describeMigrationFailure(failure), details);
-    }
-    io.log.error('A migration failed, and no migration was applied.', {
-      ...{ file: failure.file, line: failure.line, reason: failure.message },
-    });
-    return failed(pending, failure);
+    error = progress.error ?? thrown;
   } finally {
     await blockers.stop();
   }
-}
-
-/** The errors after which the whole transaction is retried, by SQLSTATE. */
-const RETRIED = new Map<string, typeof LockNotAvailable | typeof Deadlock | typeof ConnectionLost>([
-  [LOCK_NOT_AVAILABLE, LockNotAvailable],
-  [DEADLOCK_DETECTED, Deadlock],
-  [READ_ONLY_SQL_TRANSACTION, ConnectionLost],
-]);
-
-function failureOf(error: unknown, progress: Progress, io: RunMigrationsIo): MigrationFailure {
-  const sqlstate = sqlstateOf(error) ?? null;
-  const blockedBy = sqlstate === LOCK_NOT_AVAILABLE ? progress.blockers.blockedBy() : null;
-  const sentences = [
-    describeDatabaseError(error),
-    sqlstate === LOCK_NOT_AVAILABLE ? describeBlocking(blockedBy, progress.blockers.failure()) : '',
-    RETRIED.has(sqlstate ?? '') ? `This was attempt ${io.attempt} of ${io.attempts}.` : '',
-  ];
-  return {
-    file: progress.file,
-    ...describeStatement(progress.statement, error),
-    sqlstate,
-    message: sentences.filter((sentence) => sentence !== '').join('. '),
-    blockedBy,
-  };
-}
-
-function describeBlocking(blockedBy: string | null, watchFailure: string | null): string {
-  if (blockedBy !== null) return `Blocked by ${blockedBy}`;
-  return watchFailure === null
-    ? 'The blocking sessions are unknown, because none was seen while the statement waited'
-    : `The blocking sessions are unknown, because the second connection, which reads them, failed: ${watchFailure}`;
-}
-
-function failed(pending: string[], failure: MigrationFailure): RunMigrationsResult {
-  return { status: 'failed', applied: [], pending, failure };
-}
-
-/** The file and statement that run now. */
-interface Progress {
-  file: string | null;
-  statement: ShippedStatement | null;
-  /** The error of the statement. Null: it has not failed. */
-  error: unknown;
-  /** The sessions that block the statement. */
-  blockers: BlockerWatch;
-}
-
-/**
- * Loads the migrations for node-pg-migrate. Each runs its statements one by one in node-pg-migrate's transaction, because
- * PostgreSQL does not say which statement of a text failed. There are no down migrations, so none can be run by mistake.
- */
-function statementLoader(client: Client, { statements, log }: RunMigrationsIo, progress: Progress) {
-  let timeZone: string | null = null;
-  return async (filePaths: string[]) =>
-    filePaths.map((path) => {
-      const file = basename(path, '.sql');
-      const up = async (builder: MigrationBuilder) => {
-        progress.file = file;
-        log.info('Applying a migration.', { file });
-        if (timeZone !== null) await useTimeZone(client, timeZone);
-        for (const statement of statements[file] ?? []) {
-          progress.statement = statement;
-          progress.blockers.nextStatement();
-          await builder.db.query(statement.sql).catch((error) => {
-            progress.error = error;
-            throw error;
-          });
-        }
-        progress.statement = null;
-        // node-pg-migrate now records the file.
-        timeZone = await useTimeZoneOfRole(client);
-      };
-      return { id: path, filePaths: [path], actions: { up, down: false as const } };
-    });
+  return await resultOfRun({ ...io, client, pending, progress, blockers, error });
 }

@@ -42,14 +42,26 @@ export const migrationFailureSchema = z.object({
   message: z.string(),
   /** The sessions that held the lock which the statement did not acquire. Null: none, or unknown. */
   blockedBy: z.string().nullable().default(null),
+  /**
+   * What the transaction of the migrations left in the database. `none`: it was rolled back. `some`: it was committed, in full
+   * or in part. `unknown`: the server has not reported its end.
+   */
+  changes: z.enum(['none', 'some', 'unknown']).default('none'),
 });
 export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 
 /** What the report and the live display say about a failed SQL migration. */
-export function describeMigrationFailure({ file, line, statement, message }: MigrationFailure): string {
+export function describeMigrationFailure(failure: MigrationFailure): string {
+  const { file, line, statement, message, changes } = failure;
   const migration = line === null ? `Migration ${file}` : `Migration ${file}.sql, line ${line},`;
   return (
-    `${file === null ? 'The migrations' : migration} failed, and no migration was applied: ` +
+    `${file === null ? 'The migrations' : migration} failed, and ${CHANGES[changes]}: ` +
     `${statement === null ? '' : `${statement}: `}${message}`
   );
 }
+
+const CHANGES: Readonly<Record<MigrationFailure['changes'], string>> = {
+  none: 'no migration was applied',
+  some: 'a part of the migrations was applied',
+  unknown: 'it is unknown whether migrations were applied',
+};

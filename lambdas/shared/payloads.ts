@@ -47,12 +47,15 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 // Run Migrations
 
 export const runMigrationsEventSchema = z.object({
+  /** Name of the deploy. Its migrations are recorded with it. */
+  deploy: z.string(),
   /** Retries of the state so far, for any error. */
   retryCount: z.int().min(0).default(0),
 });
 
 export const runMigrationsResultSchema = z.object({
   status: z.enum(['applied', 'failed']),
+  /** Names of the migrations that this deploy applied, in this attempt or an earlier one. */
   applied: z.array(z.string()),
   pending: z.array(z.string()),
   failure: migrationFailureSchema.nullable(),

@@ -2,11 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { databaseOf } from '../../lambdas/postgres/client.ts';
-import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
-import { statementsOf } from '../../lib/functions/ship-migrations.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { type Migrations, writeMigrations } from '../support/migration-files.ts';
+import { migrate as applyMigrations } from '../support/migrate.ts';
+import type { Migrations } from '../support/migration-files.ts';
 
 let database: TestDatabase;
 let folder: string;
@@ -20,18 +18,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function migrate(migrations: Migrations, attempt = { attempt: 1, attempts: 1 }, lines: unknown[] = []) {
-  const write = (...parts: unknown[]) => void lines.push(parts);
-  return await runMigrations({
-    database: databaseOf({ DATABASE_URL: database.url }),
-    directory: writeMigrations(folder, migrations),
-    statements: Object.fromEntries(
-      Object.entries(migrations).map(([name, sql]) => [name, statementsOf(sql)]),
-    ),
-    ...{ lockTimeoutSeconds: 5, ...attempt },
-    log: { debug: write, info: write, warn: write, error: write },
-  });
-}
+const migrate = async (
+  migrations: Migrations,
+  attempt = { attempt: 1, attempts: 1 },
+  lines: unknown[] = [],
+) => await applyMigrations({ databaseUrl: database.url, folder, migrations, ...attempt, lines });
 
 const tables = async () =>
   (

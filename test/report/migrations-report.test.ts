@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { MigrationFacts } from '../../lambdas/report/migration-facts.ts';
 import { migrationsReport } from '../../lambdas/report/migrations-report.ts';
 import type { MigrationRunner } from '../../lambdas/shared/migration-runner.ts';
 import { type WindowMigrations, windowMigrationsSchema } from '../../lambdas/shared/payloads.ts';
@@ -9,8 +10,14 @@ const TASK: MigrationRunner = {
   logs: { group: '/ecs/shop', streamPrefix: 'shop' },
 };
 
-const failed = (runner: MigrationRunner, caught: WindowMigrations['caught']) =>
-  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), [])
+const FACTS: MigrationFacts = { pending: ['0001_a'], applied: [], isRecorded: true, session: null };
+
+const failed = (
+  runner: MigrationRunner,
+  caught: WindowMigrations['caught'],
+  facts: MigrationFacts | null = FACTS,
+) =>
+  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), facts)
     .failure;
 
 const ARN = 'arn:aws:ecs:eu-west-1:222222222222:task/prod/0123456789abcdef';
@@ -97,4 +104,39 @@ test('the report of a function names the limit of Step Functions if its answer w
   expect(failed(runner, { Error: 'States.DataLimitExceeded', Cause: '' })?.message).toContain(
     'returned more than 256 KiB',
   );
+});
+
+describe('after an error of run-migrations, the report says what the database knows', () => {
+  const message = (facts: MigrationFacts | null) =>
+    failed({ name: 'sql' }, { Error: 'ConnectionLost', Cause: '{"errorMessage":"Lost."}' }, facts)?.message;
+
+  test.each<[string, MigrationFacts | null, string]>([
+    [
+      'nothing is pending, and nothing was applied',
+      { ...FACTS, pending: [] },
+      'and no migration was applied: ',
+    ],
+    [
+      'the migrations were applied',
+      { ...FACTS, pending: [], applied: ['0001_a', '0002_b'] },
+      'The function that applies the migrations failed, but the migrations were applied before the function failed (0001_a, 0002_b): ConnectionLost: Lost.',
+    ],
+    [
+      'a session still applies them',
+      { ...FACTS, session: 'pid 7 (pg-deploy-step migrate)' },
+      'it is unknown whether migrations were applied, because its session has not ended yet: pid 7 (pg-deploy-step migrate)',
+    ],
+    [
+      'the database cannot be read',
+      null,
+      'it is unknown whether migrations were applied, because the database',
+    ],
+    [
+      'nothing is recorded',
+      { ...FACTS, pending: [], isRecorded: false },
+      'it is unknown whether migrations were applied, because the role may not record that',
+    ],
+  ])('%s', (_state, facts, expected) => {
+    expect(message(facts)).toContain(expected);
+  });
 });

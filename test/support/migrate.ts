@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { databaseOf } from '../../lambdas/postgres/client.ts';
+import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
+import type { ShippedStatements } from '../../lambdas/shared/migration-statements.ts';
+import type { RunMigrationsResult } from '../../lambdas/shared/payloads.ts';
+import { statementsOf } from '../../lib/functions/ship-migrations.ts';
+import { type Migrations, writeMigrations } from './migration-files.ts';
+
+interface Run {
+  databaseUrl: string;
+  /** An empty folder for the files. */
+  folder: string;
+  migrations: Migrations;
+  /** Name of the deploy. @default a new one for each call */
+  deploy?: string;
+  /** Number of this attempt, and attempts that the workflow makes. @default 1, 1 */
+  attempt?: number;
+  attempts?: number;
+  /** Receives what the function logs. @default it is dropped */
+  lines?: unknown[];
+  /** The statements that the function was shipped with. @default those of the files */
+  statements?: ShippedStatements;
+}
+
+/** Calls run-migrations once, in this process. The files are shipped as they are: synth does not check them. */
+export async function migrate({
+  databaseUrl,
+  folder,
+  migrations,
+  ...run
+}: Run): Promise<RunMigrationsResult> {
+  const write = (...parts: unknown[]) => void run.lines?.push(parts);
+  return await runMigrations({
+    database: databaseOf({ DATABASE_URL: databaseUrl }),
+    directory: writeMigrations(folder, migrations),
+    deploy: run.deploy ?? randomUUID(),
+    statements: run.statements ?? shippedStatements(migrations),
+    ...{ lockTimeoutSeconds: 5, attempt: run.attempt ?? 1, attempts: run.attempts ?? 1 },
+    log: { debug: write, info: write, warn: write, error: write },
+  });
+}
+
+export function shippedStatements(migrations: Migrations): ShippedStatements {
+  return Object.fromEntries(Object.entries(migrations).map(([name, sql]) => [name, statementsOf(sql)]));
+}
