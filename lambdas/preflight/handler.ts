@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
 import { preflightVariablesSchema, readVariables } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
+import { readManifest } from '../shared/migration-manifest.ts';
+import { readStatements } from '../shared/migration-statements.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { listRunningDeploys } from './list-running-deploys.ts';
@@ -11,13 +13,21 @@ const variables = readVariables(preflightVariablesSchema);
 const database = databaseOf(variables);
 const log = createLogger('preflight');
 const registry = readRegistry(import.meta.dirname);
+const migrations =
+  variables.MIGRATIONS === 'sql'
+    ? {
+        directory: join(import.meta.dirname, MIGRATIONS_FOLDER),
+        manifest: readManifest(import.meta.dirname),
+        statements: readStatements(import.meta.dirname),
+      }
+    : null;
 
 export const handler = async (event: unknown): Promise<PreflightResult> =>
   await preflight(preflightEventSchema.parse(event), {
     registry,
     database,
     migrationRunner: variables.MIGRATIONS,
-    migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
+    migrations,
     connectPauses: CONNECT_PAUSES_MS,
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
     howToAbort: variables.HOW_TO_ABORT,

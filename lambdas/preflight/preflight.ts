@@ -15,6 +15,7 @@ import { knowsPending, type MigrationRunnerName } from '../shared/migration-runn
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { counted } from '../shared/text.ts';
+import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
@@ -25,8 +26,8 @@ interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;
-  /** Folder with the SQL files. Null: this environment has no SQL files. */
-  migrationsDirectory: string | null;
+  /** Null: this environment has no SQL files. */
+  migrations: ShippedMigrations | null;
   /** Pauses before each further attempt to connect, in milliseconds. The services still run, so there is time. */
   connectPauses: readonly number[];
   /** Lists the running executions of `deploy`. */
@@ -98,16 +99,18 @@ async function decide(input: ExecutionInput, io: PreflightIo): Promise<Preflight
 
 /**
  * Whether migrations are pending, or may be: only the application's own task or function knows what it would apply.
- * @throws Refused when the files do not match the applied migrations
+ * @throws Refused when the files do not match the applied migrations, or cannot be applied
  */
 async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   if (!knowsPending(io.migrationRunner)) return true;
-  if (io.migrationsDirectory === null) return false;
-  const files = await migrationFiles(io.migrationsDirectory);
+  if (io.migrations === null) return false;
+  const files = await migrationFiles(io.migrations.directory);
   const applied = await appliedMigrations(client);
   const problem = historyProblem(applied, files);
   if (problem !== null) throw new Refused(problem);
-  return pendingOf(applied, files).length > 0;
+  const pending = pendingOf(applied, files);
+  await checkMigrationFiles(client, io.migrations, pending);
+  return pending.length > 0;
 }
 
 function requestedIndexes(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {

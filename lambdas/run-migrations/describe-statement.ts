@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { UNTRANSLATABLE_CHARACTER } from '../postgres/sqlstate.ts';
+import { untranslatableAt } from '../postgres/untranslatable-character.ts';
 import type { ShippedStatement } from '../shared/migration-statements.ts';
 import { shortened } from '../shared/text.ts';
 
@@ -25,19 +25,13 @@ export function describeStatement(
 /** The error's position in UTF-16 units from 0; PostgreSQL counts characters from 1. Null: the error has no position. */
 function positionIn(sql: string, error: unknown): number | null {
   if (!(error instanceof pg.DatabaseError)) return null;
-  if (error.code === UNTRANSLATABLE_CHARACTER) return characterIn(sql, error.message);
+  const character = untranslatableAt(sql, error);
+  if (character !== null) return character;
   const position = Number(error.position);
   if (!(position >= 1)) return null;
   return Array.from(sql)
     .slice(0, position - 1)
     .join('').length;
-}
-
-/** Where the character is whose bytes the message shows in UTF-8: 0xe2 0x86 0x92. Null: unknown. */
-function characterIn(sql: string, message: string): number | null {
-  const bytes = /0x[0-9a-f]{2}(?: 0x[0-9a-f]{2})*/.exec(message)?.[0].split(' ').map(Number) ?? [];
-  const at = bytes.length === 0 ? -1 : sql.indexOf(Buffer.from(bytes).toString('utf8'));
-  return at === -1 ? null : at;
 }
 
 function linesBefore(sql: string, at: number): number {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** The file beside the code of run-migrations with the statements of all migrations. */
+/** The file beside the code of run-migrations and preflight with the statements of all migrations. */
 export const STATEMENTS_FILE = 'migration-statements.json';
 
 const shippedStatementSchema = z.strictObject({

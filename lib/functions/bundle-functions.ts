@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
-import { readMigrations, shipMigrations, shipStatements } from './ship-migrations.ts';
+import { readMigrations, shipManifest, shipMigrations, shipStatements } from './ship-migrations.ts';
 
 /** The Lambda functions of the workflow. Each has a folder of this name in `lambdas/`. */
 export const FUNCTIONS = [
@@ -83,6 +83,7 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
   }
   const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
   for (const name of WITH_MIGRATIONS) shipMigrations(migrations, join(folders[name], MIGRATIONS_FOLDER));
-  shipStatements(migrations, folders['run-migrations']);
+  for (const name of ['run-migrations', 'preflight'] as const) shipStatements(migrations, folders[name]);
+  shipManifest(migrations, folders.preflight);
   return folders;
 }

@@ -2,6 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { extname, join } from 'node:path';
 import { parseSync } from 'libpg-query';
 import {
+  hashOfMigration,
+  MANIFEST_FILE,
+  type MigrationManifest,
+} from '../../lambdas/shared/migration-manifest.ts';
+import {
   type ShippedStatement,
   type ShippedStatements,
   STATEMENTS_FILE,
@@ -136,10 +141,27 @@ export function shipMigrations(migrations: Record<string, string>, folder: strin
 
 /** Writes the statements of each file, so that the function can report which one failed. */
 export function shipStatements(migrations: Record<string, string>, folder: string): void {
-  const statements: ShippedStatements = Object.fromEntries(
-    Object.entries(migrations).map(([name, text]) => [name, statementsOf(text)]),
+  writeFileSync(join(folder, STATEMENTS_FILE), JSON.stringify(shippedStatements(migrations)));
+}
+
+/** @param migrations the text of each file, by its name without .sql */
+export function shippedStatements(migrations: Record<string, string>): ShippedStatements {
+  return Object.fromEntries(Object.entries(migrations).map(([name, text]) => [name, statementsOf(text)]));
+}
+
+/** Writes the hash of each file, so that preflight refuses files that were not checked here. */
+export function shipManifest(migrations: Record<string, string>, folder: string): void {
+  writeFileSync(join(folder, MANIFEST_FILE), JSON.stringify(manifestOf(migrations)));
+}
+
+/** @param migrations the text of each file, by its name without .sql */
+export function manifestOf(migrations: Record<string, string>): MigrationManifest {
+  return Object.fromEntries(
+    Object.entries(migrations).map(([name, text]) => [
+      name,
+      { sha256: hashOfMigration(text), problems: problemsOf(text, null) },
+    ]),
   );
-  writeFileSync(join(folder, STATEMENTS_FILE), JSON.stringify(statements));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, readRelations, type TestDatabase } from '../support/database.ts';
@@ -109,4 +109,19 @@ test('a wrong password is reported when the demo database is filled', async () =
   );
   expect(stdout + stderr).not.toContain('s3cret');
   expect(exitCode).toBe(1);
+});
+
+test('migrations that end the transaction or are not UTF-8 exit with 1, and each message has file, line and column', async () => {
+  mkdirSync(place.file('wrong'));
+  writeFileSync(place.file('wrong/0001_a.sql'), 'create table a ();\ncommit;\n');
+  const latin1 = Buffer.concat([Buffer.from("select 'caf"), Buffer.from([0xe9]), Buffer.from("';")]);
+  writeFileSync(place.file('wrong/0002_b.sql'), latin1);
+
+  const { exitCode, stdout, stderr } = await run('--migrations', 'wrong');
+
+  expect(exitCode).toBe(1);
+  expect(stdout + stderr).toContain(
+    'wrong/0001_a.sql:2:1: The deploy applies all pending files in one transaction.',
+  );
+  expect(stdout + stderr).toContain('wrong/0002_b.sql:1:12: Byte 0xE9 at offset 11 is not valid UTF-8');
 });

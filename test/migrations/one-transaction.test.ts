@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeMigrationFailure } from '../../lambdas/shared/migration-runner.ts';
 import type { RunMigrationsResult } from '../../lambdas/shared/payloads.ts';
+import { shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { migrate, shippedStatements } from '../support/migrate.ts';
+import { migrate } from '../support/migrate.ts';
 import type { Migrations } from '../support/migration-files.ts';
 import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
 
@@ -164,6 +165,33 @@ onEachMajor('migrations in one transaction', (major) => {
       expect(row).toEqual({ same: true });
       expect(await recorded(database)).toHaveLength(6);
       await database.query(`drop role ${role}`);
+    });
+  });
+
+  test('the initial role of the session is the role of each file', async () => {
+    await inDatabase(async (database) => {
+      const [login, owner] = [`login_${database.name}`, `owner_${database.name}`];
+      await database.query(
+        `create role ${owner}; create role ${login} superuser login password 'login'; grant ${owner} to ${login};
+         grant create, usage on schema public to ${owner}; grant create on database ${database.name} to ${owner};
+         alter role ${login} set role = ${owner}`,
+      );
+      const url = new URL(database.url);
+      url.username = login;
+      url.password = 'login';
+      const migrations = {
+        '0001_a': 'create table a (); reset role; set role none;',
+        '0002_b': 'create table b (); set session authorization default;',
+        '0003_c': 'create table c ();',
+      };
+      const { status } = await migrate({ databaseUrl: url.href, folder: newFolder(), migrations });
+
+      expect(status).toBe('applied');
+      const owners = await database.query(
+        "select distinct tableowner as owner from pg_tables where schemaname = 'public'",
+      );
+      expect(owners).toEqual([{ owner }]);
+      await database.query(`drop owned by ${owner}, ${login}; drop role ${owner}, ${login}`);
     });
   });
 

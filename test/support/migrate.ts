@@ -3,7 +3,7 @@ import { databaseOf } from '../../lambdas/postgres/client.ts';
 import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
 import type { ShippedStatements } from '../../lambdas/shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../../lambdas/shared/payloads.ts';
-import { statementsOf } from '../../lib/functions/ship-migrations.ts';
+import { shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { type Migrations, writeMigrations } from './migration-files.ts';
 
 interface Run {
@@ -38,8 +38,4 @@ export async function migrate({
     ...{ lockTimeoutSeconds: 5, attempt: run.attempt ?? 1, attempts: run.attempts ?? 1 },
     log: { debug: write, info: write, warn: write, error: write },
   });
-}
-
-export function shippedStatements(migrations: Migrations): ShippedStatements {
-  return Object.fromEntries(Object.entries(migrations).map(([name, sql]) => [name, statementsOf(sql)]));
 }

@@ -1,7 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { databaseOf } from '../../lambdas/postgres/client.ts';
+import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
+import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import type { Migrations } from './migration-files.ts';
+
+function shippedFrom(directory: string, shipped: Migrations | undefined): ShippedMigrations {
+  const read = () =>
+    Object.fromEntries(
+      readdirSync(directory).map((file) => [
+        file.slice(0, -'.sql'.length),
+        readFileSync(join(directory, file), 'utf8'),
+      ]),
+    );
+  const migrations = shipped ?? read();
+  return { directory, manifest: manifestOf(migrations), statements: shippedStatements(migrations) };
+}
 
 interface TestPreflight {
   preflight(input?: unknown): Promise<PreflightResult>;
@@ -10,11 +27,13 @@ interface TestPreflight {
 /**
  * The preflight, with the functions of this process.
  * @param migrationsDirectory @default no migrations
+ * @param shipped the files that synth has seen @default those of the folder
  */
 export async function openPreflight(
   databaseUrl: string,
   entries: { name: string; sql: string; critical?: boolean; onDrift?: 'rebuild' }[],
   migrationsDirectory: string | null = null,
+  shipped?: Migrations,
 ): Promise<TestPreflight> {
   const registry = await compileRegistry(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
@@ -30,7 +49,7 @@ export async function openPreflight(
           registry,
           database: databaseOf({ DATABASE_URL: databaseUrl }),
           migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
-          migrationsDirectory,
+          migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
           connectPauses: [10, 10],
           runningDeploys: async () => [],
           howToAbort: 'abort it',

@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** The file beside the code of preflight that lists the migrations which synth has checked. */
+export const MANIFEST_FILE = 'migration-manifest.json';
+
+/** By the name of the migration. */
+const manifestSchema = z.record(
+  z.string(),
+  z.strictObject({
+    /** SHA-256 hash of the file, in hexadecimal digits. */
+    sha256: z.string(),
+    /** Why the file cannot be applied: `LINE:COLUMN: message`. Empty: it can. */
+    problems: z.array(z.string()),
+  }),
+);
+export type MigrationManifest = z.infer<typeof manifestSchema>;
+
+/** Reads the manifest that was shipped beside the function's code. */
+export function readManifest(functionDirectory: string): MigrationManifest {
+  return manifestSchema.parse(JSON.parse(readFileSync(join(functionDirectory, MANIFEST_FILE), 'utf8')));
+}
+
+/** The hash of a file in the manifest. @param content text in UTF-8, or its bytes */
+export function hashOfMigration(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}
