@@ -150,7 +150,7 @@ async function beginFiles({ client, recordedAs, pending }: PendingFiles): Promis
 function ended(): TransactionEnded {
   return new TransactionEnded(
     'the file ended the transaction in which the deploy applies all pending files. Remove its transaction control (COMMIT, ' +
-      'ROLLBACK, …); pg-deploy-step lint finds it.',
+      'ROLLBACK, …); pg-deploy-step lint finds it',
   );
 }
 
@@ -167,6 +167,6 @@ function refuseEncoding(encoding: string): void {
   if (encoding === 'UTF8') return;
   throw new Error(
     `it changed client_encoding to ${encoding}, but the deploy sends the file as UTF-8: PostgreSQL would read other characters ` +
-      'than the file contains. Remove it.',
+      'than the file contains. Remove it',
   );
 }

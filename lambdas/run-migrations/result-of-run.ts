@@ -119,6 +119,7 @@ function failureOf(run: EndedRun, changes: MigrationFailure['changes']): Migrati
     error === null ? ROLLED_BACK : explainError(error),
     sqlstate === LOCK_NOT_AVAILABLE ? describeBlocking(blockedBy, blockers.failure()) : '',
     RETRIED.has(sqlstate ?? '') ? `This was attempt ${attempt} of ${attempts}.` : '',
+    changes === 'some' && progress.file !== null ? partOf(progress.file) : '',
   ];
   const atCommit = progress.transaction !== null && progress.file === null;
   return {
@@ -129,6 +130,10 @@ function failureOf(run: EndedRun, changes: MigrationFailure['changes']): Migrati
     blockedBy,
     changes,
   };
+}
+
+function partOf(file: string): string {
+  return `${file} is not recorded as applied, but its statements before this one are committed: undo them by hand before the next deploy`;
 }
 
 const ROLLED_BACK =
