@@ -68,7 +68,7 @@ export async function applyFiles(files: PendingFiles, progress: Progress): Promi
   });
 }
 
-/** The client, which remembers the first error: after a lost connection the runner throws the error of its ROLLBACK. */
+/** The client. It records the first error, because after a lost connection the runner throws the error of its ROLLBACK. */
 function observed(client: Client, progress: Progress): Client {
   const query = async (text: string, values?: unknown[]) => {
     try {
