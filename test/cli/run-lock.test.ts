@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { type CommandFolder, createCommandFolder } from '../support/command.ts';
-import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/waits.ts';
 
 const INDEXES: IndexEntry[] = [
@@ -14,6 +14,11 @@ const INDEXES: IndexEntry[] = [
     description: 'orders by status',
   },
 ];
+
+/** Runs for as long as the table gate has a row. */
+const MIGRATION = `
+  do $$ begin while exists (select from gate) loop perform pg_sleep(0.05); end loop; end $$;
+  alter table orders add column note text;`;
 
 let database: TestDatabase;
 let older: CommandFolder;
@@ -25,12 +30,13 @@ beforeEach(async () => {
   for (const place of [older, younger]) {
     writeFileSync(place.file('my.json'), JSON.stringify(INDEXES));
     mkdirSync(place.file('migrations'));
-    writeFileSync(place.file('migrations/0001_note.sql'), 'alter table orders add column note text;');
+    writeFileSync(place.file('migrations/0001_note.sql'), MIGRATION);
   }
   database = await createDatabase();
   // The trigger records even sessions that last only a moment.
   await database.query(`
     create table orders (id int primary key, status text not null);
+    create table gate (n int);
     create table logins (id int generated always as identity, name text not null);
     create function note_login() returns event_trigger language plpgsql as $$
       begin
@@ -60,21 +66,20 @@ async function sessions(condition: string): Promise<number> {
 }
 
 const OF_SERVICES = "application_name in ('api', 'worker')";
-const WAITS_FOR_LOCK = "application_name like 'pg-deploy-step%' and wait_event_type = 'Lock'";
+const MIGRATES = "query like '%from gate%' and application_name like 'pg-deploy-step%'";
 
-/** Starts the older run and holds it in its maintenance window: its migration waits for a lock. */
+/** Starts the older run and holds it in its maintenance window. */
 async function startOlder() {
-  const blocker = await connect(database.url);
-  await blocker.query('begin');
-  await blocker.query('lock table orders in access exclusive mode');
+  await database.query('insert into gate values (1)');
   const run = start(older);
-  await eventually(() => sessions(WAITS_FOR_LOCK)).toBe(1);
+  await eventually(() => sessions(MIGRATES)).toBe(1);
   await eventually(() => sessions(OF_SERVICES)).toBe(0);
-  const unblock = async () => {
-    await blocker.query('rollback');
-    await blocker.end();
-  };
-  return { run, unblock };
+  return run;
+}
+
+/** Lets the migration of the older run end. */
+async function release(): Promise<void> {
+  await database.query('delete from gate');
 }
 
 async function countLogins(): Promise<number> {
@@ -82,7 +87,7 @@ async function countLogins(): Promise<number> {
 }
 
 test('a run during another run on the same database is refused, and stops, starts and changes nothing', async () => {
-  const { run, unblock } = await startOlder();
+  const run = await startOlder();
   const logins = await countLogins();
   const otherName = new URL(database.url);
   otherName.hostname = 'localhost';
@@ -111,9 +116,9 @@ test('a run during another run on the same database is refused, and stops, start
   expect(report).toMatchObject({ status: 'failed', downtimeMs: 0 });
   expect(await countLogins()).toBe(logins);
   expect(await sessions(OF_SERVICES)).toBe(0);
-  expect(await sessions(WAITS_FOR_LOCK)).toBe(1);
+  expect(await sessions(MIGRATES)).toBe(1);
 
-  await unblock();
+  await release();
   const { exitCode, stdout } = await run.ended;
   expect(exitCode, stdout).toBe(0);
   expect(stdout).toContain('Indexes: 1 created');
@@ -124,22 +129,22 @@ test('a run during another run on the same database is refused, and stops, start
 });
 
 test('--mode plan runs during another run and does not start its services', async () => {
-  const { run, unblock } = await startOlder();
+  const run = await startOlder();
   const logins = await countLogins();
 
   const planned = await start(older, '--mode', 'plan').ended;
 
   expect(planned.exitCode, planned.stdout).toBe(0);
   expect(await countLogins()).toBe(logins);
-  await unblock();
+  await release();
   expect((await run.ended).exitCode).toBe(0);
 });
 
 test('a run that is killed with SIGKILL does not hold up the next run', async () => {
-  const { run, unblock } = await startOlder();
+  const run = await startOlder();
   run.signal('SIGKILL');
   await run.ended;
-  await unblock();
+  await release();
   await eventually(() => sessions("application_name like 'pg-deploy-step%'")).toBe(0);
 
   const { exitCode, stdout } = await start(older).ended;
@@ -149,17 +154,14 @@ test('a run that is killed with SIGKILL does not hold up the next run', async ()
 });
 
 test('of two runs that start at the same time exactly one deploys', async () => {
-  const blocker = await connect(database.url);
-  await blocker.query('begin');
-  await blocker.query('lock table orders in access exclusive mode');
+  await database.query('insert into gate values (1)');
   const runs = [start(older), start(younger)];
 
   const refused = await Promise.race(runs.map(({ ended }) => ended));
 
   expect(refused.exitCode).toBe(1);
   expect(refused.stdout).toContain('Another deploy is running: process ');
-  await blocker.query('rollback');
-  await blocker.end();
+  await release();
   const both = await Promise.all(runs.map(({ ended }) => ended));
   expect(both.map(({ exitCode }) => exitCode).toSorted()).toEqual([0, 1]);
 });
@@ -169,6 +171,7 @@ test('a role with a single connection deploys without the lock, with a warning',
   await database.query(`create role ${role} login password 'x' connection limit 1`);
   await database.query(`alter table orders owner to ${role}`);
   await database.query(`grant create on schema public to ${role}`);
+  await database.query(`grant select on gate to ${role}`);
   await database.query(`grant create on database ${database.name} to ${role}`);
   const url = new URL(database.url);
   url.username = role;
