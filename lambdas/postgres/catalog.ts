@@ -1,5 +1,5 @@
 import type { Client } from './client.ts';
-import { type Named, type Table, tableKey } from './identifiers.ts';
+import { indexKey, type Named, type Table, tableKey } from './identifiers.ts';
 
 /*
  * No query in this file locks a table or an index of the application. pg_relation_size and similar functions do, and would
@@ -36,6 +36,32 @@ export async function readCatalog(client: Client, indexes: readonly Named[]): Pr
     [indexes.map((index) => index.schema), indexes.map((index) => index.name)],
   );
   return rows;
+}
+
+/**
+ * Sizes in bytes of the indexes of partitioned tables, with those of all their partitions, by `indexKey`. Other indexes are
+ * omitted. From pg_class, as in `CatalogEntry`.
+ */
+export async function readPartitionedSizes(
+  client: Client,
+  indexes: readonly Named[],
+): Promise<Map<string, number>> {
+  const { rows } = await client.query<Named & { bytes: number }>(
+    `with recursive tree as (
+       select wanted.schema, wanted.name, c.oid
+         from unnest($1::text[], $2::text[]) as wanted (schema, name)
+         join pg_namespace n on n.nspname = wanted.schema
+         join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name and c.relkind = 'I'
+        union all
+       select tree.schema, tree.name, i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
+     )
+     select tree.schema, tree.name, sum(c.relpages)::float8 * current_setting('block_size')::int as bytes
+       from tree
+       join pg_class c using (oid)
+      group by tree.schema, tree.name`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.name)],
+  );
+  return new Map(rows.map((row) => [indexKey(row), row.bytes]));
 }
 
 /** The catalog entry of one index. Undefined: no relation has the name. */

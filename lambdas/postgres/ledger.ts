@@ -245,3 +245,9 @@ export async function attemptsOf(client: Client, deploy: string): Promise<Attemp
     throw error;
   }
 }
+
+/** The time by which the ledger's times are recorded. */
+export async function currentTime(client: Client): Promise<Date> {
+  const { rows } = await client.query<{ now: Date }>('select clock_timestamp() as now');
+  return rows[0]?.now ?? new Date();
+}

@@ -1,10 +1,12 @@
+import { attemptsOf, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
 import { indexId } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
-import { counted } from '../shared/text.ts';
+import { counted, headlineOf, listed, oneLine, shortened, shortenedToBytes } from '../shared/text.ts';
 
 export interface Alert {
   /** Under 100 characters and without control characters: SNS refuses others. */
   subject: string;
+  /** At most 20 lines, unless a migration's next steps need more, and far below the 256 KiB of SNS. */
   message: string;
 }
 
@@ -15,9 +17,19 @@ export interface AlertContext {
 }
 
 const MAX_SUBJECT_LENGTH = 99;
-const MAX_INDEXES = 20;
-/** Characters of one error. SNS accepts 256 KiB, but nobody reads that much. */
-const MAX_ERROR_LENGTH = 1_000;
+const MAX_LINES = 20;
+/** SNS accepts 256 KiB, but nobody reads that much. */
+const MAX_BYTES = 48 * 1024;
+/** Space for the list of failed indexes, in bytes. */
+const LIST_BYTES = 24 * 1024;
+/** Lines of the list of failed indexes that are there in any case. */
+const FEWEST_LINES = 4;
+const MAX_WARNINGS = 4;
+/** Characters of one line that is not in the list. */
+const LONGEST_LINE = 4_000;
+/** More indexes are not named in the input of an execution, because the input {} builds all that are missing. */
+const NAMED_INDEXES = 20;
+const SHOWN_SERVICES = 20;
 
 /** The alert for a deploy that failed or in which an index failed. Undefined: no alert is needed. */
 export function alertOf(report: Report, context: AlertContext): Alert | undefined {
@@ -29,24 +41,48 @@ export function alertOf(report: Report, context: AlertContext): Alert | undefine
       : `deploy succeeded, ${counted(failed.length, 'index')} failed`;
   return {
     subject: printable(`pg-deploy-step ${context.environment}: ${outcome}`).slice(0, MAX_SUBJECT_LENGTH),
-    message: [
-      `Environment: ${context.environment}`,
-      `Deploy: ${report.deploy} (${report.mode})`,
-      report.failure === null ? 'Status: succeeded with warnings' : `Status: failed. ${report.failure}`,
-      `Services: ${servicesLine(report)}`,
-      ...indexLines(failed),
-      ...report.warnings.map((warning) => `Warning: ${warning}`),
-      '',
-      'What to do next:',
-      ...nextSteps(report, failed, context).map((step, at) => `${at + 1}. ${step}`),
-    ].join('\n'),
+    message: messageOf(report, failed, context),
   };
+}
+
+function messageOf(report: Report, failed: readonly IndexReport[], context: AlertContext): string {
+  // The list of the indexes repeats what follows the headlines.
+  const status =
+    report.failure === null ? 'succeeded with warnings' : `failed. ${headlineOf(report.failure)}`;
+  const before = [
+    `Environment: ${context.environment}`,
+    `Deploy: ${report.deploy} (${report.mode})`,
+    `Status: ${status}`,
+    `Services: ${servicesLine(report)}`,
+  ];
+  const after = [
+    ...warningLines(report.warnings),
+    '',
+    'What to do next:',
+    ...nextSteps(report, failed, context).map((step, at) => `${at + 1}. ${step}`),
+  ];
+  const room = Math.max(FEWEST_LINES, MAX_LINES - before.length - after.length);
+  const lines = [...before.map(short), ...indexLines(failed, room), ...after.map(short)];
+  return shortenedToBytes(lines.join('\n'), MAX_BYTES, ' … (cut)');
+}
+
+function short(line: string): string {
+  return shortened(oneLine(line), LONGEST_LINE);
+}
+
+function warningLines(warnings: readonly string[]): string[] {
+  const shown = warnings.length > MAX_WARNINGS ? warnings.slice(0, MAX_WARNINGS - 1) : warnings;
+  const rest = warnings.length - shown.length;
+  return [
+    ...shown.map((warning) => `Warning: ${headlineOf(warning)}`),
+    ...(rest === 0 ? [] : [`Warning: and ${rest} more, in the report`]),
+  ];
 }
 
 function servicesLine(report: Report): string {
   if (report.services.length === 0) return 'none are configured';
   const stopped = stoppedServices(report);
-  if (stopped.length > 0) return `STOPPED: ${stopped.join(', ')}`;
+  if (stopped.length > 0) return `STOPPED: ${listed(stopped, SHOWN_SERVICES)}`;
   if (report.services.every((service) => service.stoppedAt === null)) return 'up; they were not stopped';
   return `up; they were down for ${Math.round((report.downtimeMs ?? 0) / 1000)} s`;
 }
@@ -58,17 +94,13 @@ function stoppedServices({ services }: Report): string[] {
     .map((service) => service.name);
 }
 
-function indexLines(failed: readonly IndexReport[]): string[] {
+/** @param room lines, the heading included */
+function indexLines(failed: readonly IndexReport[], room: number): string[] {
   if (failed.length === 0) return [];
-  const lines = failed
-    .slice(0, MAX_INDEXES)
-    .map(
-      (index) =>
-        `- ${indexId(index)} on ${index.table}${index.critical ? ' (critical)' : ''}: ` +
-        `${(index.error?.message ?? 'unknown').slice(0, MAX_ERROR_LENGTH)} [${counted(index.attempts, 'attempt')}]`,
-    );
-  const more = failed.length - lines.length;
-  return ['Failed indexes:', ...lines, ...(more > 0 ? [`- and ${more} more`] : [])];
+  const lines = groupLines(groupFailures(failed), { lines: room - 1, bytes: LIST_BYTES }, (group) => {
+    return [`${describeGroup(group)} [${attemptsOf(group)}]`];
+  });
+  return ['Failed indexes:', ...lines.map((line) => `- ${line}`)];
 }
 
 /** Each step can be typed as it is written: the console accepts the same input as the command line. */
@@ -82,10 +114,12 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
     );
   }
   if (failed.length > 0) {
-    const names = JSON.stringify(failed.slice(0, MAX_INDEXES).map(indexId));
+    const isNamed = failed.length <= NAMED_INDEXES;
+    const input = isNamed ? `{"indexes": ${JSON.stringify(failed.map(indexId))}}` : '{}';
+    const why = isNamed ? '' : ' It builds every index that is missing.';
     steps.push(
-      'Fix the causes in the messages above.',
-      `Build only the failed indexes, while the services run: start an execution of ${context.buildIndexesMachine} with the input {"indexes": ${names}}.`,
+      `Fix the causes in the messages above.${isNamed ? '' : ` ${allFailures(report)}`}`,
+      `Build only the failed indexes, while the services run: start an execution of ${context.buildIndexesMachine} with the input ${input}.${why}`,
     );
   } else if (report.migrations.failure !== null) {
     steps.push(...report.migrations.failure.next);
@@ -93,6 +127,11 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
     steps.push('Fix the cause in the status above, then start the deploy again with the input {}.');
   }
   return steps;
+}
+
+/** How to see all failed indexes: an execution that failed has no output, and a report in one has limited space. */
+function allFailures({ deploy }: Report): string {
+  return `All failed indexes: select item, sqlstate, message from deploy_step.index_builds where deploy = '${deploy.replaceAll("'", "''")}' and status = 'failed';`;
 }
 
 /** SNS refuses a subject with control characters. */

@@ -1,10 +1,31 @@
 import { describeCaught } from '../shared/caught-error.ts';
+import { groupFailures, groupLines } from '../shared/failure-groups.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
 import type { Report } from '../shared/report-schema.ts';
+import { counted, listed, oneLine, shortenedToBytes, withList } from '../shared/text.ts';
 
-/** Why a deploy failed, for people. Null: it succeeded. */
+/** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
+const CAUSE_LIMIT_BYTES = 32 * 1024;
+/** Lines of a Cause, its first line included. */
+const CAUSE_LINES = 20;
+/** Space for the first line of a Cause, in bytes. */
+const HEADLINE_BYTES = 1_024;
+const CUT = ' … (cut: the alert and the log of the function report show more)';
+
+/** Services that a message names. */
+const SHOWN_SERVICES = 10;
+
+/** Why a deploy failed, for people, in at most 20 lines and 32 KiB. Null: it succeeded. */
 export function deployFailure(
+  state: ReportState,
+  report: Pick<Report, 'indexes' | 'services' | 'migrations'>,
+): string | null {
+  const failure = firstFailure(state, report);
+  return failure === null ? null : shortenedToBytes(failure, CAUSE_LIMIT_BYTES, CUT);
+}
+
+function firstFailure(
   state: ReportState,
   report: Pick<Report, 'indexes' | 'services' | 'migrations'>,
 ): string | null {
@@ -27,14 +48,17 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
   switch (window.verdict) {
     case 'services-refused': {
       const refused = window.checked.filter((service) => !service.usable);
-      const reasons = refused.map((service) => `${service.name}: ${service.reason ?? 'unknown'}`);
+      const byReason = Map.groupBy(refused, (service) => service.reason ?? 'unknown');
+      const reasons = [...byReason].map(
+        ([reason, services]) => `${servicesIn(services.map(({ name }) => name))}: ${reason}`,
+      );
       return `Services cannot be stopped, so nothing was stopped or changed. ${reasons.join('; ')}. Correct "services" of the environment in cdk.json.`;
     }
     case 'services-not-stopped': {
       const running = window.stopped
         .filter((service) => service.outcome !== 'stopped')
         .map((service) => service.name);
-      return `Services did not stop in time: ${running.join(', ')}. No migration ran and no index was built.`;
+      return `Services did not stop in time: ${servicesIn(running)}. No migration ran and no index was built.`;
     }
     case 'sessions-remain':
       return `The services are stopped, but sessions of the application remain: ${window.sessions ?? 'unknown'}. No migration ran and no index was built. Find out which program opened these sessions, and end them.`;
@@ -48,11 +72,19 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
 
 function criticalIndexFailure({ indexes }: Pick<Report, 'indexes'>): string | null {
   const failed = indexes.filter((index) => index.status === 'failed' && index.critical);
-  if (failed.length === 0) return null;
-  const reasons = failed.map(
-    (index) => `${indexId(index)} on ${index.table}: ${index.error?.message ?? 'unknown'}`,
+  const [first, second] = failed;
+  if (first === undefined) return null;
+  if (second === undefined)
+    return `Critical index not built: ${oneLine(`${indexId(first)} on ${first.table}`)}: ${oneLine(first.error?.message ?? 'unknown')}`;
+  const groups = groupFailures(failed);
+  return withList(
+    `Critical indexes not built: ${counted(failed.length, 'index')}, ${counted(groups.length, 'cause')}.`,
+    groupLines(groups, { lines: CAUSE_LINES - 1, bytes: CAUSE_LIMIT_BYTES - HEADLINE_BYTES }),
   );
-  return `Critical ${failed.length === 1 ? 'index' : 'indexes'} not built: ${reasons.join('; ')}`;
+}
+
+function servicesIn(names: readonly string[]): string {
+  return listed(names, SHOWN_SERVICES);
 }
 
 function startFailure(state: ReportState, { services }: Pick<Report, 'services'>): string | null {
@@ -63,7 +95,7 @@ function startFailure(state: ReportState, { services }: Pick<Report, 'services'>
   if (notSteady.length === 0) return null;
   const names = notSteady.map((service) => service.name);
   const steady = services.length - names.length;
-  return `Services were started but did not become steady in time: ${names.join(', ')} (${steady} of ${services.length} are steady).`;
+  return `Services were started but did not become steady in time: ${servicesIn(names)} (${steady} of ${services.length} are steady).`;
 }
 
 function buildsFailure(state: ReportState): string | null {

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
 import { readVariables, reportVariablesSchema } from '../shared/function-variables.ts';
@@ -22,6 +23,9 @@ export const handler = async (event: unknown): Promise<ReportResult> =>
       environment: variables.ENVIRONMENT_NAME,
       startServicesMachine: variables.START_SERVICES_MACHINE,
       buildIndexesMachine: variables.BUILD_INDEXES_MACHINE,
+    },
+    saveWhole: (whole) => {
+      if (variables.WHOLE_REPORT_FILE) writeFileSync(variables.WHOLE_REPORT_FILE, JSON.stringify(whole));
     },
     now: () => new Date().toISOString(),
     log,

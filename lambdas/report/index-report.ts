@@ -1,28 +1,40 @@
+import { readPartitionedSizes } from '../postgres/catalog.ts';
 import type { Client } from '../postgres/client.ts';
 import { indexKey } from '../postgres/identifiers.ts';
 import { type Examined, examine } from '../postgres/index-state.ts';
-import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
-import { type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
+import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
+import { shortened } from '../shared/text.ts';
 
-/** The report of each index, the sessions that the deploy terminated, and a sentence for each drifted index. */
+/** A sentence about one index. */
+export interface IndexNote {
+  readonly index: CompiledIndex;
+  readonly text: string;
+}
+
+/** The report of each index, and a sentence for each drifted index. */
 export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
   requested: readonly string[],
-): Promise<{ indexes: IndexReport[]; terminated: string[]; drifted: string[] }> {
+): Promise<{ indexes: IndexReport[]; drifted: IndexNote[] }> {
   const indexes =
     requested.length === 0 ? registry : registry.filter((index) => requested.includes(indexId(index)));
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
   const all = await examine(client, indexes);
+  const sizes = await readPartitionedSizes(client, indexes);
+  const now = await currentTime(client);
   return {
-    indexes: all.map((examined) => reportOf(examined, byIndex.get(indexKey(examined.index)) ?? [])),
-    terminated: attempts.flatMap((one) =>
-      one.terminated === null ? [] : [`${one.terminated} (for ${one.item})`],
-    ),
-    drifted: all.filter((examined) => examined.state === 'drifted').map(describeDrift),
+    indexes: all.map((examined) => {
+      const key = indexKey(examined.index);
+      return reportOf(examined, { attempts: byIndex.get(key) ?? [], now, partitionedBytes: sizes.get(key) });
+    }),
+    drifted: all
+      .filter((examined) => examined.state === 'drifted')
+      .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
   };
 }
 
@@ -34,28 +46,41 @@ function describeDrift({ index, detail, notSwappable }: Examined): string {
   return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
 }
 
+/** What the ledger and the catalog contain about one index. */
+interface Records {
+  readonly attempts: readonly Attempt[];
+  /** The time of the database. */
+  readonly now: Date;
+  /** Undefined: the table is not partitioned. */
+  readonly partitionedBytes: number | undefined;
+}
+
 /** The status comes from the catalog for an index that needs no work, and from the ledger for the others. */
-function reportOf(examined: Examined, attempts: readonly Attempt[]): IndexReport {
+function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Records): IndexReport {
   const { index, entry } = examined;
-  // The last attempt at each item: one for the index, or one for each partition.
-  const last = [...new Map(attempts.map((one) => [one.item, one])).values()];
+  // An item is the index, or one of its partitions.
+  const byItem = Map.groupBy(attempts, (one) => one.item);
+  const last = [...byItem.values()].flatMap((some) => some.slice(-1));
   const status = statusOf(examined, last);
   const failed = last.find((one) => one.status === 'failed') ?? notBuilt(examined);
+  const terminated = attempts.flatMap((one) => one.terminated ?? []);
   return {
     name: index.name,
     schema: index.schema,
     table: index.table,
     critical: index.critical,
     status,
-    attempts: attempts.length,
-    durationMs: durationOf(attempts),
-    sizeBytes: entry?.valid ? entry.bytes || sum(last.map((one) => one.bytes ?? 0)) : null,
+    attempts: Math.max(0, ...[...byItem.values()].map((some) => some.length)),
+    durationMs: durationOf(attempts, status, now),
+    sizeBytes: entry?.valid ? (partitionedBytes ?? entry.bytes) : null,
     error:
       status === 'failed' && failed
         ? { sqlstate: failed.sqlstate, message: failed.message ?? 'unknown' }
         : null,
     detail: examined.detail,
     blockedBy: attempts.findLast((one) => one.blockedBy !== null)?.blockedBy ?? null,
+    terminated: terminated.length === 0 ? null : terminated.join('; '),
+    partitions: partitionsOf(last.filter((one) => one.item !== indexId(index))),
   };
 }
 
@@ -73,27 +98,43 @@ export function asPlanned(report: IndexReport): IndexReport {
     : report;
 }
 
+/** An attempt that is still recorded as building has built its index if the index is valid: its function ended earlier. */
 function statusOf({ state, notBuildable }: Examined, last: readonly Attempt[]): IndexStatus {
   const has = (status: Attempt['status']) => last.some((one) => one.status === status);
-  if (state === 'present') return has('repaired') ? 'repaired' : has('built') ? 'built' : 'present';
+  if (state === 'present') {
+    if (has('repaired') || last.some((one) => one.status === 'building' && one.repairs)) return 'repaired';
+    return has('built') || has('building') ? 'built' : 'present';
+  }
   if (has('failed') || notBuildable !== null) return 'failed';
   if (state === 'equivalent' || state === 'drifted') return state;
   return has('building') ? 'building' : 'missing';
 }
 
-/** From the start of the first attempt to the end of the last, in milliseconds. Null: no attempt, or one still runs. */
-function durationOf(attempts: readonly Attempt[]): number | null {
-  if (attempts.length === 0 || attempts.some((one) => one.finished === null)) return null;
-  const starts = attempts.map((one) => one.started.getTime());
-  const ends = attempts.map((one) => one.finished?.getTime() ?? 0);
-  return Math.round(Math.max(...ends) - Math.min(...starts));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
-
 const CREATED: readonly IndexStatus[] = ['built', 'repaired'];
+const ENDED: readonly IndexStatus[] = [...CREATED, 'failed'];
+
+/**
+ * From the start of the first attempt to the end of the last, in milliseconds. A function that was killed has recorded no end
+ * of its attempt: for an index whose build has ended, it ended at `now` at the latest.
+ * @returns null when no attempt was made or one still runs
+ */
+function durationOf(attempts: readonly Attempt[], status: IndexStatus, now: Date): number | null {
+  const ended = ENDED.includes(status);
+  if (attempts.length === 0) return ended ? 0 : null;
+  const finished = attempts.flatMap((one) => one.finished?.getTime() ?? []);
+  if (finished.length < attempts.length && !ended) return null;
+  const end = finished.length === 0 ? now.getTime() : Math.max(...finished);
+  return Math.max(0, Math.round(end - Math.min(...attempts.map((one) => one.started.getTime()))));
+}
+
+/** @param last the last attempt on each partition */
+function partitionsOf(last: readonly Attempt[]): IndexReport['partitions'] {
+  if (last.length === 0) return null;
+  const count = (...statuses: Attempt['status'][]) =>
+    last.filter((one) => statuses.includes(one.status)).length;
+  return { built: count('built', 'repaired'), failed: count('failed') };
+}
+
 const SKIPPED: readonly IndexStatus[] = ['present', 'equivalent', 'drifted'];
 
 /** The totals of the summary. */
@@ -108,23 +149,47 @@ export function totalsOf(indexes: readonly IndexReport[]): Report['totals'] {
   };
 }
 
-/** Step Functions accepts 256 KiB. The rest of the report, the alert and the state need less than the difference. */
-const MAX_BYTES = 120 * 1024;
+/** Characters of a message or of a definition in a report that does not fit. */
+const LONGEST_TEXT = 300;
 
-/** Shortens the list so that the report fits into a payload: failures first, then builds, then indexes without work. */
-export function shortenedToFit(indexes: readonly IndexReport[]): { indexes: IndexReport[]; omitted: number } {
+/**
+ * Shortens the list so that it fits into a payload: first the texts, then the number of entries. Failures are kept longest,
+ * then builds, then indexes without work.
+ * @param mostBytes of the list as JSON
+ */
+export function shortenedToFit(
+  indexes: readonly IndexReport[],
+  mostBytes: number,
+): { indexes: IndexReport[]; omitted: number } {
   const size = (index: IndexReport) => Buffer.byteLength(JSON.stringify(index)) + 1;
-  if (indexes.reduce((sum, index) => sum + size(index), 0) <= MAX_BYTES)
+  if (indexes.reduce((sum, index) => sum + size(index), 0) <= mostBytes)
     return { indexes: [...indexes], omitted: 0 };
-  const order: readonly IndexStatus[] = ['failed', 'missing', 'building', 'drifted', 'repaired', 'built'];
-  const rank = (index: IndexReport) =>
-    order.includes(index.status) ? order.indexOf(index.status) : order.length;
   const kept: IndexReport[] = [];
   let bytes = 0;
-  for (const index of indexes.toSorted((a, b) => rank(a) - rank(b))) {
+  for (const index of indexes.map(withShortTexts).toSorted((a, b) => rankOf(a) - rankOf(b))) {
     bytes += size(index);
-    if (bytes > MAX_BYTES) break;
+    if (bytes > mostBytes) break;
     kept.push(index);
   }
   return { indexes: kept, omitted: indexes.length - kept.length };
+}
+
+const ORDER: readonly IndexStatus[] = ['failed', 'missing', 'building', 'drifted', 'repaired', 'built'];
+
+/** Position in a list that is cut at its end. */
+function rankOf({ status, critical }: IndexReport): number {
+  const rank = ORDER.includes(status) ? ORDER.indexOf(status) : ORDER.length;
+  return status === 'failed' && critical ? -1 : rank;
+}
+
+function withShortTexts(index: IndexReport): IndexReport {
+  const short = (text: string | null) => (text === null ? null : shortened(text, LONGEST_TEXT));
+  const { error, detail, blockedBy, terminated } = index;
+  return {
+    ...index,
+    error: error && { ...error, message: shortened(error.message, LONGEST_TEXT) },
+    detail: short(detail),
+    blockedBy: short(blockedBy),
+    terminated: short(terminated),
+  };
 }

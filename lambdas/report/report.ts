@@ -7,7 +7,8 @@ import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
-import { asPlanned, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
+import { asPlanned, type IndexNote, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
+import { driftWarnings, notBuiltWarnings, terminatedWarnings } from './index-warnings.ts';
 import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
@@ -22,6 +23,8 @@ interface ReportIo {
   /** Names of the configured services. */
   services: readonly string[];
   context: AlertContext;
+  /** Saves the report with all of its indexes. @default it is not saved: an execution has no place for it */
+  saveWhole?: ((report: Report) => void) | undefined;
   /** ISO 8601. */
   now: () => string;
   log: Log;
@@ -29,15 +32,15 @@ interface ReportIo {
 
 interface DatabaseFacts {
   indexes: IndexReport[];
-  /** Sessions that the deploy terminated because they blocked a build. */
-  terminated: string[];
-  /** A sentence for each drifted index. */
-  drifted: string[];
+  drifted: IndexNote[];
   /** Null: the database could not be read, or there are no SQL files. */
   migrations: MigrationFacts | null;
   /** Why the database could not be read. Null: it was read. */
   unreadable: string | null;
 }
+
+/** Step Functions accepts 256 KiB for what the function returns, including what Lambda adds to it. */
+const MAX_RESULT_BYTES = 240 * 1024;
 
 /** Reports on a deploy. It does not fail when the database is down: then the report says what could not be read. */
 export async function report(event: ReportEvent, io: ReportIo): Promise<ReportResult> {
@@ -49,8 +52,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const totals = totalsOf(facts.indexes);
   const migrations = migrationsReport(io.migrationRunner, state.window?.output.migrations, facts.migrations);
   const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
-  const shown = shortenedToFit(facts.indexes);
-  const result: Report = {
+  const whole: Report = {
     deploy: state.deploy ?? execution.name,
     mode: state.mode ?? 'deploy',
     status: failure === null ? 'succeeded' : 'failed',
@@ -59,27 +61,36 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     services,
     downtimeMs: downtimeOf(services),
     migrations,
-    indexes: shown.indexes,
-    indexesOmitted: shown.omitted,
+    indexes: facts.indexes,
+    indexesOmitted: 0,
     totals,
     failure,
     warnings: warningsOf(event, facts, io.migrationRunner),
   };
-  io.log.info('Deploy summary.', { status: result.status, failure, ...totals });
-  const alert = alertOf(result, io.context);
-  return {
-    report: result,
-    status: result.status,
+  io.log.info('Deploy summary.', { status: whole.status, failure, ...totals });
+  io.saveWhole?.(whole);
+  const alert = alertOf(whole, io.context);
+  return toFit({
+    report: whole,
+    status: whole.status,
     failure: failure ?? '',
     alert: alert === undefined ? { needed: false, subject: '', message: '' } : { needed: true, ...alert },
-  };
+  });
+}
+
+/** Omits indexes from the report if the result is too large for an execution. */
+function toFit(result: ReportResult): ReportResult {
+  const rest = { ...result, report: { ...result.report, indexes: [] } };
+  const room = MAX_RESULT_BYTES - Buffer.byteLength(JSON.stringify(rest));
+  const { indexes, omitted } = shortenedToFit(result.report.indexes, room);
+  return { ...result, report: { ...result.report, indexes, indexesOmitted: omitted } };
 }
 
 async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
   const { state, execution } = event;
   // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], terminated: [], drifted: [], migrations: null, unreadable: null };
+    return { indexes: [], drifted: [], migrations: null, unreadable: null };
   }
   try {
     return await withClient(io.database, 'report', async (client) => {
@@ -96,10 +107,11 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
       };
     });
   } catch (error) {
-    return { indexes: [], terminated: [], drifted: [], migrations: null, unreadable: messageOf(error) };
+    return { indexes: [], drifted: [], migrations: null, unreadable: messageOf(error) };
   }
 }
 
+/** Texts about many indexes are grouped, so that a report has at most 20 of them. */
 function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
   const warnings: string[] = [];
   if (facts.unreadable !== null) {
@@ -112,13 +124,7 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationR
       `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
     );
   }
-  if (failed.length > 0) {
-    warnings.push(
-      `Not built: ${failed.map((index) => index.name).join(', ')}. The deploy continued, because these indexes are not critical.`,
-    );
-  }
-  warnings.push(...facts.drifted);
-  for (const session of facts.terminated)
-    warnings.push(`Terminated a session that blocked a build: ${session}.`);
+  warnings.push(...notBuiltWarnings(facts.indexes), ...driftWarnings(facts.drifted));
+  warnings.push(...terminatedWarnings(facts.indexes));
   return warnings;
 }

@@ -25,11 +25,14 @@ export function withUnrecordedFailures(
     const index = findItem(registry, item)?.index;
     if (index === undefined) continue;
     const { name, schema, table, critical } = index;
-    const unread = { attempts: 0, durationMs: null, sizeBytes: null, detail: null, blockedBy: null };
+    const unread = { attempts: 0, sizeBytes: null, detail: null };
+    const noSessions = { blockedBy: null, terminated: null, partitions: null };
     const report = byId.get(indexId(index));
     if (report !== undefined && [...VALID, 'failed'].includes(report.status)) continue;
     byId.set(indexId(index), {
-      ...{ name, schema, table, critical, ...unread, ...report },
+      ...{ name, schema, table, critical, ...unread, ...noSessions, ...report },
+      // The ledger has no end of the last attempt.
+      durationMs: report?.durationMs ?? 0,
       status: 'failed',
       error: { sqlstate, message },
     });

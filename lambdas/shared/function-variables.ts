@@ -91,6 +91,8 @@ export const reportVariablesSchema = z
     SERVICES: z.string().transform((names) => names.split(',').filter((name) => name !== '')),
     START_SERVICES_MACHINE: z.string(),
     BUILD_INDEXES_MACHINE: z.string(),
+    /** File for the report with all of its indexes. Only a run on your machine sets it. @default it is not saved */
+    WHOLE_REPORT_FILE: z.string().optional(),
   })
   .refine(hasDatabase, hasDatabaseMessage);
 

@@ -16,23 +16,35 @@ const INDEX_STATUSES = [
 export const indexStatusSchema = z.enum(INDEX_STATUSES);
 export type IndexStatus = z.infer<typeof indexStatusSchema>;
 
+/** The result for one entry of the registry. On a partitioned table, each partition has a build of its own. */
 const indexReportSchema = z.object({
   name: z.string(),
   schema: z.string(),
   table: z.string(),
   critical: z.boolean(),
   status: indexStatusSchema,
+  /** Attempts of this deploy. Partitioned table: the largest number of attempts on one partition. 0: it needed none. */
   attempts: z.int(),
+  /**
+   * From the start of the first attempt to the end of the last one, on all partitions, in milliseconds. Always a number for
+   * an index that was built, repaired or failed. Null: no attempt was made, or one is still running.
+   */
   durationMs: z.int().nullable(),
+  /** Size of the valid index. Partitioned table: of the indexes of all partitions. Null: there is no valid index. */
   sizeBytes: z.int().nullable(),
+  /** Why it failed. Partitioned table: the error of the first partition that failed. Null: it did not fail. */
   error: z.object({ sqlstate: z.string().nullable(), message: z.string() }).nullable(),
   /**
    * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built. Null:
    * nothing to say.
    */
   detail: z.string().nullable(),
-  /** Sessions that blocked the build at the last check. */
+  /** Sessions that blocked the build at the last check. Partitioned table: the build of any partition. */
   blockedBy: z.string().nullable(),
+  /** Sessions that this deploy terminated because they blocked the build. Null: none. */
+  terminated: z.string().nullable().default(null),
+  /** The partitions on which this deploy built or tried to build the index. Null: none, or the table is not partitioned. */
+  partitions: z.object({ built: z.int(), failed: z.int() }).nullable().default(null),
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 
@@ -76,7 +88,10 @@ export const reportSchema = z.object({
   downtimeMs: z.int().nullable(),
   migrations: migrationsReportSchema,
   indexes: z.array(indexReportSchema),
-  /** Number of entries omitted from `indexes` so that the execution's output stays below 256 KiB; successful ones first. */
+  /**
+   * Number of entries omitted from `indexes` so that the execution's output stays below 256 KiB; successful ones first. The
+   * file of `--report` contains all entries, so it is 0 there.
+   */
   indexesOmitted: z.int(),
   totals: z.object({
     /** built and repaired */
@@ -87,8 +102,12 @@ export const reportSchema = z.object({
     /** still building or missing */
     remaining: z.int(),
   }),
-  /** Why the deploy failed, in one sentence. Null: it succeeded. */
+  /**
+   * Why the deploy failed: a sentence, below 32 KiB. If several critical indexes failed, lines that begin with "- " follow,
+   * one for each cause, at most 20 in total. Null: it succeeded.
+   */
   failure: z.string().nullable(),
+  /** At most 20. The last one counts those that are left out. */
   warnings: z.array(z.string()),
 });
 export type Report = z.infer<typeof reportSchema>;

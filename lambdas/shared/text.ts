@@ -14,7 +14,44 @@ export function listed(names: readonly string[], most = 40): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
-/** The beginning of a text that is longer than `most` characters, with an ellipsis. */
+/** The beginning of a text that is longer than `most` characters, with an ellipsis. Cuts no surrogate pair. */
 export function shortened(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  return text.length <= most ? text : `${withoutHalf(text.slice(0, most - 1))}…`;
+}
+
+/**
+ * The beginning of a text that has more than `most` bytes in UTF-8, with a note about the rest. Cuts no character.
+ * @param note the end of the cut text. It counts: the result has at most `most` bytes, or is the note alone
+ */
+export function shortenedToBytes(text: string, most: number, note: string): string {
+  if (Buffer.byteLength(text) <= most) return text;
+  const room = Math.max(0, most - Buffer.byteLength(note));
+  const bytes = Buffer.from(text);
+  let end = Math.min(room, bytes.length);
+  // The bytes of a character after its first one begin with 10.
+  while (end > 0 && ((bytes[end] ?? 0) & 0b1100_0000) === 0b1000_0000) end -= 1;
+  return `${bytes.toString('utf8', 0, end)}${note}`;
+}
+
+/** The text in one line: line ends and control characters become blanks. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+}
+
+/** Without the first half of a surrogate pair at the end. */
+function withoutHalf(text: string): string {
+  return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
+}
+
+/** Separates the headline of a text from its list, and the items from each other. */
+const ITEM = '\n- ';
+
+/** A headline with a list below it, one line for each item. */
+export function withList(headline: string, items: readonly string[]): string {
+  return [headline, ...items].join(ITEM);
+}
+
+/** The text without its list. It is the whole text if it has no list. */
+export function headlineOf(text: string): string {
+  return text.split(ITEM, 1)[0] ?? text;
 }

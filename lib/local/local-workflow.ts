@@ -1,7 +1,9 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { Environment } from '../config/environment-config.ts';
 import { type MachineNames, machineNamesOf } from '../config/machine-names.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
@@ -57,7 +59,7 @@ const MAX_FUNCTION_SECONDS = 900;
 /** For the refusal of a run during the run of another process, which is in no console. */
 const HOW_TO_ABORT_A_RUN = 'press Ctrl-C where it runs, or end that process with kill and its id';
 
-/** The result of an execution of `deploy`, with its report. Undefined: it ended before the report. */
+/** The result of an execution of `deploy`, with its whole report. Undefined: it ended before the report. */
 export interface LocalDeploy {
   result: ExecutionResult;
   summary: ReportResult | undefined;
@@ -73,6 +75,8 @@ export class LocalWorkflow {
   readonly lambdas: LambdaHost;
   readonly engine: LocalEngine;
   readonly #outdir: string;
+  /** The function `report` saves its whole report there: an execution could omit indexes of it. */
+  readonly #reportFile: string;
   readonly #endpoint: SfnEndpoint;
   #reported: ReportResult | undefined;
 
@@ -98,10 +102,13 @@ export class LocalWorkflow {
   private constructor(options: LocalWorkflowOptions, outdir: string, endpoint: SfnEndpoint) {
     this.#endpoint = endpoint;
     this.#outdir = outdir;
+    this.#reportFile = join(outdir, 'report.json');
     const stack = synthesise(outdir, options);
     this.lambdas = new LambdaHost({
       functions: [
-        ...stack.functions.map((fn) => toLocal(fn, options, endpoint.url)),
+        ...stack.functions.map((fn) =>
+          toLocal(fn, options, { AWS_ENDPOINT_URL_SFN: endpoint.url, WHOLE_REPORT_FILE: this.#reportFile }),
+        ),
         ...migrationFunctionOf(options),
       ],
       ...(options.onLog && { onLog: options.onLog }),
@@ -171,9 +178,22 @@ export class LocalWorkflow {
     rmSync(this.#outdir, { recursive: true, force: true });
   }
 
-  /** Keeps the output of the state Report, because a failed execution has no output. */
+  /** Keeps the output of the state Report, because a failed execution has no output, with the whole report in it. */
   #keepReport(event: EngineEvent): void {
-    this.#reported = reportResultSchema.safeParse(event.output).data;
+    const output = reportResultSchema.safeParse(event.output).data;
+    this.#reported = output && { ...output, report: this.#wholeReport(output.report) };
+  }
+
+  /** The whole report of the same deploy. The report itself if it cannot be read. */
+  #wholeReport(report: Report): Report {
+    let whole: unknown;
+    try {
+      whole = JSON.parse(readFileSync(this.#reportFile, 'utf8'));
+    } catch {
+      return report;
+    }
+    const parsed = reportSchema.safeParse(whole).data;
+    return parsed?.deploy === report.deploy ? parsed : report;
   }
 }
 
@@ -215,7 +235,7 @@ function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
 function toLocal(
   fn: LambdaFunction,
   { databaseUrl, lambdaSeconds, otherRun }: LocalWorkflowOptions,
-  sfnUrl: string,
+  localVariables: Readonly<Record<string, string>>,
 ): LambdaFunction {
   const { DATABASE_SECRET_ARN: _secret, NODE_EXTRA_CA_CERTS: _authorities, ...variables } = fn.variables;
   return {
@@ -224,7 +244,7 @@ function toLocal(
     variables: {
       ...variables,
       DATABASE_URL: databaseUrl,
-      AWS_ENDPOINT_URL_SFN: sfnUrl,
+      ...localVariables,
       ...(otherRun && { HOW_TO_ABORT: HOW_TO_ABORT_A_RUN }),
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',

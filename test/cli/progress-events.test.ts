@@ -49,7 +49,7 @@ describe('the index builds', () => {
       { table: 'deals_1', indexes: ['idx_deals_a @ deals_1'] },
       { table: 'deals_2', indexes: ['idx_deals_a @ deals_2'] },
     ]);
-    expect(story.texts.at(-1)).toBe('2 indexes to build in 2 lanes, 0 already present');
+    expect(story.texts.at(-1)).toBe('2 partitions of 1 index to build in 2 lanes, 0 already present');
     story.begin('idx_deals_a @ deals_2');
     expect(story.texts.at(-1)).toBe('[1/2] idx_deals_a @ deals_2 on deals_2 (non-critical): deals by a');
     const row = { pid: 1, schema: 'public', table: 'deals_2', index: 'deals_2_a_idx', waitsFor: null };
@@ -475,5 +475,71 @@ describe('the phases of a run', () => {
       within: [{ state: START_SERVICES.startServices, index: 0 }],
     });
     expect(story.lines).toEqual([]);
+  });
+});
+
+describe('many builds that fail for the same reason', () => {
+  const names = Array.from({ length: 30 }, (_, n) => `idx_t${n}_a`);
+
+  /** All indexes fail with this error. @returns the lines about failures */
+  function failAll(error: string, message: (id: string) => string, criticalFrom = names.length) {
+    const story = new Story(registryOf(...names.map((_, n) => (n < criticalFrom ? `t${n}.a` : `t${n}.key`))));
+    const ids = story.run.registry.map(({ name }) => name);
+    story.start();
+    story.plan(ids.map((id, n) => ({ table: `t${n}`, indexes: [id] })));
+    for (const id of ids) {
+      story.begin(id);
+      story.fail(id, error, message(id));
+      if (error !== 'BuildFailed') continue;
+      story.catchError(id);
+      story.exit(id, 'failed', BUILD_INDEXES.settleIndex);
+    }
+    return story.lines.filter(({ kind }) => kind === 'failure' || kind === 'warning');
+  }
+
+  const missing = (id: string) =>
+    `Index ${id}: relation "public.${id.replace(/^idx_(t\d+)_.*/, '$1')}" does not exist (SQLSTATE 42P01)`;
+
+  test('show the message once, and a terminal keeps only the first line', () => {
+    const lines = failAll('BuildFailed', missing);
+    expect(lines.slice(0, 2)).toEqual([
+      {
+        kind: 'failure',
+        text: '[1/30] idx_t0_a failed: relation "public.t0" does not exist (SQLSTATE 42P01)',
+      },
+      { kind: 'failure', text: '[2/30] idx_t1_a failed for the same cause as idx_t0_a', logOnly: true },
+    ]);
+    expect(lines).toHaveLength(30);
+    expect(lines.filter(({ logOnly }) => !logOnly)).toHaveLength(1);
+  });
+
+  test('keep the lines of critical indexes', () => {
+    const kept = failAll('BuildFailed', missing, 28).filter(({ logOnly }) => !logOnly);
+    expect(kept.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^\[1\/30\] idx_t0_a failed: /),
+      '[29/30] idx_t28_key failed for the same cause as idx_t0_a',
+      '[30/30] idx_t29_key failed for the same cause as idx_t0_a',
+    ]);
+  });
+
+  test('show a failed attempt once for all indexes that the same session blocks', () => {
+    const lines = failAll(
+      'LockNotAvailable',
+      (id) =>
+        `Could not acquire the lock on table ${id.split('_')[1]} within 3 s. Blocked by pid 7 (psql, active).`,
+    );
+    expect(lines[1]).toEqual({
+      ...{ kind: 'warning', logOnly: true },
+      text: '[2/30] idx_t1_a attempt 1 failed: LockNotAvailable, for the same cause as idx_t0_a',
+    });
+    expect(lines.filter(({ logOnly }) => !logOnly)).toHaveLength(1);
+  });
+
+  test('of different causes: a terminal keeps 20 lines', () => {
+    const letters = (id: string) =>
+      [...id].map((character) => character.replace(/\d/, (digit) => 'abcdefghij'[Number(digit)] ?? ''));
+    const lines = failAll('BuildFailed', (id) => `no ${letters(id.slice(5, -2)).join('')} today`);
+    expect(lines.filter(({ logOnly }) => !logOnly)).toHaveLength(20);
+    expect(lines.every(({ text }) => text.includes(' today'))).toBe(true);
   });
 });

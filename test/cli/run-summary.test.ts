@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { IndexReport, MigrationsReport, Report } from '../../lambdas/shared/report-schema.ts';
 import { runSummary } from '../../lib/cli/summary/run-summary.ts';
+import { ofCauses, onMissingTables } from '../report/failures.ts';
 
 const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
   ...{ name, schema: 'public', table: 'deals', critical: false, status: 'built', attempts: 1 },
   ...{ durationMs: 1234, sizeBytes: 8192, error: null, detail: null, blockedBy: null },
+  ...{ terminated: null, partitions: null },
   ...more,
 });
 
@@ -194,5 +196,65 @@ describe('the summary of a run', () => {
     expect(lines.filter((line) => line.startsWith('  idx_'))).toHaveLength(30);
     expect(lines).toContain('  and 15 more created');
     expect(lines.join('\n')).toContain('idx_44 ');
+  });
+
+  test.each([2, 20, 21, 200, 2_000])('groups %i failed indexes by cause in at most 20 lines', (count) => {
+    for (const causes of [1, 3, 25]) {
+      const indexes = ofCauses(count, causes);
+      const lines = show({ indexes, totals: { created: 0, skipped: 0, failed: count, remaining: 0 } });
+      const section = lines.slice(lines.indexOf('Failed:'), lines.indexOf('', lines.indexOf('Failed:')));
+      expect(section.length).toBeLessThanOrEqual(20);
+      const heads = section.filter((line) => /^ {2}(✖|and)/.test(line));
+      const counts = heads.map((line) => Number(/(?:✖|causes?:) (\d+) index/.exec(line)?.[1] ?? 1));
+      expect(counts.reduce((sum, one) => sum + one, 0)).toBe(count);
+    }
+  });
+
+  test('shows critical failures first, and the sentence of a cause once', () => {
+    const indexes = onMissingTables(200, (n) => n === 150);
+    const text = show({
+      ...{ status: 'failed', indexes, totals: { created: 0, skipped: 0, failed: 200, remaining: 0 } },
+      failure: 'Critical indexes not built: 2 indexes, 1 cause.\n- the list',
+      warnings: ['Not built: 199 indexes, 1 cause: a, b.\n- the list'],
+    });
+    expect(text).toEqual([
+      'Indexes: 0 created, 0 already present, 200 failed, 0 remaining',
+      '',
+      'Failed:',
+      '  ✖ 200 indexes, 1 of them critical (1 attempt each), the first: idx_missing_150 on missing_150, ' +
+        'idx_missing_0 on missing_0, idx_missing_1 on missing_1',
+      '    relation "public.missing_150" does not exist (SQLSTATE 42P01)',
+      '',
+      'Warning: Not built: 199 indexes, 1 cause: a, b.',
+      '',
+      'Deploy d-1 failed after 12.5 s: Critical indexes not built: 2 indexes, 1 cause.',
+    ]);
+  });
+
+  test('shows on how many partitions an index was built, and the attempts of one partition', () => {
+    const lines = show({
+      indexes: [
+        index('idx_events', { partitions: { built: 300, failed: 0 } }),
+        index('idx_logs', { attempts: 3, partitions: { built: 299, failed: 0 }, durationMs: 1 }),
+        { ...failedIndex, partitions: { built: 298, failed: 2 } },
+      ],
+      totals: { created: 2, skipped: 0, failed: 1, remaining: 0 },
+    });
+    expect(lines).toContain('  idx_events  on deals  1.2 s  8 kB  built on 300 partitions');
+    expect(lines).toContain('  idx_logs    on deals  1 ms   8 kB  built on 299 partitions, 3 attempts');
+    expect(lines).toContain(
+      '  ✖ idx_b on users (critical, 3 attempts, built on 298 partitions, failed on 2, SQLSTATE 23505)',
+    );
+  });
+
+  test('shows the first of many migrations and services', () => {
+    const files = Array.from({ length: 300 }, (_, n) => `${n}_file`);
+    const lines = show({
+      migrations: migrations({ outcome: 'succeeded', applied: files }),
+      services: files.map((name) => ({ ...api, name })),
+    });
+    expect(
+      lines.filter((line) => line.endsWith(' and 280 more') || line.includes(' and 280 more;')),
+    ).toHaveLength(2);
   });
 });

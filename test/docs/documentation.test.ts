@@ -27,7 +27,8 @@ it('docs/reliability.md names only test files that exist', () => {
   const cells = [...readFileSync('docs/reliability.md', 'utf8').matchAll(/\| ([^|]+) \|$/gm)];
   const names = cells.flatMap(([, cell = '']) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name));
   const missing = names.filter(
-    (name) => globSync(`test/{reliability,preflight,migrations}/${name}.test.ts`).length === 0,
+    (name) =>
+      globSync(`test/{reliability,preflight,migrations,report,workflow}/${name}.test.ts`).length === 0,
   );
   expect(names.length).toBeGreaterThan(40);
   expect(missing).toEqual([]);

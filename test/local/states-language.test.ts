@@ -674,6 +674,31 @@ test('TimeoutSecondsPath limits a Task state, and the call is aborted', async ()
   expect(await run(states, { limit: 0 })).toMatchObject({ status: 'FAILED', error: 'States.Runtime' });
 });
 
+describe('a Fail state', () => {
+  const fail = (input: object) =>
+    run({ Failed: { Type: 'Fail', ErrorPath: '$.error', CausePath: '$.cause' } }, input);
+
+  test.each([
+    ['ASCII', 'x'.repeat(32_768)],
+    ['characters of three bytes', `${'索'.repeat(10_922)}xx`],
+  ])('accepts an Error of 256 bytes and a Cause of 32 KiB: %s', async (_name, cause) => {
+    const error = 'e'.repeat(256);
+    expect(await fail({ error, cause })).toEqual({ status: 'FAILED', error, cause });
+  });
+
+  test.each([
+    ['a Cause', { error: 'Broken', cause: 'x'.repeat(32_769) }],
+    ['a Cause whose characters are fewer', { error: 'Broken', cause: '索'.repeat(10_923) }],
+    ['an Error', { error: 'e'.repeat(257), cause: 'on purpose' }],
+  ])('with %s over the limit ends with States.Runtime', async (_name, input) => {
+    expect(await fail(input)).toMatchObject({
+      status: 'FAILED',
+      error: 'States.Runtime',
+      cause: expect.stringContaining('longer than'),
+    });
+  });
+});
+
 describe('a definition is refused', () => {
   const done = { Type: 'Pass', End: true };
   const wait = { Type: 'Wait', Seconds: 1, End: true };

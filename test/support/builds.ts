@@ -138,7 +138,7 @@ export async function openBuilds(
       const reports = await withClient(database, 'test report', (client) =>
         readIndexReports(client, unique(deploy), registry, []),
       );
-      drifted.splice(0, drifted.length, ...reports.drifted);
+      drifted.splice(0, drifted.length, ...reports.drifted.map(({ text }) => text));
       return Object.fromEntries(reports.indexes.map((index) => [index.name, index]));
     },
     examine: () =>

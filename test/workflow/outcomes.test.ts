@@ -164,7 +164,7 @@ describe('a non-critical index that cannot be built', () => {
     expect(alert?.Subject).toBe('pg-deploy-step local: deploy succeeded, 1 index failed');
     expect(alert?.Message).toContain('Services: up; they were down for');
     expect(alert?.Message).toContain(
-      'idx_orders_colour on orders: Index idx_orders_colour: column "colour" does not exist (SQLSTATE 42703)',
+      'idx_orders_colour on orders: column "colour" does not exist (SQLSTATE 42703)',
     );
     expect(alert?.Message).toContain(
       'start an execution of pg-deploy-step-local-build-indexes with the input {"indexes": ["idx_orders_colour"]}',

@@ -1,3 +1,4 @@
+import { withoutIndexName } from '../../../lambdas/shared/failure-groups.ts';
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
@@ -8,6 +9,7 @@ import { type Builds, clearLive, type IndexProgress } from './build-progress.ts'
 import { errorOf, listAt, numberAt, textAt } from './event-payload.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import type { RunProgress } from './run-progress.ts';
+import type { ShownCauses } from './shown-causes.ts';
 
 /** States of `build-indexes` that work on one index. */
 const INDEX_STATES: readonly string[] = [
@@ -30,6 +32,7 @@ const OUTCOMES: Partial<Record<IndexStatus, string>> = {
 interface IndexEvent {
   readonly event: EngineEvent;
   readonly builds: Builds;
+  readonly shownCauses: ShownCauses;
   readonly table: string;
   readonly index: IndexProgress;
   /** Milliseconds since 1970. */
@@ -43,7 +46,10 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
     const id = textAt(event.input, 'index');
     if (!INDEX_STATES.includes(event.state ?? '') || id === '') return [];
     const { lane, index } = builds.ensure(id, undefined, run.registry);
-    return applyIndexEvent({ event, builds, table: lane.table, index, now: Date.parse(event.at) });
+    const { shownCauses } = run;
+    return applyIndexEvent({
+      ...{ event, builds, shownCauses, table: lane.table, index, now: Date.parse(event.at) },
+    });
   }
   if (event.state === BUILD_INDEXES.plan && event.type === 'StateExited') {
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
@@ -58,11 +64,20 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
     const first = builds.total === 0;
     const added = builds.plan(lanes, run.registry);
     // A later round can consist of indexes that an earlier one has begun.
-    if (added === 0 && !first) return [];
-    const text = `${counted(added, first ? 'index' : 'more index')} to build in ${counted(lanes.length, 'lane')}`;
+    if (added.length === 0 && !first) return [];
+    const text = `${addedText(added, first ? 'index' : 'more index')} to build in ${counted(lanes.length, 'lane')}`;
     return [line('step', first ? `${text}${presentCount(event.input)}` : text)];
   }
   return [];
+}
+
+/** The builds that a plan has added: `2 indexes`, `300 partitions of 1 index`. */
+function addedText(ids: readonly string[], noun: string): string {
+  const partitioned = ids.flatMap((id) => (id.includes(' @ ') ? id.split(' @ ', 1) : []));
+  const whole = ids.length - partitioned.length;
+  const parts = `${counted(partitioned.length, 'partition')} of ${counted(new Set(partitioned).size, 'index')}`;
+  if (partitioned.length === 0) return counted(whole, noun);
+  return whole === 0 ? parts : `${counted(whole, noun)} and ${parts}`;
 }
 
 /** The number of indexes in a plan that need no work. */
@@ -98,17 +113,18 @@ function begin({ builds, table, index, now }: IndexEvent): ProgressLine[] {
   return [line('step', `${builds.label(index)} on ${table} (${critical})${description}`)];
 }
 
-function failed({ event, builds, index }: IndexEvent): ProgressLine[] {
+function failed(indexEvent: IndexEvent): ProgressLine[] {
+  const { event, builds, index } = indexEvent;
   const { name, message } = errorOf(event);
-  const error = { name, message: withoutIndexName(message, index) };
+  const error = { name, message: withoutIndexName(message, index.id) };
   if (event.state === BUILD_INDEXES.buildIndex) {
     builds.retry(index, error);
     // No retry follows this error. The line about the failed index shows it.
-    return name === 'BuildFailed' ? [] : [attemptFailed(builds, index, error)];
+    return name === 'BuildFailed' ? [] : [attemptFailed(indexEvent, error)];
   }
   index.error = error;
   clearLive(index);
-  return [line('warning', `${builds.label(index)} ${event.state}: ${name}: ${error.message}`)];
+  return [failureLine(indexEvent, event.state ?? '', error)];
 }
 
 function exited(indexEvent: IndexEvent): ProgressLine[] {
@@ -125,7 +141,7 @@ function exited(indexEvent: IndexEvent): ProgressLine[] {
       message: 'the session that built it ended before the build did',
     };
     builds.retry(index, error);
-    return [attemptFailed(builds, index, error)];
+    return [attemptFailed(indexEvent, error)];
   }
   if (state === 'left') {
     builds.leave(index, now);
@@ -135,10 +151,16 @@ function exited(indexEvent: IndexEvent): ProgressLine[] {
   return [ended(indexEvent, textAt(event.output, 'build', 'output', 'status') as IndexStatus)];
 }
 
-function ended({ builds, index, now }: IndexEvent, status: IndexStatus): ProgressLine {
+function ended({ builds, shownCauses, table, index, now }: IndexEvent, status: IndexStatus): ProgressLine {
   builds.end(index, status, now);
   if (status === 'failed') {
-    return line('failure', `${builds.label(index)} failed: ${index.error?.message ?? 'unknown error'}`);
+    const message = index.error?.message ?? 'unknown error';
+    const { sameAs, logOnly } = shownCauses.add('index', {
+      ...index,
+      ...{ table, message },
+    });
+    const why = sameAs === null ? `: ${message}` : ` for the same cause as ${sameAs}`;
+    return line('failure', `${builds.label(index)} failed${why}`, logOnly);
   }
   const elapsed = index.startedAt === null ? 0 : now - index.startedAt;
   const duration = status === 'built' || status === 'repaired' ? ` in ${humanDuration(elapsed)}` : '';
@@ -146,18 +168,19 @@ function ended({ builds, index, now }: IndexEvent, status: IndexStatus): Progres
   return line('done', `${builds.label(index)} ${OUTCOMES[status] ?? status}${duration}${attempt}`);
 }
 
-function attemptFailed(
-  builds: Builds,
-  index: IndexProgress,
-  error: { readonly name: string; readonly message: string },
-): ProgressLine {
-  return line(
-    'warning',
-    `${builds.label(index)} attempt ${index.attempt} failed: ${error.name}: ${error.message}`,
-  );
+interface BuildError {
+  readonly name: string;
+  readonly message: string;
 }
 
-function withoutIndexName(message: string, index: IndexProgress): string {
-  const prefix = `Index ${index.id}: `;
-  return message.startsWith(prefix) ? message.slice(prefix.length) : message;
+function attemptFailed(indexEvent: IndexEvent, error: BuildError): ProgressLine {
+  return failureLine(indexEvent, `attempt ${indexEvent.index.attempt} failed`, error);
+}
+
+/** The first index with a cause shows it, the others refer to that index. */
+function failureLine(indexEvent: IndexEvent, what: string, { name, message }: BuildError): ProgressLine {
+  const { builds, index, table, shownCauses } = indexEvent;
+  const { sameAs, logOnly } = shownCauses.add('attempt', { ...index, table, message: `${name}: ${message}` });
+  const why = sameAs === null ? `${name}: ${message}` : `${name}, for the same cause as ${sameAs}`;
+  return line('warning', `${builds.label(index)} ${what}: ${why}`, logOnly);
 }

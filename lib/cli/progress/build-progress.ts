@@ -65,13 +65,13 @@ export class Builds {
     return this.#lanes.get(table)?.indexes.find((index) => index.state === 'building');
   }
 
-  /** Adds the lanes of a round. An index from an earlier round keeps its place. @returns the number of new indexes */
-  plan(lanes: readonly Lane[], registry: CompiledRegistry): number {
-    const before = this.total;
+  /** Adds the lanes of a round. An index from an earlier round keeps its place. @returns the new ids */
+  plan(lanes: readonly Lane[], registry: CompiledRegistry): string[] {
+    const known = new Set(this.#indexes.keys());
     for (const { table, indexes } of lanes) {
       for (const id of indexes) this.ensure(id, table, registry);
     }
-    return this.total - before;
+    return [...this.#indexes.keys()].filter((id) => !known.has(id));
   }
 
   /** Finds an index, or adds it if no plan contained it. */

@@ -10,6 +10,11 @@ export type LineKind = 'heading' | 'step' | 'done' | 'warning' | 'failure';
 export interface ProgressLine {
   readonly kind: LineKind;
   readonly text: string;
+  /** The picture of a terminal omits the line, because earlier ones show enough failures. @default false */
+  readonly logOnly?: boolean;
 }
 
-export const line = (kind: LineKind, text: string): ProgressLine => ({ kind, text: plain(text) });
+export const line = (kind: LineKind, text: string, logOnly = false): ProgressLine => ({
+  ...{ kind, text: plain(text) },
+  ...(logOnly && { logOnly }),
+});

@@ -134,9 +134,9 @@ function createScreen(stream: ProgressViewOptions['stream'], run: RunProgress): 
   draw();
   return {
     show(lines) {
-      const kept = lines.flatMap(({ kind, text }) => {
+      const kept = lines.flatMap(({ kind, text, logOnly }) => {
         const [mark, style] = MARKS[kind] ?? [];
-        if (mark === undefined || style === undefined) return [];
+        if (mark === undefined || style === undefined || logOnly) return [];
         const [first = '', ...rest] = wrap(text, columns() - 2, MESSAGE_LINES);
         return [`${paint(mark, style, colour)} ${first}`, ...rest.map((more) => `  ${more}`)];
       });

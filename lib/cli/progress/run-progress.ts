@@ -6,6 +6,7 @@ import { Builds } from './build-progress.ts';
 import { PHASES, type PhaseKey, Phases } from './phases.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import { Services } from './service-progress.ts';
+import { ShownCauses } from './shown-causes.ts';
 
 /** The progress of a run. See `applyEvent`, which updates it. */
 export class RunProgress {
@@ -25,6 +26,7 @@ export class RunProgress {
     build: new Builds(),
     online: new Builds(),
   };
+  readonly shownCauses = new ShownCauses();
   readonly migrations: { applied: readonly string[]; failure: string | null } = {
     applied: [],
     failure: null,

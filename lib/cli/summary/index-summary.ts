@@ -1,31 +1,59 @@
+import {
+  attemptsOf,
+  type FailureGroup,
+  firstNames,
+  groupFailures,
+  groupLines,
+  sizeOf,
+} from '../../../lambdas/shared/failure-groups.ts';
 import { indexId, tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../../../lambdas/shared/report-schema.ts';
-import { counted, listed } from '../../../lambdas/shared/text.ts';
+import { counted, listed, shortened } from '../../../lambdas/shared/text.ts';
 import { humanDuration, humanSize } from '../terminal/human-units.ts';
 import { fillTo, paint, plain, widthOf } from '../terminal/styled-text.ts';
 
 const MOST_ROWS = 30;
 const MOST_NAMES = 10;
+/** Lines of the list of failed indexes, its heading included. */
+const MOST_FAILED_LINES = 20;
+/** Characters of a message. */
+const LONGEST_MESSAGE = 1_000;
 
 const CREATED: readonly IndexStatus[] = ['built', 'repaired'];
 const MISSING: readonly IndexStatus[] = ['missing', 'building'];
 
-/** Each failed index with its reason. */
+/** The failed indexes by cause, the critical ones first. */
 export function failedSection(report: Report, colour: boolean): string[] {
   const failed = report.indexes.filter((index) => index.status === 'failed');
   if (failed.length === 0) return [];
-  const lines = failed.slice(0, MOST_ROWS).flatMap((index) => {
-    const kind = index.critical ? 'critical' : 'non-critical';
-    const message = plain(index.error?.message ?? 'unknown error');
-    const code = index.error?.sqlstate ?? null;
-    const sqlstate = code === null || message.includes(code) ? '' : `, SQLSTATE ${code}`;
-    const prefix = `Index ${indexId(index)}: `;
-    return [
-      `  ${paint('✖', 'red', colour)} ${indexId(index)} on ${tableId(index)} (${kind}, ${counted(index.attempts, 'attempt')}${sqlstate})`,
-      `    ${message.startsWith(prefix) ? message.slice(prefix.length) : message}`,
-    ];
-  });
-  return ['Failed:', ...lines, ...more(failed.length, 'failed')];
+  const mark = paint('✖', 'red', colour);
+  const lines = groupLines(groupFailures(failed), { lines: MOST_FAILED_LINES - 1 }, (group) => [
+    `${mark} ${headOf(group)}`,
+    `  ${shortened(plain(group.message), LONGEST_MESSAGE)}`,
+  ]);
+  return ['Failed:', ...lines.map((line) => `  ${line}`)];
+}
+
+function headOf(group: FailureGroup): string {
+  const { indexes, message, critical } = group;
+  const [first] = indexes;
+  const sqlstate =
+    group.sqlstate === null || message.includes(group.sqlstate) ? '' : `, SQLSTATE ${group.sqlstate}`;
+  const attempts = attemptsOf(group);
+  if (indexes.length > 1)
+    return `${sizeOf(group)} (${attempts}${sqlstate}), the first: ${plain(firstNames(group))}`;
+  const partitions = partitionsText(first);
+  const on = partitions === '' ? '' : `, ${partitions}`;
+  return `${plain(firstNames(group))} (${critical > 0 ? 'critical' : 'non-critical'}, ${attempts}${on}${sqlstate})`;
+}
+
+/** On a partitioned table: `built on 300 partitions`, `built on 298 partitions, failed on 2`. Otherwise empty. */
+function partitionsText({ partitions }: IndexReport): string {
+  if (partitions == null || partitions.built + partitions.failed === 0) return '';
+  const { built, failed } = partitions;
+  if (failed === 0) return `built on ${counted(built, 'partition')}`;
+  if (built === 0) return `failed on ${counted(failed, 'partition')}`;
+  return `built on ${counted(built, 'partition')}, failed on ${failed}`;
 }
 
 /** The built indexes, and the names of those that differ from the registry. */
@@ -87,6 +115,7 @@ function table(indexes: readonly IndexReport[]): string[] {
       index.sizeBytes === null ? '' : humanSize(index.sizeBytes),
       [
         index.status === 'repaired' ? 'repaired' : '',
+        partitionsText(index),
         index.attempts > 1 ? counted(index.attempts, 'attempt') : '',
       ]
         .filter((note) => note !== '')

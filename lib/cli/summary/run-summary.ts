@@ -1,9 +1,13 @@
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
-import { counted } from '../../../lambdas/shared/text.ts';
+import { counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, cannotBeBuilt, failedSection, planSection } from './index-summary.ts';
+
+const MOST_WARNINGS = 20;
+/** Names of migrations or services in a line. */
+const MOST_NAMES = 20;
 
 interface SummaryOptions {
   readonly colour: boolean;
@@ -19,7 +23,7 @@ export function runSummary(report: Report, options: SummaryOptions): string {
     report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
     migrationsSection(report),
     servicesSection(report, options),
-    report.warnings.map((warning) => paint(`Warning: ${plain(warning)}`, 'yellow', options.colour)),
+    warningsSection(report, options),
     [outcomeLine(report, options)],
   ];
   return sections
@@ -44,15 +48,24 @@ function totalsSection(report: Report): string[] {
   ];
 }
 
+/** Without the lists of the warnings, which repeat the failed indexes above. */
+function warningsSection({ warnings }: Report, { colour }: SummaryOptions): string[] {
+  const rest = warnings.length - MOST_WARNINGS;
+  return [
+    ...warnings.slice(0, MOST_WARNINGS).map((warning) => `Warning: ${plain(headlineOf(warning))}`),
+    ...(rest > 0 ? [`And ${counted(rest, 'more warning')}, which the report contains.`] : []),
+  ].map((text) => paint(text, 'yellow', colour));
+}
+
 function migrationsSection(report: Report): string[] {
   const { runner, applied, pending } = report.migrations;
   const plan = report.mode === 'plan';
   if (!knowsPending(runner)) return applicationMigrations(report);
   return [
-    ...(applied.length === 0 ? [] : [`Migrations applied: ${applied.join(', ')}`]),
+    ...(applied.length === 0 ? [] : [`Migrations applied: ${namesOf(applied)}`]),
     ...(pending.length === 0
       ? []
-      : [`Migrations ${plan ? 'that a deploy would apply' : 'pending'}: ${pending.join(', ')}`]),
+      : [`Migrations ${plan ? 'that a deploy would apply' : 'pending'}: ${namesOf(pending)}`]),
     ...(plan && pending.length === 0 ? ['No migrations are pending.'] : []),
   ];
 }
@@ -65,7 +78,7 @@ function applicationMigrations({ mode, migrations }: Report): string[] {
     return [`Migrations: a deploy would run the ${name}; only the ${name} knows what is pending.`];
   }
   if (outcome === 'not-run') return [];
-  const names = applied.length === 0 ? '' : `, applied: ${applied.join(', ')}`;
+  const names = applied.length === 0 ? '' : `, applied: ${namesOf(applied)}`;
   const log = failure?.log == null ? '' : `; its log: ${failure.log}`;
   return [`Migrations: the ${name} ${outcome}${names}${log}`];
 }
@@ -73,7 +86,7 @@ function applicationMigrations({ mode, migrations }: Report): string[] {
 function servicesSection(report: Report, { colour, startCommand }: SummaryOptions): string[] {
   const { services, downtimeMs, mode } = report;
   if (services.length === 0) return [];
-  const names = (list: typeof services) => list.map((service) => service.name).join(', ');
+  const names = (list: typeof services) => namesOf(list.map((service) => service.name));
   if (mode === 'plan') {
     const { runner, pending: files } = report.migrations;
     const toBuild = report.totals.remaining - cannotBeBuilt(report).length;
@@ -90,6 +103,10 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   return [`Services: ${names(stopped)}; they were down for ${humanDuration(downtimeMs ?? 0)}`];
 }
 
+function namesOf(names: readonly string[]): string {
+  return plain(listed(names, MOST_NAMES));
+}
+
 function outcomeLine(report: Report, { colour }: SummaryOptions): string {
   const duration = humanDuration(Date.parse(report.finishedAt) - Date.parse(report.startedAt));
   const what = report.mode === 'plan' ? 'Plan' : 'Deploy';
@@ -98,7 +115,7 @@ function outcomeLine(report: Report, { colour }: SummaryOptions): string {
     report.status === 'succeeded'
       ? [`${what} ${report.deploy} succeeded${failed} in ${duration}`, failed === '' ? 'green' : 'yellow']
       : [
-          `${what} ${report.deploy} failed after ${duration}: ${plain(report.failure ?? 'unknown error')}`,
+          `${what} ${report.deploy} failed after ${duration}: ${plain(headlineOf(report.failure ?? 'unknown error'))}`,
           'red',
         ];
   return paint(text, style, colour);

@@ -11,10 +11,8 @@ const WIDE =
 
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-/** Replaces line ends and control characters, which a server message may contain and a terminal would obey. */
-export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-}
+/** A server message may contain line ends and control characters, which a terminal would obey. */
+export { oneLine as plain } from '../../../lambdas/shared/text.ts';
 
 /** Width in columns of a text without escape codes. */
 export function widthOf(text: string): number {

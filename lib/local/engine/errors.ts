@@ -59,3 +59,26 @@ export function refuseTooLarge(state: string, what: 'input' | 'output', value: u
       `(${what}, ${PAYLOAD_LIMIT_BYTES} bytes).`,
   );
 }
+
+/**
+ * The longest Error and Cause of an execution, from the API reference of Step Functions (ExecutionFailedEventDetails). AWS
+ * documents the limits and not what happens to a longer text, so the engine refuses it: no definition may depend on that.
+ * Bytes, where the reference may mean characters: a text that fits in bytes fits in both.
+ */
+const ERROR_LIMIT_BYTES = 256;
+const CAUSE_LIMIT_BYTES = 32_768;
+
+/** @throws StatesRuntime when the Error or the Cause of a Fail state is longer than Step Functions stores */
+export function refuseTooLong(error: string, cause: string): void {
+  for (const [field, text, limit] of [
+    ['Error', error, ERROR_LIMIT_BYTES],
+    ['Cause', cause, CAUSE_LIMIT_BYTES],
+  ] as const) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > limit) {
+      throw new StatesRuntime(
+        `The ${field} of a Fail state is longer than the limit of ${limit} bytes: ${bytes} bytes.`,
+      );
+    }
+  }
+}

@@ -1,7 +1,16 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { choose, timestamp } from './choice.ts';
 import type { Level, Retrier, State } from './definition.ts';
-import { Aborted, covers, refuseTooLarge, StatesRuntime, TaskError, TimedOut, toError } from './errors.ts';
+import {
+  Aborted,
+  covers,
+  refuseTooLarge,
+  refuseTooLong,
+  StatesRuntime,
+  TaskError,
+  TimedOut,
+  toError,
+} from './errors.ts';
 import type { EngineEvent, Iteration } from './events.ts';
 import { evaluate, fillTemplate } from './expressions.ts';
 import { type Data, integerAt, placeResult, throughPath, valueAt } from './paths.ts';
@@ -184,7 +193,10 @@ function secondsToWait({ Seconds, SecondsPath, Timestamp, TimestampPath }: State
 function failureOf({ Error: error = '', ErrorPath, Cause: cause = '', CausePath }: State, data: Data): Error {
   const name = ErrorPath === undefined ? error : evaluate(ErrorPath, data);
   const why = CausePath === undefined ? cause : evaluate(CausePath, data);
-  if (typeof name === 'string' && typeof why === 'string') return new TaskError(name, why);
+  if (typeof name === 'string' && typeof why === 'string') {
+    refuseTooLong(name, why);
+    return new TaskError(name, why);
+  }
   return new StatesRuntime('The Error and the Cause of a Fail state must be text.');
 }
 
