@@ -101,7 +101,7 @@ async function plainTarget(client: Client, index: CompiledIndex, item: string): 
     const { definition, repairs } = replacement;
     return { ...plain, name, definition, finish: { kind: 'swap', repairs } };
   }
-  // A replacement that is built must not be dropped as a leftover, only because nobody knows at the moment whether it is needed.
+  // It is unknown whether the index has drifted. A finished replacement must not be dropped as a leftover because of that.
   if (
     locked &&
     index.onDrift === 'rebuild' &&

@@ -106,7 +106,8 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<Ob
       const whyNot = await whyNotReplaceable(client, target.entry, definition, old);
       if (whyNot !== null) return whyNot;
       await lockForMarks(client, old);
-      await rename(client, final, deadName(final));
+      // Another dead index can exist that could not be dropped.
+      await rename(client, final, `${deadName(final)}_${old.oid}`);
     }
     await rename(client, target, final.name);
     if (old !== undefined) await carryOver(client, old, { ...replacement, name: final.name });
