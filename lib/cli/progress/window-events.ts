@@ -1,4 +1,7 @@
-import { describeMigrationFailure, type MigrationFailure } from '../../../lambdas/shared/migration-runner.ts';
+import {
+  describeMigrationFailure,
+  migrationFailureSchema,
+} from '../../../lambdas/shared/migration-runner.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { MIGRATIONS, WINDOW } from '../../workflow/state-names.ts';
@@ -66,8 +69,8 @@ function sessionsChecked(run: RunProgress, event: EngineEvent): ProgressLine[] {
 function migrated(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const runner = textAt(event.output, 'migrations', 'output', 'runner', 'name');
   const answer = at(event.output, 'migrations', 'output', 'answer');
-  const failure = at(answer, 'failure') as MigrationFailure | null | undefined;
-  if (failure != null && runner === 'sql') {
+  const failure = migrationFailureSchema.safeParse(at(answer, 'failure')).data;
+  if (failure !== undefined && runner === 'sql') {
     run.migrations.failure = describeMigrationFailure(failure);
     run.end('migrate', event, 'failed', `${failure.file ?? 'they'} failed`);
     return [line('failure', run.migrations.failure)];
