@@ -4,7 +4,7 @@ import { lockLedger } from './advisory-lock.ts';
 import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Build } from './build-target.ts';
 import { type Client, withTransaction } from './client.ts';
-import type { Table } from './identifiers.ts';
+import type { Named, Table } from './identifiers.ts';
 import { INVALID_SCHEMA_NAME, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
@@ -250,4 +250,46 @@ export async function attemptsOf(client: Client, deploy: string): Promise<Attemp
 export async function currentTime(client: Client): Promise<Date> {
   const { rows } = await client.query<{ now: Date }>('select clock_timestamp() as now');
   return rows[0]?.now ?? new Date();
+}
+
+const DEPLOY_ENDED =
+  'The deploy ended before it recorded the result of the attempt. A later deploy recorded it.';
+
+/**
+ * Completes the attempts at indexes that are recorded as building although their session has ended: their deploy was killed or
+ * aborted, so that none of its functions recorded a result.
+ * @param indexes with `valid`: the index is valid and has the registry's definition. The last attempt at it has built it.
+ */
+export async function completeAbandoned(
+  client: Client,
+  indexes: readonly (Named & { valid: boolean })[],
+): Promise<void> {
+  await onLedger(client, async () => {
+    await client.query(
+      `update deploy_step.index_builds b
+          set status = case when not w.valid or l.deploy is not null then 'retrying'
+                            when b.repairs then 'repaired'
+                            else 'built' end,
+              finished_at = clock_timestamp(),
+              message = coalesce(b.message, $4)
+         from deploy_step.index_builds a
+         join rows from (unnest($1::text[]), unnest($2::text[]), unnest($3::boolean[])) as w (schema, name, valid)
+           on w.schema = a.index_schema and w.name = a.index_name
+         left join lateral (select deploy from deploy_step.index_builds later
+                             where later.item = a.item and later.started_at > a.started_at
+                               and later.status in ('built', 'repaired') limit 1) l on true
+        where a.deploy = b.deploy and a.item = b.item and a.attempt = b.attempt
+          and b.status = 'building'
+          and not exists (select from pg_stat_get_activity(null) s
+                           where s.pid = b.backend_pid
+                             -- Null: the role may not see when the session of another role began.
+                             and (s.backend_start = b.backend_start or s.backend_start is null))`,
+      [
+        indexes.map((index) => index.schema),
+        indexes.map((index) => index.name),
+        indexes.map((index) => index.valid),
+        DEPLOY_ENDED,
+      ],
+    );
+  });
 }

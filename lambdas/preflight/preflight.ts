@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { withConnectionRetry } from '../postgres/connection-retry.ts';
 import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
 import {
   appliedMigrations,
@@ -61,7 +61,10 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   // Services must start even when the database is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
   try {
-    const decision = await withConnectionRetry(io, async () => await decide(input, io));
+    const decision = await withConnectionRetry(
+      io,
+      async () => await namingLostConnections(() => decide(input, io)),
+    );
     io.log.info('Preflight finished.', { decision, mode: input.mode });
     return { ...answer, decision };
   } catch (error) {
@@ -136,19 +139,6 @@ function refuseUnbuildable(examined: readonly Examined[]): void {
 }
 
 const MOST_REASONS = 5;
-
-async function withConnectionRetry<T>(io: PreflightIo, attempt: () => Promise<T>): Promise<T> {
-  for (const pause of io.connectPauses) {
-    try {
-      return await namingLostConnections(attempt);
-    } catch (error) {
-      if (!(error instanceof ConnectionLost)) throw error;
-      io.log.warn('The database cannot be reached yet.', { reason: error.message });
-      await sleep(pause);
-    }
-  }
-  return await namingLostConnections(attempt);
-}
 
 /** @throws ConnectionLost also when the connection is lost after it was opened, for example by a restart of the server */
 async function namingLostConnections<T>(attempt: () => Promise<T>): Promise<T> {

@@ -35,6 +35,7 @@ function firstFailure(
   return (
     windowFailure(state, report) ??
     criticalIndexFailure(report) ??
+    unreadCriticalFailure(state) ??
     startFailure(state, report) ??
     buildsFailure(state)
   );
@@ -85,6 +86,14 @@ function criticalIndexFailure({ indexes }: Pick<Report, 'indexes'>): string | nu
 
 function servicesIn(names: readonly string[]): string {
   return listed(names, SHOWN_SERVICES);
+}
+
+/** The state knows that a critical index failed, and the database could not be read to say which. */
+function unreadCriticalFailure({ window, builds }: ReportState): string | null {
+  const failed = window?.output.verdict === 'critical-failed' || (builds?.output.failed.critical ?? 0) > 0;
+  return failed
+    ? 'A critical index was not built. The database could not be read, so this report does not name it: see the warnings, and the log of the function build-index.'
+    : null;
 }
 
 function startFailure(state: ReportState, { services }: Pick<Report, 'services'>): string | null {

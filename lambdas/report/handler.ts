@@ -5,7 +5,7 @@ import { readVariables, reportVariablesSchema } from '../shared/function-variabl
 import { createLogger } from '../shared/logger.ts';
 import { type ReportResult, reportEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
-import { report } from './report.ts';
+import { CONNECT_PAUSES_MS, report } from './report.ts';
 
 const variables = readVariables(reportVariablesSchema);
 const database = databaseOf(variables);
@@ -27,6 +27,7 @@ export const handler = async (event: unknown): Promise<ReportResult> =>
     saveWhole: (whole) => {
       if (variables.WHOLE_REPORT_FILE) writeFileSync(variables.WHOLE_REPORT_FILE, JSON.stringify(whole));
     },
+    connectPauses: CONNECT_PAUSES_MS,
     now: () => new Date().toISOString(),
     log,
   });

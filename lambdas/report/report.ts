@@ -1,4 +1,12 @@
-import { type Database, withClient } from '../postgres/client.ts';
+import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { withConnectionRetry } from '../postgres/connection-retry.ts';
+import { completeAbandoned } from '../postgres/ledger.ts';
+import {
+  describeDatabaseError,
+  INVALID_SCHEMA_NAME,
+  sqlstateOf,
+  UNDEFINED_TABLE,
+} from '../postgres/sqlstate.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
@@ -25,10 +33,15 @@ interface ReportIo {
   context: AlertContext;
   /** Saves the report with all of its indexes. @default it is not saved: an execution has no place for it */
   saveWhole?: ((report: Report) => void) | undefined;
+  /** Pauses before each further attempt to read the database, in milliseconds. */
+  connectPauses: readonly number[];
   /** ISO 8601. */
   now: () => string;
   log: Log;
 }
+
+/** A server that restarts is mostly available again after these pauses. The report does not wait longer. */
+export const CONNECT_PAUSES_MS = [1_000, 3_000, 6_000];
 
 interface DatabaseFacts {
   indexes: IndexReport[];
@@ -87,27 +100,50 @@ function toFit(result: ReportResult): ReportResult {
 }
 
 async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
-  const { state, execution } = event;
+  const { state } = event;
   // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
     return { indexes: [], drifted: [], migrations: null, unreadable: null };
   }
   try {
-    return await withClient(io.database, 'report', async (client) => {
-      const deploy = state.deploy ?? execution.name;
-      const { indexes, ...facts } = await readIndexReports(client, deploy, io.registry, state.indexes ?? []);
-      return {
-        ...facts,
-        indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
-        migrations:
-          io.migrationsDirectory === null
-            ? null
-            : await readMigrationFacts(client, deploy, io.migrationsDirectory),
-        unreadable: null,
-      };
-    });
+    return await withConnectionRetry(io, async () => await readDatabase(event, io));
   } catch (error) {
     return { indexes: [], drifted: [], migrations: null, unreadable: messageOf(error) };
+  }
+}
+
+async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
+  return await withClient(io.database, 'report', async (client) => {
+    const deploy = state.deploy ?? execution.name;
+    const { indexes, ...facts } = await readIndexReports(client, deploy, io.registry, state.indexes ?? []);
+    if (state.decision !== 'plan') await completeLedger(client, indexes, io.log);
+    return {
+      ...facts,
+      indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
+      migrations:
+        io.migrationsDirectory === null
+          ? null
+          : await readMigrationFacts(client, deploy, io.migrationsDirectory),
+      unreadable: null,
+    };
+  });
+}
+
+/** The ledger is a record. That it cannot be completed now must not cost the report. */
+async function completeLedger(client: Client, indexes: readonly IndexReport[], log: Log): Promise<void> {
+  try {
+    await completeAbandoned(
+      client,
+      indexes.map(({ schema, name, status }) => ({
+        ...{ schema, name },
+        valid: ['present', 'built', 'repaired'].includes(status),
+      })),
+    );
+  } catch (error) {
+    if (sqlstateOf(error) === UNDEFINED_TABLE || sqlstateOf(error) === INVALID_SCHEMA_NAME) return;
+    log.warn('Attempts of deploys that were killed are still recorded as building.', {
+      reason: describeDatabaseError(error),
+    });
   }
 }
 

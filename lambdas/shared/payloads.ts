@@ -227,7 +227,10 @@ const windowOutputSchema = z.object({
 });
 
 /** The last plan of `build-indexes`. */
-const buildsOutputSchema = z.object({ unrecordedFailures: z.array(unrecordedFailureSchema).default([]) });
+const buildsOutputSchema = z.object({
+  failed: z.object({ critical: z.int(), nonCritical: z.int() }).default({ critical: 0, nonCritical: 0 }),
+  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
+});
 
 const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
 
