@@ -29,6 +29,9 @@ interface ChaosServer {
   readonly reference: Indexes;
 }
 
+// `exit` ends what the round has started. The server's watchdog stops the server.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -8,9 +8,10 @@ import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { writeMigrations } from '../support/migration-files.ts';
 import { checkDatabase } from './checks/database.ts';
 import { type Indexes, readIndexes } from './checks/indexes.ts';
-import { checkFinalReport, checkLedger, checkRun, type RunFacts } from './checks/report.ts';
+import { checkFinalReport, checkLedger, checkOnlyOne, checkRun, type RunFacts } from './checks/report.ts';
 import { type Checksums, readChecksums } from './checks/rows.ts';
-import { checkMachine, checkServices } from './checks/services.ts';
+import { checkOutput } from './checks/secrets.ts';
+import { checkMachine, checkServices, checkStarted } from './checks/services.ts';
 import type { Violation } from './checks/violation.ts';
 import { startRun } from './command-run.ts';
 import type { Target } from './target.ts';
@@ -47,7 +48,6 @@ beforeAll(async () => {
   const run = startRun(folder, target.url, {
     number: 1,
     plan: { mode: 'deploy', services: 'demo', flags: [] },
-    besideAnother: false,
   });
   const ended = await run.ended;
   seen = await readIndexes(target.query);
@@ -79,11 +79,14 @@ it('a run that nobody disturbs breaks no rule', async () => {
   expect(await checkLedger(target.query, facts)).toEqual([]);
   expect(checkServices(folder, facts.ended)).toEqual([]);
   expect(await checkMachine(folder)).toEqual([]);
+  expect(checkOutput(facts.ended, folder.logs())).toEqual([]);
 });
 
 const REGISTRY = 'Each index of the registry is valid and has the definition of a clean build.';
 const KEPT = 'An index that was valid is neither lost, nor replaced, nor changed.';
 const ROWS = 'The rows of a table that nobody writes to do not change.';
+const CARRIED = 'What hangs on an index hangs on its replacement too.';
+const SECRETS = 'No value of a row and no password is in an output, a report, a log or the ledger.';
 const AMCHECK = 'amcheck finds no error in an index.';
 const PROBE = 'An index returns the same rows as a sequential scan.';
 const MIGRATED = 'Each migration is applied once and recorded once.';
@@ -158,6 +161,24 @@ const BROKEN: [what: string, rule: string, shows: string, statements: string[]][
     ['alter index events_old_kind_idx rename to other'],
   ],
   [
+    'a replacement has lost the comment',
+    CARRIED,
+    '"index":"chaos_items_code"',
+    ['comment on index chaos_items_code is null'],
+  ],
+  [
+    'a replacement has lost the replica identity',
+    CARRIED,
+    '"index":"chaos_people_identity"',
+    ['alter table people replica identity default'],
+  ],
+  [
+    'a replacement has lost the statistics target',
+    CARRIED,
+    '"index":"chaos_items_upper"',
+    ['alter index chaos_items_upper alter column 1 set statistics -1'],
+  ],
+  [
     'a partition has no valid index',
     'An index of a partitioned table has a valid index attached in each partition.',
     'by_hand_events',
@@ -192,6 +213,15 @@ const BROKEN: [what: string, rule: string, shows: string, statements: string[]][
     'No attempt in the ledger is recorded as building although its session has ended.',
     'chaos_mixed',
     ["update deploy_step.index_builds set status = 'building' where index_name = 'chaos_mixed'"],
+  ],
+  [
+    'the ledger shows a row',
+    SECRETS,
+    'Key (email)',
+    [
+      `update deploy_step.index_builds set message = 'Key (email)=(person2999@example.com) is duplicated.'
+        where index_name = 'chaos_people_email'`,
+    ],
   ],
   [
     'a btree index misses a row',
@@ -296,6 +326,7 @@ describe('a report that is not true', () => {
     written: 'A run writes its report. (run 1)',
     code: 'A run ends with exit code 0 or 1. (run 1)',
     ends: 'A run ends by itself. (run 1)',
+    success: 'No deploy succeeds while a critical index cannot be built. (run 1)',
   };
 
   const changed = (change: (report: Report) => void): RunFacts => {
@@ -433,6 +464,21 @@ describe('a report that is not true', () => {
     ]);
   });
 
+  it('is found: two runs that deploy at the same time', () => {
+    const other = { ...facts, run: { ...facts.run, number: 2 } };
+    expect(rulesOf(checkOnlyOne([facts, other]))).toEqual(['Only one run at a time deploys to a database.']);
+    const later = changed((report) => {
+      Object.assign(report, { startedAt: '2100-01-01T00:00:00Z', finishedAt: '2100-01-01T00:01:00Z' });
+    });
+    expect(checkOnlyOne([facts, later])).toEqual([]);
+    const refused = changed((report) => {
+      Object.assign(report, {
+        failure: 'Refused before anything was stopped or changed. Another deploy is running.',
+      });
+    });
+    expect(checkOnlyOne([facts, refused])).toEqual([]);
+  });
+
   it('is found in the ledger: a build that it does not have', async () => {
     const claimed = changed((report) => {
       indexOf(report, 'chaos_orders_item').status = 'built';
@@ -441,6 +487,17 @@ describe('a report that is not true', () => {
       'The ledger has each build that the report shows (run 1).',
     ]);
   });
+});
+
+it.each(['stdout', 'stderr', 'reportFile'] as const)('a password in %s is found', (field) => {
+  const ended = { ...facts.ended, [field]: 'at postgres://postgres:postgres@127.0.0.1:5432/x' };
+  expect(rulesOf(checkOutput(ended, ''))).toEqual([SECRETS]);
+});
+
+it('a row in the log of a function is found', () => {
+  expect(rulesOf(checkOutput(facts.ended, 'build-index {"message":"person2999@example.com"}'))).toEqual([
+    SECRETS,
+  ]);
 });
 
 describe('what a command leaves on the machine', () => {
@@ -460,6 +517,9 @@ describe('what a command leaves on the machine', () => {
     ]);
     mkdirSync(folder.file('.pg-deploy-step'));
     writeFileSync(folder.file('.pg-deploy-step/aws-1.json'), '{}');
+    expect(rulesOf(checkStarted(folder, facts))).toEqual([
+      'A run that succeeds leaves no service stopped (run 1).',
+    ]);
     expect(rulesOf(checkServices(folder, facts.ended))).toEqual([
       'After a run without a critical failure all services run again.',
     ]);

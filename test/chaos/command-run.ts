@@ -21,8 +21,6 @@ export interface CommandRun {
   signalled: NodeJS.Signals | null;
   /** Names of the functions whose processes the chaos killed during the run. */
   readonly killedFunctions: Set<string>;
-  /** Another run had been started on the same database when this one started, and had not ended. */
-  readonly besideAnother: boolean;
   readonly ended: Promise<EndedRun>;
 }
 
@@ -37,7 +35,7 @@ export interface EndedRun extends EndedCommand {
 export function startRun(
   folder: CommandFolder,
   databaseUrl: string,
-  { number, plan, besideAnother }: Pick<CommandRun, 'number' | 'plan' | 'besideAnother'>,
+  { number, plan }: Pick<CommandRun, 'number' | 'plan'>,
 ): CommandRun {
   const report = folder.file(`report-${number}.json`);
   const command = folder.start(
@@ -53,5 +51,5 @@ export function startRun(
     clearTimeout(limit);
     return { ...result, hung, reportFile: existsSync(report) ? readFileSync(report, 'utf8') : null };
   });
-  return { number, plan, command, signalled: null, killedFunctions: new Set(), besideAnother, ended };
+  return { number, plan, command, signalled: null, killedFunctions: new Set(), ended };
 }

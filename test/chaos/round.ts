@@ -6,9 +6,10 @@ import { writeMigrations } from '../support/migration-files.ts';
 import { processesOf } from '../support/processes.ts';
 import { checkDatabase } from './checks/database.ts';
 import { type FoundIndex, type Indexes, idOf, readIndexes } from './checks/indexes.ts';
-import { checkFinalReport, checkLedger, checkRun, reportOf } from './checks/report.ts';
+import { checkFinalReport, checkLedger, checkOnlyOne, checkRun, reportOf } from './checks/report.ts';
 import { type Checksums, readChecksums } from './checks/rows.ts';
-import { checkMachine, checkServices, hasSavedState } from './checks/services.ts';
+import { checkOutput } from './checks/secrets.ts';
+import { checkMachine, checkServices, checkStarted, hasSavedState } from './checks/services.ts';
 import { type Violation, violationIf } from './checks/violation.ts';
 import { type CommandRun, type EndedRun, type RunPlan, startRun } from './command-run.ts';
 import type { Field } from './disturbance.ts';
@@ -44,9 +45,16 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { server, seed, round } = options;
   const name = `chaos_${seed}_${round}`;
   const folder = createCommandFolder();
+  // Also after Ctrl-C: the commands are in process groups of their own.
+  const killAll = () => {
+    for (const { pid } of processesOf(folder.root)) process.kill(pid, 'SIGKILL');
+  };
+  process.once('exit', killAll);
   const target = await createFromTemplate(server, name);
   const one = new Round(options, folder, target);
   const violations = await one.run();
+  process.off('exit', killAll);
+  killAll();
   if (violations.length === 0) {
     await dropDatabase(server, name);
     folder.remove();
@@ -113,25 +121,26 @@ class Round {
   async #runSlot({ runs, disturbances }: Slot): Promise<void> {
     let isOver = false;
     const over = () => isOver;
-    const ended = runs.map(async ({ after, plan }) => {
+    const started = runs.map(async ({ after, plan }) => {
       await pause(after);
       const run = this.#start(plan);
-      const result = await run.ended;
+      const ended = await run.ended;
       this.#running = this.#running.filter((one) => one !== run);
-      await this.#judge(run, result);
+      await this.#judge(run, ended);
+      return { run, ended };
     });
-    const slot = Promise.all(ended).finally(() => {
+    const slot = Promise.all(started).finally(() => {
       isOver = true;
     });
     const begun = {
       start: Promise.resolve(),
-      work: this.#firstSession(over, 'pg-deploy-step'),
-      builds: this.#firstSession(over, 'pg-deploy-step build '),
+      work: this.#firstSession(over, '^pg-deploy-step (?!run)'),
+      builds: this.#firstSession(over, '^pg-deploy-step build '),
     };
     for (const planned of disturbances) {
       this.#background.push(this.#disturb(planned, over, begun[planned.from]));
     }
-    await slot;
+    this.#add(checkOnlyOne(await slot));
   }
 
   async #disturb(
@@ -154,14 +163,13 @@ class Round {
     }
   }
 
-  /** Waits until a command has opened a session whose name begins with a text. */
+  /** Waits until a command has opened a session whose name matches a regular expression. */
   async #firstSession(over: () => boolean, name: string): Promise<void> {
     while (!over()) {
       const rows = await this.#target
-        .query(
-          'select from pg_stat_activity where datname = current_database() and starts_with(application_name, $1)',
-          [name],
-        )
+        .query('select from pg_stat_activity where datname = current_database() and application_name ~ $1', [
+          name,
+        ])
         .catch(() => []);
       if (rows.length > 0) return;
       await pause(50);
@@ -173,7 +181,6 @@ class Round {
     const run = startRun(this.#folder, this.#target.url, {
       number: this.#runs,
       plan,
-      besideAnother: this.#running.length > 0,
     });
     this.#running = [...this.#running, run];
     this.journal.note(
@@ -193,7 +200,11 @@ class Round {
     this.journal.count('indexes built', report?.totals.created ?? 0);
     const indexes = await this.#indexesNow();
     const { unsteady } = this.#field;
-    this.#violations.push(...checkRun({ run, ended, entries: this.#entries, indexes, unsteady }));
+    this.#add(
+      checkRun({ run, ended, entries: this.#entries, indexes, unsteady }),
+      checkOutput(ended, this.#folder.logs()),
+      checkStarted(this.#folder, { run, ended }),
+    );
     for (const entry of this.#entries) {
       const found = indexes.get(idOf(entry));
       const isRight =

@@ -2,6 +2,7 @@ import type { Target } from '../target.ts';
 import type { ChaosEntry } from '../world/entries.ts';
 import { checkCorruption } from './corruption.ts';
 import {
+  checkCarriedOver,
   checkKept,
   checkPartitions,
   checkRegistry,
@@ -12,6 +13,7 @@ import {
 } from './indexes.ts';
 import { checkLeftovers } from './leftovers.ts';
 import { type Checksums, checkMigrations, checkRows } from './rows.ts';
+import { checkLedgerMessages } from './secrets.ts';
 import type { Violation } from './violation.ts';
 
 /** What a round knows about its database before the last checks. */
@@ -45,18 +47,28 @@ export async function checkDatabase(facts: DatabaseFacts): Promise<Violation[]> 
     ...checkRegistry(entries, { before, after, reference }),
     ...checkKept({ before, after }, kept, replaced),
     ...checkKept({ before: seen, after }, seenNames, replaced),
+    ...checkCarriedOver({ before, after }, rebuiltNames(facts)),
     ...(await checkPartitions(query)),
     ...(await checkLeftovers(query, patienceMs)),
     ...(await checkCorruption(target, entries)),
     ...(await checkRows(query, sums)),
     ...(await checkMigrations(query)),
+    ...(await checkLedgerMessages(query)),
   ];
 }
 
 /** The indexes that were valid before the round and that nobody may change. */
-function keptNames({ before, entries, dropped }: DatabaseFacts): string[] {
-  const rebuilt = new Set(entries.filter(({ onDrift }) => onDrift === 'rebuild').map(idOf));
-  return [...before.values()]
-    .filter(({ id, valid }) => valid && !rebuilt.has(id) && !dropped.has(id))
+function keptNames(facts: DatabaseFacts): string[] {
+  const rebuilt = rebuiltNames(facts);
+  return [...facts.before.values()]
+    .filter(({ id, valid }) => valid && !rebuilt.includes(id) && !facts.dropped.has(id))
     .map(({ id }) => id);
+}
+
+/** The drifted indexes that a run replaces. */
+function rebuiltNames({ entries, dropped }: DatabaseFacts): string[] {
+  return entries
+    .filter(({ onDrift, expected }) => onDrift === 'rebuild' && expected.kind === 'valid')
+    .map(idOf)
+    .filter((id) => !dropped.has(id));
 }

@@ -103,6 +103,25 @@ export function checkKept(
   return violationIf('An index that was valid is neither lost, nor replaced, nor changed.', changed);
 }
 
+/** A replacement has everything that hung on the index before: what another session set is not in the registry. */
+export function checkCarriedOver(
+  { before, after }: { before: Indexes; after: Indexes },
+  rebuilt: readonly string[],
+): Violation[] {
+  const lost = rebuilt.flatMap((id): unknown[] => {
+    const [was, is] = [before.get(id), after.get(id)];
+    if (was === undefined || is === undefined) return [];
+    return JSON.stringify(propertiesOf(was)) === JSON.stringify(propertiesOf(is))
+      ? []
+      : [{ index: id, was, is }];
+  });
+  return violationIf('What hangs on an index hangs on its replacement too.', lost);
+}
+
+function propertiesOf({ replicaIdentity, clustered, comment, statistics, options }: FoundIndex): unknown {
+  return { replicaIdentity, clustered, comment, statistics, options };
+}
+
 /** The index of a partitioned table has a valid index attached in each partition. */
 export async function checkPartitions(query: Query): Promise<Violation[]> {
   const incomplete = await query(

@@ -52,6 +52,7 @@ export function checkRun(facts: RunFacts): Violation[] {
       ended.stdout === ended.reportFile ? [] : [ended.stdout.slice(0, 500)],
     ),
     ...violationIf(about('The exit code agrees with the report.'), exitCodeErrors(facts, report)),
+    ...violationIf(about('No deploy succeeds while a critical index cannot be built.'), untrueSuccess(facts)),
     ...violationIf(about('The parts of the report agree with each other.'), innerErrors(report)),
     ...violationIf(about('The report agrees with the catalog.'), untrueStatuses(facts, report)),
   ];
@@ -61,13 +62,17 @@ function mayHaveNoReport({ signalled, killedFunctions }: RunFacts['run']): boole
   return signalled !== null || killedFunctions.has('report');
 }
 
-function exitCodeErrors({ run, ended }: RunFacts, report: Report): unknown[] {
-  const wanted = report.status === 'succeeded' && run.signalled === null ? 0 : 1;
-  // A signal that arrives when the deploy has ended does not change the exit code.
-  const accepted = run.signalled === null || ended.exitCode === wanted || report.status === 'succeeded';
-  return ended.exitCode === wanted || (run.signalled !== null && accepted)
-    ? []
-    : [{ exitCode: ended.exitCode, status: report.status, signalled: run.signalled }];
+function exitCodeErrors({ run, ended }: RunFacts, { status }: Report): unknown[] {
+  const fits = ended.exitCode === (status === 'succeeded' ? 0 : 1);
+  // The signal can arrive after the report was written, and before the command ends.
+  const isInterrupted = run.signalled !== null && ended.exitCode === 1;
+  return fits || isInterrupted ? [] : [{ exitCode: ended.exitCode, status, signalled: run.signalled }];
+}
+
+/** Also when the database was down as the report was written, so that the report names no index. */
+function untrueSuccess({ run, ended, entries }: RunFacts): unknown[] {
+  if (ended.exitCode !== 0 || (run.plan.mode !== 'deploy' && run.plan.mode !== 'indexes')) return [];
+  return entries.filter(({ critical, expected }) => critical && expected.kind === 'failed').map(idOf);
 }
 
 function innerErrors(report: Report): unknown[] {
@@ -110,6 +115,23 @@ function untrueStatuses({ entries, indexes, unsteady }: RunFacts, report: Report
     if (index.status === 'missing' && found?.valid === true) errors.push({ ...index, found });
   }
   return errors;
+}
+
+/** The warning that a run prints when it lost the connection that locks the database, so that another run could begin. */
+const LOST_LOCK = /Warning: .*(locks? the database against other runs)/;
+
+/** Of several runs at the same time only one works. The others are refused before they stop or change anything. */
+export function checkOnlyOne(runs: readonly Pick<RunFacts, 'run' | 'ended'>[]): Violation[] {
+  const worked = runs.flatMap(({ run, ended }) => {
+    const report = reportOf(ended);
+    const isExcused = report === undefined || LOST_LOCK.test(ended.stderr);
+    if (isExcused || report.failure?.startsWith('Refused before anything was stopped or changed.')) return [];
+    return [{ run: run.number, from: report.startedAt, to: report.finishedAt }];
+  });
+  const together = worked.filter((one) =>
+    worked.some((other) => other !== one && other.from <= one.to && one.from <= other.to),
+  );
+  return violationIf('Only one run at a time deploys to a database.', together);
 }
 
 /** The report of a run that nobody disturbed says about each index exactly what is expected. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CommandFolder } from '../../support/command.ts';
 import { processesOf } from '../../support/processes.ts';
-import type { EndedRun } from '../command-run.ts';
+import type { CommandRun, EndedRun } from '../command-run.ts';
 import { reportOf } from './report.ts';
 import { type Violation, violationIf } from './violation.ts';
 
@@ -30,6 +30,21 @@ export function checkServices(folder: CommandFolder, ended: EndedRun): Violation
     saved && /LEFT STOPPED/i.test(ended.stderr)
       ? []
       : [{ stopped, saved, output: ended.stderr.split('\n').slice(-15) }],
+  );
+}
+
+/** A run that succeeds has started everything that it, or a run before it, had stopped. */
+export function checkStarted(
+  folder: CommandFolder,
+  { run, ended }: { readonly run: Pick<CommandRun, 'number' | 'plan'>; readonly ended: EndedRun },
+): Violation[] {
+  const starts =
+    run.plan.services === 'demo' && (run.plan.mode === 'deploy' || run.plan.mode === 'start-services');
+  return violationIf(
+    `A run that succeeds leaves no service stopped (run ${run.number}).`,
+    starts && ended.exitCode === 0 && hasSavedState(folder)
+      ? [reportOf(ended)?.services, ended.stderr.slice(-2000)]
+      : [],
   );
 }
 

@@ -109,6 +109,15 @@ export const EARLIER_INDEXES: readonly string[] = [
   'create index chaos_items_code on items (kind, code)',
   "comment on index chaos_items_code is 'used by the search page'",
   'create index chaos_items_kind on items (kind desc)',
+  'create index chaos_items_upper on items ((upper(note)), id)',
+  'alter index chaos_items_upper alter column 1 set statistics 300',
+  'create unique index chaos_people_identity on people (id, email)',
+  'alter table people replica identity using index chaos_people_identity',
+  'create index chaos_visits_cluster on visits (page desc) with (fillfactor = 85)',
+  'alter table visits cluster on chaos_visits_cluster',
+  'create unique index chaos_sales_pair on shop.sales (id, amount)',
+  `create table shop.refunds (
+     id int primary key, sale int, amount int, foreign key (sale, amount) references shop.sales (id, amount))`,
   // The registry's definition under another name.
   'create index items_price_of_earlier on items (price) include (kind)',
   // As in the registry.
