@@ -44,7 +44,7 @@ export async function firstOf<T>({ end }: Field, find: () => Promise<T | undefin
     // While the server is down nothing is found.
     const found = await find().catch(() => undefined);
     if (found !== undefined) return found;
-    await pause(30);
+    await pause(100);
   }
   return undefined;
 }

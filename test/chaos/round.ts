@@ -45,19 +45,19 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { server, seed, round } = options;
   const name = `chaos_${seed}_${round}`;
   const folder = createCommandFolder();
-  // Also after Ctrl-C: the commands are in process groups of their own.
-  const killAll = () => {
+  const clear = () => {
     for (const { pid } of processesOf(folder.root)) process.kill(pid, 'SIGKILL');
+    folder.remove();
   };
-  process.once('exit', killAll);
+  // After Ctrl-C: the commands are in process groups of their own.
+  process.once('exit', clear);
   const target = await createFromTemplate(server, name);
   const one = new Round(options, folder, target);
   const violations = await one.run();
-  process.off('exit', killAll);
-  killAll();
+  process.off('exit', clear);
   if (violations.length === 0) {
     await dropDatabase(server, name);
-    folder.remove();
+    clear();
   }
   return { violations, journal: one.journal.lines, folder: folder.root };
 }

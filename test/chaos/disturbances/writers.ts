@@ -80,7 +80,7 @@ async function write(
       while (!signal.aborted) {
         await transaction(client, writer, random);
         committed += 1;
-        await pause(random.integer(5, 40));
+        await pause(random.integer(20, 80));
       }
     } catch {
       // A deadlock, a timeout, a lost connection, a terminated session: begin again in a new session.
