@@ -63,7 +63,7 @@ const LATEST_MS = 5000;
 export function planRound(random: Random): RoundPlan {
   const services = random.chance(60) ? 'demo' : 'none';
   return {
-    criticalFailure: random.chance(25),
+    criticalFailure: random.chance(15),
     services,
     slots: Array.from({ length: random.chance(40) ? 2 : 1 }, () => planSlot(random, services)),
     planAfterwards: random.chance(25),
