@@ -13,7 +13,7 @@ import {
   type TransactionEnd,
   waitForTransactionEnd,
 } from '../postgres/transaction-end.ts';
-import { ConnectionLost, Deadlock, LockNotAvailable } from '../shared/errors.ts';
+import { ConnectionLost, Deadlock, DeployStepError, LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { describeMigrationFailure, type MigrationFailure } from '../shared/migration-runner.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
@@ -57,7 +57,8 @@ export async function resultOfRun(run: EndedRun): Promise<RunMigrationsResult> {
   try {
     return await resultFrom(client, run, id === null ? 'aborted' : await readTransactionEnd(client, id));
   } catch (lost) {
-    if (!isConnectionError(lost)) throw lost;
+    // A DeployStepError is the result, and not an error of reading it.
+    if (lost instanceof DeployStepError || !isConnectionError(lost)) throw lost;
   }
   const end =
     id === null ? 'aborted' : await waitForTransactionEnd(database, id, LOST_CONNECTION_WAIT_SECONDS);
@@ -79,10 +80,10 @@ async function resultFrom(client: Client, run: EndedRun, end: TransactionEnd): P
     return { status: 'applied', applied, pending, failure: null };
   }
   const changes = changesOf(run, end, pending);
-  if (changes === 'none' && isConnectionError(error)) throw error;
+  const Retried = changes === 'none' ? RETRIED.get(sqlstateOf(error) ?? '') : undefined;
+  if (changes === 'none' && Retried === undefined && isConnectionError(error)) throw error;
   const failure = failureOf(run, changes);
   const { file, line, message: reason } = failure;
-  const Retried = changes === 'none' ? RETRIED.get(sqlstateOf(error) ?? '') : undefined;
   if (Retried !== undefined && run.attempt < run.attempts) {
     log.warn('The migrations were rolled back. The whole transaction is retried.', { file, line, reason });
     const details = { sqlstate: failure.sqlstate ?? undefined, cause: error };
