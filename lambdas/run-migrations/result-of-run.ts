@@ -52,28 +52,50 @@ const LOST_CONNECTION_WAIT_SECONDS = 20;
  * @throws LockNotAvailable, Deadlock, ConnectionLost when another attempt may succeed
  */
 export async function resultOfRun(run: EndedRun): Promise<RunMigrationsResult> {
-  const { client, database, progress, error } = run;
-  const id = progress.transaction;
+  return resultFrom(run, await readFacts(run));
+}
+
+/** What the database shows after a run. */
+interface Facts {
+  readonly end: TransactionEnd;
+  /** Names of all applied migrations. */
+  readonly history: readonly string[];
+  /** Names of the migrations that this deploy applied, in this attempt or an earlier one. */
+  readonly recorded: readonly string[];
+}
+
+/** @throws the error of the run, when its connection was lost and its transaction is not known to be committed */
+async function readFacts(run: EndedRun): Promise<Facts> {
+  const id = run.progress.transaction;
   try {
-    return await resultFrom(client, run, id === null ? 'aborted' : await readTransactionEnd(client, id));
+    return await factsFrom(
+      run.client,
+      run,
+      id === null ? 'aborted' : await readTransactionEnd(run.client, id),
+    );
   } catch (lost) {
     // A DeployStepError is the result, and not an error of reading it.
     if (lost instanceof DeployStepError || !isConnectionError(lost)) throw lost;
   }
   const end =
-    id === null ? 'aborted' : await waitForTransactionEnd(database, id, LOST_CONNECTION_WAIT_SECONDS);
+    id === null ? 'aborted' : await waitForTransactionEnd(run.database, id, LOST_CONNECTION_WAIT_SECONDS);
   // The next attempt finds out what is applied.
-  if (isConnectionError(error) && end !== 'committed') throw error;
-  return await withClient(database, 'migrate check', async (again) => await resultFrom(again, run, end));
+  if (isConnectionError(run.error) && end !== 'committed') throw run.error;
+  return await withClient(run.database, 'migrate check', async (again) => await factsFrom(again, run, end));
 }
 
 /** @param client a session that is connected */
-async function resultFrom(client: Client, run: EndedRun, end: TransactionEnd): Promise<RunMigrationsResult> {
+async function factsFrom(client: Client, { deploy }: EndedRun, end: TransactionEnd): Promise<Facts> {
+  return {
+    end,
+    history: await appliedMigrations(client),
+    recorded: await recordedMigrations(client, deploy),
+  };
+}
+
+function resultFrom(run: EndedRun, { end, history, recorded }: Facts): RunMigrationsResult {
   const { progress, error, log } = run;
-  const history = await appliedMigrations(client);
   const pending = run.pending.filter((name) => !history.includes(name));
-  const recorded = await recordedMigrations(client, run.deploy);
-  // Of this attempt or an earlier one.
   const applied = history.filter((name) => run.pending.includes(name) || recorded.includes(name));
   const isWhole = progress.done === run.pending.length && pending.length === 0;
   if (isWhole && (error === null || (end === 'committed' && isConnectionError(error)))) {
