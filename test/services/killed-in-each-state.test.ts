@@ -141,11 +141,12 @@ function change(what: object | undefined, fields: Record<string, unknown>): Run 
 }
 
 /**
- * No scenario reaches these states. For the first, all attempts of the function report would have to fail. For the second,
- * scaling would have to omit its suspended state, which the local AWS always returns. The others are the states in which a
+ * No scenario reaches these states. For the first, a function would have to return what its own schema refuses. For the
+ * second, all attempts of the function report would have to fail. For the third, scaling would have to omit its suspended state, which the local AWS always returns. The others are the states in which a
  * recovery ends without starting services.
  */
 const NOT_REACHED = [
+  `build-indexes: ${BUILD_INDEXES.unreadableResult}`,
   `deploy: ${DEPLOY.reportFailed}`,
   `maintenance-window: ${ECS.recordScalingNotSuspended}`,
   `start-services: ${START_SERVICES.deployStillRunning}`,
@@ -159,6 +160,18 @@ const SCENARIOS: Scenario[] = [
     prepare: async () => {
       await database.query("insert into people values (1, 'a'), (2, 'a')");
       return async () => await database.query('delete from people');
+    },
+  },
+  {
+    name: 'a failure that the ledger refuses',
+    prepare: async () => {
+      await database.query(`
+        insert into people values (1, 'a'), (2, 'a');
+        create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+        create trigger refuse before insert or update on deploy_step.index_builds
+          for each row when (new.status = 'failed') execute function refuse();
+      `);
+      return async () => await database.query('delete from people; drop function if exists refuse cascade');
     },
   },
   {
