@@ -19,23 +19,26 @@ import { carryOver, moveMarks, rename, whyNotReplaceable } from './replacement.t
  * - `keep`: neither of the two can be dropped.
  */
 type Release =
-  | { kind: 'drop' | 'restore' | 'move marks' | 'keep' }
-  | { kind: 'swap back'; obstacle: Obstacle; current: IndexProperties };
+  | { kind: 'drop' }
+  | { kind: 'keep' }
+  | { kind: 'restore'; dead: IndexProperties }
+  | { kind: 'move marks'; dead: IndexProperties }
+  | { kind: 'swap back'; dead: IndexProperties; current: IndexProperties; obstacle: Obstacle };
 
 /** What to do with a dead index. @param name its name */
 export async function planRelease(client: Client, entry: CompiledIndex, name: string): Promise<Release> {
   const dead = await readProperties(client, { schema: entry.schema, name });
   if (dead === undefined || !isHeld(dead)) return { kind: 'drop' };
   const current = await readProperties(client, entry);
-  if (current === undefined) return { kind: 'restore' };
+  if (current === undefined) return { kind: 'restore', dead };
   const currentDefinition = await readDefinition(client, current);
   const deadDefinition = await readDefinition(client, dead);
   if (current.table !== dead.table || !current.valid || !currentDefinition || !deadDefinition)
     return { kind: 'keep' };
   const obstacle = await whyNotReplaceable(client, entry, currentDefinition, dead);
-  if (obstacle === null) return { kind: 'move marks' };
+  if (obstacle === null) return { kind: 'move marks', dead };
   const back = dead.valid ? await whyNotReplaceable(client, entry, deadDefinition, current) : obstacle;
-  return back === null ? { kind: 'swap back', obstacle, current } : { kind: 'keep' };
+  return back === null ? { kind: 'swap back', dead, current, obstacle } : { kind: 'keep' };
 }
 
 /** Whether something depends on an index, so that it must not be dropped. */
@@ -53,8 +56,8 @@ export async function releaseDeadIndex(
   name: string,
 ): Promise<Obstacle | null> {
   const release = await planRelease(client, entry, name);
-  const dead = await readProperties(client, { schema: entry.schema, name });
-  if (dead === undefined || release.kind === 'drop' || release.kind === 'keep') return null;
+  if (release.kind === 'drop' || release.kind === 'keep') return null;
+  const { dead } = release;
   const final: Named = { schema: entry.schema, name: entry.name };
   if (release.kind === 'restore') {
     await rename(client, dead, final.name);

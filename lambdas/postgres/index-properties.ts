@@ -94,7 +94,7 @@ export async function readProperties(client: Client, index: Named): Promise<Inde
   );
   const [row] = rows;
   if (row === undefined) return undefined;
-  return { ...row, obstacles: await readObstacles(client, row.oid) };
+  return { ...row, obstacles: await readObstacles(client, row) };
 }
 
 /** An object that depends on an index, or on which the index depends in a way that a replacement cannot. */
@@ -157,9 +157,11 @@ const DEPENDENCIES = `
               and exists (select from constraints other where other.oid = con.conparentid))
    order by 1, 2, 3, 4`;
 
-async function readObstacles(client: Client, oid: string): Promise<Obstacle[]> {
+async function readObstacles(
+  client: Client,
+  { oid, partitioned }: Pick<IndexProperties, 'oid' | 'partitioned'>,
+): Promise<Obstacle[]> {
   const { rows } = await client.query<Dependency>(DEPENDENCIES, [oid]);
-  const partitioned = await client.query("select from pg_class where oid = $1::oid and relkind = 'I'", [oid]);
   const of = (kind: Dependency['kind']) => rows.filter((row) => row.kind === kind);
   const names = (dependencies: readonly Dependency[]) => listed(dependencies.map(describe), MOST_NAMES);
   const [constraints, foreignKeys, attached] = [of('constraint'), of('foreign key'), of('attached')];
@@ -176,7 +178,7 @@ async function readObstacles(client: Client, oid: string): Promise<Obstacle[]> {
       fix: 'drop the foreign key in a migration and add it again after the deploy',
     });
   }
-  if (partitioned.rows.length > 0) {
+  if (partitioned) {
     obstacles.push({ reason: 'is on a partitioned table', fix: 'change the index in a migration' });
   }
   if (attached.length > 0) {

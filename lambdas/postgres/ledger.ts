@@ -1,11 +1,12 @@
 import { LockNotAvailable } from '../shared/errors.ts';
 import type { IndexStatus } from '../shared/report-schema.ts';
-import { lockLedger } from './advisory-lock.ts';
 import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Build } from './build-target.ts';
-import { type Client, withTransaction } from './client.ts';
+import type { Client } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
+import { createLedgerTable } from './ledger-schema.ts';
 import { INVALID_SCHEMA_NAME, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { withLockTimeout } from './table-lock.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
 type AttemptStatus = IndexStatus | 'retrying';
@@ -46,36 +47,29 @@ export async function ensureLedger(client: Client): Promise<void> {
     "select to_regclass('deploy_step.index_builds') is not null as ready",
   );
   if (rows[0]?.ready) return;
-  await withTransaction(client, async () => {
-    await lockLedger(client);
-    // CREATE SCHEMA IF NOT EXISTS requires the CREATE privilege on the database even when the schema exists.
-    const { rows: schemas } = await client.query<{ present: boolean }>(
-      "select to_regnamespace('deploy_step') is not null as present",
-    );
-    if (!schemas[0]?.present) await client.query('create schema deploy_step');
-    await client.query(
-      `create table if not exists deploy_step.index_builds (
-         deploy text not null,
-         item text not null,
-         attempt int not null,
-         index_schema text not null,
-         index_name text not null,
-         table_name text not null,
-         status text not null,
-         backend_pid int,
-         backend_start timestamptz,
-         repairs boolean not null default false,
-         started_at timestamptz not null default clock_timestamp(),
-         finished_at timestamptz,
-         bytes bigint,
-         sqlstate text,
-         message text,
-         blocked_by text,
-         terminated text,
-         primary key (deploy, item, attempt)
-       ) using heap`,
-    );
-  });
+  await createLedgerTable(
+    client,
+    `index_builds (
+       deploy text not null,
+       item text not null,
+       attempt int not null,
+       index_schema text not null,
+       index_name text not null,
+       table_name text not null,
+       status text not null,
+       backend_pid int,
+       backend_start timestamptz,
+       repairs boolean not null default false,
+       started_at timestamptz not null default clock_timestamp(),
+       finished_at timestamptz,
+       bytes bigint,
+       sqlstate text,
+       message text,
+       blocked_by text,
+       terminated text,
+       primary key (deploy, item, attempt)
+     )`,
+  );
 }
 
 const LEDGER: Table = { schema: 'deploy_step', table: 'index_builds' };
@@ -90,10 +84,7 @@ const LOCK_TIMEOUT_SECONDS = 10;
  */
 async function onLedger<T>(client: Client, use: () => Promise<T>): Promise<T> {
   try {
-    return await withTransaction(client, async () => {
-      await client.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TIMEOUT_SECONDS}s`]);
-      return await use();
-    });
+    return await withLockTimeout(client, LOCK_TIMEOUT_SECONDS, use);
   } catch (error) {
     if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
     const blockedBy = describeBlockers(await blockersOfTable(client, LEDGER, 'RowExclusiveLock'));

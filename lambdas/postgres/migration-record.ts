@@ -1,5 +1,5 @@
-import { lockLedger } from './advisory-lock.ts';
-import { type Client, withTransaction } from './client.ts';
+import type { Client } from './client.ts';
+import { createLedgerTable } from './ledger-schema.ts';
 import { INSUFFICIENT_PRIVILEGE, INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 
 /*
@@ -16,23 +16,16 @@ export async function ensureMigrationRecord(client: Client): Promise<boolean> {
   const state = await stateOfRecord(client);
   if (state !== 'missing') return state === 'usable';
   try {
-    await withTransaction(client, async () => {
-      await lockLedger(client);
-      // CREATE SCHEMA IF NOT EXISTS requires the CREATE privilege on the database even when the schema exists.
-      const { rows } = await client.query<{ present: boolean }>(
-        "select to_regnamespace('deploy_step') is not null as present",
-      );
-      if (!rows[0]?.present) await client.query('create schema deploy_step');
-      await client.query(
-        `create table if not exists deploy_step.applied_migrations (
-           deploy text not null,
-           name text not null,
-           transaction xid8 not null default pg_current_xact_id(),
-           started_at timestamptz not null default now(),
-           primary key (deploy, name)
-         )`,
-      );
-    });
+    await createLedgerTable(
+      client,
+      `applied_migrations (
+         deploy text not null,
+         name text not null,
+         transaction xid8 not null default pg_current_xact_id(),
+         started_at timestamptz not null default now(),
+         primary key (deploy, name)
+       )`,
+    );
   } catch (error) {
     if (sqlstateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
     return false;

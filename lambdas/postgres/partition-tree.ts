@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CompiledIndex } from '../shared/registry.ts';
 import { lockPartitionTree } from './advisory-lock.ts';
-import { type Client, withTransaction } from './client.ts';
+import type { Client } from './client.ts';
 import {
   clipBytes,
   MAX_IDENTIFIER_BYTES,
@@ -11,6 +11,7 @@ import {
   quoteIdentifier,
   type Table,
 } from './identifiers.ts';
+import { withLockTimeout } from './table-lock.ts';
 
 /*
  * PostgreSQL does not support CREATE INDEX CONCURRENTLY on a partitioned table. Instead, each partitioned table of the tree
@@ -95,7 +96,7 @@ export function partitionIndexName(index: CompiledIndex, node: Table): string {
 }
 
 /** CREATE INDEX ON ONLY takes a SHARE lock on the partitioned table, which blocks writers: it must not wait long. */
-const SKELETON_LOCK_TIMEOUT = '3s';
+const SKELETON_LOCK_TIMEOUT_SECONDS = 3;
 
 /**
  * Creates the missing indexes of the skeleton and attaches each to its parent's.
@@ -150,8 +151,7 @@ export async function reattachAll(
 }
 
 async function underTreeLock<T>(client: Client, index: Named, use: () => Promise<T>): Promise<T> {
-  return await withTransaction(client, async () => {
-    await client.query("select set_config('lock_timeout', $1, true)", [SKELETON_LOCK_TIMEOUT]);
+  return await withLockTimeout(client, SKELETON_LOCK_TIMEOUT_SECONDS, async () => {
     await lockPartitionTree(client, index);
     return await use();
   });

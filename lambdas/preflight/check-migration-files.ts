@@ -6,6 +6,7 @@ import { untranslatableAt } from '../postgres/untranslatable-character.ts';
 import { Refused } from '../shared/errors.ts';
 import { hashOfMigration, type MigrationManifest } from '../shared/migration-manifest.ts';
 import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
+import { linesBefore } from '../shared/text.ts';
 
 /** The migrations beside the code of this function. */
 export interface ShippedMigrations {
@@ -86,7 +87,7 @@ async function untranslatableLine(client: Client, { sql, line }: ShippedStatemen
     return null;
   } catch (error) {
     if (sqlstateOf(error) !== UNTRANSLATABLE_CHARACTER) throw error;
-    return line + sql.slice(0, untranslatableAt(sql, error) ?? 0).split('\n').length - 1;
+    return line + linesBefore(sql, untranslatableAt(sql, error) ?? 0);
   }
 }
 

@@ -1,4 +1,4 @@
-import { attemptsOf, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
+import { describeAttempts, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
 import { indexId } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, oneLine, shortened, shortenedToBytes } from '../shared/text.ts';
@@ -41,11 +41,11 @@ export function alertOf(report: Report, context: AlertContext): Alert | undefine
       : `deploy succeeded, ${counted(failed.length, 'index')} failed`;
   return {
     subject: printable(`pg-deploy-step ${context.environment}: ${outcome}`).slice(0, MAX_SUBJECT_LENGTH),
-    message: messageOf(report, failed, context),
+    message: alertMessage(report, failed, context),
   };
 }
 
-function messageOf(report: Report, failed: readonly IndexReport[], context: AlertContext): string {
+function alertMessage(report: Report, failed: readonly IndexReport[], context: AlertContext): string {
   // The list of the indexes repeats what follows the headlines.
   const status =
     report.failure === null ? 'succeeded with warnings' : `failed. ${headlineOf(report.failure)}`;
@@ -98,7 +98,7 @@ function stoppedServices({ services }: Report): string[] {
 function indexLines(failed: readonly IndexReport[], room: number): string[] {
   if (failed.length === 0) return [];
   const lines = groupLines(groupFailures(failed), { lines: room - 1, bytes: LIST_BYTES }, (group) => {
-    return [`${describeGroup(group)} [${attemptsOf(group)}]`];
+    return [`${describeGroup(group)} [${describeAttempts(group)}]`];
   });
   return ['Failed indexes:', ...lines.map((line) => `- ${line}`)];
 }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { untranslatableAt } from '../postgres/untranslatable-character.ts';
 import type { ShippedStatement } from '../shared/migration-statements.ts';
-import { shortened } from '../shared/text.ts';
+import { linesBefore, shortened } from '../shared/text.ts';
 
 /** Characters of a statement that a message shows: enough to recognise it. */
 const MAX_STATEMENT_LENGTH = 100;
@@ -32,10 +32,6 @@ function positionIn(sql: string, error: unknown): number | null {
   return Array.from(sql)
     .slice(0, position - 1)
     .join('').length;
-}
-
-function linesBefore(sql: string, at: number): number {
-  return sql.slice(0, at).split('\n').length - 1;
 }
 
 function beginning(sql: string): string {

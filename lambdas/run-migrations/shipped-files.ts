@@ -1,5 +1,6 @@
 import { type MigrationFailure, migrationFailureSchema } from '../shared/migration-runner.ts';
 import type { ShippedStatements } from '../shared/migration-statements.ts';
+import { linesBefore } from '../shared/text.ts';
 
 /**
  * Finds a pending file that cannot be applied as it was shipped. Synth refuses such files; this one came into the function in
@@ -20,7 +21,7 @@ export function shippedFileProblem(
     }
     const wrong = shipped.find(({ sql }) => sql.includes('\0'));
     if (wrong !== undefined) {
-      const line = wrong.line + wrong.sql.slice(0, wrong.sql.indexOf('\0')).split('\n').length - 1;
+      const line = wrong.line + linesBefore(wrong.sql, wrong.sql.indexOf('\0'));
       return failure({
         file,
         line,

@@ -41,7 +41,7 @@ function toGroup(members: readonly IndexReport[]): FailureGroup {
   if (first === undefined) throw new Error('A group of failures is empty.');
   return {
     sqlstate: first.error?.sqlstate ?? null,
-    message: messageOf(first),
+    message: failureMessage(first),
     indexes: [first, ...indexes.slice(1)],
     critical: indexes.filter((index) => index.critical).length,
   };
@@ -50,7 +50,7 @@ function toGroup(members: readonly IndexReport[]): FailureGroup {
 const UNKNOWN = 'unknown error';
 
 /** The message of a failed index, in one line, without the index's name in front. */
-export function messageOf(index: IndexReport): string {
+function failureMessage(index: IndexReport): string {
   return withoutIndexName(oneLine(index.error?.message ?? UNKNOWN), indexId(index)) || UNKNOWN;
 }
 
@@ -171,7 +171,7 @@ export function sizeOf({ indexes, critical }: FailureGroup): string {
 }
 
 /** The attempts of a group: `1 attempt`, `10 attempts each`, `at most 10 attempts each`. */
-export function attemptsOf({ indexes }: FailureGroup): string {
+export function describeAttempts({ indexes }: FailureGroup): string {
   const attempts = indexes.map((index) => index.attempts);
   const most = Math.max(...attempts);
   if (indexes.length === 1) return counted(most, 'attempt');

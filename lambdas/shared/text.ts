@@ -33,6 +33,11 @@ export function shortenedToBytes(text: string, most: number, note: string): stri
   return `${bytes.toString('utf8', 0, end)}${note}`;
 }
 
+/** Number of line ends before an offset. @param at in UTF-16 units */
+export function linesBefore(text: string, at: number): number {
+  return text.slice(0, at).split('\n').length - 1;
+}
+
 /** The text in one line: line ends and control characters become blanks. */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();

@@ -165,20 +165,21 @@ function probe(file: string, existing: Stats | null): void {
     });
     return;
   }
+  attempt(file, () => probeFolderOf(file));
+}
+
+/** @throws the error of the file system when the folder of a file allows no new files */
+function probeFolderOf(file: string): void {
   const draft = draftOf(file);
-  attempt(file, () => {
-    closeSync(openSync(draft, 'wx'));
-    rmSync(draft);
-  });
+  closeSync(openSync(draft, 'wx'));
+  rmSync(draft);
 }
 
 /** Whether the file's folder allows new files. Otherwise an existing file is overwritten in place. */
 function mayReplace(file: string): boolean {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return true;
-  const draft = draftOf(file);
   try {
-    closeSync(openSync(draft, 'wx'));
-    rmSync(draft);
+    probeFolderOf(file);
     return true;
   } catch {
     return false;

@@ -4,6 +4,7 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 
 import { rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
+import { messageOf } from '../../lambdas/shared/errors.ts';
 
 /*
  * Temporary folders whose names show the process that uses them: the id of its user, its process id, a hash of its start
@@ -37,9 +38,8 @@ export function createTemporaryFolder(kind: FolderKind): string {
   try {
     return mkdtempSync(path.join(tmpdir(), `${PREFIX}${kind}-${owner}-`));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
     throw new Error(
-      `The temporary folder ${tmpdir()} cannot be used: ${why}. Set TMPDIR to a folder that you can write to.`,
+      `The temporary folder ${tmpdir()} cannot be used: ${messageOf(cause)}. Set TMPDIR to a folder that you can write to.`,
       { cause },
     );
   }

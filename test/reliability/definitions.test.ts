@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS } from '../support/servers.ts';
+import { useDatabase } from '../support/suite-database.ts';
 
 const UNIQUE_EMAIL = {
   name: 'people_by_email',
@@ -14,26 +14,15 @@ const BY_AGE = {
 };
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
   let database: TestDatabase;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await database.query(
-      `create table people (id int, email text, age int);
+  useDatabase(
+    major,
+    `create table people (id int, email text, age int);
        insert into people select n, 'p' || n, n % 90 from generate_series(1, 1000) n`,
-    );
-  });
-  afterEach(async () => {
-    await expectNoLeftovers(async (sql) => await database.query(sql));
-    await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
-  });
+    (opened) => {
+      database = opened;
+    },
+  );
 
   async function indexNames(): Promise<unknown[]> {
     const rows = await database.query(

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { expectNoLeftovers } from '../support/leftovers.ts';
 import { openPreflight } from '../support/open-preflight.ts';
 import { readIndexes } from '../support/partitions.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS } from '../support/servers.ts';
+import { useDatabase } from '../support/suite-database.ts';
 
 const BY_KIND = {
   name: 'events_by_kind',
@@ -22,31 +22,20 @@ const FOREIGN = `
 const ATTACH = 'alter table events attach partition archive for values from (2000) to (3000)';
 
 describe.each(MAJORS)('a partitioned table with a foreign partition, on PostgreSQL %i', (major) => {
-  let server: TestServer;
   let database: TestDatabase;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await database.query(
-      `create table events (id int, kind text) partition by range (id);
+  useDatabase(
+    major,
+    `create table events (id int, kind text) partition by range (id);
        create table events_1 partition of events for values from (0) to (1000);
        create table events_2 partition of events for values from (1000) to (2000) partition by range (id);
        create table events_2a partition of events_2 for values from (1000) to (1500);
        insert into events select n, 'kind ' || n % 7 from generate_series(0, 1499) n;
        create table people (name text);
        ${FOREIGN}`,
-    );
-  });
-  afterEach(async () => {
-    await expectNoLeftovers(async (sql) => await database.query(sql));
-    await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
-  });
+    (opened) => {
+      database = opened;
+    },
+  );
 
   /** The statement that a message tells the reader to run. */
   function statementIn(message: string | undefined, beginning: RegExp): string {

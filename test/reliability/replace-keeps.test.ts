@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, type TestServer } from '../support/servers.ts';
+import { useDatabase } from '../support/suite-database.ts';
 
 /** What PostgreSQL stores about an index, except its definition. */
 interface Kept {
@@ -28,24 +28,15 @@ const NOTHING: Kept = {
 describe.each(MAJORS)('the replacement of a drifted index, on PostgreSQL %i', (major) => {
   let server: TestServer;
   let database: TestDatabase;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await database.query(
-      `create table people (id int not null, age int not null, email text);
+  useDatabase(
+    major,
+    `create table people (id int not null, age int not null, email text);
        insert into people select n, n % 90, 'p' || n from generate_series(1, 3000) n`,
-    );
-  });
-  afterEach(async () => {
-    await expectNoLeftovers(async (sql) => await database.query(sql));
-    await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
-  });
+    (opened, on) => {
+      database = opened;
+      server = on;
+    },
+  );
 
   async function readKept(name: string): Promise<Kept | undefined> {
     const rows = await database.query<Kept & Record<string, unknown>>(

@@ -6,6 +6,7 @@ import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
 import { openPreflight } from '../support/open-preflight.ts';
 import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { useDatabase } from '../support/suite-database.ts';
 import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
 const ENTRY = {
@@ -250,25 +251,14 @@ describe.each(MAJORS)(
 describe.each(MAJORS)(
   'an invalid index is repaired with everything that it had, on PostgreSQL %i',
   (major) => {
-    let server: TestServer;
     let database: TestDatabase;
-
-    beforeAll(async () => {
-      server = await openServer(major);
-    });
-    beforeEach(async () => {
-      database = await server.createDatabase();
-      await database.query(
-        `create table people (id int not null, email text); insert into people select n, 'p' || n from generate_series(1, 500) n`,
-      );
-    });
-    afterEach(async () => {
-      await expectNoLeftovers(async (sql) => await database.query(sql));
-      await database.drop();
-    });
-    afterAll(async () => {
-      await server.stop();
-    });
+    useDatabase(
+      major,
+      `create table people (id int not null, email text); insert into people select n, 'p' || n from generate_series(1, 500) n`,
+      (opened) => {
+        database = opened;
+      },
+    );
 
     const ENTRY_OF_EMAIL = {
       name: 'people_email',

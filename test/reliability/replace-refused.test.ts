@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { expectNoLeftovers } from '../support/leftovers.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS } from '../support/servers.ts';
+import { useDatabase } from '../support/suite-database.ts';
 
 interface Refused {
   name: string;
@@ -144,22 +144,9 @@ const REFUSED: Refused[] = [
 ];
 
 describe.each(MAJORS)('a drifted index is kept and reported because of, on PostgreSQL %i,', (major) => {
-  let server: TestServer;
   let database: TestDatabase;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  beforeEach(async () => {
-    database = await server.createDatabase();
-    await database.query('create table people (id int not null, age int not null, email text)');
-  });
-  afterEach(async () => {
-    await expectNoLeftovers(async (sql) => await database.query(sql));
-    await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
+  useDatabase(major, 'create table people (id int not null, age int not null, email text)', (opened) => {
+    database = opened;
   });
 
   async function readState(): Promise<unknown> {

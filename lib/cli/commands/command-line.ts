@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
-import { checkOutputFile, writeStream } from '../../files/output-file.ts';
+import { checkOutputFile } from '../../files/output-file.ts';
 import { checkDatabaseUrl } from '../../local/database-url.ts';
 
 /** Exit code: the command succeeded, warnings included. */
@@ -49,20 +49,6 @@ export function fileToWrite(text: string): string {
     throw new InvalidArgumentError(messageOf(error));
   }
   return file;
-}
-
-/**
- * Prints the result of a command on standard output, for a program that reads it.
- * @returns false when it could not be written. The reason is on standard error
- */
-export async function printResult(text: string): Promise<boolean> {
-  try {
-    await writeStream(process.stdout, text);
-    return true;
-  } catch (error) {
-    process.stderr.write(`The result could not be written to standard output: ${messageOf(error)}.\n`);
-    return false;
-  }
 }
 
 /** A folder that must exist, or "none". @returns its absolute path, or "none" */

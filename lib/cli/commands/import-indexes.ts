@@ -6,7 +6,7 @@ import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
 import type { Sources, Tool } from '../../sources/sql-source.ts';
-import { printResult } from './command-line.ts';
+import { printOutput } from '../terminal/print-output.ts';
 
 interface ImportSettings {
   /** Files, folders, `-`. Empty: the indexes come from the database. */
@@ -35,8 +35,11 @@ export async function importIndexes(settings: ImportSettings): Promise<boolean> 
   }));
   let isPrinted = true;
   if (json)
-    isPrinted = await printResult(`${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`);
-  else if (out === undefined) isPrinted = await printResult(registryText(added, format));
+    isPrinted = await printOutput(
+      'result',
+      `${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`,
+    );
+  else if (out === undefined) isPrinted = await printOutput('result', registryText(added, format));
   process.stderr.write(summaryOf(imported, added.length, kept));
   return isPrinted;
 }

@@ -16,8 +16,8 @@ import { loadRegistry } from '../../registry/load-registry.ts';
 import { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { RegistryError } from '../../registry/registry-error.ts';
 import type { RegistryRuleName } from '../../registry/registry-rules.ts';
+import { printOutput } from '../terminal/print-output.ts';
 import { paint, takesColour } from '../terminal/styled-text.ts';
-import { printResult } from './command-line.ts';
 import { type LintProgressBar, lintProgressBar } from './lint-progress-bar.ts';
 import { type LintFlags, type LintScope, type LintTarget, lintScope } from './lint-scope.ts';
 
@@ -136,6 +136,6 @@ async function print(result: LintResult, format: Format): Promise<boolean> {
     github: () => toGithub(result),
   }[format]();
   if (text === '') return true;
-  const isPrinted = await printResult(`${text}\n`);
+  const isPrinted = await printOutput('result', `${text}\n`);
   return isPrinted || format === 'text';
 }

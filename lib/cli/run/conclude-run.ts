@@ -1,9 +1,10 @@
 import { existsSync, rmSync } from 'node:fs';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
-import { writeOutputFile, writeStream } from '../../files/output-file.ts';
+import { writeOutputFile } from '../../files/output-file.ts';
 import type { LocalDeploy } from '../../local/local-workflow.ts';
 import { runSummary } from '../summary/run-summary.ts';
+import { printOutput } from '../terminal/print-output.ts';
 import { takesColour } from '../terminal/styled-text.ts';
 import { type HandledInterrupt, handledText } from './interrupt-texts.ts';
 import { type RunContext, type RunSettings, startServicesCommand } from './run-context.ts';
@@ -62,15 +63,7 @@ export async function concludeRun(
 /** Writes the report as the settings say. A report that has no other place goes to standard error. */
 async function writeReport({ json, reportFile }: RunSettings, report: Report): Promise<boolean> {
   const text = `${JSON.stringify(report, null, 2)}\n`;
-  let isWritten = true;
-  if (json) {
-    try {
-      await writeStream(process.stdout, text);
-    } catch (error) {
-      isWritten = false;
-      process.stderr.write(`The report could not be written to standard output: ${messageOf(error)}.\n`);
-    }
-  }
+  let isWritten = !json || (await printOutput('report', text));
   if (reportFile !== null) {
     try {
       await writeOutputFile(reportFile, text);

@@ -1,5 +1,5 @@
 import {
-  attemptsOf,
+  describeAttempts,
   type FailureGroup,
   firstNames,
   groupFailures,
@@ -39,7 +39,7 @@ function headOf(group: FailureGroup): string {
   const [first] = indexes;
   const sqlstate =
     group.sqlstate === null || message.includes(group.sqlstate) ? '' : `, SQLSTATE ${group.sqlstate}`;
-  const attempts = attemptsOf(group);
+  const attempts = describeAttempts(group);
   if (indexes.length > 1)
     return `${sizeOf(group)} (${attempts}${sqlstate}), the first: ${plain(firstNames(group))}`;
   const partitions = partitionsText(first);
