@@ -1,3 +1,4 @@
+import { replaceInvisible } from '../shared/visible-text.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 import { conflicts, type LockMode } from './lock-modes.ts';
@@ -85,13 +86,10 @@ export function describePreparedTransaction({
   );
 }
 
-/** Characters that people cannot see or that break a line: everything but letters, marks, numbers, punctuation, symbols, space. */
-const INVISIBLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
-
 /** A text as a string constant of one line, which a person can copy into psql. */
 function literalOf(text: string): string {
   const quoted = text.replaceAll("'", "''");
-  const escaped = quoted.replaceAll('\\', '\\\\').replace(INVISIBLE, escapeOf);
+  const escaped = replaceInvisible(quoted.replaceAll('\\', '\\\\'), escapeOf);
   return escaped === quoted ? `'${quoted}'` : `E'${escaped}'`;
 }
 

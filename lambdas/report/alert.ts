@@ -1,7 +1,8 @@
 import { describeAttempts, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
 import { indexId } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
-import { counted, headlineOf, listed, oneLine, shortened, shortenedToBytes } from '../shared/text.ts';
+import { counted, headlineOf, listed, shortened, shortenedToBytes } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 
 export interface Alert {
   /** Under 100 characters and without control characters: SNS refuses others. */

@@ -3,7 +3,8 @@ import { groupFailures, groupLines } from '../shared/failure-groups.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
 import type { Report } from '../shared/report-schema.ts';
-import { counted, listed, oneLine, shortenedToBytes, withList } from '../shared/text.ts';
+import { counted, listed, shortenedToBytes, withList } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 
 /** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
 const CAUSE_LIMIT_BYTES = 32 * 1024;

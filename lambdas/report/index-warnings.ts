@@ -1,7 +1,8 @@
 import { causeKey, groupFailures, groupLines } from '../shared/failure-groups.ts';
 import { indexId, tableId } from '../shared/registry.ts';
 import type { IndexReport } from '../shared/report-schema.ts';
-import { counted, listed, oneLine, shortened, withList } from '../shared/text.ts';
+import { counted, listed, shortened, withList } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 import type { IndexNote } from './index-report.ts';
 
 /** Lines of a list of failures. */

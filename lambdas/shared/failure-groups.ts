@@ -1,6 +1,7 @@
 import { indexId, tableId } from './registry.ts';
 import type { IndexReport } from './report-schema.ts';
-import { counted, oneLine, shortened } from './text.ts';
+import { counted, shortened } from './text.ts';
+import { oneLine } from './visible-text.ts';
 
 /** Failed indexes that have the same cause. */
 export interface FailureGroup {

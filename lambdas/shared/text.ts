@@ -1,3 +1,5 @@
+import { visible } from './visible-text.ts';
+
 /** A number with its noun: `1 table`, `2 tables`, `3 indexes`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : pluralEnding(noun)}`;
@@ -7,10 +9,10 @@ function pluralEnding(noun: string): string {
   return /(s|x|ch|sh)$/.test(noun) ? 'es' : 's';
 }
 
-/** Names for a message: all of a short list, the first `most` of a long one. */
+/** Names for a message, made visible: all of a short list, the first `most` of a long one. */
 export function listed(names: readonly string[], most = 40): string {
   if (names.length === 0) return '(none)';
-  const shown = names.slice(0, most).join(', ');
+  const shown = names.slice(0, most).map(visible).join(', ');
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
@@ -36,11 +38,6 @@ export function shortenedToBytes(text: string, most: number, note: string): stri
 /** Number of line ends before an offset. @param at in UTF-16 units */
 export function linesBefore(text: string, at: number): number {
   return text.slice(0, at).split('\n').length - 1;
-}
-
-/** The text in one line: line ends and control characters become blanks. */
-export function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
 }
 
 /** Without the first half of a surrogate pair at the end. */

@@ -12,7 +12,7 @@ const WIDE =
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /** A server message may contain line ends and control characters, which a terminal would obey. */
-export { oneLine as plain } from '../../../lambdas/shared/text.ts';
+export { oneLine as plain } from '../../../lambdas/shared/visible-text.ts';
 
 /** Width in columns of a text without escape codes. */
 export function widthOf(text: string): number {
