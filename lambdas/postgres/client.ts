@@ -17,6 +17,8 @@ export type Client = pg.Client;
 /** Opens connections to one database. The session's application_name shows the `purpose`, and its settings are pinned. */
 export interface Database {
   connect(purpose: string): Promise<Client>;
+  /** Names of the roles that the configuration trusts, for `isTrustedRole`. */
+  readonly trustedRoles: readonly string[];
 }
 
 /** Longest wait for a connection, in milliseconds: a host that does not answer must not use up the invocation. */
@@ -40,6 +42,7 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
     return credentials;
   };
   return {
+    trustedRoles: variables.TRUSTED_ROLES ?? [],
     async connect(purpose) {
       try {
         return await open(await current(), purpose);

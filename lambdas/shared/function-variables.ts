@@ -6,6 +6,9 @@ import { MIGRATION_RUNNERS } from './migration-runner.ts';
  * missing variable is a compile error, and the function checks them with the schema when it starts.
  */
 
+/** A JSON list, so that a name can contain any character. */
+const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
+
 const databaseVariables = {
   /** Secrets Manager secret in the format of RDS. Either this or DATABASE_URL is set. */
   DATABASE_SECRET_ARN: z.string().optional(),
@@ -15,6 +18,8 @@ const databaseVariables = {
   DATABASE_NAME: z.string().optional(),
   DATABASE_HOST: z.string().optional(),
   DATABASE_PORT: z.string().optional(),
+  /** Names of the roles that the configuration trusts: see trusted-roles.ts. Unset: none. */
+  TRUSTED_ROLES: jsonList.optional(),
 };
 
 const hasDatabase = (variables: {
@@ -37,9 +42,6 @@ export const preflightVariablesSchema = z
     HOW_TO_ABORT: z.string().default('abort it in the Step Functions console'),
   })
   .refine(hasDatabase, hasDatabaseMessage);
-
-/** A JSON list, so that a name can contain any character. */
-const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
 
 export const sessionsVariablesSchema = z
   .object({ ...databaseVariables, DRAIN_ROLES: jsonList, DRAIN_APPLICATION_NAMES: jsonList })

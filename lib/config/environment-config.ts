@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigurationError, fields, parseContext } from './configuration-error.ts';
+import { databaseSchema } from './database-config.ts';
 import { migrationsSchema } from './migrations-config.ts';
 import { servicesSchema } from './services-config.ts';
 
@@ -13,24 +14,6 @@ const networkSchema = fields({
 }).refine((network) => network.availabilityZones.length === network.subnetIds.length, {
   path: ['availabilityZones'],
   message: 'must have one entry for each entry of subnetIds, in the same order',
-});
-
-const databaseSchema = fields({
-  /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. */
-  secretArn: z
-    .string()
-    .regex(
-      /^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+-\w{6}$/,
-      'must be the complete ARN of a secret, with the six characters at its end',
-    ),
-  /** ARN of the customer-managed KMS key that encrypts the secret. @default the AWS managed key */
-  secretKeyArn: z.string().startsWith('arn:').optional(),
-  /** Database to connect to. @default the secret's dbname */
-  name: z.string().optional(),
-  /** @default the secret's host */
-  host: z.string().optional(),
-  /** @default the secret's port, otherwise 5432 */
-  port: z.int().min(1).max(65_535).optional(),
 });
 
 const buildsSchema = fields({

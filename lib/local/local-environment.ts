@@ -8,6 +8,8 @@ export interface LocalEnvironmentOptions {
   /** Folder with SQL migrations, "none", or another runner. */
   migrations: EnvironmentInput['migrations'];
   services: EcsService[];
+  /** Roles that are trusted like the deploy role. @default none */
+  trustedRoles?: string[];
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
@@ -24,10 +26,10 @@ export interface LocalEnvironmentOptions {
 
 /** The environment of a local run: as in AWS, with shorter intervals and timeouts, because local services stop quickly. */
 export function localEnvironment(options: LocalEnvironmentOptions): Environment {
-  const { migrations, services, ...builds } = options;
+  const { migrations, services, trustedRoles, ...builds } = options;
   return environmentSchema.parse({
     // The local functions do not read this secret. They get DATABASE_URL: see LocalWorkflow.
-    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0' },
+    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0', trustedRoles },
     migrations,
     services,
     pollSeconds: 1,

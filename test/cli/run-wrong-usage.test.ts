@@ -49,6 +49,11 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       ['--only', 'idx_nowhere'],
       "option '--only <name>': idx_nowhere is not in the registry",
     ],
+    [
+      'PUBLIC as a trusted role',
+      ['--trusted-role', 'owner', '--trusted-role', 'public'],
+      "option '--trusted-role <name>' argument 'public' is invalid. It must be the name of one role: PUBLIC is every role",
+    ],
     ['a registry that does not exist', ['--indexes', 'nowhere.json'], 'nowhere.json does not exist.'],
     ['a registry that is a folder', ['--indexes', 'folder'], 'folder is a folder, not a file.'],
     ['a migrations folder that does not exist', ['--migrations', 'nowhere'], 'nowhere does not exist.'],

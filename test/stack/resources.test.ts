@@ -1,6 +1,10 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readVariables, sessionsVariablesSchema } from '../../lambdas/shared/function-variables.ts';
+import {
+  databaseVariablesSchema,
+  readVariables,
+  sessionsVariablesSchema,
+} from '../../lambdas/shared/function-variables.ts';
 import { machineNamesOf } from '../../lib/config/machine-names.ts';
 import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
@@ -131,6 +135,7 @@ test('the functions have variables for the window, the sessions to drain and the
       windowMinutes: 12.5,
       drain: { roles: ['app', 'a,b'], applicationNames: ['api "%"'] },
       builds: { perRound: 7 },
+      database: { ...prodInput().database, trustedRoles: ['owner', 'a,"b'] },
     },
   });
   try {
@@ -153,6 +158,12 @@ test('the functions have variables for the window, the sessions to drain and the
     expect(readVariables(sessionsVariablesSchema, variables('full', 'check-sessions'))).toMatchObject({
       DRAIN_ROLES: ['app', 'a,b'],
       DRAIN_APPLICATION_NAMES: ['api "%"'],
+    });
+    expect(variables('plain', 'preflight')).not.toHaveProperty('TRUSTED_ROLES');
+    for (const name of FUNCTIONS)
+      expect(JSON.parse(variables('full', name).TRUSTED_ROLES ?? '')).toEqual(['owner', 'a,"b']);
+    expect(readVariables(databaseVariablesSchema, variables('full', 'settle-index'))).toMatchObject({
+      TRUSTED_ROLES: ['owner', 'a,"b'],
     });
     expect(variables('plain', 'preflight').DEPLOY_MACHINE_ARN).toBe(
       'arn:aws:states:eu-west-1:222222222222:stateMachine:pg-deploy-step-plain-deploy',

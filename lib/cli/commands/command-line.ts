@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { trustedRoleProblem } from '../../config/database-config.ts';
 import { checkOutputFile } from '../../files/output-file.ts';
 import { checkDatabaseUrl } from '../../local/database-url.ts';
 
@@ -21,6 +22,13 @@ export function addValue(value: string, before: readonly string[] = []): string[
  * Parsers of flag values. Each throws InvalidArgumentError, which commander prints with the flag, the value and the
  * usage.
  */
+
+/** Adds the name of a role to a repeatable flag. */
+export function addTrustedRole(name: string, before?: readonly string[]): string[] {
+  const problem = trustedRoleProblem(name);
+  if (problem !== null) throw new InvalidArgumentError(`It ${problem}.`);
+  return addValue(name, before);
+}
 
 /** A file that must exist. @returns its absolute path */
 export function fileToRead(text: string): string {

@@ -7,6 +7,7 @@ import { listed } from '../../../lambdas/shared/text.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
 import {
+  addTrustedRole,
   addValue,
   FAILED,
   fileToRead,
@@ -34,6 +35,7 @@ interface Flags {
   lockTimeout?: number;
   attempts?: number;
   when?: 'before-start' | 'after-start';
+  trustedRole?: string[];
   report?: string;
   json?: boolean;
 }
@@ -94,6 +96,11 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         'build non-critical indexes before or after the services start (default: before-start)',
       ).choices(['before-start', 'after-start']),
     )
+    .option(
+      '--trusted-role <name>',
+      'database role that you trust like the deploy role, for example the owner of the tables; repeatable',
+      addTrustedRole,
+    )
     .option('--report <file>', 'write the report to this file, as JSON', fileToWrite)
     .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
   return command.action(async (flags: Flags) => {
@@ -141,6 +148,7 @@ function toSettings(flags: Flags, registry: CompiledRegistry): RunSettings {
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
     input: { mode: flags.mode, indexes: flags.only ?? [], force: false },
+    database: { trustedRoles: flags.trustedRole ?? [] },
     builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
     reportFile: flags.report ?? null,
     json: flags.json === true,

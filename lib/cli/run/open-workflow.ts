@@ -86,6 +86,7 @@ export async function openWorkflow(
     projectRoot: process.cwd(),
     environment: localEnvironment({
       ...settings.builds,
+      ...settings.database,
       migrations: command === null ? settings.migrations : SHELL_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),

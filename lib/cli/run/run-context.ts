@@ -21,7 +21,8 @@ export interface RunSettings {
   readonly services: 'demo' | 'none';
   readonly seed: 'demo' | 'none';
   readonly input: ExecutionInput;
-  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services'>;
+  readonly database: Pick<LocalEnvironmentOptions, 'trustedRoles'>;
+  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services' | 'trustedRoles'>;
   /** Null: no report file. */
   readonly reportFile: string | null;
   readonly json: boolean;
