@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { ArnFormat, CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
+import { CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { AlertTopic } from './alerts/alert-topic.ts';
@@ -7,6 +7,7 @@ import type { Environment } from './config/environment-config.ts';
 import { machineNamesOf } from './config/machine-names.ts';
 import { bundleFunctions } from './functions/bundle-functions.ts';
 import { WorkflowFunctions } from './functions/workflow-functions.ts';
+import { logSettingsOf } from './logs/log-settings.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { BuildIndexes } from './workflow/build-indexes.ts';
 import { Deploy } from './workflow/deploy.ts';
@@ -46,11 +47,13 @@ export class DeployStepStack extends Stack {
           ? resolve(projectRoot, environment.migrations.directory)
           : null,
     });
+    const logs = logSettingsOf(this, environment);
     const functions = new WorkflowFunctions(this, 'Functions', {
       environmentName,
       environment,
       bundles,
       machines,
+      logs,
     });
     const services = serviceTargetsOf(this, environmentName, environment);
     this.topic = new AlertTopic(this, 'Alerts', {
@@ -61,18 +64,15 @@ export class DeployStepStack extends Stack {
       machineName: machines.buildIndexes,
       functions,
       builds: environment.builds,
+      logs,
     });
     const startServices = new StartServices(this, 'StartServices', {
       machineName: machines.startServices,
       services,
       startMinutes: environment.startMinutes,
-      deployExecutions: this.formatArn({
-        service: 'states',
-        resource: 'execution',
-        resourceName: `${machines.deploy}:*`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      }),
+      deployMachine: machines.deploy,
       topic: this.topic.topic,
+      logs,
     });
     const maintenanceWindow = new MaintenanceWindow(this, 'MaintenanceWindow', {
       machineName: machines.maintenanceWindow,
@@ -81,6 +81,7 @@ export class DeployStepStack extends Stack {
       buildIndexes: buildIndexes.machine,
       services,
       environment,
+      logs,
     });
     this.deploy = new Deploy(this, 'Deploy', {
       machineName: machines.deploy,
@@ -91,6 +92,7 @@ export class DeployStepStack extends Stack {
       startServices: startServices.machine,
       services,
       topic: this.topic.topic,
+      logs,
     });
     if (environment.services.length > 0) {
       new Recovery(this, 'Recovery', {

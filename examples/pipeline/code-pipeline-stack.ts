@@ -1,4 +1,4 @@
-import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { DefaultStackSynthesizer, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { BuildSpec, LinuxBuildImage, PipelineProject } from 'aws-cdk-lib/aws-codebuild';
 import { Artifact, Pipeline, PipelineType } from 'aws-cdk-lib/aws-codepipeline';
 import { CodeBuildAction, CodeStarConnectionsSourceAction } from 'aws-cdk-lib/aws-codepipeline-actions';
@@ -52,6 +52,7 @@ export class CodePipelineStack extends Stack {
   private deployProject(environmentName: string): PipelineProject {
     const project = new PipelineProject(this, 'DeployProject', {
       timeout: Duration.minutes(30),
+      grantReportGroupPermissions: false,
       environment: { buildImage: LinuxBuildImage.STANDARD_7_0 },
       buildSpec: BuildSpec.fromObject({
         version: '0.2',
@@ -65,7 +66,12 @@ export class CodePipelineStack extends Stack {
     project.addToRolePolicy(
       new PolicyStatement({
         actions: ['sts:AssumeRole'],
-        resources: [this.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: 'cdk-*' })],
+        resources: ['deploy', 'file-publishing', 'lookup'].map((role) =>
+          this.formatArn({
+            ...{ service: 'iam', region: '', resource: 'role' },
+            resourceName: `cdk-${DefaultStackSynthesizer.DEFAULT_QUALIFIER}-${role}-role-${this.account}-${this.region}`,
+          }),
+        ),
       }),
     );
     return project;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
+import { kmsKeyArn, secretArn } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
 /** Why a text cannot be the name of a trusted role. Null: it can. */
@@ -19,14 +20,9 @@ const trustedRole = z.string().superRefine((name, context) => {
 
 export const databaseSchema = fields({
   /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. */
-  secretArn: z
-    .string()
-    .regex(
-      /^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:.+-\w{6}$/,
-      'must be the complete ARN of a secret, with the six characters at its end',
-    ),
+  secretArn,
   /** ARN of the customer-managed KMS key that encrypts the secret. @default the AWS managed key */
-  secretKeyArn: z.string().startsWith('arn:').optional(),
+  secretKeyArn: kmsKeyArn.optional(),
   /** Database to connect to. @default the secret's dbname */
   name: z.string().optional(),
   /** @default the secret's host */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { regionName } from './aws-names.ts';
 import { ConfigurationError, fields, parseContext } from './configuration-error.ts';
 import { databaseSchema } from './database-config.ts';
+import { logsSchema } from './logs-config.ts';
 import { migrationsSchema } from './migrations-config.ts';
 import { servicesSchema } from './services-config.ts';
 
@@ -59,7 +61,7 @@ export const environmentSchema = fields({
     .regex(/^\d{12}$/, 'must have 12 digits')
     .optional(),
   /** @default the region of the credentials at deploy time */
-  region: z.string().optional(),
+  region: regionName.optional(),
   /** @default the functions run outside of a VPC */
   network: networkSchema.optional(),
   database: databaseSchema,
@@ -98,23 +100,34 @@ export const environmentSchema = fields({
     .optional(),
   /** Pause between two checks of a service or of the sessions, in seconds. */
   pollSeconds: z.int().min(1).max(60).default(10),
+  /** The logs of the functions and the state machines in CloudWatch. */
+  logs: logsSchema.prefault({}),
   alerts: fields({
     /** Email addresses to subscribe to the topic. */
     emails: z.array(z.email()).default([]),
   }).prefault({}),
-}).refine(
-  ({ services, stopMinutes, startMinutes, drain, pollSeconds }) => {
-    const checks = (seconds: number) => Math.ceil(seconds / pollSeconds);
-    const stopping = services.length * checks(stopMinutes * 60) + checks(drain?.seconds ?? 0);
-    const starting = services.length * checks(startMinutes * 60);
-    return Math.max(stopping, starting) * EVENTS_PER_CHECK <= MAX_CHECK_EVENTS;
-  },
-  {
-    path: ['pollSeconds'],
-    message:
-      'too many checks for the history of one execution: increase pollSeconds, or decrease stopMinutes, startMinutes or drain.seconds',
-  },
-);
+})
+  .refine(
+    ({ region, logs }) => region === undefined || (logs.kmsKeyArn?.split(':')[3] ?? region) === region,
+    {
+      path: ['logs', 'kmsKeyArn'],
+      message:
+        'must be a key in the region of the environment, because CloudWatch Logs uses no key of another region',
+    },
+  )
+  .refine(
+    ({ services, stopMinutes, startMinutes, drain, pollSeconds }) => {
+      const checks = (seconds: number) => Math.ceil(seconds / pollSeconds);
+      const stopping = services.length * checks(stopMinutes * 60) + checks(drain?.seconds ?? 0);
+      const starting = services.length * checks(startMinutes * 60);
+      return Math.max(stopping, starting) * EVENTS_PER_CHECK <= MAX_CHECK_EVENTS;
+    },
+    {
+      path: ['pollSeconds'],
+      message:
+        'too many checks for the history of one execution: increase pollSeconds, or decrease stopMinutes, startMinutes or drain.seconds',
+    },
+  );
 
 /** One environment of cdk.json, from which one stack `pg-deploy-step-NAME` is made. */
 export type Environment = z.output<typeof environmentSchema>;

@@ -1,9 +1,6 @@
 import { z } from 'zod';
+import { ecsName } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
-
-const ecsName = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]{1,255}$/, 'must be a name, not an ARN, of letters, digits, - and _');
 
 const roleArn = z
   .string()

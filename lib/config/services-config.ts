@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ecsName, eventBusName, ruleName } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
 /** Part of the names of SSM parameters. */
@@ -14,9 +15,9 @@ export const ecsServiceSchema = fields({
   /** Name in reports and alerts. */
   name: serviceName,
   /** Name of the ECS cluster. */
-  cluster: z.string().min(1),
+  cluster: ecsName,
   /** Name of the ECS service. */
-  service: z.string().min(1),
+  service: ecsName,
   /** Whether the service has Application Auto Scaling, which has to be suspended. @default false */
   scaling: z.boolean().default(false),
 });
@@ -27,9 +28,9 @@ const eventRuleSchema = fields({
   /** Name in reports and alerts. */
   name: serviceName,
   /** Name of the EventBridge rule. */
-  rule: z.string().min(1),
+  rule: ruleName,
   /** @default the default event bus */
-  eventBus: z.string().min(1).default('default'),
+  eventBus: eventBusName.default('default'),
 });
 export type EventRule = z.output<typeof eventRuleSchema>;
 

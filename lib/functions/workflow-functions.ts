@@ -2,12 +2,13 @@ import { Annotations, ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
 import type { MachineNames } from '../config/machine-names.ts';
+import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 import { FUNCTIONS, type FunctionName } from './bundle-functions.ts';
+import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
 import { TIMEOUTS, variablesOf } from './function-settings.ts';
 
 const MEMORY_MB = 512;
@@ -18,6 +19,7 @@ export interface WorkflowFunctionsProps {
   /** The folder of each function's bundle. */
   bundles: Record<FunctionName, string>;
   machines: MachineNames;
+  logs: LogSettings;
 }
 
 /**
@@ -44,6 +46,7 @@ export class WorkflowFunctions extends Construct {
     const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(this, secretKeyArn)];
     const create = (name: FunctionName): lambda.Version => {
       const functionName = `pg-deploy-step-${props.environmentName}-${name}`;
+      const logs = logGroup(this, `${pascalCase(name)}Logs`, `/aws/lambda/${functionName}`, props.logs);
       const fn = new lambda.Function(this, pascalCase(name), {
         functionName,
         description: `pg-deploy-step: ${name}`,
@@ -55,15 +58,12 @@ export class WorkflowFunctions extends Construct {
         timeout: this.timeouts[name],
         tracing: lambda.Tracing.ACTIVE,
         environment: variables[name],
-        logGroup: new logs.LogGroup(this, `${pascalCase(name)}Logs`, {
-          logGroupName: `/aws/lambda/${functionName}`,
-          retention: logs.RetentionDays.THREE_MONTHS,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
+        logGroup: logs,
         // A running execution may still invoke an old version after the stack is updated.
         currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
         ...network,
       });
+      allowOnlyOwnLogsAndNetwork(fn, logs);
       secret.grantRead(fn);
       for (const statement of decryption) fn.addToRolePolicy(statement);
       if (name === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));

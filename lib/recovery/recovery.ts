@@ -1,6 +1,7 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { RecoveryReason } from '../workflow/start-services.ts';
@@ -23,8 +24,13 @@ const RECONCILE_EVERY = Duration.minutes(10);
 export class Recovery extends Construct {
   constructor(scope: Construct, id: string, props: RecoveryProps) {
     super(scope, id);
+    const ruleNames = {
+      deployEnded: `pg-deploy-step-${props.environmentName}-recovery`,
+      reconcile: `pg-deploy-step-${props.environmentName}-reconcile`,
+    };
+    const role = roleOfRules(this, Object.values(ruleNames));
     new events.Rule(this, 'DeployEnded', {
-      ruleName: `pg-deploy-step-${props.environmentName}-recovery`,
+      ruleName: ruleNames.deployEnded,
       description: 'Starts services that a failed, timed out or aborted deploy left stopped',
       eventPattern: {
         source: ['aws.states'],
@@ -36,6 +42,7 @@ export class Recovery extends Construct {
       },
       targets: [
         new SfnStateMachine(props.startServices, {
+          role,
           input: events.RuleTargetInput.fromObject({
             reason: 'deploy-ended' satisfies RecoveryReason,
             deploy: events.EventField.fromPath('$.detail.name'),
@@ -45,14 +52,32 @@ export class Recovery extends Construct {
       ],
     });
     new events.Rule(this, 'Reconcile', {
-      ruleName: `pg-deploy-step-${props.environmentName}-reconcile`,
+      ruleName: ruleNames.reconcile,
       description: 'Starts services that have a saved state and belong to no running deploy',
       schedule: events.Schedule.rate(RECONCILE_EVERY),
       targets: [
         new SfnStateMachine(props.startServices, {
+          role,
           input: events.RuleTargetInput.fromObject({ reason: 'reconcile' satisfies RecoveryReason }),
         }),
       ],
     });
   }
+}
+
+/** The role with which EventBridge starts the recovery. EventBridge can use it for these rules only. */
+function roleOfRules(scope: Construct, ruleNames: readonly string[]): Role {
+  const stack = Stack.of(scope);
+  return new Role(scope, 'Role', {
+    assumedBy: new ServicePrincipal('events.amazonaws.com', {
+      conditions: {
+        StringEquals: { 'aws:SourceAccount': stack.account },
+        ArnEquals: {
+          'aws:SourceArn': ruleNames.map((resourceName) =>
+            stack.formatArn({ service: 'events', resource: 'rule', resourceName }),
+          ),
+        },
+      },
+    }),
+  });
 }

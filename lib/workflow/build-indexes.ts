@@ -14,6 +14,7 @@ import {
 import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import type { LogSettings } from '../logs/log-settings.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { buildRetry, CONNECTION_RETRY, catchAll } from './retry-and-catch.ts';
 import { BUILD_INDEXES } from './state-names.ts';
@@ -27,6 +28,7 @@ export interface BuildIndexesProps {
   machineName: string;
   functions: WorkflowFunctions;
   builds: Environment['builds'];
+  logs: LogSettings;
 }
 
 /**
@@ -89,6 +91,7 @@ export class BuildIndexes extends Construct {
       comment: 'Builds the indexes of the registry that are missing in the database',
       definition: plan,
       timeout: Duration.days(7),
+      logs: props.logs,
     });
   }
 

@@ -1,14 +1,9 @@
-import {
-  Choice,
-  Condition,
-  type IChainable,
-  JsonPath,
-  type StateMachine,
-} from 'aws-cdk-lib/aws-stepfunctions';
-import type { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { Choice, Condition, type IChainable, JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { BuildScope } from '../../lambdas/shared/payloads.ts';
+import type { RawTaskState } from './raw-task-state.ts';
 import { startExecution } from './start-execution.ts';
+import type { WorkflowMachine } from './workflow-machine.ts';
 
 /** The failures that earlier rounds could not write to the ledger, wherever their output is in the state. */
 export const UNRECORDED_FAILURES = '$..unrecordedFailures[*]';
@@ -18,7 +13,7 @@ export interface BuildRoundsProps {
   build: string;
   /** Name of the choice whether another round follows. */
   more: string;
-  machine: StateMachine;
+  machine: WorkflowMachine;
   scope: BuildScope;
   /** Additional fields of the input, such as `windowStartedAt`. */
   input?: Record<string, unknown>;
@@ -30,7 +25,7 @@ export interface BuildRoundsProps {
  * Runs `build-indexes` until no build remains. Each round is a separate execution, so that a large registry does not
  * exceed the limit of one execution history. Reads `$.deploy` and `$.indexes`, writes the last plan to `$.builds.output`.
  */
-export function buildRounds(scope: Construct, props: BuildRoundsProps): StepFunctionsStartExecution {
+export function buildRounds(scope: Construct, props: BuildRoundsProps): RawTaskState {
   const build = startExecution(scope, props.build, {
     machine: props.machine,
     comment: props.comment,

@@ -8,13 +8,13 @@ import {
   type IChainable,
   JsonPath,
   Pass,
-  type StateMachine,
   Succeed,
   TaskInput,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { NULL } from './null-parameters.ts';
@@ -30,11 +30,12 @@ export interface DeployProps {
   machineName: string;
   environment: Environment;
   functions: WorkflowFunctions;
-  maintenanceWindow: StateMachine;
-  buildIndexes: StateMachine;
-  startServices: StateMachine;
+  maintenanceWindow: WorkflowMachine;
+  buildIndexes: WorkflowMachine;
+  startServices: WorkflowMachine;
   services: ServiceTargets;
   topic: sns.ITopic;
+  logs: LogSettings;
 }
 
 const EXECUTION = {
@@ -71,6 +72,7 @@ export class Deploy extends Construct {
       comment: 'Stops services, runs migrations, builds indexes, starts services, reports',
       definition: begin.next(preflight),
       timeout: Duration.days(14),
+      logs: props.logs,
     });
   }
 

@@ -1,16 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
-import {
-  Choice,
-  Condition,
-  type IChainable,
-  JsonPath,
-  Pass,
-  type StateMachine,
-} from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, type IChainable, JsonPath, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds, UNRECORDED_FAILURES } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
 import { runMigrations } from './migrations/run-migrations.ts';
@@ -26,9 +20,10 @@ export interface MaintenanceWindowProps {
   machineName: string;
   environmentName: string;
   functions: WorkflowFunctions;
-  buildIndexes: StateMachine;
+  buildIndexes: WorkflowMachine;
   services: ServiceTargets;
   environment: Environment;
+  logs: LogSettings;
 }
 
 /**
@@ -85,6 +80,7 @@ export class MaintenanceWindow extends Construct {
       comment: 'Stops services, runs migrations, builds indexes, and ends with a verdict',
       definition: begin,
       timeout: Duration.days(7),
+      logs: props.logs,
     });
   }
 

@@ -1,16 +1,12 @@
-import { Duration } from 'aws-cdk-lib';
-import {
-  IntegrationPattern,
-  JsonPath,
-  type StateMachine,
-  TaskInput,
-  Timeout,
-} from 'aws-cdk-lib/aws-stepfunctions';
-import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { ArnFormat, Aws, Duration, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { RawTaskState } from './raw-task-state.ts';
+import type { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartExecutionProps {
-  machine: StateMachine;
+  machine: WorkflowMachine;
   input: Record<string, unknown>;
   /** The output of the child is written to `output` below this path. */
   resultPath: string;
@@ -20,23 +16,53 @@ export interface StartExecutionProps {
 /**
  * A state that runs another state machine until it ends. Every failure of the child, also a time-out or States.Runtime, is
  * an error of this state, which a Catch can handle.
+ *
+ * The CDK's class for this integration would allow the executions of every machine whose name begins like this one's:
+ * also those of the environment `prod-build-indexes`, for the machine `build-indexes` of the environment `prod`.
  */
-export function startExecution(
-  scope: Construct,
-  id: string,
-  props: StartExecutionProps,
-): StepFunctionsStartExecution {
-  return new StepFunctionsStartExecution(scope, id, {
+export function startExecution(scope: Construct, id: string, props: StartExecutionProps): RawTaskState {
+  return new RawTaskState(scope, id, {
     comment: props.comment,
-    stateMachine: props.machine,
-    integrationPattern: IntegrationPattern.RUN_JOB,
-    input: TaskInput.fromObject({
-      ...props.input,
-      AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId,
-    }),
+    resource: `arn:${Aws.PARTITION}:states:::states:startExecution.sync:2`,
+    parameters: {
+      Input: { ...props.input, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId },
+      StateMachineArn: props.machine.stateMachineArn,
+    },
     // The whole output, because a path to a missing field in it would fail the parent with States.Runtime.
     resultSelector: { 'output.$': '$.Output' },
     resultPath: props.resultPath,
     taskTimeout: Timeout.duration(Duration.days(8)),
+    policies: mayRun(scope, props.machine),
   });
+}
+
+/** The ARN of all executions of one state machine, and of no other: a name contains no colon. */
+export function executionsArn(scope: Construct, machineName: string): string {
+  return Stack.of(scope).formatArn({
+    service: 'states',
+    resource: 'execution',
+    resourceName: `${machineName}:*`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+}
+
+function mayRun(scope: Construct, machine: WorkflowMachine): PolicyStatement[] {
+  return [
+    new PolicyStatement({ actions: ['states:StartExecution'], resources: [machine.stateMachineArn] }),
+    new PolicyStatement({
+      actions: ['states:DescribeExecution', 'states:StopExecution'],
+      resources: [executionsArn(scope, machine.machineName)],
+    }),
+    new PolicyStatement({
+      actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
+      // Step Functions uses this one rule to wait for the end of a child execution.
+      resources: [
+        Stack.of(scope).formatArn({
+          service: 'events',
+          resource: 'rule',
+          resourceName: 'StepFunctionsGetEventsForStepFunctionsExecutionRule',
+        }),
+      ],
+    }),
+  ];
 }

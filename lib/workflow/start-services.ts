@@ -10,11 +10,13 @@ import {
   Pass,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import type { LogSettings } from '../logs/log-settings.ts';
 import { awsCall } from './aws-call.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
 import { deleteState, PARAMETER_MISSING, readState } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
+import { executionsArn } from './start-execution.ts';
 import { START_SERVICES } from './state-names.ts';
 import { chooseKind } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
@@ -23,9 +25,10 @@ export interface StartServicesProps {
   machineName: string;
   services: ServiceTargets;
   startMinutes: number;
-  /** ARN of all executions of `deploy`, with a * in place of their names. */
-  deployExecutions: string;
+  /** Name of the state machine `deploy`. */
+  deployMachine: string;
   topic: sns.ITopic;
+  logs: LogSettings;
 }
 
 /** Time for the API calls, in addition to the deadline for steady services. */
@@ -56,6 +59,7 @@ export class StartServices extends Construct {
       comment: 'Starts the services that a deploy stopped and restores their saved state',
       definition: props.services.items.length === 0 ? this.nothing() : this.startAll(),
       timeout: Duration.minutes(props.startMinutes + CALLS_MINUTES),
+      logs: props.logs,
     });
   }
 
@@ -160,7 +164,7 @@ export class StartServices extends Construct {
     const describe = awsCall(this, START_SERVICES.describeDeploy, {
       api: 'sfn',
       action: 'describeExecution',
-      iamResources: [this.props.deployExecutions],
+      iamResources: [executionsArn(this, this.props.deployMachine)],
       parameters: { ExecutionArn: JsonPath.stringAt('$.savedState.value.execution') },
       result: { path: '$.deploy', selector: { 'status.$': '$.Status' } },
     });

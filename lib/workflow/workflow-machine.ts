@@ -1,7 +1,7 @@
-import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
-import * as logs from 'aws-cdk-lib/aws-logs';
+import type { Duration } from 'aws-cdk-lib';
 import { DefinitionBody, type IChainable, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 
 export interface WorkflowMachineProps {
   machineName: string;
@@ -9,10 +9,14 @@ export interface WorkflowMachineProps {
   definition: IChainable;
   /** Time limit of an execution. No Catch in the execution handles this time-out; a parent execution can. */
   timeout: Duration;
+  logs: LogSettings;
 }
 
 /** A state machine of the workflow: type standard, fixed name, logs, X-Ray. */
 export class WorkflowMachine extends StateMachine {
+  /** The fixed name, as a text. */
+  readonly machineName: string;
+
   constructor(scope: Construct, id: string, props: WorkflowMachineProps) {
     super(scope, id, {
       stateMachineName: props.machineName,
@@ -22,14 +26,11 @@ export class WorkflowMachine extends StateMachine {
       tracingEnabled: true,
       logs: {
         level: LogLevel.ALL,
-        includeExecutionData: true,
-        destination: new logs.LogGroup(scope, `${id}Logs`, {
-          // Log groups with this prefix do not add to the resource policy of CloudWatch Logs, whose size is limited.
-          logGroupName: `/aws/vendedlogs/states/${props.machineName}`,
-          retention: logs.RetentionDays.THREE_MONTHS,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
+        includeExecutionData: props.logs.executionData,
+        // Log groups with this prefix do not add to the resource policy of CloudWatch Logs, whose size is limited.
+        destination: logGroup(scope, `${id}Logs`, `/aws/vendedlogs/states/${props.machineName}`, props.logs),
       },
     });
+    this.machineName = props.machineName;
   }
 }

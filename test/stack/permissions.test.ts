@@ -42,8 +42,8 @@ const invoke = (name: string) =>
 
 const runChild = (machine: string) => [
   `states:StartExecution on ${arn('states', `stateMachine:pg-deploy-step-prod-${machine}`)}`,
-  `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-prod-${machine}*`)}`,
-  `states:StopExecution on ${arn('states', `execution:pg-deploy-step-prod-${machine}*`)}`,
+  `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-prod-${machine}:*`)}`,
+  `states:StopExecution on ${arn('states', `execution:pg-deploy-step-prod-${machine}:*`)}`,
 ];
 
 /** Step Functions uses this one rule to wait for the end of a child execution (`.sync`). */
@@ -178,6 +178,7 @@ test('the actions have the prefixes of IAM, not the names of the integrations', 
 
   expect([...new Set(prefixes)].sort()).toEqual([
     'application-autoscaling',
+    'ec2',
     'ecs',
     'events',
     'kms',
@@ -192,7 +193,17 @@ test('the actions have the prefixes of IAM, not the names of the integrations', 
   ]);
 });
 
-test('a function may read and decrypt the configured secret and send traces; preflight may list the deploys', () => {
+/** What Lambda does with the role to connect a function to a VPC. The code of the function may not do it. */
+const NETWORK = [
+  'AssignPrivateIpAddresses',
+  'CreateNetworkInterface',
+  'DeleteNetworkInterface',
+  'DescribeNetworkInterfaces',
+  'DescribeSubnets',
+  'UnassignPrivateIpAddresses',
+].flatMap((action) => [`ec2:${action} on *`, `deny ec2:${action} on *`]);
+
+test('a function may read the configured secret, write its own log and send traces; preflight may list the deploys', () => {
   const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
   const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
 
@@ -200,14 +211,20 @@ test('a function may read and decrypt the configured secret and send traces; pre
 
   for (const name of FUNCTIONS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${name}`);
-    expect(permissionsOf(template, role)).toEqual([
-      `kms:Decrypt on ${key}`,
-      `secretsmanager:DescribeSecret on ${secret}`,
-      `secretsmanager:GetSecretValue on ${secret}`,
-      ...(name === 'preflight' ? [LIST_DEPLOYS] : []),
-      'xray:PutTelemetryRecords on *',
-      'xray:PutTraceSegments on *',
-    ]);
+    const log = arn('logs', `log-group:/aws/lambda/pg-deploy-step-prod-${name}:*`);
+    expect(permissionsOf(template, role)).toEqual(
+      [
+        ...NETWORK,
+        `kms:Decrypt on ${key}`,
+        `logs:CreateLogStream on ${log}`,
+        `logs:PutLogEvents on ${log}`,
+        `secretsmanager:DescribeSecret on ${secret}`,
+        `secretsmanager:GetSecretValue on ${secret}`,
+        ...(name === 'preflight' ? [LIST_DEPLOYS] : []),
+        'xray:PutTelemetryRecords on *',
+        'xray:PutTraceSegments on *',
+      ].sort(),
+    );
   }
   for (const { Condition: condition } of statementsIn(template).filter(({ Action: actions }) =>
     actions.includes('kms:Decrypt'),
@@ -218,17 +235,44 @@ test('a function may read and decrypt the configured secret and send traces; pre
   }
 });
 
-test('the roles have only the managed policies that a function in a VPC needs', () => {
-  const managed = resourcesOfType(template, 'AWS::IAM::Role').flatMap(
-    ([, role]) => (role.Properties.ManagedPolicyArns as unknown[] | undefined) ?? [],
+test('no role has a managed policy, because those of Lambda allow to write into every log group', () => {
+  const roles = resourcesOfType(template, 'AWS::IAM::Role');
+
+  expect(roles.length).toBeGreaterThan(FUNCTIONS.length);
+  expect(roles.flatMap(([, role]) => role.Properties.ManagedPolicyArns ?? [])).toEqual([]);
+});
+
+test('the permissions on network interfaces are for Lambda, not for the code of the functions', () => {
+  const denied = statementsIn(template).filter(
+    ({ Effect: effect, Action: actions }) =>
+      effect === 'Deny' && actions.includes('ec2:DeleteNetworkInterface'),
   );
 
-  expect(new Set(managed.map((policy) => JSON.stringify(policy).match(/policy\/[\w/-]+/)?.[0]))).toEqual(
-    new Set([
-      'policy/service-role/AWSLambdaBasicExecutionRole',
-      'policy/service-role/AWSLambdaVPCAccessExecutionRole',
-    ]),
+  expect(denied.map(({ Condition: condition }) => condition)).toEqual(
+    FUNCTIONS.map((name) => ({
+      ArnEquals: { 'lambda:SourceFunctionArn': arn('lambda', `function:pg-deploy-step-prod-${name}`) },
+    })),
   );
+});
+
+test('a function outside of a VPC has no permission on network interfaces', async () => {
+  const { network: _network, ...input } = prodInput();
+  const outside = await synthesise({ prod: input });
+  try {
+    const actions = statementsIn(outside.template('prod')).flatMap((statement) => statement.Action);
+    expect(actions).toContain('logs:PutLogEvents');
+    expect(actions.filter((action) => action.startsWith('ec2:'))).toEqual([]);
+  } finally {
+    outside.dispose();
+  }
+});
+
+test('a function is created after the permissions of its role', () => {
+  for (const [, fn] of resourcesOfType(template, 'AWS::Lambda::Function')) {
+    const [role] = (fn.Properties.Role as { 'Fn::GetAtt': [string, string] })['Fn::GetAtt'];
+    expect((fn as { DependsOn?: string[] }).DependsOn).toContain(role);
+    expect(resourcesOf(template)[role]?.Properties.Policies).toHaveLength(2);
+  }
 });
 
 test('no policy of the template has a wildcard action', () => {

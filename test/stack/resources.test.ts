@@ -185,7 +185,7 @@ test('the state machines have fixed names, log everything and send traces', () =
   );
   for (const [, machine] of machines) {
     expect(machine.Properties).toMatchObject({
-      LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: true },
+      LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: false },
       TracingConfiguration: { Enabled: true },
     });
     expect(machine.Properties.StateMachineType ?? 'STANDARD').toBe('STANDARD');

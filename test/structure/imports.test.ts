@@ -14,6 +14,7 @@ const ORDER = [
   'lib/alerts',
   'lib/workflow',
   'lib/functions',
+  'lib/logs',
   'lib/config',
   'lib/import',
   'lib/lint',

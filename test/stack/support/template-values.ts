@@ -103,14 +103,20 @@ export function statementsIn(template: Template, value: unknown = resourcesOf(te
   ];
 }
 
-/** The permissions of a role as "ACTION on RESOURCE", sorted, without duplicates. */
+/** What the policies of a role allow or deny, as "ACTION on RESOURCE" or "deny ACTION on RESOURCE", sorted, once. */
 export function permissionsOf(template: Template, roleId: string): string[] {
   const policies = resourcesOfType(template, 'AWS::IAM::Policy').filter(([, policy]) =>
     (policy.Properties.Roles as { Ref: string }[]).some((role) => role.Ref === roleId),
   );
-  const pairs = policies.flatMap(([, policy]) =>
-    statementsIn(template, policy.Properties).flatMap((statement) =>
-      statement.Action.flatMap((action) => statement.Resource.map((resource) => `${action} on ${resource}`)),
+  const inline = resourcesOf(template)[roleId]?.Properties.Policies;
+  const documents = [...policies.map(([, policy]) => policy.Properties), ...(inline ? [inline] : [])];
+  const pairs = documents.flatMap((document) =>
+    statementsIn(template, document).flatMap((statement) =>
+      statement.Action.flatMap((action) =>
+        statement.Resource.map(
+          (resource) => `${statement.Effect === 'Deny' ? 'deny ' : ''}${action} on ${resource}`,
+        ),
+      ),
     ),
   );
   return [...new Set(pairs)].sort();

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+/*
+ * Names and ARNs of AWS resources. They become parts of ARNs in IAM policies, so none of them may contain a wildcard: a
+ * service named "*" would give the workflow the right to stop every service of the cluster.
+ */
+
+/** Name of an ECS cluster, service or container. */
+export const ecsName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,255}$/, 'must be a name, not an ARN, of letters, digits, - and _');
+
+export const ruleName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be the name of a rule, not an ARN, of letters, digits, ., - and _');
+
+export const eventBusName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9._/-]{1,256}$/,
+    'must be the name of an event bus, not an ARN, of letters, digits, ., -, _ and /',
+  );
+
+export const regionName = z
+  .string()
+  .regex(/^[a-z]{2,}(-[a-z]+)+-\d+$/, 'must be the name of a region, such as eu-west-1');
+
+export const secretArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@!-]+-\w{6}$/,
+    'must be the complete ARN of a secret, with the six characters at its end and without a wildcard',
+  );
+
+/** An alias can be moved to another key, and a policy that names one allows no key. */
+export const kmsKeyArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[A-Za-z0-9-]+$/,
+    'must be the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias',
+  );

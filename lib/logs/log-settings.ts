@@ -1,0 +1,36 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import type { Environment } from '../config/environment-config.ts';
+
+/** What all log groups of an environment have in common. */
+export interface LogSettings {
+  /** How long CloudWatch keeps the logs, in days. */
+  retention: logs.RetentionDays;
+  /** Key that encrypts the log groups. @default CloudWatch's own encryption */
+  encryptionKey?: kms.IKey;
+  /** Whether the logs of the state machines contain the input and the output of each state. */
+  executionData: boolean;
+}
+
+/** @param scope where the key is imported */
+export function logSettingsOf(scope: Construct, { logs: configured }: Environment): LogSettings {
+  const { kmsKeyArn, retentionDays, executionData } = configured;
+  return {
+    retention: retentionDays,
+    executionData,
+    ...(kmsKeyArn !== undefined && { encryptionKey: kms.Key.fromKeyArn(scope, 'LogsKey', kmsKeyArn) }),
+  };
+}
+
+/** A log group with a fixed name. It is deleted together with the stack. */
+export function logGroup(scope: Construct, id: string, name: string, settings: LogSettings): logs.LogGroup {
+  const { retention, encryptionKey } = settings;
+  return new logs.LogGroup(scope, id, {
+    logGroupName: name,
+    retention,
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(encryptionKey && { encryptionKey }),
+  });
+}
