@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
+import { type BundledPackage, bundledPackages, licenceFile } from './bundled-licences.ts';
 import { readMigrations, shipManifest, shipMigrations, shipStatements } from './ship-migrations.ts';
 
 /** The Lambda functions of the workflow. Each has a folder of this name in `lambdas/`. */
@@ -20,7 +21,11 @@ export type FunctionName = (typeof FUNCTIONS)[number];
 /** Functions that read the migration files. */
 const WITH_MIGRATIONS: readonly FunctionName[] = ['preflight', 'run-migrations', 'report'];
 
-const LAMBDAS = join(import.meta.dirname, '../../lambdas');
+const ROOT = join(import.meta.dirname, '../..');
+const LAMBDAS = join(ROOT, 'lambdas');
+
+/** File beside the code of each function: the licences of the packages in it. */
+export const LICENCES_FILE = 'THIRD-PARTY-LICENCES.txt';
 
 /** Some dependencies are CommonJS and call `require`, which does not exist in an ES module. */
 const REQUIRE_BANNER =
@@ -34,13 +39,22 @@ interface BundleProps {
   migrations: string | null;
 }
 
-/** The code is the same for every environment, and one app often has several environments. */
-let bundledCode: ReadonlyMap<string, Uint8Array> | undefined;
+interface Bundle {
+  /** The code of each function by its name. */
+  code: ReadonlyMap<string, Uint8Array>;
+  /** The packages whose code is in one of the functions. */
+  packages: BundledPackage[];
+}
 
-/** Bundles all functions in one run of esbuild, once in this process. @returns the code of each function by its name */
-function bundleCode(): ReadonlyMap<string, Uint8Array> {
-  if (bundledCode !== undefined) return bundledCode;
-  const { outputFiles } = buildSync({
+/** The code is the same for every environment, and one app often has several environments. */
+let bundled: Bundle | undefined;
+
+/** Bundles all functions in one run of esbuild, once in this process. */
+export function bundleCode(): Bundle {
+  if (bundled !== undefined) return bundled;
+  const { outputFiles, metafile } = buildSync({
+    absWorkingDir: ROOT,
+    metafile: true,
     entryPoints: FUNCTIONS.map((name) => ({
       in: join(LAMBDAS, name, 'handler.ts'),
       out: join(name, 'index'),
@@ -59,12 +73,16 @@ function bundleCode(): ReadonlyMap<string, Uint8Array> {
     external: ['@aws-sdk/*', 'pg-native'],
     logLevel: 'warning',
   });
-  bundledCode = new Map(outputFiles.map(({ path, contents }) => [basename(dirname(path)), contents]));
-  return bundledCode;
+  bundled = {
+    code: new Map(outputFiles.map(({ path, contents }) => [basename(dirname(path)), contents])),
+    packages: bundledPackages(metafile, ROOT),
+  };
+  return bundled;
 }
 
 /**
- * Writes the folder of each function: its bundled code, the compiled registry, and the migrations if it reads them.
+ * Writes the folder of each function: its bundled code with the licences of the packages in it, the compiled registry, and
+ * the migrations if it reads them.
  * @returns the folder of each function: a Lambda asset with the handler `index.handler`
  */
 export function bundleFunctions(props: BundleProps): Record<FunctionName, string> {
@@ -73,12 +91,14 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
     FunctionName,
     string
   >;
-  const code = bundleCode();
+  const { code, packages } = bundleCode();
+  const licences = licenceFile(packages);
   for (const name of FUNCTIONS) {
     mkdirSync(folders[name], { recursive: true });
     const contents = code.get(name);
     if (contents === undefined) throw new Error(`esbuild has written no code for the function ${name}.`);
     writeFileSync(join(folders[name], 'index.mjs'), contents);
+    writeFileSync(join(folders[name], LICENCES_FILE), licences);
     writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
   }
   const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
