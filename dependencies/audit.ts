@@ -74,12 +74,22 @@ function advisoriesIn({ vulnerabilities = {} }: AuditReport): Advisory[] {
   return [...new Map(all.map((advisory) => [`${advisory.name} ${advisory.url}`, advisory])).values()];
 }
 
-/** Asks the registry about the packages that are installed with the product. Without an answer: a report with a message. */
-export async function runAudit(): Promise<AuditReport> {
+/**
+ * Asks the registry about the packages that are installed with the product. Without an answer: a report with a message.
+ * @param registry address of the registry. @default the configured one
+ */
+export async function runAudit(registry?: string): Promise<AuditReport> {
   // With --offline npm would report no vulnerability without asking anybody.
-  const flags = ['--json', '--omit=dev', '--offline=false', '--prefer-offline=false'];
+  const flags = [
+    '--json',
+    '--omit=dev',
+    '--offline=false',
+    '--fetch-retries=1',
+    '--fetch-retry-mintimeout=1000',
+  ];
   const stdout = await new Promise<string>((done) => {
-    execFile('npm', ['audit', ...flags], { cwd: ROOT, timeout: 120_000 }, (_error, out) => done(out));
+    const args = ['audit', ...flags, ...(registry === undefined ? [] : [`--registry=${registry}`])];
+    execFile('npm', args, { cwd: ROOT, timeout: 120_000 }, (_error, out) => done(out));
   });
   try {
     return JSON.parse(stdout) as AuditReport;

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
 import { AUDIT_EXCEPTIONS, type AuditException } from '../../dependencies/accepted.ts';
-import { type AuditReport, decideAudit } from '../../dependencies/audit.ts';
+import { type AuditReport, decideAudit, runAudit } from '../../dependencies/audit.ts';
 
 const TODAY = '2026-11-21';
 
@@ -97,4 +99,62 @@ test('every exception has a reason and an end', () => {
       !/^GHSA(-[0-9a-z]{4}){3}$/.test(advisory) || reason === '' || !/^\d{4}-\d\d-\d\d$/.test(until),
   );
   expect(wrong).toEqual([]);
+});
+
+describe('npm audit with a registry on this machine', () => {
+  let server: Server | undefined;
+  afterEach(() => server?.close());
+
+  /** Starts a registry that answers each request for advisories. @returns its address */
+  async function registry(status: number, advisories: object): Promise<string> {
+    const started = createServer((request, response) => {
+      request.resume().on('end', () => {
+        const isAudit = request.method === 'POST' && request.url === '/-/npm/v1/security/advisories/bulk';
+        response.writeHead(isAudit ? status : 404, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(isAudit ? advisories : {}));
+      });
+    });
+    server = started;
+    await new Promise<void>((done) => started.listen(0, '127.0.0.1', done));
+    return `http://127.0.0.1:${(started.address() as AddressInfo).port}`;
+  }
+
+  const advisory = (severity: string) => ({
+    id: 1,
+    url: 'https://github.com/advisories/GHSA-aaaa-bbbb-cccc',
+    title: 'Reads any file',
+    severity,
+    vulnerable_versions: '<99.0.0',
+  });
+
+  test('a vulnerability of a package that is delivered fails', async () => {
+    const report = await runAudit(await registry(200, { 'jsonc-parser': [advisory('critical')] }));
+
+    expect(decideAudit(report, [], TODAY)).toEqual({
+      status: 'failed',
+      lines: ['critical: jsonc-parser: Reads any file https://github.com/advisories/GHSA-aaaa-bbbb-cccc'],
+    });
+  });
+
+  test('a vulnerability of a package for the development does not fail', async () => {
+    const report = await runAudit(await registry(200, { 'fast-check': [advisory('critical')] }));
+
+    expect(decideAudit(report, [], TODAY)).toEqual({ status: 'passed', lines: [] });
+  });
+
+  test('a registry without an audit is reported', async () => {
+    const result = decideAudit(await runAudit(await registry(405, {})), [], TODAY);
+
+    expect(result.status).toBe('skipped');
+    expect(result.lines.join()).toContain('405 Method Not Allowed');
+  });
+
+  test('a registry that does not run is reported', async () => {
+    const address = await registry(200, {});
+    await new Promise((done) => server?.close(done));
+    const result = decideAudit(await runAudit(address), [], TODAY);
+
+    expect(result.status).toBe('skipped');
+    expect(result.lines.join()).toContain('ECONNREFUSED');
+  });
 });
