@@ -14,13 +14,14 @@ import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
-import { counted } from '../shared/text.ts';
+import { counted, headlineOf } from '../shared/text.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
+import { warnOfSuperuser } from './warn-of-superuser.ts';
 
 interface PreflightIo {
   registry: CompiledRegistry;
@@ -45,7 +46,8 @@ export const CONNECT_PAUSES_MS = [500, 2_000];
  * not an error.
  */
 export async function preflight(event: PreflightEvent, io: PreflightIo): Promise<PreflightResult> {
-  const common = { deploy: event.execution.name, startedAt: event.execution.startedAt };
+  const warnings: string[] = [];
+  const common = { deploy: event.execution.name, startedAt: event.execution.startedAt, warnings };
   let input: ExecutionInput;
   try {
     input = parseExecutionInput(event.input, io.registry.map(indexId));
@@ -61,10 +63,12 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   // Services must start even when the database is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
   try {
-    const decision = await withConnectionRetry(
-      io,
-      async () => await namingLostConnections(() => decide(input, io)),
-    );
+    const decision = await withConnectionRetry(io, async () => {
+      // An attempt that lost its connection can have found the same.
+      warnings.length = 0;
+      return await namingLostConnections(() => decide(input, io, warnings));
+    });
+    for (const warning of warnings) io.log.warn(headlineOf(warning));
     io.log.info('Preflight finished.', { decision, mode: input.mode });
     return { ...answer, decision };
   } catch (error) {
@@ -84,9 +88,16 @@ async function refusalForOtherDeploys(execution: string, io: PreflightIo): Promi
   }
 }
 
-async function decide(input: ExecutionInput, io: PreflightIo): Promise<PreflightResult['decision']> {
+/** @param warnings receives what the report must warn of */
+async function decide(
+  input: ExecutionInput,
+  io: PreflightIo,
+  warnings: string[],
+): Promise<PreflightResult['decision']> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
+    const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
+    if (superuser !== null) warnings.push(superuser);
     if (input.mode === 'plan') return 'plan';
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);

@@ -149,7 +149,7 @@ async function completeLedger(client: Client, indexes: readonly IndexReport[], l
 
 /** Texts about many indexes are grouped, so that a report has at most 20 of them. */
 function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
-  const warnings: string[] = [];
+  const warnings: string[] = [...(event.state.warnings ?? [])];
   if (facts.unreadable !== null) {
     warnings.push(`The state of the indexes could not be read: ${facts.unreadable}`);
   }

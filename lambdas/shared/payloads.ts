@@ -41,6 +41,8 @@ const preflightResultSchema = z.object({
   refusal: z.string().nullable(),
   /** Requested indexes. Empty: all of the registry. */
   indexes: z.array(z.string()),
+  /** For the report. They are no reason to refuse the deploy. */
+  warnings: z.array(z.string()),
 });
 export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
@@ -243,6 +245,8 @@ const reportStateSchema = z.object({
   decision: z.enum(DECISIONS).optional(),
   refusal: z.string().nullable().optional(),
   indexes: z.array(z.string()).optional(),
+  /** Of the preflight. */
+  warnings: z.array(z.string()).optional(),
   preflightFailure: caughtErrorSchema.optional(),
   window: z.object({ output: windowOutputSchema }).optional(),
   windowFailure: caughtErrorSchema.optional(),

@@ -53,7 +53,21 @@ export function withList(headline: string, items: readonly string[]): string {
   return [headline, ...items].join(ITEM);
 }
 
-/** The text without its list. It is the whole text if it has no list. */
+/** Separates the headline of a text from a text of several lines below it, such as SQL. */
+const BODY = '\n\n';
+
+/** A headline with a text below it, which stays as it is. */
+export function withText(headline: string, body: string): string {
+  return `${headline}${BODY}${body}`;
+}
+
+/** The text without the list or the text below its headline. It is the whole text if it has neither. */
 export function headlineOf(text: string): string {
-  return text.split(ITEM, 1)[0] ?? text;
+  return text.split(ITEM, 1)[0]?.split(BODY, 1)[0] ?? text;
+}
+
+/** The text below a headline. Null: there is none. */
+export function bodyOf(text: string): string | null {
+  const at = text.indexOf(BODY);
+  return at === -1 ? null : text.slice(at + BODY.length);
 }

@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 function run(...args: string[]) {
-  const { url } = database;
+  const { deployUrl: url } = database;
   return place.run('run', '--database-url', url, '--indexes', 'good.json', '--migrations', 'none', ...args);
 }
 

@@ -40,7 +40,15 @@ async function sessions(like: string): Promise<number> {
 }
 
 test('Ctrl-C while the demo database is filled ends the command and its session, and the next run fills it', async () => {
-  const command = place.start('run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo');
+  const command = place.start(
+    'run',
+    '--database-url',
+    database.deployUrl,
+    '--seed',
+    'demo',
+    '--services',
+    'demo',
+  );
   await eventually(() => sessions('pg-deploy-step seed')).toBe(1);
 
   command.interrupt();
@@ -56,7 +64,7 @@ test('Ctrl-C while the demo database is filled ends the command and its session,
 
 test('a run of the demo builds every index of the registry, and stops and starts the services', async () => {
   const { exitCode, stdout, stderr } = await place.run(
-    ...['run', '--database-url', database.url, '--seed', 'demo', '--services', 'demo'],
+    ...['run', '--database-url', database.deployUrl, '--seed', 'demo', '--services', 'demo'],
     ...['--report', 'out.json'],
   );
 
@@ -88,7 +96,7 @@ test('a run of the demo builds every index of the registry, and stops and starts
 test('a second run of the demo changes nothing and reports that there is nothing to do', async () => {
   const before = await registryIndexes();
 
-  const { exitCode, stdout } = await place.run('run', '--database-url', database.url);
+  const { exitCode, stdout } = await place.run('run', '--database-url', database.deployUrl);
 
   expect(exitCode).toBe(0);
   expect(stdout).toContain('Nothing to do');

@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 function run(registry: string, ...args: string[]) {
-  const { url } = database;
+  const { deployUrl: url } = database;
   return place.run('run', '--database-url', url, '--indexes', registry, '--migrations', 'none', ...args);
 }
 
@@ -100,7 +100,7 @@ describe('a failed critical index', () => {
     // The task counts, and the marker that prevents an automatic start.
     expect(savedParameters()).toEqual(['api', 'left-stopped', 'worker']);
 
-    const { password } = new URL(database.url);
+    const { password } = new URL(database.deployUrl);
     const { status, stdout } = spawnSync(`${command?.replace('***', password)} --json`, {
       shell: true,
       cwd: place.directory,

@@ -46,7 +46,7 @@ afterEach(async () => {
 
 function start(...args: string[]) {
   const services = ['--services', 'demo', '--indexes', 'my.json', '--report', 'out.json'];
-  return place.start('run', '--database-url', database.url, ...services, ...args);
+  return place.start('run', '--database-url', database.deployUrl, ...services, ...args);
 }
 
 /** Names of the services, one for each connection that they have opened, sorted. */

@@ -55,7 +55,7 @@ afterEach(async () => {
 
 function start(place: CommandFolder, ...args: string[]) {
   const fixed = ['--services', 'demo', '--indexes', 'my.json', '--migrations', 'migrations'];
-  return place.start('run', '--database-url', database.url, ...fixed, ...args);
+  return place.start('run', '--database-url', database.deployUrl, ...fixed, ...args);
 }
 
 async function sessions(condition: string): Promise<number> {
@@ -89,7 +89,7 @@ async function countLogins(): Promise<number> {
 test('a run during another run on the same database is refused, and stops, starts and changes nothing', async () => {
   const run = await startOlder();
   const logins = await countLogins();
-  const otherName = new URL(database.url);
+  const otherName = new URL(database.deployUrl);
   otherName.hostname = 'localhost';
 
   const refused = await Promise.all([

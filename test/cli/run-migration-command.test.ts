@@ -41,7 +41,7 @@ afterAll(async () => {
 });
 
 const run = (...args: string[]) =>
-  place.run('run', '--database-url', database.url, '--indexes', 'indexes.json', ...args);
+  place.run('run', '--database-url', database.deployUrl, '--indexes', 'indexes.json', ...args);
 
 const tool = (exitCode: number) => `"${process.execPath}" tool.mjs ${exitCode}`;
 

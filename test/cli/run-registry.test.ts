@@ -49,7 +49,7 @@ afterAll(async () => {
 /** Starts the deploy with the registry of this file. */
 function start(...args: string[]) {
   const registry = ['--indexes', 'my.json', '--migrations', 'none', '--services', 'none'];
-  return place.start('run', '--database-url', database.url, ...registry, ...args);
+  return place.start('run', '--database-url', database.deployUrl, ...registry, ...args);
 }
 
 async function run(...args: string[]) {

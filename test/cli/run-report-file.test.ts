@@ -46,7 +46,7 @@ afterAll(async () => {
 });
 
 function start(...args: string[]) {
-  const target = ['--database-url', database.url, '--indexes', 'my.json'];
+  const target = ['--database-url', database.deployUrl, '--indexes', 'my.json'];
   return place.start('run', ...target, '--mode', 'indexes', ...args);
 }
 
@@ -203,7 +203,7 @@ test('a closed standard output with --json exits with 1 after the whole deploy, 
       ...[
         'run',
         '--database-url',
-        database.url,
+        database.deployUrl,
         '--indexes',
         'my.json',
         '--migrations',

@@ -63,7 +63,7 @@ describe('on the command line and in the whole workflow', () => {
     expect(imported).toMatchObject({ exitCode: 0, stdout: '' });
     expect(imported.stderr).toContain('8 imported');
 
-    const args = ['--database-url', database.url, '--indexes', 'indexes.json', '--migrations', 'none'];
+    const args = ['--database-url', database.deployUrl, '--indexes', 'indexes.json', '--migrations', 'none'];
     const { exitCode, stdout } = await place.run('run', ...args, '--mode', 'plan');
     expect(exitCode).toBe(0);
     expect(stdout).toContain('Indexes: 8 already present, 0 to build');

@@ -64,8 +64,8 @@ describe('a failed statement is reported with its file, its line and its text', 
     ],
     [
       'without its password',
-      "create role postgres login password 'it''s secret'; -- exists",
-      { line: 1, statement: "create role postgres login password '***'", sqlstate: '42710' },
+      "create role postgres login password 'it''s secret'; -- not allowed",
+      { line: 1, statement: "create role postgres login password '***'", sqlstate: '42501' },
     ],
     [
       'without the passwords in its addresses',

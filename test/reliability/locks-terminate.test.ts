@@ -26,14 +26,22 @@ onEachMajor('terminateBlockers', (major) => {
       indexes: INDEXES,
       builds: { attempts: 3, terminateBlockers: { idleInTransactionSeconds: 1 } },
     });
+    const deploy = new URL(instance.database.deployUrl).username;
+    await instance.database.query(
+      `create role worker login password 'worker'; grant all on all tables in schema public to worker;
+       grant pg_signal_backend to ${deploy}`,
+    );
   });
   afterAll(async () => await instance?.close());
+
+  /** A session of a role that is not a superuser, so that the deploy role may terminate it. */
+  const worker = (application: string) => instance.session(application, 'worker');
 
   const isAlive = async (session: Client) => (await session.query('select 1')).rowCount === 1;
 
   test('a writer that is idle in transaction is terminated, no other session is, and the report names it', async () => {
-    const writer = await instance.session('idle psql');
-    const bystander = await instance.session('another idle psql');
+    const writer = await worker('idle psql');
+    const bystander = await worker('another idle psql');
     await writer.query('begin; insert into idled values (0)');
     await bystander.query('begin; select 1 from active limit 1');
 
@@ -53,7 +61,7 @@ onEachMajor('terminateBlockers', (major) => {
   });
 
   test('a session that is idle in transaction with a lock on the table is terminated too', async () => {
-    const ddl = await instance.session('half a migration');
+    const ddl = await worker('half a migration');
     await ddl.query('begin; lock table exclusive in access exclusive mode');
 
     const { report } = await instance.build('exclusive_n');
@@ -67,7 +75,7 @@ onEachMajor('terminateBlockers', (major) => {
     // Prepare: its statement waits for a lock of the test, and then ends its transaction itself.
     const gate = await instance.session();
     await gate.query('select pg_advisory_lock(1)');
-    const exporter = await instance.session('the export');
+    const exporter = await worker('the export');
     await exporter.query('begin isolation level repeatable read; select 1 from active limit 1');
     const work = exporter.query('select pg_advisory_xact_lock(1); commit');
 
@@ -94,7 +102,7 @@ onEachMajor('terminateBlockers', (major) => {
   });
 
   test('a session that is idle in transaction for less than the limit is not terminated', async () => {
-    const writer = await instance.session('the worker');
+    const writer = await worker('the worker');
     await writer.query('begin; insert into recent values (0)');
     const builds = await openBuilds(instance.database.url, INDEXES, {
       waitSeconds: 1,

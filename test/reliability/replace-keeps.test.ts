@@ -177,7 +177,11 @@ describe.each(MAJORS)('the replacement of a drifted index, on PostgreSQL %i', (m
     const [one, two] = [`one_${database.name}`, `two_${database.name}`];
     const admin = await connect(server.adminUrl);
     await admin.query('set allow_in_place_tablespaces = on');
-    for (const name of [one, two]) await admin.query(`create tablespace ${name} location ''`);
+    const deploy = new URL(database.deployUrl).username;
+    for (const name of [one, two]) {
+      await admin.query(`create tablespace ${name} location ''`);
+      await admin.query(`grant create on tablespace ${name} to ${deploy}`);
+    }
     try {
       await database.query(`create index drifted on people (age) tablespace ${one}`);
       await replace('index on (age, id)');

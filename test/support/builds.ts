@@ -21,6 +21,7 @@ import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { ATTEMPTS, type BuildFunction, functionNameOf, openBuildIndexes } from './build-indexes.ts';
+import { asDeployRole } from './deploy-role.ts';
 
 export interface TestBuilds {
   readonly registry: CompiledRegistry;
@@ -76,7 +77,7 @@ export async function openBuilds(
   const lines: string[] = [];
   const write = (...parts: unknown[]) => void lines.push(JSON.stringify(parts));
   const log: Log = { debug: write, info: write, warn: write, error: write };
-  const database = databaseOf({ DATABASE_URL: databaseUrl });
+  const database = databaseOf({ DATABASE_URL: asDeployRole(databaseUrl) });
   const io = {
     registry,
     database,

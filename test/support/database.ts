@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
 import { inject } from 'vitest';
+import { createDeployRole, dropDeployRole } from './deploy-role.ts';
 
 export interface TestDatabase {
   readonly name: string;
+  /** Connection string of a superuser. The helpers that run the product deploy with another role: see deploy-role.ts. */
   readonly url: string;
+  /** Connection string of the role that deploys. */
+  readonly deployUrl: string;
   /** Runs one statement on a separate connection. @returns its rows */
   query<R extends QueryResultRow = QueryResultRow>(sql: string, params?: unknown[]): Promise<R[]>;
-  /** Ends all sessions in the database and drops it. */
+  /** Ends all sessions in the database, and drops it and the roles of its deploys. */
   drop(): Promise<void>;
 }
 
@@ -28,13 +32,17 @@ export async function createDatabase({
   await onAdmin(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
+  const client = await connect(url.href, 'test creates the deploy role');
+  const deployUrl = await createDeployRole(client, name, url.href).finally(() => client.end());
   return {
     name,
     url: url.href,
+    deployUrl,
     query: async <R extends QueryResultRow>(sql: string, params?: unknown[]) =>
       (await queryOnce<R>(url.href, sql, params)).rows,
     drop: async () => {
       await onAdmin(`drop database if exists ${name} with (force)`);
+      await onAdmin(dropDeployRole(name));
     },
   };
 }

@@ -18,8 +18,11 @@ export interface TestInstance {
   readonly server: EmbeddedPostgres;
   readonly database: TestDatabase;
   readonly workflow: TestWorkflow;
-  /** Opens another connection, which `close` ends. */
-  session(application?: string): Promise<Client>;
+  /**
+   * Opens another connection, which `close` ends.
+   * @param role its password is its name @default a superuser
+   */
+  session(application?: string, role?: string): Promise<Client>;
   /** Runs `deploy` in the mode indexes. */
   build(...indexes: string[]): ReturnType<TestWorkflow['deploy']>;
   ledger(item: string): Promise<LedgerRow[]>;
@@ -46,8 +49,10 @@ export async function openInstance(
     server,
     database,
     workflow,
-    session: async (application = 'second session') => {
-      const client = await connect(database.url, application);
+    session: async (application = 'second session', role) => {
+      const url = new URL(database.url);
+      if (role !== undefined) Object.assign(url, { username: role, password: role });
+      const client = await connect(url.href, application);
       sessions.push(client);
       return client;
     },

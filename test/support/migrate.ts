@@ -4,10 +4,13 @@ import { runMigrations } from '../../lambdas/run-migrations/run-migrations.ts';
 import type { ShippedStatements } from '../../lambdas/shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../../lambdas/shared/payloads.ts';
 import { shippedStatements } from '../../lib/functions/ship-migrations.ts';
+import { asDeployRole } from './deploy-role.ts';
 import { type Migrations, writeMigrations } from './migration-files.ts';
 
 interface Run {
   databaseUrl: string;
+  /** Applies them as the superuser of the URL. @default as a role with the least privileges: see deploy-role.ts */
+  asSuperuser?: boolean;
   /** An empty folder for the files. */
   folder: string;
   migrations: Migrations;
@@ -31,7 +34,7 @@ export async function migrate({
 }: Run): Promise<RunMigrationsResult> {
   const write = (...parts: unknown[]) => void run.lines?.push(parts);
   return await runMigrations({
-    database: databaseOf({ DATABASE_URL: databaseUrl }),
+    database: databaseOf({ DATABASE_URL: run.asSuperuser ? databaseUrl : asDeployRole(databaseUrl) }),
     directory: writeMigrations(folder, migrations),
     deploy: run.deploy ?? randomUUID(),
     statements: run.statements ?? shippedStatements(migrations),

@@ -6,6 +6,7 @@ import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import { asDeployRole } from './deploy-role.ts';
 import type { Migrations } from './migration-files.ts';
 
 function shippedFrom(directory: string, shipped: Migrations | undefined): ShippedMigrations {
@@ -39,6 +40,7 @@ export async function openPreflight(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
     'the test',
   );
+  const deployUrl = asDeployRole(databaseUrl);
   const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
   const nothing = () => {};
   return {
@@ -47,7 +49,7 @@ export async function openPreflight(
         { execution, input },
         {
           registry,
-          database: databaseOf({ DATABASE_URL: databaseUrl }),
+          database: databaseOf({ DATABASE_URL: deployUrl }),
           migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
           migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
           connectPauses: [10, 10],

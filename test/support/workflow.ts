@@ -9,10 +9,14 @@ import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/
 import { LocalWorkflow, type LocalWorkflowOptions } from '../../lib/local/local-workflow.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { asDeployRole } from './deploy-role.ts';
 import { type Migrations, writeMigrations } from './migration-files.ts';
 
 export interface TestWorkflowOptions {
+  /** Of a superuser, or of the role that deploys. */
   databaseUrl: string;
+  /** Deploys as the superuser of the URL. @default as a role with the least privileges: see deploy-role.ts */
+  asSuperuser?: boolean;
   indexes: IndexEntry[];
   /** File name (without .sql) to SQL. @default none */
   migrations?: Migrations;
@@ -59,7 +63,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
   const events: EngineEvent[] = [];
   const log: string[] = [];
   const workflow = await LocalWorkflow.open({
-    databaseUrl: options.databaseUrl,
+    databaseUrl: options.asSuperuser ? options.databaseUrl : asDeployRole(options.databaseUrl),
     projectRoot: folder,
     registry: await compileRegistry(options.indexes, 'the test'),
     environment: {

@@ -35,7 +35,9 @@ export async function openLock(
     warn(
       `Warning: the connection that locks the database against other runs was lost, and another run has started since: ${by.name}. This run continues.`,
     );
-  const lock = resources.use(await RunLock.open({ databaseUrl, onTaken }));
+  const lock = resources.use(
+    await RunLock.open({ databaseUrl, onTaken }),
+  );
   if (lock.notPossible !== null) {
     output.print(
       `Warning: this run cannot lock the database against other runs, because ${lock.notPossible}. Do not start another run until it ends.`,
@@ -65,13 +67,21 @@ export interface OpenedWorkflow {
   readonly servicesNow: () => ServicesNow;
 }
 
+/** Two roles of one database. */
+interface WorkflowUrls {
+  /** Of the role that deploys. */
+  readonly databaseUrl: string;
+  /** Of the demo services. */
+  readonly servicesUrl: string;
+}
+
 /**
  * Synthesises the workflow, with the demo services if the settings include them.
  * @param lock null for a plan
  */
 export async function openWorkflow(
   { settings, paths, resources }: RunContext,
-  databaseUrl: string,
+  { databaseUrl, servicesUrl }: WorkflowUrls,
   lock: RunLock | null,
 ): Promise<OpenedWorkflow> {
   const withServices = settings.services === 'demo';
@@ -90,7 +100,7 @@ export async function openWorkflow(
       migrations: command === null ? settings.migrations : SHELL_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),
-    services: runsServices ? localDemoServices(databaseUrl) : [],
+    services: runsServices ? localDemoServices(servicesUrl) : [],
     tasks: command === null ? [] : [shellTask(command, databaseUrl)],
     stateFile: runsServices ? paths.stateFile : paths.temporaryStateFile,
     ...(lock && { otherRun: async () => await lock.check() }),

@@ -1,6 +1,7 @@
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { removeAbandoned } from '../../local/clean-up.ts';
 import { withoutPassword } from '../../local/database-url.ts';
+import { createDemoRole } from '../../local/demo-role.ts';
 import type { LocalWorkflow } from '../../local/local-workflow.ts';
 import { seedDemo } from '../../local/seed-demo.ts';
 import type { RecoveryReason } from '../../workflow/start-services.ts';
@@ -52,7 +53,8 @@ async function runWith(run: RunContext): Promise<boolean> {
   if (lock?.other != null) output.print('Another run deploys to this database.');
   else if (settings.seed === 'demo') await fillDatabase(run, databaseUrl);
   output.print('Synthesising the workflow …');
-  const opened = await openWorkflow(run, databaseUrl, lock);
+  const deployUrl = await deployUrlOf(run, databaseUrl);
+  const opened = await openWorkflow(run, { databaseUrl: deployUrl, servicesUrl: databaseUrl }, lock);
   if (settings.services === 'demo' && mayRunServices(settings, lock))
     await startServices(run, opened.workflow);
   interrupt.signal.throwIfAborted();
@@ -63,6 +65,12 @@ async function runWith(run: RunContext): Promise<boolean> {
   const ended = await deployOnce(run, opened, view.note);
   await view.close();
   return await concludeRun(run, { ...ended, lastLines: opened.lastLines });
+}
+
+/** The role of an embedded server is a superuser. The demo deploys as your own database should: with a role of its own. */
+async function deployUrlOf({ settings }: RunContext, databaseUrl: string): Promise<string> {
+  const isDemo = settings.databaseUrl === null && settings.seed === 'demo';
+  return isDemo ? await createDemoRole(databaseUrl, settings.registry) : databaseUrl;
 }
 
 async function fillDatabase({ output, interrupt }: RunContext, databaseUrl: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
-import { counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
+import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
+import { visibleLines } from '../../../lambdas/shared/visible-text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, cannotBeBuilt, failedSection, planSection } from './index-summary.ts';
@@ -49,12 +50,20 @@ function totalsSection(report: Report): string[] {
 }
 
 /** Without the lists of the warnings, which repeat the failed indexes above. */
-function warningsSection({ warnings }: Report, { colour }: SummaryOptions): string[] {
+function warningsSection({ warnings, mode }: Report, { colour }: SummaryOptions): string[] {
   const rest = warnings.length - MOST_WARNINGS;
   return [
     ...warnings.slice(0, MOST_WARNINGS).map((warning) => `Warning: ${plain(headlineOf(warning))}`),
+    // A plan is read, and a deploy is watched.
+    ...(mode === 'plan' ? warnings.flatMap((warning) => linesBelow(warning)) : []),
     ...(rest > 0 ? [`And ${counted(rest, 'more warning')}, which the report contains.`] : []),
   ].map((text) => paint(text, 'yellow', colour));
+}
+
+/** SQL that a warning contains, so that it can be copied. */
+function linesBelow(warning: string): string[] {
+  const body = bodyOf(warning);
+  return body === null ? [] : ['', visibleLines(body)];
 }
 
 function migrationsSection(report: Report): string[] {
