@@ -22,7 +22,7 @@ const MOST_NAMED = 20;
 export async function checkSessions(io: CheckSessionsIo): Promise<CheckSessionsResult> {
   return await withClient(io.database, 'check sessions', async (client) => {
     try {
-      const sessions = await sessionsOf(client, io.roles, io.applicationNames);
+      const sessions = await sessionsOf(client, { ...io, trustedRoles: io.database.trustedRoles });
       const named = describeSessions(sessions, MOST_NAMED);
       if (sessions.length > 0)
         io.log.info('Sessions of the application are still connected.', { sessions: named });
