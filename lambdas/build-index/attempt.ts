@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { indexLock, tableLock, unlock } from '../postgres/advisory-lock.ts';
 import {
   blockersOfTable,
   describeBlockers,
@@ -20,6 +21,7 @@ import {
 import { blockedFailure, describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { stillBuilding } from '../postgres/running-builds.ts';
 import {
+  DEADLOCK_DETECTED,
   DUPLICATE_TABLE,
   describeDatabaseError,
   hasEndedSession,
@@ -81,6 +83,9 @@ export async function attemptBuild(
     failWhenNameTaken(target, leftover);
     await removeInvalidIndex(client, target);
     await acquireTableLock(attempt);
+    // A session that waits for one of them has a snapshot, for which the build would wait again. The claims remain.
+    if (before?.sqlstate === DEADLOCK_DETECTED)
+      for (const key of [indexLock(target), tableLock(target)]) await unlock(client, key);
     const statement = client.query(buildStatement(target));
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});

@@ -1,4 +1,4 @@
-import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
+import { acquire, indexLock, tableLock } from '../postgres/advisory-lock.ts';
 import {
   type Build,
   entryTarget,
@@ -14,6 +14,7 @@ import { dropSkeleton, ForeignPartition, refuseForeignPartitions } from '../post
 import { qualified } from '../postgres/identifiers.ts';
 import { attemptsOf, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure } from '../postgres/lock-failure.ts';
+import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import type { WantedLock } from '../postgres/prepared-transactions.ts';
 import { otherBuilders, stillBuilding } from '../postgres/running-builds.ts';
@@ -158,14 +159,13 @@ async function prepareToBuild(
 ): Promise<BuildIndexResult | undefined> {
   const { client, target, log } = build;
   const index = target.item;
-  if (!(await tryLock(client, indexLock(target)))) {
-    log.info('Another session works on the index. Waiting for it.', { index });
+  const acquired = await acquire(client, [indexLock(target), tableLock(target)]);
+  if (acquired.kind === 'busy') {
+    const by = acquired.holder === null ? undefined : describeHolder(acquired.holder);
+    log.info('Another session works on the index or its table. Waiting for it.', { index, by });
     return stillBuilding(0);
   }
-  if (!(await tryLock(client, tableLock(target)))) {
-    log.info('Another session works on the table. Waiting for it.', { index });
-    return stillBuilding(0);
-  }
+  warnOfHolders(acquired.despite, { index, log });
   // Another deploy can have swapped it in before this session acquired the lock.
   if (target.finish.kind === 'swap' && (await findTarget(client, registry, index))?.name !== target.name)
     return { state: 'interrupted', status: 'building', waitSeconds: 1 };

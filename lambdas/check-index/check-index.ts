@@ -1,4 +1,4 @@
-import { indexLock, lockHolder, tableLock, tryLock } from '../postgres/advisory-lock.ts';
+import { acquire, indexLock, tableLock } from '../postgres/advisory-lock.ts';
 import {
   blockersOfBackend,
   cancelIfNeverStarted,
@@ -11,6 +11,7 @@ import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { type Attempt, lastAttempt, recordAttempt } from '../postgres/ledger.ts';
+import { readLockHolders, warnOfHolders } from '../postgres/lock-holders.ts';
 import { otherBuilders, readProgress, secondsBuilding, stillBuilding } from '../postgres/running-builds.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { Log } from '../shared/logger.ts';
@@ -64,18 +65,18 @@ export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Prom
 
 async function check(build: CheckedBuild): Promise<BuildIndexResult> {
   const { client, target, last } = build;
-  const lockedBy = (await lockHolder(client, indexLock(target)))?.pid;
-  const pid =
-    lockedBy ??
-    (await lockHolder(client, tableLock(target)))?.pid ??
-    (await otherBuilders(client, target))[0];
+  const keys = [indexLock(target), tableLock(target)];
+  const { trusted } = await readLockHolders(client, keys);
+  const lockedBy = trusted.find((holder) => holder.key === keys[0])?.pid;
+  const pid = lockedBy ?? trusted[0]?.pid ?? (await otherBuilders(client, target))[0];
   if (pid !== undefined) {
     const isOurs = last?.status === 'building' && last.pid === lockedBy;
     return await monitor(build, pid, isOurs ? last : undefined);
   }
   // No session works on the index or its table. Acquire the locks, so that none begins while this function finishes it.
-  const locked = (await tryLock(client, indexLock(target))) && (await tryLock(client, tableLock(target)));
-  if (!locked) return { state: 'building', status: 'building', waitSeconds: 2 };
+  const acquired = await acquire(client, keys);
+  if (acquired.kind === 'busy') return { state: 'building', status: 'building', waitSeconds: 2 };
+  warnOfHolders(acquired.despite, { index: target.item, log: build.log });
   const found = await readCatalogEntry(client, target);
   return isBuilt(target, found) ? await finishBuild(build, found, last) : await recordInterruption(build);
 }

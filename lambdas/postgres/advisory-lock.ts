@@ -1,7 +1,12 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LockNotAvailable } from '../shared/errors.ts';
 import { indexId } from '../shared/registry.ts';
+import { listed } from '../shared/text.ts';
 import type { Client } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
+import { describeHolder, type Holder, readLockHolders, type SessionHolder } from './lock-holders.ts';
+import { LOCK_NOT_AVAILABLE } from './sqlstate.ts';
 
 /*
  * Every advisory lock of this product. Each has a 64-bit key: the first eight bytes of the SHA-256 hash of its kind and
@@ -13,12 +18,16 @@ import type { Named, Table } from './identifiers.ts';
  * - The migration lock is node-pg-migrate's own.
  * - The run lock is held by a run of the command line, by a session that does nothing else. It replaces what Step
  *   Functions does in AWS: it shows the running deploys.
- * - The ledger lock and the partition tree lock are held until the transaction ends. No build runs in such a
- *   transaction, so it is safe to wait for them.
+ * - The ledger lock and the partition tree lock are held until the transaction ends.
+ *
+ * Every role that may connect can hold all of them. A session of a role that is not trusted must neither pass for a deploy nor
+ * stop one. Therefore a session that acquires a lock also claims it: it acquires a second lock, whose key has the first half of
+ * the key of the lock and a random second half, so that nobody can hold it before. Claims of trusted roles are believed like the
+ * lock itself. While a role that is not trusted holds the lock, they replace it.
  */
 
 /** Key of an advisory lock: a bigint, as text. */
-type LockKey = string;
+export type LockKey = string;
 
 /** The lock on one index. A session that builds, checks or repairs the index holds it. */
 export function indexLock({ schema, name }: Named): LockKey {
@@ -53,16 +62,56 @@ function lockKey(
   return digest.readBigInt64BE(0).toString();
 }
 
-/** Acquires a lock for the rest of the session. False: another session holds it. */
-export async function tryLock(client: Client, key: LockKey): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock($1::bigint) as locked',
-    [key],
+/** The result of an attempt to acquire locks. */
+type Acquired =
+  | {
+      kind: 'acquired';
+      /** What holds some of the locks and is not trusted. Empty: this session holds all of them. */
+      despite: Holder[];
+    }
+  /** A session of a trusted role works with one of the locks, and none was acquired. Null: that session has just ended. */
+  | { kind: 'busy'; key: LockKey; holder: SessionHolder | null };
+
+/** Acquires locks for the rest of the session, all or none, without waiting. What is not trusted cannot prevent it. */
+export async function acquire(client: Client, keys: readonly LockKey[]): Promise<Acquired> {
+  const claim = randomBytes(4).readInt32BE();
+  const { rows } = await client.query<{ key: LockKey; locked: boolean }>(
+    `with tried as materialized (
+       select key, pg_try_advisory_lock(key) as locked from unnest($1::bigint[]) as key
+     )
+     select key::text as key, locked, case when locked then pg_try_advisory_lock((key >> 32)::int, $2::int) end
+       from tried`,
+    [keys, claim],
   );
-  return rows[0]?.locked === true;
+  const locked = rows.filter((row) => row.locked).map((row) => row.key);
+  const unlocked = rows.filter((row) => !row.locked).map((row) => row.key);
+  let claimed = locked;
+  let { trusted, untrusted } = await readLockHolders(client, keys);
+  const isHeld = (key: LockKey) => untrusted.some((one) => one.key === key);
+  if (unlocked.length > 0 && trusted.length === 0 && unlocked.every(isHeld)) {
+    const claims = 'select pg_try_advisory_lock((key >> 32)::int, $2::int) from unnest($1::bigint[]) as key';
+    await client.query(claims, [unlocked, claim]);
+    claimed = [...locked, ...unlocked];
+    // Of two sessions that claim at the same time, at least one sees the other.
+    ({ trusted, untrusted } = await readLockHolders(client, keys));
+  }
+  const gone = unlocked.find((key) => !isHeld(key));
+  const [holder] = trusted;
+  if (holder === undefined && gone === undefined)
+    return { kind: 'acquired', despite: untrusted.filter((one) => unlocked.includes(one.key)) };
+  await client.query(
+    `select pg_advisory_unlock(key) from unnest($1::bigint[]) as key
+      union all
+     select pg_advisory_unlock((key >> 32)::int, $3::int) from unnest($2::bigint[]) as key`,
+    [locked, claimed, claim],
+  );
+  return { kind: 'busy', key: holder?.key ?? gone ?? '', holder: holder ?? null };
 }
 
-/** Releases a lock that this session holds. */
+/**
+ * Releases a lock, but not its claim: a session that waits for the lock in SQL holds a snapshot, for which a concurrent build
+ * waits in turn.
+ */
 export async function unlock(client: Client, key: LockKey): Promise<void> {
   await client.query('select pg_advisory_unlock($1::bigint)', [key]);
 }
@@ -76,49 +125,90 @@ export async function tryTransactionLock(client: Client, key: LockKey): Promise<
   return rows[0]?.locked === true;
 }
 
-/** The session that holds a lock. */
-interface LockHolder {
-  pid: number;
-  /** Its application_name. */
-  application: string;
+/** The other session, of a trusted role, that works with a lock. Undefined: no session does. */
+export async function lockHolder(client: Client, key: LockKey): Promise<SessionHolder | undefined> {
+  return (await readLockHolders(client, [key])).trusted[0];
 }
 
-/** The other session that holds a lock. Undefined: no other session does. */
-export async function lockHolder(client: Client, key: LockKey): Promise<LockHolder | undefined> {
-  // pg_locks shows a bigint key as its two halves, with objsubid 1.
-  const { rows } = await client.query<LockHolder>(
-    `select l.pid, coalesce(nullif(a.application_name, ''), 'unknown') as application
-       from pg_locks l
-       left join pg_stat_activity a on a.pid = l.pid
-      where l.locktype = 'advisory'
-        and l.granted
-        and l.objsubid = 1
-        and l.database = (select oid from pg_database where datname = current_database())
-        and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint
-        and l.pid <> pg_backend_pid()`,
-    [key],
-  );
-  return rows[0];
-}
+/** Longest wait for a lock of a transaction, in seconds. It is held for a few short statements. */
+const TRANSACTION_LOCK_SECONDS = 10;
 
-/** Waits for the lock on the ledger's schema: CREATE IF NOT EXISTS fails when two sessions run it at the same time. */
-export async function lockLedger(client: Client): Promise<void> {
-  await lockUntilCommit(client, lockKey('ledger', []), 'pg-deploy-step ledger');
+/** Pause between two attempts to acquire it, in milliseconds. */
+const TRANSACTION_LOCK_PAUSE_MS = 100;
+
+/**
+ * Waits for the lock on the ledger's schema: CREATE IF NOT EXISTS fails when two sessions run it at the same time.
+ * @returns false when a session that is not trusted holds the lock, so that it cannot be acquired
+ * @throws LockNotAvailable that names the holder, after 10 s
+ */
+export async function lockLedger(client: Client): Promise<boolean> {
+  return await lockUntilCommit(client, {
+    subject: 'the ledger',
+    key: LEDGER_LOCK,
+    earlierName: 'pg-deploy-step ledger',
+    seconds: TRANSACTION_LOCK_SECONDS,
+  });
 }
 
 /**
  * Waits for the lock on an index's partition tree. When two transactions attach partitions below different tables at the
  * same time, neither may see the other's, and the server can leave the index above them invalid permanently.
+ * @param seconds longest wait
+ * @returns false when a session that is not trusted holds the lock, so that it cannot be acquired
+ * @throws LockNotAvailable that names the holder
  */
-export async function lockPartitionTree(client: Client, index: Named): Promise<void> {
-  const key = lockKey('partition tree', [index.schema, index.name]);
-  await lockUntilCommit(client, key, `pg-deploy-step skeleton ${indexId(index)}`);
+export async function lockPartitionTree(client: Client, index: Named, seconds: number): Promise<boolean> {
+  return await lockUntilCommit(client, {
+    subject: `the partitions of index ${indexId(index)}`,
+    key: partitionTreeLock(index),
+    earlierName: `pg-deploy-step skeleton ${indexId(index)}`,
+    seconds,
+  });
 }
 
-/** @param earlierName text that an earlier version hashed to the key: a deploy of that version may still run */
-async function lockUntilCommit(client: Client, key: LockKey, earlierName: string): Promise<void> {
-  await client.query('select pg_advisory_xact_lock(hashtext($1)), pg_advisory_xact_lock($2::bigint)', [
+/** The lock on the index's partition tree. */
+export function partitionTreeLock({ schema, name }: Named): LockKey {
+  return lockKey('partition tree', [schema, name]);
+}
+
+/** The lock on the ledger's schema. */
+export const LEDGER_LOCK: LockKey = lockKey('ledger', []);
+
+interface TransactionLock {
+  /** For messages. */
+  subject: string;
+  key: LockKey;
+  /** Text that an earlier version hashed to the key: a deploy of that version may still run. */
+  earlierName: string;
+  seconds: number;
+}
+
+/** Polls, because a session that waits for a lock in SQL waits without an end, and holds a snapshot. */
+async function lockUntilCommit(
+  client: Client,
+  { subject, key, earlierName, seconds }: TransactionLock,
+): Promise<boolean> {
+  const { rows } = await client.query<{ key: string }>('select hashtext($1)::bigint::text as key', [
     earlierName,
-    key,
   ]);
+  const deadline = Date.now() + seconds * 1000;
+  let isLocked = true;
+  for (const one of [...rows.map((row) => row.key), key]) {
+    while (!(await tryTransactionLock(client, one))) {
+      const { trusted, untrusted } = await readLockHolders(client, [one]);
+      if (trusted.length === 0 && untrusted.length > 0) {
+        isLocked = false;
+        break;
+      }
+      if (Date.now() >= deadline) {
+        const by = listed(trusted.map(describeHolder));
+        throw new LockNotAvailable(
+          `Could not acquire the advisory lock on ${subject} within ${seconds} s. Held by ${by}.`,
+          { sqlstate: LOCK_NOT_AVAILABLE },
+        );
+      }
+      await sleep(TRANSACTION_LOCK_PAUSE_MS);
+    }
+  }
+  return isLocked;
 }

@@ -122,15 +122,20 @@ export async function isAttached(client: Client, index: Named): Promise<boolean>
   return rows.length > 0;
 }
 
-/** Names of the relations of a schema that begin with a prefix. */
-export async function namesBeginningWith(client: Client, schema: string, prefix: string): Promise<string[]> {
+/**
+ * Names of the indexes of a table that begin with a prefix. Relations of other tables are omitted: other roles can have
+ * created them.
+ */
+export async function indexesBeginningWith(client: Client, table: Table, prefix: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select c.relname as name
        from pg_class c
-       join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = $1 and starts_with(c.relname, $2)
+       join pg_index i on i.indexrelid = c.oid
+       join pg_class t on t.oid = i.indrelid
+       join pg_namespace n on n.oid = t.relnamespace
+      where n.nspname = $1 and t.relname = $2 and starts_with(c.relname, $3)
       order by 1`,
-    [schema, prefix],
+    [table.schema, table.table, prefix],
   );
   return rows.map((row) => row.name);
 }

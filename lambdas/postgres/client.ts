@@ -21,6 +21,13 @@ export interface Database {
   readonly trustedRoles: readonly string[];
 }
 
+const trustedRolesOfClients = new WeakMap<Client, readonly string[]>();
+
+/** `Database.trustedRoles` of the database that opened a connection. */
+export function trustedRolesOf(client: Client): readonly string[] {
+  return trustedRolesOfClients.get(client) ?? [];
+}
+
 /** Longest wait for a connection, in milliseconds: a host that does not answer must not use up the invocation. */
 const CONNECTION_TIMEOUT_MS = 15_000;
 
@@ -41,18 +48,25 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
     });
     return credentials;
   };
+  const trustedRoles = variables.TRUSTED_ROLES ?? [];
+  const withTrustedRoles = (client: Client) => {
+    trustedRolesOfClients.set(client, trustedRoles);
+    return client;
+  };
   return {
-    trustedRoles: variables.TRUSTED_ROLES ?? [],
+    trustedRoles,
     async connect(purpose) {
       try {
-        return await open(await current(), purpose);
+        return withTrustedRoles(await open(await current(), purpose));
       } catch (error) {
         if (sqlstateOf(error) !== INVALID_PASSWORD || variables.DATABASE_SECRET_ARN === undefined)
           throw asConnectError(error);
         credentials = undefined;
-        return await open(await current(), purpose).catch((again) => {
-          throw asConnectError(again);
-        });
+        return withTrustedRoles(
+          await open(await current(), purpose).catch((again) => {
+            throw asConnectError(again);
+          }),
+        );
       }
     },
   };

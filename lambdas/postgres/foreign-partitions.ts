@@ -1,10 +1,9 @@
 import { BuildFailed } from '../shared/errors.ts';
 import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
 import { counted, listed } from '../shared/text.ts';
-import { lockPartitionTree } from './advisory-lock.ts';
 import type { Client } from './client.ts';
 import { type Named, qualified, quotedTable, quoteIdentifier, type Table, tableKey } from './identifiers.ts';
-import { type PartitionNode, readPartitionTree } from './partition-tree.ts';
+import { lockTree, type PartitionNode, readPartitionTree } from './partition-tree.ts';
 import { FEATURE_NOT_SUPPORTED } from './sqlstate.ts';
 import { withLockTimeout } from './table-lock.ts';
 
@@ -123,7 +122,7 @@ export async function dropSkeleton(
   built: ReadonlySet<string>,
 ): Promise<void> {
   await withLockTimeout(client, DROP_LOCK_TIMEOUT_SECONDS, async () => {
-    await lockPartitionTree(client, index);
+    await lockTree(client, index);
     if ((await readForeignPartitions(client, [index])).size === 0) return;
     const tree = await readPartitionTree(client, index);
     const root = tree.find((node) => node.parent === null);

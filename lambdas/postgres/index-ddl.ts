@@ -1,11 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
-import { indexLock, tryLock } from './advisory-lock.ts';
+import { acquire, indexLock } from './advisory-lock.ts';
 import type { BuildTarget } from './build-target.ts';
-import { isChanging, namesBeginningWith, readCatalogEntry, readRelationKind } from './catalog.ts';
+import { indexesBeginningWith, isChanging, readCatalogEntry, readRelationKind } from './catalog.ts';
 import type { Client } from './client.ts';
 import { isHeld, lockForMarks, planRelease, releaseDeadIndex } from './dead-index.ts';
-import { type Named, qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { type Named, qualified, quotedTable, quoteIdentifier, type Table } from './identifiers.ts';
 import { readDefinition } from './index-definition.ts';
 import { deadName, replacementPrefix } from './index-names.ts';
 import { joinObstacles, type Obstacle, readProperties } from './index-properties.ts';
@@ -61,7 +62,7 @@ export async function removeInvalidIndex(client: Client, target: BuildTarget): P
     await refuseWhileChanging(client, target);
     if (!(await isInvalid(client, target))) return false;
     await refuseIfHeld(client, target);
-    await rename(client, target, deadName(finalIndexOf(target)));
+    await rename(client, target, await freeName(client, target, deadName(finalIndexOf(target))));
     return true;
   });
   if (renamed) await dropDeadIndexes(client, target);
@@ -107,7 +108,7 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<Ob
       if (whyNot !== null) return whyNot;
       await lockForMarks(client, old);
       // Another dead index can exist that could not be dropped.
-      await rename(client, final, `${deadName(final)}_${old.oid}`);
+      await rename(client, final, await freeName(client, target, `${deadName(final)}_${old.oid}`));
     }
     await rename(client, target, final.name);
     if (old !== undefined) await carryOver(client, old, { ...replacement, name: final.name });
@@ -144,14 +145,10 @@ async function isInvalid(client: Client, target: BuildTarget): Promise<boolean> 
  */
 export async function dropLeftovers(client: Client, target: BuildTarget): Promise<Obstacle | null> {
   const obstacle = await dropDeadIndexes(client, target);
-  for (const name of await namesBeginningWith(
-    client,
-    target.schema,
-    replacementPrefix(finalIndexOf(target)),
-  )) {
+  for (const name of await indexesBeginningWith(client, target, replacementPrefix(finalIndexOf(target)))) {
     const index = { schema: target.schema, name };
     // A deploy with another registry may be building this replacement: its session holds the lock.
-    if (name === target.name || !(await tryLock(client, indexLock(index)))) continue;
+    if (name === target.name || (await acquire(client, [indexLock(index)])).kind === 'busy') continue;
     await dropUnused(client, index);
   }
   // After a repair that failed, the invalid index itself still exists. After one that succeeded, the index is valid.
@@ -185,7 +182,7 @@ async function dropUnused(client: Client, index: Named): Promise<void> {
 /** @returns why a dead index got its name back. Null: none did */
 async function dropDeadIndexes(client: Client, target: BuildTarget): Promise<Obstacle | null> {
   const final = finalIndexOf(target);
-  const names = () => namesBeginningWith(client, target.schema, deadName(final));
+  const names = () => indexesBeginningWith(client, target, deadName(final));
   const entry = { ...target.entry, ...final };
   let obstacle: Obstacle | null = null;
   for (const name of await names()) {
@@ -217,6 +214,15 @@ async function dropConcurrently(client: Client, index: Named): Promise<void> {
     `DROP INDEX ${index.name} is waiting for transactions that use its table. It continues in its own session.`,
     { sqlstate: LOCK_NOT_AVAILABLE },
   );
+}
+
+/**
+ * A name that no relation of the schema has. Another role can have created one with the name of a dead index.
+ * @param name the beginning of the name
+ */
+async function freeName(client: Client, { schema }: Table, name: string): Promise<string> {
+  const isTaken = (await readRelationKind(client, { schema, name })) !== undefined;
+  return isTaken ? `${name}_${randomBytes(4).toString('hex')}` : name;
 }
 
 function finalIndexOf(target: BuildTarget): Named {

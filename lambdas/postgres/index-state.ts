@@ -237,15 +237,23 @@ async function readTableIndexes(client: Client, indexes: readonly CompiledIndex[
  */
 async function readLeftovers(client: Client, indexes: readonly CompiledIndex[]): Promise<Set<string>> {
   const names = indexes.flatMap((index) => [
-    { of: indexKey(index), schema: index.schema, name: deadName(index) },
-    { of: indexKey(index), schema: index.schema, name: replacementPrefix(index) },
+    { ...index, of: indexKey(index), name: deadName(index) },
+    { ...index, of: indexKey(index), name: replacementPrefix(index) },
   ]);
   const { rows } = await client.query<Named & { of: string }>(
     `select wanted.of, wanted.schema, c.relname as name
-       from unnest($1::text[], $2::text[], $3::text[]) as wanted (of, schema, name)
+       from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as wanted (of, schema, "table", name)
        join pg_namespace n on n.nspname = wanted.schema
-       join pg_class c on c.relnamespace = n.oid and starts_with(c.relname, $4) and starts_with(c.relname, wanted.name)`,
-    [names.map((one) => one.of), names.map((one) => one.schema), names.map((one) => one.name), OWN_PREFIX],
+       join pg_class t on t.relnamespace = n.oid and t.relname = wanted."table"
+       join pg_index i on i.indrelid = t.oid
+       join pg_class c on c.oid = i.indexrelid and starts_with(c.relname, $5) and starts_with(c.relname, wanted.name)`,
+    [
+      names.map((one) => one.of),
+      names.map((one) => one.schema),
+      names.map((one) => one.table),
+      names.map((one) => one.name),
+      OWN_PREFIX,
+    ],
   );
   const leftovers = new Set<string>();
   for (const { of, ...leftover } of rows) {

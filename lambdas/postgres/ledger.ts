@@ -2,11 +2,12 @@ import { LockNotAvailable } from '../shared/errors.ts';
 import type { IndexStatus } from '../shared/report-schema.ts';
 import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Build } from './build-target.ts';
-import type { Client } from './client.ts';
+import { type Client, trustedRolesOf } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
 import { INVALID_SCHEMA_NAME, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 import { withLockTimeout } from './table-lock.ts';
+import { isTrustedRole } from './trusted-roles.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
 type AttemptStatus = IndexStatus | 'retrying';
@@ -273,13 +274,16 @@ export async function completeAbandoned(
           and b.status = 'building'
           and not exists (select from pg_stat_get_activity(null) s
                            where s.pid = b.backend_pid
-                             -- Null: the role may not see when the session of another role began.
-                             and (s.backend_start = b.backend_start or s.backend_start is null))`,
+                             -- Null: the role may not see when the session of another role began. Such a session can
+                             -- have got the process ID of the one that ended.
+                             and (s.backend_start = b.backend_start
+                                  or s.backend_start is null and ${isTrustedRole('s.usesysid', '$5')}))`,
       [
         indexes.map((index) => index.schema),
         indexes.map((index) => index.name),
         indexes.map((index) => index.valid),
         DEPLOY_ENDED,
+        trustedRolesOf(client),
       ],
     );
   });

@@ -129,7 +129,7 @@ export async function createSkeleton(client: Client, index: CompiledIndex): Prom
  */
 export async function attachPartitionIndex(
   client: Client,
-  index: Named,
+  index: CompiledIndex,
   parent: Named,
   child: Named,
 ): Promise<void> {
@@ -150,9 +150,19 @@ export async function reattachAll(
   }
 }
 
-async function underTreeLock<T>(client: Client, index: Named, use: () => Promise<T>): Promise<T> {
+/**
+ * Acquires the lock on an index's partition tree until the transaction ends.
+ * @throws LockNotAvailable that names the holder, or lock_not_available, after 3 s
+ */
+export async function lockTree(client: Client, index: CompiledIndex): Promise<void> {
+  if (await lockPartitionTree(client, index, SKELETON_LOCK_TIMEOUT_SECONDS)) return;
+  // A role that has no rights on the table cannot hold this one. It conflicts with itself, and not with reads and writes.
+  await client.query(`lock table only ${quotedTable(index)} in share update exclusive mode`);
+}
+
+async function underTreeLock<T>(client: Client, index: CompiledIndex, use: () => Promise<T>): Promise<T> {
   return await withLockTimeout(client, SKELETON_LOCK_TIMEOUT_SECONDS, async () => {
-    await lockPartitionTree(client, index);
+    await lockTree(client, index);
     return await use();
   });
 }

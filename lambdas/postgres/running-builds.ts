@@ -36,8 +36,18 @@ export async function readProgress(client: Client, table: Table): Promise<BuildP
 }
 
 /**
+ * SQL for whether a role can build an index on the table `t`. Since version 17, REINDEX needs only the privilege MAINTAIN.
+ * @param role expression of type oid
+ */
+const canBuild = (role: string): string => `
+  (pg_has_role(${role}, t.relowner, 'member')
+   or case when current_setting('server_version_num')::int >= 170000
+           then has_table_privilege(${role}, t.oid, 'maintain') else false end)`;
+
+/**
  * Finds other sessions that build an index on a table: they hold or request SHARE UPDATE EXCLUSIVE on the table and are in
- * the progress view. Also finds builds whose progress is hidden from this role.
+ * the progress view. Also finds builds whose progress is hidden from this role. A session can hold this lock on the table
+ * while it builds on another one: it is omitted if the view shows the other table, or if its role cannot build on this one.
  * @returns the process IDs of their backends
  */
 export async function otherBuilders(client: Client, table: Table): Promise<number[]> {
@@ -46,12 +56,14 @@ export async function otherBuilders(client: Client, table: Table): Promise<numbe
        from pg_locks l
        join pg_class t on t.oid = l.relation
        join pg_namespace n on n.oid = t.relnamespace
-       left join pg_stat_progress_create_index p on p.pid = l.pid
+       join pg_stat_progress_create_index p on p.pid = l.pid
+       join pg_stat_activity a on a.pid = l.pid
       where l.locktype = 'relation'
         and l.database = (select oid from pg_database where datname = current_database())
         and n.nspname = $1 and t.relname = $2
         and l.mode = 'ShareUpdateExclusiveLock'
-        and p.pid is not null
+        -- REINDEX of a table also rebuilds the index of its TOAST table. Null: hidden from this role.
+        and (p.relid in (t.oid, t.reltoastrelid) or p.relid is null and ${canBuild('a.usesysid')})
         and l.pid <> pg_backend_pid()`,
     [table.schema, table.table],
   );

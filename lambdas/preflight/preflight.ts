@@ -21,6 +21,7 @@ import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
+import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
 
 interface PreflightIo {
@@ -98,6 +99,7 @@ async function decide(
     await checkServer(client);
     const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
+    warnings.push(...(await warnOfLockHolders(client, io.registry)));
     if (input.mode === 'plan') return 'plan';
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);

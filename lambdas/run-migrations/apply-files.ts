@@ -2,10 +2,17 @@ import { basename } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import { MIGRATION_LOCK, tryTransactionLock } from '../postgres/advisory-lock.ts';
 import type { Client } from '../postgres/client.ts';
-import { MIGRATIONS_TABLE, useTimeZone, useTimeZoneOfRole } from '../postgres/migration-history.ts';
+import {
+  appliedMigrations,
+  MIGRATIONS_TABLE,
+  useTimeZone,
+  useTimeZoneOfRole,
+} from '../postgres/migration-history.ts';
 import { recordMigrations } from '../postgres/migration-record.ts';
 import { restoreSession } from '../postgres/session-settings.ts';
+import { LOCK_NOT_AVAILABLE } from '../postgres/sqlstate.ts';
 import { currentTransaction, startTransactionId } from '../postgres/transaction-end.ts';
+import { LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { ShippedStatement, ShippedStatements } from '../shared/migration-statements.ts';
 import type { BlockerWatch } from './watch-blockers.ts';
@@ -22,6 +29,8 @@ export interface PendingFiles {
   /** Folder with the SQL files. */
   readonly directory: string;
   readonly statements: ShippedStatements;
+  /** This session holds the lock of the migrations. */
+  readonly isLocked: boolean;
   /** Which sessions block the current statement. */
   readonly blockers: BlockerWatch;
   readonly log: Log;
@@ -58,6 +67,8 @@ export async function applyFiles(files: PendingFiles, progress: Progress): Promi
     migrationsTable: MIGRATIONS_TABLE,
     singleTransaction: true,
     checkOrder: true,
+    // The caller has acquired the lock, or ignores who holds it.
+    noLock: true,
     migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(files, progress) }],
     logger: {
       info: () => {},
@@ -139,12 +150,23 @@ async function applyFile(
 }
 
 /** Begins the work in the transaction of the files. @returns its id */
-async function beginFiles({ client, recordedAs, pending }: PendingFiles): Promise<string> {
+async function beginFiles({ client, recordedAs, pending, isLocked }: PendingFiles): Promise<string> {
   const id = await startTransactionId(client);
+  if (!isLocked) await lockHistory(client, pending);
   // A file can release the lock of the session, but not that of the transaction.
   await tryTransactionLock(client, MIGRATION_LOCK);
   if (recordedAs !== null) await recordMigrations(client, recordedAs, pending);
   return id;
+}
+
+/** Keeps others out who record migrations, whatever they believe about the advisory lock. */
+async function lockHistory(client: Client, pending: readonly string[]): Promise<void> {
+  await client.query(`lock table public.${MIGRATIONS_TABLE} in share row exclusive mode`);
+  const applied = await appliedMigrations(client);
+  if (!pending.some((name) => applied.includes(name))) return;
+  throw new LockNotAvailable('another session has just applied migrations. The next attempt continues', {
+    sqlstate: LOCK_NOT_AVAILABLE,
+  });
 }
 
 function ended(): TransactionEnded {

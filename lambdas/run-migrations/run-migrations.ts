@@ -1,5 +1,6 @@
-import { MIGRATION_LOCK, tryLock } from '../postgres/advisory-lock.ts';
+import { acquire, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import { backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
+import { describeHolder } from '../postgres/lock-holders.ts';
 import {
   appliedMigrations,
   historyProblem,
@@ -14,6 +15,7 @@ import type { Log } from '../shared/logger.ts';
 import { migrationFailureSchema } from '../shared/migration-runner.ts';
 import type { ShippedStatements } from '../shared/migration-statements.ts';
 import type { RunMigrationsResult } from '../shared/payloads.ts';
+import { listed } from '../shared/text.ts';
 import { applyFiles, type Progress } from './apply-files.ts';
 import { resultOfRun } from './result-of-run.ts';
 import { shippedFileProblem } from './shipped-files.ts';
@@ -47,8 +49,7 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
   return await withClient(io.database, 'migrate', async (client) => {
     try {
       await prepareMigrationSession(client, io.lockTimeoutSeconds);
-      if (!(await tryLock(client, MIGRATION_LOCK)))
-        throw new MigrationLocked('Another session is applying migrations to this database.');
+      const isLocked = await acquireMigrationLock(client, io.log);
       const files = await migrationFiles(io.directory);
       const applied = await appliedMigrations(client);
       const pending = pendingOf(applied, files);
@@ -58,25 +59,46 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
           ? shippedFileProblem(pending, io.statements)
           : migrationFailureSchema.parse({ file: null, sqlstate: null, message: problem });
       if (failure !== null) return { status: 'failed', applied: [], pending, failure };
-      return await migrate(client, pending, io);
+      return await migrate(client, pending, { ...io, isLocked });
     } catch (error) {
       throw toDeployStepError(error, 'The migrations');
     }
   });
 }
 
-async function migrate(client: Client, pending: string[], io: RunMigrationsIo): Promise<RunMigrationsResult> {
+/**
+ * @returns false when a session that is not trusted holds the lock: then only the lock on the table of applied migrations keeps
+ *   others out
+ * @throws MigrationLocked when a session of a trusted role applies migrations
+ */
+async function acquireMigrationLock(client: Client, log: Log): Promise<boolean> {
+  const acquired = await acquire(client, [MIGRATION_LOCK]);
+  if (acquired.kind === 'busy') {
+    const by = acquired.holder === null ? '' : `: ${describeHolder(acquired.holder)}`;
+    throw new MigrationLocked(`Another session is applying migrations to this database${by}.`);
+  }
+  if (acquired.despite.length === 0) return true;
+  const by = listed(acquired.despite.map(describeHolder));
+  log.warn('The lock of the migrations is held by what is not trusted, so it is ignored.', { by });
+  return false;
+}
+
+async function migrate(
+  client: Client,
+  pending: string[],
+  io: RunMigrationsIo & { isLocked: boolean },
+): Promise<RunMigrationsResult> {
   const recordedAs = pending.length > 0 && (await ensureMigrationRecord(client)) ? io.deploy : null;
   if (pending.length > 0 && recordedAs === null)
     io.log.warn('The role may not record in deploy_step what this deploy applies.');
-  const { directory, statements, log } = io;
+  const { directory, statements, isLocked, log } = io;
   const settings = await sessionSettings(client);
   const blockers = watchBlockers(io.database, backendOf(client), io.lockTimeoutSeconds);
   const progress: Progress = { transaction: null, file: null, statement: null, done: 0, error: null };
   let error: unknown = null;
   try {
     await applyFiles(
-      { client, recordedAs, pending, settings, directory, statements, blockers, log },
+      { client, recordedAs, pending, settings, directory, statements, isLocked, blockers, log },
       progress,
     );
   } catch (thrown) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { indexLock, tableLock, tryLock } from '../postgres/advisory-lock.ts';
+import { acquire, indexLock, tableLock } from '../postgres/advisory-lock.ts';
 import { type Build, type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
@@ -7,6 +7,7 @@ import { finishBuild } from '../postgres/finish-build.ts';
 import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
 import { type Attempt, ensureLedger, lastAttempt, recordAttempt, recordFailure } from '../postgres/ledger.ts';
 import { describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
+import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders } from '../postgres/running-builds.ts';
 import {
@@ -21,6 +22,7 @@ import { LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
+import { listed } from '../shared/text.ts';
 
 interface SettleIndexIo {
   registry: CompiledRegistry;
@@ -43,7 +45,9 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const last = await lastAttempt(build);
       if (found === undefined && (await isPartitionGone(client, io.registry, event.index)))
         return await recordGonePartition(build, last);
-      const locked = await tryLock(client, indexLock(target));
+      const acquired = await acquire(client, [indexLock(target)]);
+      const locked = acquired.kind === 'acquired';
+      if (locked) warnOfHolders(acquired.despite, { index: target.item, log: io.log });
       const entry = await readCatalogEntry(client, target);
       if (locked && isBuilt(target, entry)) {
         await lockIdleTable(build);
@@ -125,11 +129,14 @@ const TABLE_WAIT_SECONDS = 300;
 async function lockIdleTable({ client, target }: Build): Promise<void> {
   const deadline = Date.now() + TABLE_WAIT_SECONDS * 1000;
   for (;;) {
-    const locked = await tryLock(client, tableLock(target));
-    if (locked && (await otherBuilders(client, target)).length === 0) return;
+    const acquired = await acquire(client, [tableLock(target)]);
+    const builders = await otherBuilders(client, target);
+    if (acquired.kind === 'acquired' && builders.length === 0) return;
     if (Date.now() > deadline) {
+      const holder = acquired.kind === 'busy' ? acquired.holder : null;
+      const by = holder === null ? builders.map((pid) => `pid ${pid}`) : [describeHolder(holder)];
       throw new LockNotAvailable(
-        `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_WAIT_SECONDS} s.`,
+        `Index ${target.item}: another session has been building on table ${tableId(target)} for ${TABLE_WAIT_SECONDS} s: ${listed(by)}.`,
       );
     }
     await sleep(1000);

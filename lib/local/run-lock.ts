@@ -1,7 +1,9 @@
 import { hostname, userInfo } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { lockHolder, RUN_LOCK, tryLock, unlock } from '../../lambdas/postgres/advisory-lock.ts';
-import { type Client, databaseOf } from '../../lambdas/postgres/client.ts';
+import { acquire, lockHolder, RUN_LOCK, unlock } from '../../lambdas/postgres/advisory-lock.ts';
+import { type Client, databaseOf, trustedRolesOf } from '../../lambdas/postgres/client.ts';
+import { describeHolder } from '../../lambdas/postgres/lock-holders.ts';
+import { isTrustedRole } from '../../lambdas/postgres/trusted-roles.ts';
 import { ConnectionLost } from '../../lambdas/shared/errors.ts';
 import { setLongIdleSession } from './idle-session.ts';
 
@@ -15,6 +17,8 @@ export interface OtherRun {
 
 interface RunLockOptions {
   readonly databaseUrl: string;
+  /** Roles that the command trusts: see trusted-roles.ts. @default none */
+  readonly trustedRoles?: readonly string[];
   /** Called when the lock was lost with its connection, and another run acquired it in the meantime. */
   readonly onTaken: (by: OtherRun) => void;
 }
@@ -45,10 +49,14 @@ const PREFIX = 'pg-deploy-step ';
  *
  * If the connection is lost, for example because the server restarts, the lock is acquired again. A younger run that
  * acquired it in between gives it back in its preflight, because it sees the session of this run.
+ *
+ * Sessions of roles that are not trusted are ignored, whatever their name is and whether they hold the lock.
  */
 export class RunLock implements AsyncDisposable {
   /** Why the run cannot hold the lock, for a warning. Null: it holds the lock, or tries to. */
   notPossible: string | null = null;
+  /** What holds the lock, is not trusted, and so is ignored, for a warning. */
+  ignored: readonly string[] = [];
   readonly #options: RunLockOptions;
   readonly #name = nameOfThisRun(new Date());
   readonly #closing = new AbortController();
@@ -100,10 +108,9 @@ export class RunLock implements AsyncDisposable {
 
   /** @throws when the database cannot be reached */
   async #attempt(): Promise<void> {
-    const { databaseUrl } = this.#options;
-    const client = await databaseOf({ DATABASE_URL: databaseUrl }).connect(
-      this.#hasHeld ? this.#name : 'run starts',
-    );
+    const { databaseUrl, trustedRoles = [] } = this.#options;
+    const variables = { DATABASE_URL: databaseUrl, TRUSTED_ROLES: [...trustedRoles] };
+    const client = await databaseOf(variables).connect(this.#hasHeld ? this.#name : 'run starts');
     let kept = false;
     try {
       this.notPossible = await setLongIdleSession(client);
@@ -125,14 +132,16 @@ export class RunLock implements AsyncDisposable {
     const deadline = Date.now() + YIELD_MS;
     let reported = false;
     while (!this.#closing.signal.aborted) {
-      if (await tryLock(client, RUN_LOCK)) {
+      const acquired = await acquire(client, [RUN_LOCK]);
+      if (acquired.kind === 'acquired') {
+        this.ignored = acquired.despite.map(describeHolder);
         await client.query("select pg_catalog.set_config('application_name', $1, false)", [
           `${PREFIX}${this.#name}`,
         ]);
         this.#hasHeld = true;
         return true;
       }
-      const holder = await holderOf(client);
+      const holder = acquired.holder === null ? null : describe(acquired.holder);
       // Null: it was released between the two statements.
       if (holder !== null && !this.#hasHeld) {
         this.#other = holder;
@@ -190,7 +199,9 @@ async function reconnectedRun(client: Client): Promise<OtherRun | null> {
   const { rows } = await client.query<{ pid: number; application: string }>(
     `select pid, coalesce(application_name, '') as application from pg_catalog.pg_stat_activity
       where datname operator(pg_catalog.=) pg_catalog.current_database()
-        and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`,
+        and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+        and ${isTrustedRole('usesysid', '$1')}`,
+    [trustedRolesOf(client)],
   );
   const holder = rows.find(({ application }) => parse(application) !== null);
   return holder === undefined ? null : describe(holder);

@@ -15,9 +15,12 @@ onEachMajor('the lock of a run', (major) => {
   });
   afterAll(() => server.stop('immediate'));
 
-  async function open(databaseUrl = database.url) {
+  async function open(databaseUrl = database.url, trustedRoles: string[] = []) {
     const taken: OtherRun[] = [];
-    return { lock: await RunLock.open({ databaseUrl, onTaken: (by) => taken.push(by) }), taken };
+    return {
+      lock: await RunLock.open({ databaseUrl, trustedRoles, onTaken: (by) => taken.push(by) }),
+      taken,
+    };
   }
 
   const HOLDERS = `
@@ -99,7 +102,7 @@ onEachMajor('the lock of a run', (major) => {
     await database.query(`alter role ${role} nologin`);
     await database.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role]);
     await waitUntilFree();
-    const younger = await open();
+    const younger = await open(database.url, [role]);
     expect(younger.lock.other).toBeNull();
     await database.query(`alter role ${role} login`);
     await waitForRows(

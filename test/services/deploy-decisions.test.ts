@@ -201,7 +201,9 @@ describe('two deploys', () => {
     await elsewhere.end();
 
     expect(status).toBe('FAILED');
-    expect(cause).toMatch(/Another session is applying migrations to this database: pid \d+ \(test\)/);
+    expect(cause).toMatch(
+      /Another session is applying migrations to this database: pid \d+ \(role "postgres", application "test"\)/,
+    );
     expect(readServices(workflow)).toMatchObject(UP);
   });
 });

@@ -36,11 +36,16 @@ export async function openLock(
       `Warning: the connection that locks the database against other runs was lost, and another run has started since: ${by.name}. This run continues.`,
     );
   const lock = resources.use(
-    await RunLock.open({ databaseUrl, onTaken }),
+    await RunLock.open({ databaseUrl, trustedRoles: settings.database.trustedRoles ?? [], onTaken }),
   );
   if (lock.notPossible !== null) {
     output.print(
       `Warning: this run cannot lock the database against other runs, because ${lock.notPossible}. Do not start another run until it ends.`,
+    );
+  }
+  if (lock.ignored.length > 0) {
+    output.print(
+      `Warning: the lock of the runs on this database is held by ${lock.ignored.join(', ')}. Its role is not trusted, so this run ignores it. If it deploys too, name the role with --trusted-role.`,
     );
   }
   return {
