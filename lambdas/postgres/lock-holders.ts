@@ -22,7 +22,7 @@ export interface SessionHolder {
 
 /**
  * What holds a lock. A prepared transaction can hold it too: one that has acquired it with pg_advisory_xact_lock. This product
- * prepares no transactions, so that is never a deploy, whoever owns it.
+ * prepares no transactions, so that is never a deploy.
  */
 export type Holder = SessionHolder | PreparedTransaction;
 
