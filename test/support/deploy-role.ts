@@ -46,7 +46,12 @@ function giveNewTables(role: string, owner: string): string {
       new record;
     begin
       if current_setting('is_superuser') <> 'on' then return; end if;
-      for new in select * from pg_event_trigger_ddl_commands() where not in_extension loop
+      -- CREATE SCHEMA … AUTHORIZATION names another owner.
+      for new in
+        select c.* from pg_event_trigger_ddl_commands() c
+          left join pg_namespace n on c.classid = 'pg_namespace'::regclass and n.oid = c.objid
+         where not c.in_extension and (n.nspowner is null or n.nspowner = current_user::regrole)
+      loop
         if new.object_type = 'schema' and new.object_identity = 'deploy_step' then
           execute format('alter schema deploy_step owner to %I', '${role}');
         elsif new.object_type = 'schema' and new.object_identity !~ '^pg_temp' then
