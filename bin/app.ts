@@ -1,9 +1,12 @@
 import { resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
+import { showUncaughtErrors } from '../lib/cli/terminal/terminal-text.ts';
 import { parseEnvironments } from '../lib/config/environment-config.ts';
 import { DeployStepStack } from '../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../lib/registry/load-registry.ts';
 
+// The messages quote cdk.json, registries and migrations.
+showUncaughtErrors();
 const projectRoot = resolve(import.meta.dirname, '..');
 // The CDK command sets the variable. Without it CDK would leave a new folder in the system's temporary folder each time.
 const app = new App({ outdir: process.env.CDK_OUTDIR ?? resolve(projectRoot, 'cdk.out') });

@@ -6,6 +6,7 @@ import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
+import { resolveIndexNames } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import type { PlanBuildsEvent, PlanBuildsResult, UnrecordedFailure } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
@@ -26,12 +27,12 @@ interface PlanBuildsIo {
 /**
  * Plans the builds of one round: the requested indexes that need a build and have not already failed in this deploy. When no
  * build is left, the result states how many indexes failed.
- * @throws BadInput for a name that is not in the registry; ConnectionLost
+ * @throws BadInput for a name that is not in the registry, or that is listed twice; ConnectionLost
  */
 export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Promise<PlanBuildsResult> {
   const { deploy = event.execution, indexes = [], scope = 'all', windowStartedAt } = event.request;
   const until = endOfWindow(windowStartedAt, io.windowMinutes);
-  const requested = indexes.length > 0 ? indexes.map((name) => findIndex(io.registry, name)) : io.registry;
+  const requested = indexes.length > 0 ? requestedIndexes(indexes, io.registry) : io.registry;
   const wanted = requested.filter((index) => scope === 'all' || index.critical);
   return await withClient(io.database, 'plan', async (client) => {
     try {
@@ -90,6 +91,11 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       throw toDeployStepError(error, 'Planning the builds failed');
     }
   });
+}
+
+/** A person can start `build-indexes`, so the names are checked as those of `deploy` are. */
+function requestedIndexes(names: readonly string[], registry: CompiledRegistry): CompiledIndex[] {
+  return resolveIndexNames(names, registry.map(indexId)).map((id) => findIndex(registry, id));
 }
 
 /** When the window ends, ISO 8601. Null: it has no end, or there is no window. */

@@ -7,6 +7,7 @@ import {
   LockNotAvailable,
   messageOf,
 } from '../shared/errors.ts';
+import { oneLine } from '../shared/visible-text.ts';
 
 /*
  * Every SQLSTATE that this product handles, with PostgreSQL's condition names
@@ -128,8 +129,12 @@ function messageWithoutValue({ message, code = '' }: pg.DatabaseError): string {
   return QUOTES_VALUE.has(code) ? message.replace(/".*"/s, '"…"') : message;
 }
 
-/** The server's message with its detail and hint. Contains neither the connection's password nor values of rows. */
+/** The server's message with its detail and hint, in one line. Contains neither the connection's password nor values of rows. */
 export function describeDatabaseError(error: unknown): string {
+  return oneLine(withDetailAndHint(error));
+}
+
+function withDetailAndHint(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
   const parts = [messageWithoutValue(error)];
   const detail = detailOf(error);

@@ -2,7 +2,7 @@ import { describeAttempts, describeGroup, groupFailures, groupLines } from '../s
 import { indexId } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, shortened, shortenedToBytes } from '../shared/text.ts';
-import { oneLine } from '../shared/visible-text.ts';
+import { oneLine, visibleJson, withoutLinks } from '../shared/visible-text.ts';
 
 export interface Alert {
   /** Under 100 characters and without control characters: SNS refuses others. */
@@ -52,7 +52,8 @@ function alertMessage(report: Report, failed: readonly IndexReport[], context: A
     report.failure === null ? 'succeeded with warnings' : `failed. ${headlineOf(report.failure)}`;
   const before = [
     `Environment: ${context.environment}`,
-    `Deploy: ${report.deploy} (${report.mode})`,
+    // The person who starts an execution chooses its name.
+    `Deploy: ${report.deploy.replaceAll('.', DOT)} (${report.mode})`,
     `Status: ${status}`,
     `Services: ${servicesLine(report)}`,
   ];
@@ -63,13 +64,17 @@ function alertMessage(report: Report, failed: readonly IndexReport[], context: A
     ...nextSteps(report, failed, context).map((step, at) => `${at + 1}. ${step}`),
   ];
   const room = Math.max(FEWEST_LINES, MAX_LINES - before.length - after.length);
-  const lines = [...before.map(short), ...indexLines(failed, room), ...after.map(short)];
+  const lines = [...before, ...indexLines(failed, room), ...after].map(short);
   return shortenedToBytes(lines.join('\n'), MAX_BYTES, ' … (cut)');
 }
 
+/** A line for mails and chats, which turn text into links. JSON and SQL strings have the same value with the escapes. */
 function short(line: string): string {
-  return shortened(oneLine(line), LONGEST_LINE);
+  return withoutLinks(shortened(oneLine(line), LONGEST_LINE));
 }
+
+/** A dot that makes no link. */
+const DOT = '\\u002e';
 
 function warningLines(warnings: readonly string[]): string[] {
   const shown = warnings.length > MAX_WARNINGS ? warnings.slice(0, MAX_WARNINGS - 1) : warnings;
@@ -116,7 +121,7 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
   }
   if (failed.length > 0) {
     const isNamed = failed.length <= NAMED_INDEXES;
-    const input = isNamed ? `{"indexes": ${JSON.stringify(failed.map(indexId))}}` : '{}';
+    const input = isNamed ? `{"indexes": ${visibleJson(failed.map(indexId))}}` : '{}';
     const why = isNamed ? '' : ' It builds every index that is missing.';
     steps.push(
       `Fix the causes in the messages above.${isNamed ? '' : ` ${allFailures(report)}`}`,
@@ -132,7 +137,9 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
 
 /** How to see all failed indexes: an execution that failed has no output, and a report in one has limited space. */
 function allFailures({ deploy }: Report): string {
-  return `All failed indexes: select item, sqlstate, message from deploy_step.index_builds where deploy = '${deploy.replaceAll("'", "''")}' and status = 'failed';`;
+  const isPlain = /^[\w-]*$/.test(deploy);
+  const text = deploy.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('.', DOT);
+  return `All failed indexes: select item, sqlstate, message from deploy_step.index_builds where deploy = ${isPlain ? '' : 'E'}'${text}' and status = 'failed';`;
 }
 
 /** SNS refuses a subject with control characters. */

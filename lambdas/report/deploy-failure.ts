@@ -4,7 +4,7 @@ import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
 import type { Report } from '../shared/report-schema.ts';
 import { counted, listed, shortenedToBytes, withList } from '../shared/text.ts';
-import { oneLine } from '../shared/visible-text.ts';
+import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
 
 /** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
 const CAUSE_LIMIT_BYTES = 32 * 1024;
@@ -23,14 +23,14 @@ export function deployFailure(
   report: Pick<Report, 'indexes' | 'services' | 'migrations'>,
 ): string | null {
   const failure = firstFailure(state, report);
-  return failure === null ? null : shortenedToBytes(failure, CAUSE_LIMIT_BYTES, CUT);
+  return failure === null ? null : shortenedToBytes(visibleLines(failure), CAUSE_LIMIT_BYTES, CUT);
 }
 
 function firstFailure(
   state: ReportState,
   report: Pick<Report, 'indexes' | 'services' | 'migrations'>,
 ): string | null {
-  if (state.refusal) return `Refused before anything was stopped or changed. ${state.refusal}`;
+  if (state.refusal) return `Refused before anything was stopped or changed. ${visible(state.refusal)}`;
   if (state.preflightFailure)
     return `The preflight failed with an unexpected error. Nothing was stopped or changed: ${describeCaught(state.preflightFailure)}`;
   return (
@@ -52,7 +52,7 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
       const refused = window.checked.filter((service) => !service.usable);
       const byReason = Map.groupBy(refused, (service) => service.reason ?? 'unknown');
       const reasons = [...byReason].map(
-        ([reason, services]) => `${servicesIn(services.map(({ name }) => name))}: ${reason}`,
+        ([reason, services]) => `${servicesIn(services.map(({ name }) => name))}: ${visible(reason)}`,
       );
       return `Services cannot be stopped, so nothing was stopped or changed. ${reasons.join('; ')}. Correct "services" of the environment in cdk.json.`;
     }
@@ -63,7 +63,7 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
       return `Services did not stop in time: ${servicesIn(running)}. No migration ran and no index was built.`;
     }
     case 'sessions-remain':
-      return `The services are stopped, but sessions of the application remain: ${window.sessions ?? 'unknown'}. No migration ran and no index was built. Find out which program opened these sessions, and end them.`;
+      return `The services are stopped, but sessions of the application remain: ${visible(window.sessions ?? 'unknown')}. No migration ran and no index was built. Find out which program opened these sessions, and end them.`;
     case 'migration-failed':
       return migrations.failure?.message ?? 'The migrations failed.';
     case 'critical-failed':

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { describeCaught } from '../shared/caught-error.ts';
 import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';
+import { shortened } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 import {
   type Failure,
   FIX_AND_START_AGAIN,
@@ -61,6 +63,9 @@ function readLogStep({ container, logs }: EcsTaskRunner, id: string | null): str
   return `Read the log of the task: aws logs tail ${logs.group} --since 1d${stream}.`;
 }
 
+/** Characters of a reason of ECS, which can quote what the container wrote. */
+const LONGEST_REASON = 500;
+
 /** The parts of an ECS task's description that show why it failed. Each of them may be missing. */
 const taskSchema = z.object({
   TaskArn: z.string().optional().catch(undefined),
@@ -109,7 +114,8 @@ function readStoppedTask({ Cause }: CaughtError, container: string): StoppedTask
     definition: lastPart(task.TaskDefinitionArn),
     exitCode: described?.ExitCode ?? null,
     reasons: [...new Set([task.StoppedReason, described?.Reason])]
-      .filter((reason) => reason !== undefined && reason !== '')
+      .flatMap((reason) => (reason === undefined || reason === '' ? [] : [oneLine(reason)]))
+      .map((reason) => shortened(reason, LONGEST_REASON))
       .join('; '),
   };
 }

@@ -37,7 +37,7 @@ export function driftWarnings(drifted: readonly IndexNote[]): string[] {
   });
   return limited(
     [...byReason.values()].map(([first, ...others]) => {
-      const text = shortened(first?.text ?? '', LONGEST_WARNING);
+      const text = shortened(oneLine(first?.text ?? ''), LONGEST_WARNING);
       if (others.length === 0) return text;
       const names = listed(
         others.map(({ index }) => indexId(index)),
@@ -58,7 +58,7 @@ export function terminatedWarnings(indexes: readonly IndexReport[]): string[] {
   return limited(
     [...bySession].map(
       ([session, builds]) =>
-        `Terminated a session that blocked a build: ${shortened(session, LONGEST_WARNING)} (for ${listed(
+        `Terminated a session that blocked a build: ${shortened(oneLine(session), LONGEST_WARNING)} (for ${listed(
           builds.map(({ id }) => id),
           SHOWN_NAMES,
         )}).`,

@@ -13,6 +13,7 @@ import { knowsPending, type MigrationRunnerName } from '../shared/migration-runn
 import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
+import { visible, visibleLines } from '../shared/visible-text.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
 import { asPlanned, type IndexNote, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
@@ -78,7 +79,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     indexesOmitted: 0,
     totals,
     failure,
-    warnings: warningsOf(event, facts, io.migrationRunner),
+    warnings: warningsOf(event, facts, io.migrationRunner).map(visibleLines),
   };
   io.log.info('Deploy summary.', { status: whole.status, failure, ...totals });
   io.saveWhole?.(whole);
@@ -151,7 +152,7 @@ async function completeLedger(client: Client, indexes: readonly IndexReport[], l
 function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
   const warnings: string[] = [...(event.state.warnings ?? [])];
   if (facts.unreadable !== null) {
-    warnings.push(`The state of the indexes could not be read: ${facts.unreadable}`);
+    warnings.push(`The state of the indexes could not be read: ${visible(facts.unreadable)}`);
   }
   const failed = facts.indexes.filter((index) => index.status === 'failed' && !index.critical);
   if (event.state.decision === 'nothing') {

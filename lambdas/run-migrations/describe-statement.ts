@@ -2,6 +2,7 @@ import pg from 'pg';
 import { untranslatableAt } from '../postgres/untranslatable-character.ts';
 import type { ShippedStatement } from '../shared/migration-statements.ts';
 import { linesBefore, shortened } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 
 /** Characters of a statement that a message shows: enough to recognise it. */
 const MAX_STATEMENT_LENGTH = 100;
@@ -35,7 +36,7 @@ function positionIn(sql: string, error: unknown): number | null {
 }
 
 function beginning(sql: string): string {
-  return shortened(withoutSecrets(sql.replace(/\s+/g, ' ').trim()), MAX_STATEMENT_LENGTH);
+  return shortened(withoutSecrets(oneLine(sql)), MAX_STATEMENT_LENGTH);
 }
 
 /** Reports, logs and alerts show the statement, so passwords of roles, user mappings and addresses are removed. */

@@ -1,14 +1,18 @@
 import type { CaughtError } from './payloads.ts';
+import { shortened } from './text.ts';
+import { oneLine } from './visible-text.ts';
 
 const LONGEST = 2_000;
 
 /**
- * The text of a caught error for messages; no decision depends on it. The Cause of a Lambda function is JSON. That of a child
+ * The text of a caught error for messages, in one line of at most 2,000 characters; no decision depends on it. The Cause of a Lambda function is JSON. That of a child
  * execution is JSON whose own Cause can be JSON again. That of an ECS task is the task's description. Errors of Step
  * Functions itself have a plain text or no Cause.
  */
 export function describeCaught(error: CaughtError): string {
-  return `${error.Error}: ${causeOf(error)}`.slice(0, LONGEST);
+  // Cut before the white space of a long text is joined, and after an escape has made it longer.
+  const text = `${error.Error}: ${causeOf(error)}`;
+  return shortened(oneLine(shortened(text, 2 * LONGEST)), LONGEST);
 }
 
 function causeOf(error: CaughtError): string {

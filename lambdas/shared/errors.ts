@@ -1,3 +1,5 @@
+import { visible } from './visible-text.ts';
+
 /*
  * The errors that the workflow's Retry and Catch fields name. Step Functions matches an error by its `name`, so each class has
  * a literal name, which a minifier cannot change.
@@ -9,12 +11,13 @@ interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** An error of this product. Its message is one line: it can contain names of the database and messages of the server. */
 export abstract class DeployStepError extends Error {
   abstract override readonly name: string;
   readonly sqlstate: string | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, { cause: details.cause });
+    super(visible(message), { cause: details.cause });
     this.sqlstate = details.sqlstate;
   }
 }
@@ -57,6 +60,16 @@ export class BadInput extends DeployStepError {
 /** The preflight refuses the deploy; the message says why and what to do. */
 export class Refused extends DeployStepError {
   override readonly name = 'Refused';
+}
+
+/** An error whose message has several lines. No line can contain a further line end: a command prints it as it is. */
+export class LinesError extends Error {
+  override readonly name: string = 'LinesError';
+
+  /** @param lines one text is one line */
+  constructor(lines: string | readonly string[], options?: ErrorOptions) {
+    super([lines].flat().map(visible).join('\n'), options);
+  }
 }
 
 /** Names of the errors of a build that the definition retries. */

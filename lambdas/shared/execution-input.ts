@@ -1,15 +1,21 @@
 import { z } from 'zod';
 import { BadInput } from './errors.ts';
-import { listed } from './text.ts';
+import { counted, listed, shortened } from './text.ts';
+import { quoted, quotedValue } from './visible-text.ts';
 
 export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** Most names in `indexes`, so that they fit into the state of an execution (256 KiB). */
+export const MAX_INDEXES = 1_000;
+/** Longest name in bytes: a schema, a dot and an index. PostgreSQL's names have at most 63 bytes. */
+export const MAX_NAME_BYTES = 63 + 1 + 63;
+
 /** The input of an execution of `deploy`. `{}` is the full deploy. */
 export const executionInputSchema = z.strictObject({
   mode: z.enum(MODES).default('deploy'),
-  /** Names of indexes in the registry. Empty: all. */
-  indexes: z.array(z.string()).default([]),
+  /** Names of indexes in the registry: NAME, SCHEMA.NAME. Each index once. Empty: all. */
+  indexes: z.array(z.string()).max(MAX_INDEXES).default([]),
   /** Run the full deploy, and stop the services, even if nothing is pending. */
   force: z.boolean().default(false),
 });
@@ -17,27 +23,90 @@ export type ExecutionInput = z.infer<typeof executionInputSchema>;
 
 const FIELDS = Object.keys(executionInputSchema.shape);
 
+/** Wrong values that one message shows. */
+const MOST_SHOWN = 5;
+/** Characters of a message. */
+const LONGEST_MESSAGE = 4_000;
+
 /**
- * Reads an execution's input.
+ * Reads an execution's input. Everyone who may start an execution can write anything into it, and the message goes into the
+ * report, the log and the alert. So it quotes the beginning of a wrong value, on one line and without links.
+ * @returns the input, with the ids of the indexes (see `indexId`)
+ * @throws BadInput that names the wrong field and its valid values, in at most 4,000 characters
+ */
+export function parseExecutionInput(raw: unknown, registryIds: readonly string[]): ExecutionInput {
+  try {
+    const input = checkedInput(raw);
+    return { ...input, indexes: resolveIndexNames(input.indexes, registryIds) };
+  } catch (error) {
+    if (!(error instanceof BadInput)) throw error;
+    throw new BadInput(shortened(error.message, LONGEST_MESSAGE));
+  }
+}
+
+/**
+ * Checks an execution's input without a registry.
  * @throws BadInput that names the wrong field and its valid values
  */
-export function parseExecutionInput(raw: unknown, registryNames: readonly string[]): ExecutionInput {
+export function checkedInput(raw: unknown): ExecutionInput {
   // Step Functions and the console's editor add fields that the user cannot remove.
   const input = withoutStepFunctionsFields(raw);
+  refuseTooMany(input);
   const parsed = executionInputSchema.safeParse(input);
-  if (!parsed.success) {
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  const more = issues.length - MOST_SHOWN;
+  const problems = issues.slice(0, MOST_SHOWN).map((issue) => describeIssue(issue, input));
+  if (more > 0) problems.push(`and ${counted(more, 'more problem')}`);
+  throw new BadInput(`The execution's input is wrong: ${problems.join('; ')}.`);
+}
+
+/**
+ * Finds the ids of named indexes. `public.NAME` is the same index as NAME.
+ * @param names at most 1,000
+ * @throws BadInput for names that are not in the registry, are too long, or name an index twice
+ */
+export function resolveIndexNames(names: readonly string[], registryIds: readonly string[]): string[] {
+  const known = new Set(registryIds);
+  const unknown: string[] = [];
+  const repeated: string[] = [];
+  /** The first name of each index. */
+  const named = new Map<string, string>();
+  for (const name of names) {
+    const id = known.has(name) ? name : name.replace(/^public\./, '');
+    const earlier = named.get(id);
+    if (!known.has(id)) unknown.push(name);
+    else if (earlier === undefined) named.set(id, name);
+    else if (earlier === name) repeated.push(`${quotedName(name)} more than once`);
+    else repeated.push(`${quotedName(earlier)} and ${quotedName(name)}, which are the same index`);
+  }
+  const [first] = unknown;
+  if (first !== undefined) {
     throw new BadInput(
-      `The execution's input is wrong: ${parsed.error.issues.map(describeIssue).join('; ')}.`,
+      `indexes: ${listedFirst(unknown.map(quotedName))} ${unknown.length === 1 ? 'is' : 'are'} not in the registry${tooLong(first)}. ` +
+        `Valid names: ${listed(registryIds)}.`,
     );
   }
-  const unknown = parsed.data.indexes.filter((name) => !registryNames.includes(name));
-  if (unknown.length > 0) {
-    throw new BadInput(
-      `indexes: ${unknown.map((name) => `"${name}"`).join(', ')} is not in the registry. ` +
-        `Valid names: ${listed(registryNames)}.`,
-    );
+  if (repeated.length > 0) {
+    throw new BadInput(`indexes: it lists ${listedFirst(repeated)}. Name each index once.`);
   }
-  return parsed.data;
+  return [...named.keys()];
+}
+
+function tooLong(name: string): string {
+  return Buffer.byteLength(name) > MAX_NAME_BYTES
+    ? ` (a name has at most ${MAX_NAME_BYTES} bytes, also with its schema)`
+    : '';
+}
+
+/** An input that Step Functions accepts can hold 100,000 elements. Each wrong one would be an issue. */
+function refuseTooMany(input: unknown): void {
+  if (typeof input !== 'object' || input === null || !Object.hasOwn(input, 'indexes')) return;
+  const { indexes } = input as { indexes: unknown };
+  if (!Array.isArray(indexes) || indexes.length <= MAX_INDEXES) return;
+  throw new BadInput(
+    `indexes: it lists ${indexes.length} names. At most ${MAX_INDEXES} are possible. Without the field, the deploy builds all indexes of the registry that are missing.`,
+  );
 }
 
 function withoutStepFunctionsFields(raw: unknown): unknown {
@@ -50,13 +119,29 @@ function withoutStepFunctionsFields(raw: unknown): unknown {
   return rest;
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
+function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    return `unknown field ${issue.keys.map((key) => `"${key}"`).join(', ')}, valid fields: ${FIELDS.join(', ')}`;
+    return `unknown field ${listedFirst(issue.keys.map(quotedWord))}, valid fields: ${FIELDS.join(', ')}`;
   }
   if (path === '') return `it must be a JSON object with the optional fields ${FIELDS.join(', ')}`;
-  if (path === 'mode') return `mode must be one of ${MODES.join(', ')}`;
-  if (path === 'force') return 'force must be true or false';
-  return `${path}: must be ${path === 'indexes' ? 'a list of index names' : 'the name of an index'}`;
+  const given = issue.path.reduce<unknown>((value, key) => Reflect.get(Object(value), key), input);
+  const not = `not ${typeof given === 'string' ? quotedWord(given) : quotedValue(given)}`;
+  if (path === 'mode') return `mode must be one of ${MODES.join(', ')}, ${not}`;
+  if (path === 'force') return `force must be true or false, ${not}`;
+  return `${path}: must be ${path === 'indexes' ? 'a list of index names' : 'the name of an index'}, ${not}`;
+}
+
+function listedFirst(texts: readonly string[]): string {
+  return listed(texts, MOST_SHOWN);
+}
+
+/** Shows a word of the input. Mail clients make a link of any host name, so its dots are escaped. */
+function quotedWord(text: string): string {
+  return quoted(text).replaceAll('.', '\\u002e');
+}
+
+/** Shows the name of an index as SQL quotes it, `"schema"."name"`, which is no host name either. */
+function quotedName(name: string): string {
+  return quoted(name).replaceAll('.', '"."');
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { visible } from './visible-text.ts';
 
 /** What runs the migrations of an environment. */
 export const MIGRATION_RUNNERS = ['sql', 'ecs-task', 'lambda', 'none'] as const;
@@ -54,9 +55,9 @@ export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 export function describeMigrationFailure(failure: MigrationFailure): string {
   const { file, line, statement, message, changes } = failure;
   const migration = line === null ? `Migration ${file}` : `Migration ${file}.sql, line ${line},`;
-  return (
+  return visible(
     `${file === null ? 'The migrations' : migration} failed, and ${CHANGES[changes]}: ` +
-    `${statement === null ? '' : `${statement}: `}${message}`
+      `${statement === null ? '' : `${statement}: `}${message}`,
   );
 }
 

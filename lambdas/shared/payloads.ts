@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MODES } from './execution-input.ts';
+import { MAX_INDEXES, MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
 import { indexStatusSchema, reportSchema } from './report-schema.ts';
 
@@ -77,6 +77,9 @@ export type WindowMigrations = z.infer<typeof windowMigrationsSchema>;
 
 // Plan
 
+/** Characters of the name of an execution. */
+const MAX_EXECUTION_NAME = 80;
+
 /** A failure that could not be written to the ledger. The state carries it until the report. */
 const unrecordedFailureSchema = z.object({
   /** The item: see build-item.ts. */
@@ -109,8 +112,8 @@ export const planBuildsEventSchema = z.object({
   execution: z.string(),
   /** The input of build-indexes, from the parent execution or from a user. */
   request: z.object({
-    deploy: z.string().optional(),
-    indexes: z.array(z.string()).optional(),
+    deploy: z.string().max(MAX_EXECUTION_NAME).optional(),
+    indexes: z.array(z.string()).max(MAX_INDEXES).optional(),
     scope: z.enum(BUILD_SCOPES).optional(),
     /** When the services were stopped, ISO 8601. Absent: outside of a maintenance window. */
     windowStartedAt: z.string().optional(),

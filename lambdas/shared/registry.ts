@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BadInput } from './errors.ts';
 import { listed } from './text.ts';
+import { quoted } from './visible-text.ts';
 
 /**
  * One index of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
@@ -64,5 +65,7 @@ export function tableId(index: { schema: string; table: string }): string {
 export function findIndex(registry: CompiledRegistry, id: string): CompiledIndex {
   const found = registry.find((index) => indexId(index) === id);
   if (found !== undefined) return found;
-  throw new BadInput(`Index "${id}" is not in the registry. Valid names: ${listed(registry.map(indexId))}.`);
+  throw new BadInput(
+    `Index ${quoted(id)} is not in the registry. Valid names: ${listed(registry.map(indexId))}.`,
+  );
 }

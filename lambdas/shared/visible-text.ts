@@ -20,14 +20,21 @@ const NAMED_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\
 /** Longest quoted value in characters: a name of PostgreSQL has at most 63 bytes. */
 const LONGEST_VALUE = 80;
 
+/** Commands that Azure Pipelines, GitHub and TeamCity find at any place in a line of a log: `##vso[…]`, `##[…]`, `##teamcity[…]`. */
+const COMMAND = /##(?=\w*\[)/g;
+const ESCAPED_COMMAND = '#\\u0023';
+
+/** Commands that GitHub finds at the start of a line: `::error …`. */
+const COMMAND_AT_START = /^([^\S\n]*):(?=:)/gm;
+
 /** The text with an escape in place of each invisible character: `\n`, `\t`, `\u001b`, `\u{e0001}`. It has no line end. */
 export function visible(text: string): string {
-  return replaceInvisible(text, escapeOf);
+  return replaceInvisible(text, escapeOf).replace(COMMAND, ESCAPED_COMMAND);
 }
 
 /** Like `visible`, but keeps line ends: for a text of several lines whose single values have been made visible before. */
 export function visibleLines(text: string): string {
-  return text.replace(INVISIBLE_IN_LINE, escapeOf);
+  return text.replace(INVISIBLE_IN_LINE, escapeOf).replace(COMMAND, ESCAPED_COMMAND);
 }
 
 /** The text in one line: line ends, tabs and repeated spaces become one space, other invisible characters are escaped. */
@@ -48,11 +55,16 @@ export function quoted(text: string, most = LONGEST_VALUE): string {
   let shown = '';
   // A text of megabytes is not escaped as a whole. No escape and no surrogate pair is cut.
   for (const character of text.slice(0, most + 1)) {
-    const escaped = /["\\]/.test(character) ? `\\${character}` : visible(character);
+    const escaped = inQuotes(character, shown);
     if (shown.length + escaped.length > most) return `"${shown}…"`;
     shown += escaped;
   }
   return `"${shown}"`;
+}
+
+function inQuotes(character: string, before: string): string {
+  if (character === '"' || character === '\\') return `\\${character}`;
+  return character === '#' && before.endsWith('#') ? '\\u0023' : visible(character);
 }
 
 /** A value of any type for a message: a string in quotes, a number, true, false, null, "a list" or "an object". */
@@ -74,22 +86,17 @@ export function visibleJson(value: unknown, indent?: number): string {
     .replace(INVISIBLE_IN_LINE, (character) =>
       character.replace(/[\s\S]/g, (unit) => `\\u${hex(unit.charCodeAt(0), 4)}`),
     )
-    .replace(COMMAND_ANYWHERE, '#\\u0023');
+    .replace(COMMAND, ESCAPED_COMMAND);
 }
-
-/** Commands that Azure Pipelines, GitHub and TeamCity find at any place in a line: `##vso[…]`, `##[…]`, `##teamcity[…]`. */
-const COMMAND_ANYWHERE = /##(?=\w*\[)/g;
-
-/** Commands that GitHub finds at the start of a line: `::error …`. */
-const COMMAND_AT_START = /^(\s*):(?=:)/gm;
 
 /** The text without commands that a CI system would execute when it reads them in a log. */
 export function withoutCommands(text: string): string {
-  return text.replace(COMMAND_ANYWHERE, '#\\u0023').replace(COMMAND_AT_START, '$1\\u003a');
+  return text.replace(COMMAND, ESCAPED_COMMAND).replace(COMMAND_AT_START, '$1\\u003a');
 }
 
-/** What a mail client or a chat turns into a link: a host after a scheme, after www., after @, before a path or a port. */
-const HOST = /(?::\/\/|\bwww\.|@)[^\s/?#"'<>|)\]]*|(?<![\p{L}\d.-])[\p{L}\d.-]*\.\p{L}{2,}(?=[/?#]|:\d)/giu;
+/** What a mail client or a chat turns into a link: a host after a scheme, after www., after @, before a path. */
+const HOST =
+  /(?::\/\/|\bwww\.|@)[^\s/?#"'<>|)\]]*|(?<![\p{L}\d.-])[\p{L}\d.-]*\.\p{L}{2,}(?=(?::\d+)?[/?#])/giu;
 
 /**
  * The text without links for mails and chats: a scheme, and the dots of a host, are shown as escapes. `<…>` of Slack and

@@ -1,9 +1,21 @@
-import { Command, CommanderError } from 'commander';
-import { messageOf } from '../../lambdas/shared/errors.ts';
+import { Command, CommanderError, type OutputConfiguration } from 'commander';
+import { visible } from '../../lambdas/shared/visible-text.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
 import { importCommand } from './commands/import-command.ts';
 import { lintCommand } from './commands/lint-command.ts';
 import { runCommand } from './commands/run-command.ts';
+import { errorText, terminalText } from './terminal/terminal-text.ts';
+
+/** How commander writes. Its messages quote arguments and values of flags, which can come from a file or a branch name. */
+const OUTPUT: OutputConfiguration = {
+  writeOut: (text) => void process.stdout.write(terminalText(text)),
+  writeErr: (text) => void process.stderr.write(terminalText(text)),
+  outputError: (text, write) => {
+    // Commander's own line end is the one before its proposal.
+    const [, message = text, proposal = ''] = /^([\s\S]*?)(\n\(Did you mean [^\n]*\))?\n*$/.exec(text) ?? [];
+    write(`${visible(message)}${proposal}\n`);
+  },
+};
 
 /**
  * The command line.
@@ -15,6 +27,7 @@ export async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   let exitCode = SUCCEEDED;
   const program = new Command('pg-deploy-step')
+    .configureOutput(OUTPUT)
     .description('Stop services, run migrations, build indexes concurrently, start services again.')
     .showHelpAfterError()
     .exitOverride();
@@ -22,7 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode = code;
   };
   for (const command of [runCommand(onExitCode), lintCommand(onExitCode), importCommand(onExitCode)]) {
-    program.addCommand(command.showHelpAfterError().exitOverride());
+    program.addCommand(command.configureOutput(OUTPUT).showHelpAfterError().exitOverride());
   }
   try {
     await program.parseAsync([...args], { from: 'user' });
@@ -30,7 +43,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has already printed the error, or the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCEEDED : WRONG_USAGE;
-    process.stderr.write(`${messageOf(error)}\n`);
+    process.stderr.write(`${errorText(error)}\n`);
     return FAILED;
   }
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { LinesError } from '../../lambdas/shared/errors.ts';
 
 /** A configuration that cannot be used. Each problem names the path of the wrong value. */
-export class ConfigurationError extends Error {
+export class ConfigurationError extends LinesError {
   override readonly name = 'ConfigurationError';
 }
 
@@ -28,7 +29,7 @@ export function parseContext<Schema extends z.ZodType>(
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `  ${describeIssue(context, issue)}`);
-  throw new ConfigurationError(`The context in cdk.json is not valid:\n${problems.join('\n')}`);
+  throw new ConfigurationError(['The context in cdk.json is not valid:', ...problems]);
 }
 
 function describeIssue(context: string, issue: z.core.$ZodIssue): string {

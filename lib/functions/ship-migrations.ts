@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { parseSync } from 'libpg-query';
+import { LinesError } from '../../lambdas/shared/errors.ts';
 import {
   hashOfMigration,
   MANIFEST_FILE,
@@ -18,7 +19,7 @@ import { transactionProblems } from '../sql/one-transaction.ts';
 import { readSql } from '../sql/read-sql.ts';
 
 /** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
-export class MigrationFilesError extends Error {
+export class MigrationFilesError extends LinesError {
   override readonly name = 'MigrationFilesError';
 }
 
@@ -80,13 +81,11 @@ function refuseProblems(problems: readonly string[]): void {
   if (others.length === 0) throw new MigrationFilesError(`migrations: ${first}`);
   const shown = problems.slice(0, MAX_PROBLEMS).map((problem) => `  - ${problem}`);
   const more = problems.length - shown.length;
-  throw new MigrationFilesError(
-    [
-      `migrations: the files cannot be applied because of ${counted(problems.length, 'problem')}:`,
-      ...shown,
-      ...(more > 0 ? [`  - … and ${more} more; pg-deploy-step lint shows all of them`] : []),
-    ].join('\n'),
-  );
+  throw new MigrationFilesError([
+    `migrations: the files cannot be applied because of ${counted(problems.length, 'problem')}:`,
+    ...shown,
+    ...(more > 0 ? [`  - … and ${more} more; pg-deploy-step lint shows all of them`] : []),
+  ]);
 }
 
 /** Why a file cannot be applied: `LINE:COLUMN: message`. Empty: it can. */

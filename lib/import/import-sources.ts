@@ -72,7 +72,7 @@ function refuseOtherEncodings(files: Sources['files']): void {
   );
   if (problems.length === 0) return;
   const more = problems.length > MAX_PROBLEMS ? [`… and ${problems.length - MAX_PROBLEMS} more files`] : [];
-  throw new NoSourceError([...problems.slice(0, MAX_PROBLEMS), ...more].join('\n'));
+  throw new NoSourceError([...problems.slice(0, MAX_PROBLEMS), ...more]);
 }
 
 type FilePlace = Pick<Skipped, 'file' | 'line'>;

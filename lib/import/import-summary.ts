@@ -1,3 +1,4 @@
+import { oneLine } from '../../lambdas/shared/visible-text.ts';
 import type { Skipped } from '../sources/sql-source.ts';
 import type { Imported } from './import-sources.ts';
 
@@ -29,7 +30,8 @@ function section(title: string, items: readonly Skipped[]): string[] {
   return [
     title,
     ...items.map(
-      ({ file, line, what, reason }) => `  ${line === null ? file : `${file}:${line}`}: ${what}: ${reason}`,
+      ({ file, line, what, reason }) =>
+        `  ${oneLine(`${line === null ? file : `${file}:${line}`}: ${what}: ${reason}`)}`,
     ),
   ];
 }

@@ -1,4 +1,11 @@
 import { counted } from '../../lambdas/shared/text.ts';
+import {
+  oneLine,
+  visible,
+  visibleJson,
+  visibleLines,
+  withoutCommands,
+} from '../../lambdas/shared/visible-text.ts';
 import type { Finding } from './finding.ts';
 
 export const FORMATS = ['text', 'json', 'github'] as const;
@@ -33,9 +40,11 @@ interface TextOptions {
 /** For people: `file:line:column: error rule: message`, the entry to paste below it, and the totals. */
 export function toText(result: LintResult, options: TextOptions): string {
   const lines = result.findings.flatMap((finding) => findingLines(finding, options));
-  const moved = result.moved.map(({ name, file, line }) => `Moved ${name} from ${file}, line ${line}.`);
-  const kept = result.kept.map(
-    ({ name, file, line, reason }) => `Did not move ${name} from ${file}, line ${line}: ${reason}.`,
+  const moved = result.moved.map(({ name, file, line }) =>
+    visible(`Moved ${name} from ${file}, line ${line}.`),
+  );
+  const kept = result.kept.map(({ name, file, line, reason }) =>
+    visible(`Did not move ${name} from ${file}, line ${line}: ${reason}.`),
   );
   return [...lines, ...moved, ...kept, totals(result)].join('\n');
 }
@@ -45,7 +54,7 @@ function findingLines(
   { paint }: TextOptions,
 ): string[] {
   const kind = severity === 'error' ? paint('error', 'red') : paint('warning', 'yellow');
-  const head = `${paint(`${file}:${line}:${column}:`, 'bold')} ${kind} ${rule}: ${message}`;
+  const head = `${paint(`${visible(file)}:${line}:${column}:`, 'bold')} ${kind} ${visible(rule)}: ${oneLine(message)}`;
   if (entry === undefined) return [head];
   return [head, ...`${entry},`.split('\n').map((text) => paint(`    ${text}`, 'dim'))];
 }
@@ -59,7 +68,7 @@ function totals({ findings, files, moved }: LintResult): string {
 /** For pipelines: `{ files, errors, warnings, findings, moved, kept }`. */
 export function toJson(result: LintResult): string {
   const { files, findings, moved, kept } = result;
-  return JSON.stringify({ files, ...countsOf(findings), findings, moved, kept }, null, 2);
+  return visibleJson({ files, ...countsOf(findings), findings, moved, kept }, 2);
 }
 
 /** Workflow commands for GitHub, which shows each finding at its line of a pull request. */
@@ -67,15 +76,19 @@ export function toGithub({ findings }: LintResult): string {
   return findings
     .map(({ severity, file, line, column, rule, message, entry }) => {
       const place = `file=${property(file)},line=${line},col=${column},title=${property(rule)}`;
-      return `::${severity} ${place}::${data(entry === undefined ? message : `${message}\n${entry}`)}`;
+      const text = oneLine(message);
+      const lines = entry === undefined ? text : `${text}\n${visibleLines(entry)}`;
+      // Another CI system may read the same log.
+      return `::${severity} ${place}::${data(withoutCommands(lines))}`;
     })
     .join('\n');
 }
 
+/** The lines of an annotation. GitHub decodes `%` sequences, so they must come from here alone. */
 function data(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
 
 function property(text: string): string {
-  return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+  return data(visible(text)).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
+import { oneLine } from '../../lambdas/shared/visible-text.ts';
 import { replaceFile } from '../files/output-file.ts';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
@@ -18,14 +19,10 @@ export function withoutMoved(text: string, moves: readonly Move[], registry: str
     const rest = fixed.slice(statement.next);
     // Text on the same line would become a part of the comment. Drizzle's marks start like comments.
     const separator = /^[ \t]*(?:--(?!>)|\r?\n|$)/.test(rest) ? '' : '\n';
-    const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${registry}${separator}`;
+    const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${oneLine(registry)}${separator}`;
     fixed = fixed.slice(0, statement.start) + comment + rest;
   }
   return mark + fixed;
-}
-
-function oneLine(name: string): string {
-  return name.replaceAll(/\s/g, ' ');
 }
 
 /**

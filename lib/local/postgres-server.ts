@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { Cluster } from './postgres-cluster.ts';
 
 /** `fast` ends all sessions and writes a checkpoint. `immediate` is a crash: the next start runs recovery. */
@@ -15,7 +16,7 @@ const START_TIMEOUT_SECONDS = 60;
 /**
  * Starts the server and waits until it accepts connections.
  * @param fixedPort @default a free port
- * @throws Error with the end of the server's log when the server does not start
+ * @throws LinesError with the end of the server's log when the server does not start
  */
 export async function startServer(
   cluster: Cluster,
@@ -25,14 +26,14 @@ export async function startServer(
     const port = fixedPort ?? (await freePort());
     const child = launch(cluster, port);
     if (await isReady(child, cluster.dataDirectory)) return { child, port };
-    const log = (await readFile(cluster.logFile, 'utf8').catch(() => '')).split('\n').slice(-20).join('\n');
+    const log = (await readFile(cluster.logFile, 'utf8').catch(() => '')).split('\n').slice(-20);
     // Another process took the port. A connection that uses the fixed port as its local port closes soon.
-    if (attempt < 5 && log.includes('could not bind')) {
+    if (attempt < 5 && log.some((line) => line.includes('could not bind'))) {
       if (fixedPort !== undefined) await pause(500);
       continue;
     }
     child.kill('SIGQUIT');
-    throw new Error(`PostgreSQL did not start on port ${port}. The end of its log:\n${log}`);
+    throw new LinesError([`PostgreSQL did not start on port ${port}. The end of its log:`, ...log]);
   }
 }
 

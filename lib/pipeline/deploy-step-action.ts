@@ -4,7 +4,7 @@ import { StateMachineInput, StepFunctionInvokeAction } from 'aws-cdk-lib/aws-cod
 import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { z } from 'zod';
-import type { executionInputSchema } from '../../lambdas/shared/execution-input.ts';
+import { checkedInput, type executionInputSchema } from '../../lambdas/shared/execution-input.ts';
 import { machineNamesOf } from '../config/machine-names.ts';
 
 /** The input of an execution of `deploy`. Every field is optional. */
@@ -53,10 +53,17 @@ export class DeployStepAction extends StepFunctionInvokeAction {
     super({
       ...action,
       stateMachine: deployMachineOf(scope, id, props),
-      stateMachineInput: StateMachineInput.literal(input ?? {}),
+      // A wrong field fails the synth, not the first deploy.
+      stateMachineInput: StateMachineInput.literal(checked(input ?? {})),
       executionNamePrefix: EXECUTION_NAME_PREFIX,
     });
   }
+}
+
+/** @throws BadInput when a field is wrong. Names of indexes are checked when the deploy starts. */
+function checked(input: DeployStepInput): DeployStepInput {
+  checkedInput(input);
+  return input;
 }
 
 function deployMachineOf(scope: Construct, id: string, target: DeployStepTarget): IStateMachine {

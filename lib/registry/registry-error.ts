@@ -1,3 +1,4 @@
+import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { SourcePlace } from '../sql/places.ts';
 import type { RegistryRuleName } from './registry-rules.ts';
 
@@ -13,7 +14,7 @@ export interface RegistryProblem extends SourcePlace {
 }
 
 /** A registry is wrong. The message lists every problem, so that you can fix all of them at once. */
-export class RegistryError extends Error {
+export class RegistryError extends LinesError {
   override readonly name = 'RegistryError';
   readonly problems: readonly RegistryProblem[];
 
@@ -28,12 +29,10 @@ export function problemText({ entry, field, message }: RegistryProblem): string 
   return [entry, field, message].filter((part) => part !== '').join(': ');
 }
 
-function describe(problems: readonly RegistryProblem[]): string {
+function describe(problems: readonly RegistryProblem[]): string[] {
   const lines = problems.map(
     (problem) => `${problem.file}:${problem.line}:${problem.column}: ${problemText(problem)}`,
   );
-  if (lines.length === 1) return `The index registry is wrong. ${lines[0]}`;
-  return [`The index registry has ${lines.length} problems:`, ...lines.map((line) => `  - ${line}`)].join(
-    '\n',
-  );
+  if (lines.length === 1) return [`The index registry is wrong. ${lines[0]}`];
+  return [`The index registry has ${lines.length} problems:`, ...lines.map((line) => `  - ${line}`)];
 }

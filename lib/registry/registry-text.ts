@@ -1,3 +1,4 @@
+import { visibleJson, visibleLines } from '../../lambdas/shared/visible-text.ts';
 import type { IndexEntry } from './define-indexes.ts';
 
 export type RegistryKind = 'ts' | 'json';
@@ -92,14 +93,14 @@ function property(key: string, text: string, { kind, indent, step }: Style): str
 }
 
 function keyText(kind: RegistryKind, name: string): string {
-  if (kind === 'json') return JSON.stringify(name);
+  if (kind === 'json') return visibleJson(name);
   // A plain or quoted __proto__ would set the prototype.
   if (name === '__proto__') return `[${quoted(name)}]`;
   return /^[a-z]\w*$/i.test(name) ? name : quoted(name);
 }
 
 function stringText(kind: RegistryKind, text: string): string {
-  return kind === 'json' ? JSON.stringify(text) : quoted(text);
+  return kind === 'json' ? visibleJson(text) : quoted(text);
 }
 
 /** A string on one line, in the quotes that need fewer escapes. */
@@ -112,14 +113,10 @@ function template(text: string): string {
   return `\`${escaped(text, '`').replaceAll('${', '\\${')}\``;
 }
 
-/** Escapes backslashes, the quote, and characters that an editor or an encoding could change. Line breaks stay. */
+/**
+ * Escapes backslashes, the quote, and characters that nobody can see or that an editor or an encoding could change. Line breaks
+ * stay. A template and a string have the same escapes as a message.
+ */
 function escaped(text: string, quote: string): string {
-  return text
-    .replaceAll('\\', '\\\\')
-    .replaceAll(quote, `\\${quote}`)
-    .replaceAll(/(?!\n)\p{Cc}|\p{Cs}|[\u2028\u2029\ufeff]/gu, (character) => {
-      if (character === '\t') return '\\t';
-      if (character === '\r') return '\\r';
-      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
+  return visibleLines(text.replaceAll('\\', '\\\\').replaceAll(quote, `\\${quote}`));
 }

@@ -1,3 +1,4 @@
+import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { EncodingProblem } from '../sql/decode-utf8.ts';
 
 /** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
@@ -33,6 +34,6 @@ export interface Sources {
 }
 
 /** A path or a database has nothing to read; the message says what was expected. */
-export class NoSourceError extends Error {
+export class NoSourceError extends LinesError {
   override readonly name = 'NoSourceError';
 }

@@ -191,8 +191,9 @@ export class Deploy extends Construct {
         alert: {
           needed: true,
           subject: 'pg-deploy-step: the report of a deploy failed',
+          // Without the execution's name: the person who starts it chooses the name, and no function escapes it here.
           'message.$':
-            "States.Format('The report of the deploy {} failed ({}). The execution history shows what the deploy did and whether it started the services. Open the execution {}.', $$.Execution.Name, $.reportFailure.Error, $$.Execution.Id)",
+            "States.Format('The report of the deploy that started at {} failed ({}). The execution history shows what the deploy did and whether it started the services. Open the execution with this start time of the state machine {}.', $$.Execution.StartTime, $.reportFailure.Error, $$.StateMachine.Name)",
         },
       },
     });

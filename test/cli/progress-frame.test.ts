@@ -162,5 +162,5 @@ describe('the picture', () => {
 test('a message with line ends and control characters stays on its line', () => {
   const story = busy();
   story.fail('idx_e_x', 'Deadlock', `one\ntwo ${String.fromCharCode(27)}[2Jthree`);
-  expect(story.texts.at(-1)).toContain('Deadlock: one two [2Jthree');
+  expect(story.texts.at(-1)).toContain('Deadlock: one two \\u001b[2Jthree');
 });

@@ -44,10 +44,11 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       ['--mode', 'deplyo'],
       "argument 'deplyo' is invalid. Allowed choices are deploy, indexes, plan, start-services.",
     ],
+    ['an unknown index', ['--only', 'idx_nowhere'], '"idx_nowhere" is not in the registry. Valid names:'],
     [
-      'an unknown index',
-      ['--only', 'idx_nowhere'],
-      "option '--only <name>': idx_nowhere is not in the registry",
+      'an index that is named twice',
+      ['--only', 'idx_orders_status', '--only', 'public.idx_orders_status'],
+      'it lists "idx_orders_status" and "public"."idx_orders_status", which are the same index. Name each index once.',
     ],
     [
       'PUBLIC as a trusted role',

@@ -50,7 +50,8 @@ export interface CommandFolder {
   remove(): void;
 }
 
-export function createCommandFolder(): CommandFolder {
+/** @param variables of the commands, in addition to PATH, HOME and TMPDIR */
+export function createCommandFolder(variables: Readonly<Record<string, string>> = {}): CommandFolder {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'pg-deploy-step-command-')));
   const directory = join(root, 'work');
   const temporary = join(root, 'tmp');
@@ -59,7 +60,7 @@ export function createCommandFolder(): CommandFolder {
   // If root runs the tests, the embedded server runs as another user.
   chmodSync(root, 0o755);
   chmodSync(temporary, 0o1777);
-  const start = (...args: string[]) => startCommand(args, directory, temporary);
+  const start = (...args: string[]) => startCommand(args, directory, { TMPDIR: temporary, ...variables });
   return {
     directory,
     root,
@@ -79,12 +80,16 @@ export function createCommandFolder(): CommandFolder {
   };
 }
 
-function startCommand(args: readonly string[], directory: string, temporary: string): RunningCommand {
+function startCommand(
+  args: readonly string[],
+  directory: string,
+  variables: Readonly<Record<string, string>>,
+): RunningCommand {
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, [COMMAND, ...args], {
     cwd: directory,
     detached: true,
-    env: { PATH, HOME, TMPDIR: temporary },
+    env: { PATH, HOME, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

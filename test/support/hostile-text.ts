@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { expect } from 'vitest';
 
 /**
  * Characters that no output may contain, apart from its own line ends and colours: C0, DEL, C1, line separators, bidirectional
@@ -34,3 +35,24 @@ export const hostileText: fc.Arbitrary<string> = fc
     { maxLength: 8 },
   )
   .map((parts) => parts.join(''));
+
+/** The attacks that fit into one name of PostgreSQL (63 bytes): a link, a cleared screen, a turned direction, an annotation. */
+export const HOSTILE_NAME = 'x\u001b]8;;https://e.x\u0007\u009b2J\u202e<b>\n::error::##vso[a]';
+
+/** The same without the characters that a registry refuses. */
+export const HOSTILE_REGISTERED_NAME = 'x\u007f\u009b2J\u202e<b>\n::error::##vso[a]https://e.x';
+
+/** Asserts that a text for a terminal or a log contains nothing that either of them would execute. Its line ends may stay. */
+export function expectHarmless(text: string): void {
+  for (const line of text.split('\n')) {
+    expect(line).not.toMatch(DANGEROUS_CHARACTERS);
+    expect(line).not.toMatch(/^\s*::|##\w*\[/);
+  }
+}
+
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[(?:[12]|22|3[1236]|39)m`, 'g');
+
+/** A text without the colours and weights that the commands use, and with all other escape sequences. */
+export function withoutColours(text: string): string {
+  return text.replaceAll(COLOUR, '');
+}

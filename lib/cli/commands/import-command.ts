@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { TOOLS, type Tool } from '../../sources/sql-source.ts';
+import { errorText } from '../terminal/terminal-text.ts';
 import { FAILED, fileToWrite, requireDatabaseUrl, SUCCEEDED } from './command-line.ts';
 
 /** The flags as commander parses them. */
@@ -43,7 +43,7 @@ export function importCommand(onExitCode: (code: number) => void): Command {
       const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json });
       onExitCode(isPrinted ? SUCCEEDED : FAILED);
     } catch (error) {
-      process.stderr.write(`${messageOf(error)}\n`);
+      process.stderr.write(`${errorText(error)}\n`);
       onExitCode(FAILED);
     }
   });

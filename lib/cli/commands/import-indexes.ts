@@ -1,4 +1,5 @@
 import { buffer as readAll } from 'node:stream/consumers';
+import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
 import { importDatabase } from '../../import/import-database.ts';
 import { type Imported, importSources } from '../../import/import-sources.ts';
 import { summaryOf } from '../../import/import-summary.ts';
@@ -7,6 +8,7 @@ import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
 import type { Sources, Tool } from '../../sources/sql-source.ts';
 import { printOutput } from '../terminal/print-output.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 
 interface ImportSettings {
   /** Files, folders, `-`. Empty: the indexes come from the database. */
@@ -35,12 +37,10 @@ export async function importIndexes(settings: ImportSettings): Promise<boolean> 
   }));
   let isPrinted = true;
   if (json)
-    isPrinted = await printOutput(
-      'result',
-      `${JSON.stringify({ ...imported, entries: added, kept }, null, 2)}\n`,
-    );
-  else if (out === undefined) isPrinted = await printOutput('result', registryText(added, format));
-  process.stderr.write(summaryOf(imported, added.length, kept));
+    isPrinted = await printOutput('result', `${visibleJson({ ...imported, entries: added, kept }, 2)}\n`);
+  else if (out === undefined)
+    isPrinted = await printOutput('result', terminalText(registryText(added, format)));
+  process.stderr.write(terminalText(summaryOf(imported, added.length, kept)));
   return isPrinted;
 }
 

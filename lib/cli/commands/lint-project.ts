@@ -18,6 +18,7 @@ import { RegistryError } from '../../registry/registry-error.ts';
 import type { RegistryRuleName } from '../../registry/registry-rules.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { paint, takesColour } from '../terminal/styled-text.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import { type LintProgressBar, lintProgressBar } from './lint-progress-bar.ts';
 import { type LintFlags, type LintScope, type LintTarget, lintScope } from './lint-scope.ts';
 
@@ -131,7 +132,8 @@ async function readRegistered(registry: string | null, fix: boolean): Promise<Re
 async function print(result: LintResult, format: Format): Promise<boolean> {
   const colour = takesColour(process.stdout);
   const text = {
-    text: () => toText(result, { paint: (piece, style) => paint(piece, style, colour) }),
+    text: () =>
+      terminalText(toText(result, { paint: (piece, style) => paint(piece, style, colour) }), colour),
     json: () => toJson(result),
     github: () => toGithub(result),
   }[format]();

@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
-import { MODES, type Mode } from '../../../lambdas/shared/execution-input.ts';
+import { BadInput } from '../../../lambdas/shared/errors.ts';
+import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import { type CompiledRegistry, indexId } from '../../../lambdas/shared/registry.ts';
-import { listed } from '../../../lambdas/shared/text.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
 import {
@@ -112,15 +112,16 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       );
     }
     const registry = await loadRegistry(flags.indexes);
-    const names = registry.map(indexId);
-    const unknown = (flags.only ?? []).filter((name) => !names.includes(name));
-    if (unknown.length > 0) {
-      command.error(
-        `error: option '--only <name>': ${listed(unknown)} is not in the registry ${flags.indexes}. Valid names: ${listed(names)}.`,
-      );
+    const settings = toSettings(flags, registry);
+    try {
+      parseExecutionInput(settings.input, registry.map(indexId));
+    } catch (error) {
+      if (!(error instanceof BadInput)) throw error;
+      const problem = error.message.replace(/^indexes: /, '');
+      command.error(`error: option '--only <name>', registry ${flags.indexes}: ${problem}`);
     }
     const { runWorkflow } = await import('../run/run-workflow.ts');
-    onExitCode((await runWorkflow(toSettings(flags, registry))) ? SUCCEEDED : FAILED);
+    onExitCode((await runWorkflow(settings)) ? SUCCEEDED : FAILED);
   });
 }
 

@@ -4,6 +4,7 @@ import type { MachineNames } from '../../config/machine-names.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
 import { paint, plain, type Style, takesColour, wrap } from '../terminal/styled-text.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import { applyEvent } from './apply-event.ts';
 import { applyBuildRows } from './build-rows.ts';
 import { frame } from './frame.ts';
@@ -92,12 +93,12 @@ interface Screen {
 
 /** Plain lines: headings at the left edge, the other lines indented. */
 function createLog(stream: NodeJS.WritableStream): Screen {
-  const write = (text: string) => stream.write(`${text}\n`);
+  const write = (text: string) => stream.write(`${terminalText(text)}\n`);
   return {
     show(lines) {
       for (const { kind, text } of lines) write(kind === 'heading' ? text : `  ${text}`);
     },
-    note: write,
+    note: (text) => write(plain(text)),
     end: () => undefined,
   };
 }

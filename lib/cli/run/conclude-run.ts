@@ -1,11 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
-import { messageOf } from '../../../lambdas/shared/errors.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
+import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
 import { writeOutputFile } from '../../files/output-file.ts';
 import type { LocalDeploy } from '../../local/local-workflow.ts';
 import { runSummary } from '../summary/run-summary.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { takesColour } from '../terminal/styled-text.ts';
+import { errorText } from '../terminal/terminal-text.ts';
 import { type HandledInterrupt, handledText } from './interrupt-texts.ts';
 import { type RunContext, type RunSettings, startServicesCommand } from './run-context.ts';
 import type { LastLines } from './shell-migrations.ts';
@@ -32,9 +33,9 @@ export async function concludeRun(
   if (report !== undefined) {
     const colour = !settings.json && takesColour(process.stdout);
     const startCommand = startServicesCommand(settings);
-    output.print(`\n${runSummary(report, { colour, startCommand })}`);
+    output.printLines(`\n${runSummary(report, { colour, startCommand })}`);
     if (report.migrations.outcome === 'failed' && ended.lastLines.text !== '') {
-      output.print(`Last output of the migration command:${ended.lastLines.text}`);
+      output.printLines(`Last output of the migration command:${ended.lastLines.text}`);
     }
     isWritten = await writeReport(settings, report);
   } else if (interrupted === null) {
@@ -62,7 +63,7 @@ export async function concludeRun(
 
 /** Writes the report as the settings say. A report that has no other place goes to standard error. */
 async function writeReport({ json, reportFile }: RunSettings, report: Report): Promise<boolean> {
-  const text = `${JSON.stringify(report, null, 2)}\n`;
+  const text = `${visibleJson(report, 2)}\n`;
   let isWritten = !json || (await printOutput('report', text));
   if (reportFile !== null) {
     try {
@@ -70,7 +71,7 @@ async function writeReport({ json, reportFile }: RunSettings, report: Report): P
     } catch (error) {
       isWritten = false;
       process.stderr.write(
-        `The report could not be written to a file: ${messageOf(error)} The report:\n${text}`,
+        `The report could not be written to a file: ${errorText(error)} The report:\n${text}`,
       );
     }
   }

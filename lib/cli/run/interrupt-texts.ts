@@ -1,4 +1,5 @@
 import { listed } from '../../../lambdas/shared/text.ts';
+import { oneLine } from '../../../lambdas/shared/visible-text.ts';
 import type { ExecutionResult } from '../../local/engine.ts';
 
 /** What an interrupt finds: the services of a run at one moment. */
@@ -53,7 +54,7 @@ export function handledText({ before, after, recovery, startCommand }: HandledIn
   if (after.stopped.length > 0) {
     const why = after.leftStopped
       ? 'a critical failure left them stopped'
-      : (recovery.cause ?? `start-services ended as ${recovery.status}`);
+      : oneLine(recovery.cause ?? `start-services ended as ${recovery.status}`);
     const start = startCommand === null ? '' : ` Start them with: ${startCommand}`;
     return `Services LEFT STOPPED: ${listed(after.stopped)} (${why}).${start}`;
   }

@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { machineNamesOf } from '../../config/machine-names.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../local/demo-services.ts';
 import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
@@ -114,8 +115,10 @@ export async function openWorkflow(
       onEvent(event);
     },
     onLog: (name, line) => {
-      appendFileSync(paths.logFile, `${name} ${line}\n`);
-      lastLines.add(name, line);
+      // A migration command can write anything, and people read the log in a terminal. JSON lines stay valid.
+      const shown = visible(line);
+      appendFileSync(paths.logFile, `${name} ${shown}\n`);
+      lastLines.add(name, shown);
     },
   });
   resources.defer(async () => {

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
+import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { createTemporaryFolder } from '../../files/temporary-folder.ts';
 import { withoutPassword } from '../../local/database-url.ts';
 import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
+import { takesColour } from '../terminal/styled-text.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import type { Interrupt } from './interrupt.ts';
 
 /** The flags of `run`, with their defaults applied. */
@@ -42,6 +45,8 @@ interface RunOutput {
   /** Where people read the progress: standard error when standard output carries JSON. */
   readonly stream: NodeJS.WriteStream;
   print(line: string): void;
+  /** Prints lines with their colours. @param text its single values are visible, because all line ends stay */
+  printLines(text: string): void;
 }
 
 interface RunPaths {
@@ -87,7 +92,11 @@ export function createRunContext(
 
 export function outputOf({ json }: RunSettings): RunOutput {
   const stream = json ? process.stderr : process.stdout;
-  return { stream, print: (line) => void stream.write(`${line}\n`) };
+  return {
+    stream,
+    print: (line) => void stream.write(`${terminalText(visible(line))}\n`),
+    printLines: (text) => void stream.write(`${terminalText(text, !json && takesColour(stream))}\n`),
+  };
 }
 
 /** Each database has a fixed state file in the working directory, so that it is found again after a killed run. */

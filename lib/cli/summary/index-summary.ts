@@ -141,5 +141,5 @@ function more(count: number, what: string): string[] {
 }
 
 function namesOf(indexes: readonly IndexReport[]): string {
-  return listed(indexes.map(indexId), MOST_NAMES);
+  return plain(listed(indexes.map(indexId), MOST_NAMES));
 }

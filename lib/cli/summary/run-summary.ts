@@ -1,7 +1,6 @@
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
-import { visibleLines } from '../../../lambdas/shared/visible-text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, cannotBeBuilt, failedSection, planSection } from './index-summary.ts';
@@ -63,7 +62,8 @@ function warningsSection({ warnings, mode }: Report, { colour }: SummaryOptions)
 /** SQL that a warning contains, so that it can be copied. */
 function linesBelow(warning: string): string[] {
   const body = bodyOf(warning);
-  return body === null ? [] : ['', visibleLines(body)];
+  // `paint` shows each of them as one line.
+  return body === null ? [] : ['', ...body.split('\n')];
 }
 
 function migrationsSection(report: Report): string[] {
@@ -88,7 +88,7 @@ function applicationMigrations({ mode, migrations }: Report): string[] {
   }
   if (outcome === 'not-run') return [];
   const names = applied.length === 0 ? '' : `, applied: ${namesOf(applied)}`;
-  const log = failure?.log == null ? '' : `; its log: ${failure.log}`;
+  const log = failure?.log == null ? '' : `; its log: ${plain(failure.log)}`;
   return [`Migrations: the ${name} ${outcome}${names}${log}`];
 }
 

@@ -1,6 +1,16 @@
 import { styleText } from 'node:util';
+import { visible } from '../../../lambdas/shared/visible-text.ts';
 
-export type Style = Parameters<typeof styleText>[0];
+/*
+ * A terminal obeys control characters, and names and messages can contain them. The functions of this file measure and return
+ * visible text only.
+ */
+
+const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
+export type Style = (typeof STYLES)[number] | (typeof STYLES)[number][];
+
+/** The escape sequences that `paint` writes, and no others. */
+export const STYLE_CODES: readonly string[] = STYLES.flatMap((style) => paint('|', style, true).split('|'));
 
 /** A part of a line: text without escape codes, and its style. */
 export type Piece = string | readonly [text: string, style: Style];
@@ -11,18 +21,18 @@ const WIDE =
 
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-/** A server message may contain line ends and control characters, which a terminal would obey. */
 export { oneLine as plain } from '../../../lambdas/shared/visible-text.ts';
 
-/** Width in columns of a text without escape codes. */
+/** Width in columns of a text as it is shown. */
 export function widthOf(text: string): number {
   let width = 0;
-  for (const { segment } of segments.segment(text)) width += WIDE.test(segment) ? 2 : 1;
+  for (const { segment } of segments.segment(visible(text))) width += WIDE.test(segment) ? 2 : 1;
   return width;
 }
 
 /** Cuts a text to at most `columns`, with an ellipsis if something is cut off. */
-export function cut(text: string, columns: number): string {
+export function cut(raw: string, columns: number): string {
+  const text = visible(raw);
   if (widthOf(text) <= columns) return text;
   if (columns < 1) return '';
   let kept = '';
@@ -44,7 +54,7 @@ export function fillTo(text: string, columns: number): string {
 /** Breaks a text at blanks into at most `lines` lines; the last line is cut. */
 export function wrap(text: string, columns: number, lines: number): string[] {
   const wrapped: string[] = [];
-  let rest = text;
+  let rest = visible(text);
   while (widthOf(rest) > columns && wrapped.length < lines - 1) {
     const head = cut(rest, columns + 1).slice(0, -1);
     const blank = head.lastIndexOf(' ');
@@ -65,7 +75,7 @@ export function row(width: number, colour: boolean, left: readonly Piece[], righ
     const shown = cut(raw, room - used);
     used += widthOf(shown);
     text += style === undefined ? shown : paint(shown, style, colour);
-    if (shown !== raw) break;
+    if (shown !== visible(raw)) break;
   }
   if (right === '' || widthOf(right) + 1 > width) return text;
   return text + ' '.repeat(room - used + 1) + paint(right, 'dim', colour);
@@ -73,7 +83,8 @@ export function row(width: number, colour: boolean, left: readonly Piece[], righ
 
 export function paint(text: string, style: Style, colour: boolean): string {
   // The caller has checked its stream; styleText would check process.stdout.
-  return colour && text !== '' ? styleText(style, text, { validateStream: false }) : text;
+  const shown = visible(text);
+  return colour && shown !== '' ? styleText(style, shown, { validateStream: false }) : shown;
 }
 
 /** Whether a stream supports colours. Respects NO_COLOR and FORCE_COLOR. */
