@@ -103,6 +103,8 @@ onEachMajor('advisory locks held by a weaker role', (major) => {
     const session = await open('pg-deploy-step build books_n');
     if (scope === '_xact') await session.query('begin');
     await lockAll(session, scope, mode);
+    // A statement with parameters keeps its snapshot until the next statement, and a build waits for snapshots.
+    await session.query('select');
     const workflow = await openTestWorkflow({
       ...{ databaseUrl: database.url, indexes: INDEXES, services: 'none' },
       migrations: { '0001_more': 'alter table books add column title text' },
