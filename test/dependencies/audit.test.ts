@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AUDIT_EXCEPTIONS, type AuditException } from '../../dependencies/accepted.ts';
 import { type AuditReport, decideAudit, runAudit } from '../../dependencies/audit.ts';
 
@@ -103,6 +103,9 @@ test('every exception has a reason and an end', () => {
 
 describe('npm audit with a registry on this machine', () => {
   let server: Server | undefined;
+  // The child process must not send its requests to a proxy.
+  beforeAll(() => vi.stubEnv('NO_PROXY', '127.0.0.1'));
+  afterAll(() => vi.unstubAllEnvs());
   afterEach(() => server?.close());
 
   /** Starts a registry that answers each request for advisories. @returns its address */
