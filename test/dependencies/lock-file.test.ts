@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { INSTALL_SCRIPTS } from '../../dependencies/accepted.ts';
+import { INSTALL_SCRIPTS, NODE_BINARIES } from '../../dependencies/accepted.ts';
 import { directDependencies, lockedPackages, manifest } from '../../dependencies/lock-file.ts';
 
 const packages = lockedPackages();
@@ -47,6 +47,13 @@ describe('install scripts', () => {
     expect([...new Set(withScript.map(({ name }) => name))].sort()).toEqual(
       Object.keys(INSTALL_SCRIPTS).sort(),
     );
+  });
+
+  test('the Node binary that a script installs has a hash for the version in use, at least for Linux on x64', () => {
+    const { node } = manifest().devDependencies;
+
+    expect(NODE_BINARIES).toHaveProperty([`linux-x64 ${node}`]);
+    expect(Object.keys(NODE_BINARIES).filter((platform) => !platform.endsWith(` ${node}`))).toEqual([]);
   });
 
   test('npm allows exactly these, by the names under which they are installed', () => {
