@@ -13,7 +13,8 @@ const OWN_COLOURS = new RegExp(`(${STYLE_CODES.map((code) => code.replace('[', '
 export function terminalText(text: string, colour = false): string {
   // With a capture group, every second part is a colour.
   const parts = colour ? text.split(OWN_COLOURS) : [text];
-  return withoutCommands(parts.map((part, at) => (at % 2 === 1 ? part : visibleLines(part))).join(''));
+  // A colour can stand before the start of a line.
+  return parts.map((part, at) => (at % 2 === 1 ? part : withoutCommands(visibleLines(part)))).join('');
 }
 
 /** The message of a thrown value for a terminal. Only a LinesError has several lines. */
