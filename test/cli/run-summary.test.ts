@@ -247,6 +247,17 @@ describe('the summary of a run', () => {
     );
   });
 
+  test('shows the headline of a warning after a deploy, and the SQL below it after a plan only', () => {
+    const warnings = ['The role is a superuser.\n\n-- The role of the deploy.\nCREATE ROLE "shop" LOGIN;\n'];
+
+    expect(show({ warnings }).filter((line) => /superuser|ROLE|--/.test(line))).toEqual([
+      'Warning: The role is a superuser.',
+    ]);
+    expect(show({ warnings, mode: 'plan' }).join('\n')).toContain(
+      'Warning: The role is a superuser.\n\n-- The role of the deploy.\nCREATE ROLE "shop" LOGIN;\n',
+    );
+  });
+
   test('shows the first of many migrations and services', () => {
     const files = Array.from({ length: 300 }, (_, n) => `${n}_file`);
     const lines = show({
