@@ -143,7 +143,7 @@ test('build-indexes refuses an index that is named twice, or not in the registry
   const { engine, machines } = workflow.workflow;
   for (const [name, message] of [
     [`public.${NAME}`, 'which are the same index. Name each index once.'],
-    [LINES, '"x"." is not'],
+    [LINES, 'is not in the registry. Valid names: idx_orders_status.'],
   ] as const) {
     const { status, cause = '' } = await engine.start(machines.buildIndexes, { indexes: [NAME, name] })
       .result;
