@@ -1,7 +1,8 @@
 import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
-import pg from 'pg';
+import type { Client } from '../../lambdas/postgres/client.ts';
+import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migration-history.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
@@ -20,14 +21,7 @@ const CONNECTION_TIMEOUT_MS = 15_000;
  * @returns true if the rows were inserted, false if they existed
  */
 export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promise<boolean> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    application_name: 'pg-deploy-step seed',
-    connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
-  });
-  // The next statement reports a lost connection. Without a listener the lost connection would end the process.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connect(databaseUrl);
   const { rows: sessions } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const interrupt = () => void terminate(databaseUrl, sessions[0]?.pid);
   signal?.addEventListener('abort', interrupt);
@@ -52,7 +46,7 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
   }
 }
 
-async function isSeeded(client: pg.Client): Promise<boolean> {
+async function isSeeded(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regclass('public.deals') is not null as exists",
   );
@@ -63,19 +57,22 @@ async function isSeeded(client: pg.Client): Promise<boolean> {
 
 /** Ends the session. A session does not notice that its client is gone: it would continue, and commit. */
 async function terminate(databaseUrl: string, pid: number | undefined): Promise<void> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
-  });
-  client.on('error', () => undefined);
+  let client: Client | undefined;
   try {
-    await client.connect();
+    client = await connect(databaseUrl);
     await client.query('select pg_terminate_backend($1)', [pid]);
   } catch {
     // The session ends when its statement does.
   } finally {
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
   }
+}
+
+async function connect(databaseUrl: string): Promise<Client> {
+  return await connectClient(
+    { connectionString: databaseUrl },
+    { application_name: 'pg-deploy-step seed', connectionTimeoutMillis: CONNECTION_TIMEOUT_MS },
+  );
 }
 
 async function migrationsBeforeRelease(): Promise<string> {
