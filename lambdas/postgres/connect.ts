@@ -26,7 +26,9 @@ const LEAST_TIMEOUT_S = 2;
  * @throws ConnectionLost when none of several hosts can be used; otherwise the error of the host
  */
 export async function connectClient(config: ClientConfig, settings: ConnectionSettings): Promise<pg.Client> {
-  if (config.connectionString === undefined) return await opened(new pg.Client({ ...config, ...settings }));
+  if (config.connectionString === undefined) {
+    return await opened(withoutVariables(() => new pg.Client({ ...config, ...settings })));
+  }
   const parameters = parseConnectionUri(config.connectionString);
   const { target_session_attrs: wanted } = parameters;
   if (wanted !== 'prefer-standby') return await connectAny(parameters, settings);

@@ -81,7 +81,7 @@ const SOCKET_FOLDERS = ['/var/run/postgresql', '/tmp'];
 const DEFAULT_PORT = '5432';
 
 function withDefaults(parameters: ConnectionParameters): Record<string, string> {
-  const { hostaddr, port = DEFAULT_PORT, user = userInfo().username } = parameters;
+  const { hostaddr, port = DEFAULT_PORT, user = userOfSystem() } = parameters;
   const host = (parameters.host ?? (hostaddr === undefined ? '' : undefined))
     ?.split(',')
     .map((name, index) => name || (hostaddr?.split(',')[index] ?? defaultHost(portAt(port, index))))
@@ -92,6 +92,15 @@ function withDefaults(parameters: ConnectionParameters): Record<string, string> 
     ...(host !== undefined && { host }),
     ...{ port: ports.join(','), user, dbname: parameters.dbname ?? user },
   };
+}
+
+function userOfSystem(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // In a container a user id can have no name.
+    throw new ConnectionError('Give the user (variable PGUSER): the user of this process has no name.');
+  }
 }
 
 function portAt(port: string, index: number): string {

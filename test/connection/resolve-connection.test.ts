@@ -1,9 +1,15 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ConnectionParameters, parseConnectionUri } from '../../lambdas/postgres/connection-uri.ts';
+import {
+  type ConnectionParameters,
+  formatConnectionUri,
+  parseConnectionUri,
+} from '../../lambdas/postgres/connection-uri.ts';
 import { ConnectionError } from '../../lib/connection/connection-parameters.ts';
+import { formatPairs, parseConnectionString } from '../../lib/connection/parse-connection-string.ts';
 import { resolveConnection, shownDatabase } from '../../lib/connection/resolve-connection.ts';
 
 let home: string;
@@ -127,6 +133,53 @@ describe('the forms of a connection string', () => {
   ])('a parameter without the effect that libpq gives it is refused by name: %s', (text) => {
     const [name = ''] = text.split('=');
     expect(refusal(`host=h ${text}`)).toContain(name);
+  });
+});
+
+describe('every value survives', () => {
+  const text = fc
+    .string({ unit: 'binary', minLength: 1 })
+    .filter((value) => !value.includes('\0') && value.isWellFormed());
+  const values = fc.record(
+    { user: text, password: text, dbname: text, options: text, application_name: text },
+    { requiredKeys: ['user'] },
+  );
+
+  test('in a URI', () => {
+    fc.assert(
+      fc.property(values, (parameters) => {
+        const given = { ...parameters, host: 'a,::1,/tmp/s', port: '1,2,3' };
+        expect(parseConnectionUri(formatConnectionUri(given))).toEqual(given);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('in pairs', () => {
+    fc.assert(
+      fc.property(values, (parameters) => {
+        expect(parseConnectionString(formatPairs(parameters))).toEqual(parameters);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('of any text, no message of a refusal repeats more than a name', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        fc.constantFrom('', 'postgres://', 'host=h ', 'postgres://u@h/d?'),
+        (rest, start) => {
+          const secret = `hunter2${rest}`;
+          try {
+            parseConnectionString(`${start}${secret}`);
+          } catch (error) {
+            expect((error as Error).message).not.toContain('hunter2');
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
   });
 });
 
