@@ -231,6 +231,12 @@ function masked(text: string, given: ConnectionParameters): string {
 /** The database of a connection URI for messages, with its user, and *** in place of a password. */
 export function shownDatabase(url: string): string {
   const { user = '', password, host = '', hostaddr = '', port = '', dbname = '' } = parseConnectionUri(url);
-  const shown = { user, host: host || hostaddr, port, dbname, ...(password !== undefined && { password: '***' }) };
+  const shown = {
+    user,
+    host: host || hostaddr,
+    port,
+    dbname,
+    ...(password !== undefined && { password: '***' }),
+  };
   return formatConnectionUri(shown).replace(/^postgresql/, url.slice(0, url.indexOf(':')));
 }
