@@ -52,7 +52,8 @@ function parseHosts(text: string): [string, string][] {
       throw new ConnectionUriError('The URL has a wrong host. Write an IPv6 address in brackets: [::1].');
     }
     const [, bracketed, plain = '', port = ''] = parts;
-    return [bracketed ?? decode(plain, 'host'), decode(port, 'port')] as const;
+    if (!/^\d*$/.test(port)) throw new ConnectionUriError('The port in the URL must be a number.');
+    return [bracketed ?? decode(plain, 'host'), port] as const;
   });
   return [
     ['host', joined(hosts.map(([host]) => host))],

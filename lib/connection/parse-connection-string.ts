@@ -6,7 +6,8 @@ import {
 } from '../../lambdas/postgres/connection-uri.ts';
 import { ConnectionError } from './connection-parameters.ts';
 
-const FORM = 'Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE or as "host=HOST dbname=DATABASE".';
+const FORM =
+  'Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE. The form "host=HOST dbname=DATABASE" works too.';
 
 /**
  * Reads a connection string in one of libpq's two forms: a URI, or KEYWORD=VALUE separated by blanks.

@@ -85,7 +85,7 @@ describe('the forms of a connection string', () => {
     ['hunter2', /not a valid URL/],
     ['mysql://u:hunter2@h/d', /must start with postgres:\/\/, but it starts with mysql:\/\//],
     ['postgres://u:hunter2%@h/d', /password in the URL contains a %/],
-    ['postgres://u:hunter2@h:x/d', /port \(variable PGPORT\) must be a number/],
+    ['postgres://u:hunter2@h:x/d', /The port in the URL must be a number/],
     ['postgres://u:hunter2@::1/d', /Write an IPv6 address in brackets/],
     ['postgres://u:hunter2@h/d?sslmode', /PARAMETER=VALUE/],
     ['postgres://u:hunter2@h/d?schema=public', /"schema" is not a connection parameter of libpq/],
