@@ -30,6 +30,7 @@ import {
   toDeployStepError,
 } from '../postgres/sqlstate.ts';
 import { probeTableLock } from '../postgres/table-lock.ts';
+import { refuseUntrustedCode } from '../postgres/untrusted-code.ts';
 import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
 import { tableId } from '../shared/registry.ts';
@@ -86,6 +87,7 @@ export async function attemptBuild(
     // A session that waits for one of them has a snapshot, for which the build would wait again. The claims remain.
     if (before?.sqlstate === DEADLOCK_DETECTED)
       for (const key of [indexLock(target), tableLock(target)]) await unlock(client, key);
+    await refuseUntrustedCode(client, target);
     const statement = client.query(buildStatement(target));
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});

@@ -1,16 +1,18 @@
-import { type CompiledIndex, indexId } from '../shared/registry.ts';
+import { z } from 'zod';
+import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
+import { becomeOwner, type ComparingRole, readComparingRole, runAsOwner } from './as-owner.ts';
 import type { Client } from './client.ts';
 import { splitDefinition } from './definition-text.ts';
 import { indexKey, type Named, quotedTable, quoteIdentifier } from './identifiers.ts';
-import { isUndefined, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
+import { isUndefined, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_COLUMN } from './sqlstate.ts';
 
 /*
  * PostgreSQL stores a definition in a normalized form, which differs from the text in the registry. To compare the two, the
  * server normalizes the registry's as well: it creates the index on an empty temporary copy of the table, in a transaction
- * that is rolled back.
+ * that is rolled back. That can run functions, so it is done as the owner of the table.
  */
 
-/** The normalized definition of an index. */
+/** The normalized definition of an index. The owner of the table can falsify one that was read with `runAsOwner`. */
 export interface Definition {
   /** Whether it is unique, and the text from USING on. */
   text: string;
@@ -69,18 +71,24 @@ export interface TableDefinitions {
   wanted: Map<string, Definition | null>;
   /** Definitions could not be read, because another session has locked the table. */
   locked: boolean;
+  /** Why definitions of the registry could not be normalized, and what changes that. Null: they could. */
+  notComparable: string | null;
 }
 
 /**
  * Reads the normalized definitions of indexes of one table, and of registry entries on that table.
  * @param oids the existing indexes
+ * @param notComparable keys of the entries that must not be normalized: see untrusted-code.ts
  */
 export async function readDefinitions(
   client: Client,
   oids: readonly number[],
   entries: readonly CompiledIndex[],
+  notComparable: ReadonlyMap<string, string>,
 ): Promise<TableDefinitions> {
-  const definitions: TableDefinitions = { actual: new Map(), wanted: new Map(), locked: false };
+  const definitions: TableDefinitions = {
+    ...{ actual: new Map(), wanted: new Map(), locked: false, notComparable: null },
+  };
   // The temporary table is possible although default_transaction_read_only is on, but not on a standby.
   await client.query('begin read write').catch(async () => await client.query('rollback; begin'));
   try {
@@ -97,11 +105,11 @@ export async function readDefinitions(
     const others = entries.filter((entry) => {
       const same = byText.get(asWritten(entry));
       if (same !== undefined) definitions.wanted.set(indexKey(entry), same);
-      return same === undefined;
+      return same === undefined && !notComparable.has(indexKey(entry));
     });
-    if (others.length > 0) await normalizeAll(client, others, definitions.wanted);
+    if (others.length > 0) await normalizeAll(client, others, definitions);
   } catch (error) {
-    // The table is locked, or the role may not create temporary tables: these definitions stay unknown.
+    // These definitions stay unknown.
     definitions.locked = sqlstateOf(error) === LOCK_NOT_AVAILABLE;
   } finally {
     await client.query('rollback').catch(() => {});
@@ -123,44 +131,67 @@ export async function readDefinition(client: Client, index: Named): Promise<Defi
 async function normalizeAll(
   client: Client,
   entries: readonly CompiledIndex[],
-  wanted: Map<string, Definition | null>,
+  definitions: TableDefinitions,
 ): Promise<void> {
   const [first] = entries;
   if (first === undefined) return;
+  const role = await readComparingRole(client, first);
+  if (role === undefined) return;
+  if (role.obstacle !== null) {
+    definitions.notComparable = `The indexes of ${tableId(first)} are not compared with the registry, only their names: ${role.obstacle}`;
+    return;
+  }
   const copy = `pg_temp.${quoteIdentifier(first.table)}`;
   // Only a TABLESPACE clause decides in which tablespace the index of the copy is.
   await client.query("select set_config('temp_tablespaces', '', true)");
   // Another default_table_access_method may not support every kind of index.
-  await client.query(`create temporary table ${copy} (like ${quotedTable(first)}) using heap on commit drop`);
+  await becomeOwner(
+    client,
+    role.name,
+    `create temporary table ${copy} (like ${quotedTable(first)}) using heap on commit drop`,
+  );
   for (const entry of entries) {
-    await client.query('savepoint entry');
     try {
-      wanted.set(indexKey(entry), await normalize(client, entry, copy));
+      definitions.wanted.set(indexKey(entry), await normalize(client, entry, copy));
     } catch (error) {
       // Other errors occur again, and are reported, when the index is built.
-      if (isUndefined(sqlstateOf(error))) wanted.set(indexKey(entry), null);
+      if (isMissing(error, role)) definitions.wanted.set(indexKey(entry), null);
     }
-    await client.query('rollback to savepoint entry');
   }
+}
+
+/** Whether a definition names a column or a function that does not exist. A role does not find what is in a schema that it may not use. */
+function isMissing(error: unknown, { usesSearchPath }: ComparingRole): boolean {
+  const sqlstate = sqlstateOf(error);
+  return isUndefined(sqlstate) && (usesSearchPath || sqlstate === UNDEFINED_COLUMN);
 }
 
 async function normalize(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
   const unique = entry.unique ? 'unique ' : '';
-  await client.query(`create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`);
-  const { rows } = await client.query<IndexRow>(
-    `select ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass`,
-  );
-  const [row] = rows;
-  if (row === undefined) throw new Error(`PostgreSQL returned no definition of index ${indexId(entry)}.`);
-  return definitionOf(row);
+  const answer = await runAsOwner(client, {
+    statement: `create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`,
+    result: `select to_jsonb(one)::text
+               from (select ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass) one`,
+  });
+  if (answer === null) throw new Error(`PostgreSQL returned no definition of index ${indexId(entry)}.`);
+  return definitionOf(indexRowSchema.parse(JSON.parse(answer)));
 }
 
 /** The statement of an index from pg_get_indexdef, the names in it as they are quoted there, and its other properties. */
-interface IndexRow extends Omit<Definition, 'text' | 'structure' | 'predicate'> {
-  statement: string;
-  quotedName: string;
-  quotedTable: string;
-}
+const indexRowSchema = z.object({
+  statement: z.string(),
+  quotedName: z.string(),
+  quotedTable: z.string(),
+  unique: z.boolean(),
+  options: z.array(z.string()),
+  method: z.string(),
+  clusterable: z.boolean(),
+  tablespace: z.string(),
+  keys: z.array(z.object({ column: z.string(), nullable: z.boolean() })),
+  expressions: z.number(),
+});
+
+type IndexRow = z.infer<typeof indexRowSchema>;
 
 const INDEX_ROW = `
   i.indisunique as "unique",

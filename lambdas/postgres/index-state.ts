@@ -22,10 +22,12 @@ import {
 import {
   DEPENDENT_OBJECTS_STILL_EXIST,
   FEATURE_NOT_SUPPORTED,
+  INSUFFICIENT_PRIVILEGE,
   LOCK_NOT_AVAILABLE,
   sqlstateOf,
 } from './sqlstate.ts';
 import { withLockTimeout } from './table-lock.ts';
+import { readUntrustedCode } from './untrusted-code.ts';
 
 /**
  * The state of a registry entry in the database:
@@ -42,6 +44,8 @@ export interface Examined {
   state: IndexState;
   /** The index was not compared, because its table is locked: `present` means that a valid index has the name. */
   locked: boolean;
+  /** Why the index was not compared, for another reason than a lock, and how to change that. Null: it was, or it need not be. */
+  notCompared: string | null;
   /** The relation that has its name. */
   entry: CatalogEntry | undefined;
   /** `equivalent`: name of the other index. `drifted`: the definition in the database. */
@@ -86,6 +90,7 @@ interface TableIndex {
 export async function examine(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
   const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
   const leftovers = await readLeftovers(client, indexes);
+  const untrusted = await readUntrustedCode(client, indexes);
   const foreign = await readForeignPartitions(client, indexes);
   const existing = Map.groupBy(await readTableIndexes(client, indexes), tableKey);
   const examined = new Map<string, Omit<Examined, 'hasLeftover'>>();
@@ -97,16 +102,22 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
             actual: new Map<number, Definition>(),
             wanted: new Map<string, Definition | null>(),
             locked: false,
+            notComparable: null,
           }
         : await readDefinitions(
             client,
             candidates.map((candidate) => candidate.oid),
             members,
+            untrusted,
           );
     for (const index of members) {
-      const state = stateOf(index, entries.get(indexKey(index)), candidates, definitions);
+      const code = untrusted.get(indexKey(index)) ?? null;
+      const state = stateOf(index, entries.get(indexKey(index)), candidates, {
+        ...definitions,
+        notComparable: code ?? definitions.notComparable,
+      });
       const wanted = definitions.wanted.get(indexKey(index)) ?? undefined;
-      const found = await withReplacement(client, state, wanted);
+      const found = await withUntrustedCode(client, await withReplacement(client, state, wanted), code);
       examined.set(indexKey(index), await withForeignPartitions(client, found, foreign.get(table) ?? []));
     }
   }
@@ -149,6 +160,27 @@ async function withReplacement(
     : examined;
 }
 
+/** @param code why the definition of the registry must not be built. Null: it may */
+async function withUntrustedCode(
+  client: Client,
+  examined: Omit<Examined, 'hasLeftover'>,
+  code: string | null,
+): Promise<Omit<Examined, 'hasLeftover'>> {
+  const { index, state, replacement } = examined;
+  if (replacement === null && state !== 'missing' && state !== 'invalid') return examined;
+  const message =
+    code ??
+    // The owner of the table can falsify the normalized definition with which a replacement is built.
+    (replacement === null
+      ? null
+      : ((await readUntrustedCode(client, [{ ...index, definition: replacement.definition }])).get(
+          indexKey(index),
+        ) ?? null));
+  return message === null
+    ? examined
+    : { ...examined, replacement: null, notBuildable: { sqlstate: INSUFFICIENT_PRIVILEGE, message } };
+}
+
 async function withForeignPartitions(
   client: Client,
   examined: Omit<Examined, 'hasLeftover'>,
@@ -181,11 +213,12 @@ function stateOf(
   index: CompiledIndex,
   entry: CatalogEntry | undefined,
   candidates: readonly TableIndex[],
-  { actual, wanted, locked }: TableDefinitions,
+  { actual, wanted, locked, notComparable }: TableDefinitions,
 ): Omit<Examined, 'hasLeftover'> {
   const examined = {
     ...{ index, locked, entry, detail: null, otherIsAttached: false },
     ...{ notSwappable: null, replacement: null, notBuildable: null },
+    notCompared: wanted.has(indexKey(index)) || candidates.length === 0 || locked ? null : notComparable,
   };
   const definition = wanted.get(indexKey(index));
   const own = candidates.find((candidate) => candidate.name === index.name);

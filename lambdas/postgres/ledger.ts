@@ -1,13 +1,11 @@
-import { LockNotAvailable } from '../shared/errors.ts';
 import type { IndexStatus } from '../shared/report-schema.ts';
-import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Build } from './build-target.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
-import { INVALID_SCHEMA_NAME, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
-import { withLockTimeout } from './table-lock.ts';
+import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 import { isTrustedRole } from './trusted-roles.ts';
+import { withTrustedTable } from './trusted-table.ts';
 
 /** `retrying`: this attempt failed and another one follows. */
 type AttemptStatus = IndexStatus | 'retrying';
@@ -73,28 +71,17 @@ export async function ensureLedger(client: Client): Promise<void> {
   );
 }
 
-const LEDGER: Table = { schema: 'deploy_step', table: 'index_builds' };
-
-/** Long for a statement that reads or writes a few rows, and short for a function that another session locked out. */
-const LOCK_TIMEOUT_SECONDS = 10;
+/** The ledger. */
+export const LEDGER: Table = { schema: 'deploy_step', table: 'index_builds' };
 
 /**
  * Runs statements on the ledger in one transaction. A session that builds waits for its statement without a timeout. That must
  * not apply to the ledger: a session that has locked it would block every function until Lambda ends the function.
  * @throws LockNotAvailable that names the blockers, after 10 s
+ * @throws Refused when a role that is not trusted controls the ledger
  */
 async function onLedger<T>(client: Client, use: () => Promise<T>): Promise<T> {
-  try {
-    return await withLockTimeout(client, LOCK_TIMEOUT_SECONDS, use);
-  } catch (error) {
-    if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
-    const blockedBy = describeBlockers(await blockersOfTable(client, LEDGER, 'RowExclusiveLock'));
-    const table = `${LEDGER.schema}.${LEDGER.table}`;
-    throw new LockNotAvailable(lockTimeoutMessage(table, LOCK_TIMEOUT_SECONDS, blockedBy), {
-      sqlstate: LOCK_NOT_AVAILABLE,
-      cause: error,
-    });
-  }
+  return await withTrustedTable(client, LEDGER, 'row exclusive', use);
 }
 
 const FUNCTION_ENDED = 'The function ended before it recorded the result of the attempt.';
@@ -197,7 +184,12 @@ async function updateAttempt(
 
 /** The last attempt of a deploy on an item. Undefined: the deploy has made no attempt. */
 export async function lastAttempt(build: Build): Promise<Attempt | undefined> {
-  return await onLedger(build.client, async () => await selectLastAttempt(build));
+  return await withTrustedTable(
+    build.client,
+    LEDGER,
+    'access share',
+    async () => await selectLastAttempt(build),
+  );
 }
 
 async function selectLastAttempt({ client, deploy, target }: Build): Promise<Attempt | undefined> {
@@ -210,7 +202,7 @@ async function selectLastAttempt({ client, deploy, target }: Build): Promise<Att
 
 /** Number of failed attempts whose error is unknown: the build ended after its client had disconnected. */
 export async function countUnexplainedFailures({ client, deploy, target }: Build): Promise<number> {
-  return await onLedger(client, async () => {
+  return await withTrustedTable(client, LEDGER, 'access share', async () => {
     const { rows } = await client.query<{ failures: number }>(
       `select count(*)::int as failures
          from deploy_step.index_builds
@@ -224,7 +216,7 @@ export async function countUnexplainedFailures({ client, deploy, target }: Build
 /** All attempts of a deploy, the oldest first. Empty when the ledger does not exist. */
 export async function attemptsOf(client: Client, deploy: string): Promise<Attempt[]> {
   try {
-    return await onLedger(client, async () => {
+    return await withTrustedTable(client, LEDGER, 'access share', async () => {
       const { rows } = await client.query<Attempt>(
         `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 order by started_at, item, attempt`,
         [deploy],

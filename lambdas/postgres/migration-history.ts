@@ -1,10 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import type { Client } from './client.ts';
-import { quoteIdentifier } from './identifiers.ts';
+import { type Client, withTransaction } from './client.ts';
+import { quotedTable, type Table } from './identifiers.ts';
+import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { holdSchemaOf, lockTrustedTable, type WriteMode, withTrustedTable } from './trusted-table.ts';
 
 /** node-pg-migrate's table of applied migrations, in schema public. */
 export const MIGRATIONS_TABLE = 'pgmigrations';
+
+export const MIGRATIONS: Table = { schema: 'public', table: MIGRATIONS_TABLE };
 
 /** Names of the migration files in a folder, without extension, in the order in which they are applied. */
 export async function migrationFiles(directory: string): Promise<string[]> {
@@ -73,17 +77,58 @@ export async function useTimeZone(client: Client, zone: string): Promise<void> {
   await client.query("select set_config('TimeZone', $1, true)", [zone]);
 }
 
-/** Names of the applied migrations, the oldest first. Empty: no migration was ever applied. */
+/**
+ * Names of the applied migrations, the oldest first. Empty: no migration was ever applied.
+ * @throws Refused when a role that is not trusted controls the table
+ */
 export async function appliedMigrations(client: Client): Promise<string[]> {
-  const { rows: tables } = await client.query<{ present: boolean }>(
-    'select to_regclass($1) is not null as present',
-    [`public.${quoteIdentifier(MIGRATIONS_TABLE)}`],
-  );
-  if (!tables[0]?.present) return [];
+  try {
+    return await withTrustedTable(
+      client,
+      MIGRATIONS,
+      'access share',
+      async () => await readLockedHistory(client),
+    );
+  } catch (error) {
+    if (sqlstateOf(error) !== UNDEFINED_TABLE && sqlstateOf(error) !== INVALID_SCHEMA_NAME) throw error;
+    return [];
+  }
+}
+
+/** The same, in a transaction that has locked the table. */
+export async function readLockedHistory(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
-    `select name from public.${quoteIdentifier(MIGRATIONS_TABLE)} order by run_on, id`,
+    `select name from ${quotedTable(MIGRATIONS)} order by run_on, id`,
   );
   return rows.map((row) => row.name);
+}
+
+/**
+ * Runs node-pg-migrate in one transaction, in which nobody can replace its table. It reads the table before it begins its own
+ * transaction; its BEGIN has no effect then. The table is created first, as node-pg-migrate does, and it remains when the
+ * migrations fail.
+ * @throws Refused when a role that is not trusted controls the table
+ */
+export async function withMigrationsTable<T>(
+  client: Client,
+  mode: WriteMode,
+  run: () => Promise<T>,
+): Promise<T> {
+  await withTransaction(client, async () => {
+    await holdSchemaOf(client, MIGRATIONS);
+    const { rows } = await client.query<{ present: boolean }>(
+      'select to_regclass($1) is not null as present',
+      [quotedTable(MIGRATIONS)],
+    );
+    if (rows[0]?.present) return;
+    await client.query(
+      `create table ${quotedTable(MIGRATIONS)} (id serial primary key, name varchar(255) not null, run_on timestamp not null)`,
+    );
+  });
+  return await withTransaction(client, async () => {
+    await lockTrustedTable(client, MIGRATIONS, mode);
+    return await run();
+  });
 }
 
 /** The files that are not applied yet, in their order. */

@@ -1,12 +1,17 @@
 import type { Client } from './client.ts';
+import type { Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
 import { INSUFFICIENT_PRIVILEGE, INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { lockTrustedTable, withTrustedTable } from './trusted-table.ts';
 
 /*
  * deploy_step.applied_migrations: which deploy applied which migration. A row is inserted in the transaction that applies the
  * migration, so it exists exactly if the migration was applied. node-pg-migrate's own table does not name the deploy: a
  * second attempt, after the first one lost its connection at COMMIT, could not tell its own migrations from older ones.
  */
+
+/** The table. */
+export const MIGRATION_RECORD: Table = { schema: 'deploy_step', table: 'applied_migrations' };
 
 /**
  * Creates the table if it does not exist. Two sessions may do this at the same time.
@@ -51,12 +56,16 @@ async function stateOfRecord(client: Client): Promise<'missing' | 'usable' | 're
   return rows[0].usable ? 'usable' : 'refused';
 }
 
-/** Records, in the transaction that applies them, that a deploy applies migrations. */
+/**
+ * Records, in the transaction that applies them, that a deploy applies migrations.
+ * @throws Refused when a role that is not trusted controls the table
+ */
 export async function recordMigrations(
   client: Client,
   deploy: string,
   names: readonly string[],
 ): Promise<void> {
+  await lockTrustedTable(client, MIGRATION_RECORD, 'row exclusive');
   await client.query(
     'insert into deploy_step.applied_migrations (deploy, name) select $1, unnest($2::text[]) on conflict do nothing',
     [deploy, names],
@@ -66,11 +75,13 @@ export async function recordMigrations(
 /** Names of the migrations that a deploy applied. Empty: none, or they are not recorded. */
 export async function recordedMigrations(client: Client, deploy: string): Promise<string[]> {
   try {
-    const { rows } = await client.query<{ name: string }>(
-      'select name from deploy_step.applied_migrations where deploy = $1',
-      [deploy],
-    );
-    return rows.map(({ name }) => name);
+    return await withTrustedTable(client, MIGRATION_RECORD, 'access share', async () => {
+      const { rows } = await client.query<{ name: string }>(
+        'select name from deploy_step.applied_migrations where deploy = $1',
+        [deploy],
+      );
+      return rows.map(({ name }) => name);
+    });
   } catch (error) {
     const sqlstate = sqlstateOf(error) ?? '';
     if ([UNDEFINED_TABLE, INVALID_SCHEMA_NAME, INSUFFICIENT_PRIVILEGE].includes(sqlstate)) return [];

@@ -11,7 +11,9 @@ import {
   quoteIdentifier,
   type Table,
 } from './identifiers.ts';
+import { runRestricted } from './restricted-statement.ts';
 import { withLockTimeout } from './table-lock.ts';
+import { refuseUntrustedCode } from './untrusted-code.ts';
 
 /*
  * PostgreSQL does not support CREATE INDEX CONCURRENTLY on a partitioned table. Instead, each partitioned table of the tree
@@ -107,6 +109,7 @@ export async function createSkeleton(client: Client, index: CompiledIndex): Prom
   const tree = await readPartitionTree(client, index);
   if (tree.every((node) => node.isLeaf || node.index !== null)) return tree;
   return await underTreeLock(client, index, async () => {
+    await refuseUntrustedCode(client, index);
     for (const node of (await readPartitionTree(client, index)).filter(
       (one) => !one.isLeaf && one.index === null,
     )) {
@@ -168,5 +171,9 @@ async function underTreeLock<T>(client: Client, index: CompiledIndex, use: () =>
 }
 
 async function attach(client: Client, parent: Named, child: Named): Promise<void> {
-  await client.query(`alter index ${qualified(parent)} attach partition ${qualified(child)}`);
+  await runRestricted(
+    client,
+    [parent, child],
+    `alter index ${qualified(parent)} attach partition ${qualified(child)}`,
+  );
 }

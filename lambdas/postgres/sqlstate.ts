@@ -26,7 +26,7 @@ export const DUPLICATE_TABLE = '42P07';
 export const DUPLICATE_SCHEMA = '42P06';
 export const UNIQUE_VIOLATION = '23505';
 export const UNDEFINED_TABLE = '42P01';
-const UNDEFINED_COLUMN = '42703';
+export const UNDEFINED_COLUMN = '42703';
 const UNDEFINED_FUNCTION = '42883';
 export const UNDEFINED_OBJECT = '42704';
 export const INVALID_SCHEMA_NAME = '3F000';
@@ -38,6 +38,7 @@ export const INVALID_TRANSACTION_TERMINATION = '2D000';
 export const ACTIVE_SQL_TRANSACTION = '25001';
 export const INSUFFICIENT_PRIVILEGE = '42501';
 export const FEATURE_NOT_SUPPORTED = '0A000';
+export const WRONG_OBJECT_TYPE = '42809';
 export const DEPENDENT_OBJECTS_STILL_EXIST = '2BP01';
 
 /** The settings that end a whole session, by the SQLSTATE with which they do. */

@@ -1,13 +1,18 @@
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { withConnectionRetry } from '../postgres/connection-retry.ts';
+import type { Table } from '../postgres/identifiers.ts';
 import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
+import { LEDGER } from '../postgres/ledger.ts';
 import {
   appliedMigrations,
   historyProblem,
+  MIGRATIONS,
   migrationFiles,
   pendingOf,
 } from '../postgres/migration-history.ts';
+import { MIGRATION_RECORD } from '../postgres/migration-record.ts';
 import { describeDatabaseError, isConnectionError, sqlstateOf } from '../postgres/sqlstate.ts';
+import { refuseUntrustedTables } from '../postgres/trusted-table.ts';
 import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
 import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
@@ -97,6 +102,7 @@ async function decide(
 ): Promise<PreflightResult['decision']> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
+    await refuseUntrustedTables(client, tablesOf(io));
     const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
     warnings.push(...(await warnOfLockHolders(client, io.registry)));
@@ -111,6 +117,11 @@ async function decide(
     if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
     return missing.length > 0 || migrationsPending || input.force ? 'deploy' : 'nothing';
   });
+}
+
+/** The tables that the deploy, and its report, read and write. A migration runner of the application has its own. */
+function tablesOf({ migrations }: PreflightIo): Table[] {
+  return [LEDGER, MIGRATION_RECORD, ...(migrations === null ? [] : [MIGRATIONS])];
 }
 
 /**

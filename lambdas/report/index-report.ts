@@ -13,13 +13,13 @@ export interface IndexNote {
   readonly text: string;
 }
 
-/** The report of each index, and a sentence for each drifted index. */
+/** The report of each index, and a sentence for each drifted index and for each one that could not be compared. */
 export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
   requested: readonly string[],
-): Promise<{ indexes: IndexReport[]; drifted: IndexNote[] }> {
+): Promise<{ indexes: IndexReport[]; drifted: IndexNote[]; notCompared: IndexNote[] }> {
   const indexes =
     requested.length === 0 ? registry : registry.filter((index) => requested.includes(indexId(index)));
   const attempts = await attemptsOf(client, deploy);
@@ -35,6 +35,9 @@ export async function readIndexReports(
     drifted: all
       .filter((examined) => examined.state === 'drifted')
       .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
+    notCompared: all.flatMap(({ index, notCompared, notBuildable }) =>
+      notCompared === null || notBuildable !== null ? [] : [{ index, text: notCompared }],
+    ),
   };
 }
 

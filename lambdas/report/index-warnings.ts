@@ -31,9 +31,19 @@ export function notBuiltWarnings(indexes: readonly IndexReport[]): string[] {
 
 /** A warning for each reason for which drifted indexes stay as they are. */
 export function driftWarnings(drifted: readonly IndexNote[]): string[] {
-  const byReason = Map.groupBy(drifted, ({ index, text }) => {
+  return warningsByReason(drifted, 'The report shows the definition of each drifted index (detail).');
+}
+
+/** A warning for each reason for which indexes were not compared with their definitions in the registry. */
+export function notComparedWarnings(notCompared: readonly IndexNote[]): string[] {
+  return warningsByReason(notCompared, 'The statements above are an example.');
+}
+
+function warningsByReason(notes: readonly IndexNote[], where: string): string[] {
+  const byReason = Map.groupBy(notes, ({ index, text }) => {
     const [, reason = text] = text.split(', which differs from the registry.');
-    return causeKey({ sqlstate: null, message: reason, names: [index.name, tableId(index), index.table] });
+    const names = [indexId(index), index.name, tableId(index), index.table];
+    return causeKey({ sqlstate: null, message: reason, names });
   });
   return limited(
     [...byReason.values()].map(([first, ...others]) => {
@@ -45,7 +55,7 @@ export function driftWarnings(drifted: readonly IndexNote[]): string[] {
       );
       return `${text} The same applies to ${counted(others.length, 'other index')}: ${names}.`;
     }),
-    'The report shows the definition of each drifted index (detail).',
+    where,
   );
 }
 

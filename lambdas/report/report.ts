@@ -17,7 +17,12 @@ import { visible, visibleLines } from '../shared/visible-text.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
 import { asPlanned, type IndexNote, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
-import { driftWarnings, notBuiltWarnings, terminatedWarnings } from './index-warnings.ts';
+import {
+  driftWarnings,
+  notBuiltWarnings,
+  notComparedWarnings,
+  terminatedWarnings,
+} from './index-warnings.ts';
 import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
@@ -47,6 +52,7 @@ export const CONNECT_PAUSES_MS = [1_000, 3_000, 6_000];
 interface DatabaseFacts {
   indexes: IndexReport[];
   drifted: IndexNote[];
+  notCompared: IndexNote[];
   /** Null: the database could not be read, or there are no SQL files. */
   migrations: MigrationFacts | null;
   /** Why the database could not be read. Null: it was read. */
@@ -104,12 +110,12 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   const { state } = event;
   // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], drifted: [], migrations: null, unreadable: null };
+    return { indexes: [], drifted: [], notCompared: [], migrations: null, unreadable: null };
   }
   try {
     return await withConnectionRetry(io, async () => await readDatabase(event, io));
   } catch (error) {
-    return { indexes: [], drifted: [], migrations: null, unreadable: messageOf(error) };
+    return { indexes: [], drifted: [], notCompared: [], migrations: null, unreadable: messageOf(error) };
   }
 }
 
@@ -162,6 +168,7 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationR
     );
   }
   warnings.push(...notBuiltWarnings(facts.indexes), ...driftWarnings(facts.drifted));
+  warnings.push(...notComparedWarnings(facts.notCompared));
   warnings.push(...terminatedWarnings(facts.indexes));
   return warnings;
 }

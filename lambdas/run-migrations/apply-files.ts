@@ -3,10 +3,11 @@ import { runner } from 'node-pg-migrate';
 import { MIGRATION_LOCK, tryTransactionLock } from '../postgres/advisory-lock.ts';
 import type { Client } from '../postgres/client.ts';
 import {
-  appliedMigrations,
   MIGRATIONS_TABLE,
+  readLockedHistory,
   useTimeZone,
   useTimeZoneOfRole,
+  withMigrationsTable,
 } from '../postgres/migration-history.ts';
 import { recordMigrations } from '../postgres/migration-record.ts';
 import { restoreSession } from '../postgres/session-settings.ts';
@@ -60,6 +61,12 @@ export class TransactionEnded extends Error {
  * happened, also if it throws.
  */
 export async function applyFiles(files: PendingFiles, progress: Progress): Promise<void> {
+  // Without the advisory lock, the lock on the table keeps others out who record migrations.
+  const mode = files.isLocked ? 'row exclusive' : 'share row exclusive';
+  await withMigrationsTable(files.client, mode, async () => await runMigrations(files, progress));
+}
+
+async function runMigrations(files: PendingFiles, progress: Progress): Promise<void> {
   await runner({
     dbClient: observed(files.client, progress),
     dir: files.directory,
@@ -152,17 +159,16 @@ async function applyFile(
 /** Begins the work in the transaction of the files. @returns its id */
 async function beginFiles({ client, recordedAs, pending, isLocked }: PendingFiles): Promise<string> {
   const id = await startTransactionId(client);
-  if (!isLocked) await lockHistory(client, pending);
+  if (!isLocked) await refuseAppliedMeanwhile(client, pending);
   // A file can release the lock of the session, but not that of the transaction.
   await tryTransactionLock(client, MIGRATION_LOCK);
   if (recordedAs !== null) await recordMigrations(client, recordedAs, pending);
   return id;
 }
 
-/** Keeps others out who record migrations, whatever they believe about the advisory lock. */
-async function lockHistory(client: Client, pending: readonly string[]): Promise<void> {
-  await client.query(`lock table public.${MIGRATIONS_TABLE} in share row exclusive mode`);
-  const applied = await appliedMigrations(client);
+/** @throws LockNotAvailable when another session has applied one of the files since they were found to be pending */
+async function refuseAppliedMeanwhile(client: Client, pending: readonly string[]): Promise<void> {
+  const applied = await readLockedHistory(client);
   if (!pending.some((name) => applied.includes(name))) return;
   throw new LockNotAvailable('another session has just applied migrations. The next attempt continues', {
     sqlstate: LOCK_NOT_AVAILABLE,

@@ -57,7 +57,7 @@ export class BadInput extends DeployStepError {
   override readonly name = 'BadInput';
 }
 
-/** The preflight refuses the deploy; the message says why and what to do. */
+/** The preflight refuses the deploy, or a function a table that another role controls. The message says why and what to do. */
 export class Refused extends DeployStepError {
   override readonly name = 'Refused';
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import type { Client } from '../../lambdas/postgres/client.ts';
 import { connectClient } from '../../lambdas/postgres/connect.ts';
-import { MIGRATIONS_TABLE } from '../../lambdas/postgres/migration-history.ts';
+import { MIGRATIONS_TABLE, withMigrationsTable } from '../../lambdas/postgres/migration-history.ts';
+import { withTrustedTable } from '../../lambdas/postgres/trusted-table.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
 /** The demo's release: its last migrations. The migrations before them make the database as it was in production. */
@@ -18,6 +19,7 @@ const CONNECTION_TIMEOUT_MS = 15_000;
  * Creates the demo database as it was before the release: all migrations but the last two, and the demo's rows. Leaves
  * a database that has the rows unchanged, and completes one whose seed was interrupted.
  * @param signal interrupts the seed, also in the server
+ * @throws Refused when a role that is not trusted controls a table that the seed reads
  * @returns true if the rows were inserted, false if they existed
  */
 export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promise<boolean> {
@@ -29,14 +31,19 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
   try {
     signal?.throwIfAborted();
     if (await isSeeded(client)) return false;
-    await runner({
-      dbClient: client,
-      dir: before,
-      direction: 'up',
-      migrationsTable: MIGRATIONS_TABLE,
-      singleTransaction: true,
-      log: () => {},
-    });
+    await withMigrationsTable(
+      client,
+      'row exclusive',
+      async () =>
+        await runner({
+          dbClient: client,
+          dir: before,
+          direction: 'up',
+          migrationsTable: MIGRATIONS_TABLE,
+          singleTransaction: true,
+          log: () => {},
+        }),
+    );
     await client.query(await readFile(join(DATABASE, 'seed.sql'), 'utf8'));
     return true;
   } finally {
@@ -52,7 +59,9 @@ async function isSeeded(client: Client): Promise<boolean> {
   );
   if (!rows[0]?.exists) return false;
   // The tables and the rows are committed by two transactions, so the tables can exist without rows.
-  return (await client.query('select from public.deals limit 1')).rowCount === 1;
+  return await withTrustedTable(client, { schema: 'public', table: 'deals' }, 'access share', async () => {
+    return (await client.query('select from public.deals limit 1')).rowCount === 1;
+  });
 }
 
 /** Ends the session. A session does not notice that its client is gone: it would continue, and commit. */

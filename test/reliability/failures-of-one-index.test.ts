@@ -284,7 +284,7 @@ onEachMajor('the failure of one index', (major) => {
 
   describe('the ledger accepts no row for one index', () => {
     beforeEach(async () => {
-      await withClient(databaseOf({ DATABASE_URL: database.url }), 'test', ensureLedger);
+      await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', ensureLedger);
     });
 
     test('a session that locks the whole ledger is named, and the builds continue when it has ended', async () => {

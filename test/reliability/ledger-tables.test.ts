@@ -17,7 +17,7 @@ onEachMajor('tables of deploy_step', (major) => {
     await database.query(`
       create access method other type table handler heap_tableam_handler;
       alter database ${database.name} set default_table_access_method = other`);
-    await withClient(databaseOf({ DATABASE_URL: database.url }), 'test', async (client) => {
+    await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', async (client) => {
       await ensureLedger(client);
       await ensureMigrationRecord(client);
     });

@@ -117,7 +117,7 @@ test('the plan for 600 missing indexes has 500 builds, which fit into a state, a
   });
   const io = {
     registry: await compileRegistry(indexes, 'the test'),
-    database: databaseOf({ DATABASE_URL: database.url }),
+    database: databaseOf({ DATABASE_URL: database.deployUrl }),
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     buildsPerRound: 500,
   };

@@ -45,7 +45,7 @@ onEachMajor('the report of an index', (major) => {
     const registry = await compileRegistry([INDEX], 'the test');
     const now = Date.now();
     const before = (seconds: number | null) => (seconds === null ? null : new Date(now - seconds * 1000));
-    return await withClient(databaseOf({ DATABASE_URL: database.url }), 'test', async (client) => {
+    return await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', async (client) => {
       await ensureLedger(client);
       for (const { item = INDEX.name, attempt = 1, status, started, finished, repairs = false } of rows) {
         await client.query(

@@ -89,7 +89,7 @@ describe('a report that loses its connection', () => {
   beforeEach(async () => {
     database = await createDatabase();
     await database.query('create table orders (id int); create unique index idx_orders_id on orders (id)');
-    await withClient(databaseOf({ DATABASE_URL: database.url }), 'prepare', ensureLedger);
+    await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'prepare', ensureLedger);
   });
   afterEach(() => database.drop());
 

@@ -36,7 +36,7 @@ export async function createDeployRole(client: Client, database: string, url: st
   return deploy.href;
 }
 
-/** Gives each table that a superuser creates later the owner that it has after the script, and so for schemas. */
+/** Gives each table that a superuser of a test creates later the owner that it has after the script, and so for schemas. */
 function giveNewTables(role: string, owner: string): string {
   return `
     drop event trigger if exists test_owner;
@@ -45,7 +45,7 @@ function giveNewTables(role: string, owner: string): string {
     declare
       new record;
     begin
-      if current_setting('is_superuser') <> 'on' then return; end if;
+      if current_setting('is_superuser') <> 'on' or current_setting('application_name') like 'pg-deploy-step%' then return; end if;
       -- CREATE SCHEMA … AUTHORIZATION names another owner.
       for new in
         select c.* from pg_event_trigger_ddl_commands() c

@@ -30,7 +30,7 @@ beforeEach(async () => {
   database = await createDatabase();
   await database.query('create table things (a int, b int, c int); create table others (a int)');
   // The ledger accepts no row for one index, so neither Build Index nor Settle Index nor the next plan can work on it.
-  await withClient(databaseOf({ DATABASE_URL: database.url }), 'test', ensureLedger);
+  await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', ensureLedger);
   await database.query(
     `create function refuse() returns trigger language plpgsql as $$ begin raise 'refused by the test'; end $$;
      create trigger refuse before insert or update on deploy_step.index_builds

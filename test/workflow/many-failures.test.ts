@@ -29,7 +29,7 @@ let report: Report;
 
 beforeAll(async () => {
   database = await createDatabase();
-  await withClient(databaseOf({ DATABASE_URL: database.url }), 'test', async (client) => {
+  await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', async (client) => {
     await ensureLedger(client);
     await client.query(
       `insert into deploy_step.index_builds

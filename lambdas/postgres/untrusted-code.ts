@@ -1,0 +1,184 @@
+import { BuildFailed } from '../shared/errors.ts';
+import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
+import { listed, shortened } from '../shared/text.ts';
+import { quoted, visible } from '../shared/visible-text.ts';
+import { type Client, trustedRolesOf } from './client.ts';
+import { namesIn } from './definition-names.ts';
+import { indexKey, quoteIdentifier } from './identifiers.ts';
+import { INSUFFICIENT_PRIVILEGE } from './sqlstate.ts';
+import { isTrustedRole } from './trusted-roles.ts';
+
+/*
+ * PostgreSQL builds an index with the rights of the table's owner. Two cases remain in which code of a role that is not trusted
+ * would get the rights of the deploy role:
+ * - a literal of an array, a row or a range, whose element type is a domain. The server checks the domain when it reads the
+ *   statement, still with the rights of the role that sent it;
+ * - a function or an operator in the index of a table that a trusted role owns.
+ * Such an index is neither compared nor built.
+ */
+
+/** An object of a role that is not trusted, which a definition may use. */
+interface UntrustedObject {
+  key: string;
+  /** Type and identity, as pg_identify_object returns them. */
+  type: string;
+  identity: string;
+  owner: string;
+  tableOwner: string;
+}
+
+/** For each entry that may use code of roles that are not trusted, by `indexKey`: why its index is neither compared nor built. */
+export async function readUntrustedCode(
+  client: Client,
+  entries: readonly CompiledIndex[],
+): Promise<Map<string, string>> {
+  const { rows } = await client.query<UntrustedObject & { deployRole: string }>(UNTRUSTED, [
+    JSON.stringify(
+      entries.map((entry) => ({
+        ...namesIn(entry.definition),
+        key: indexKey(entry),
+        schema: entry.schema,
+        table: entry.table,
+      })),
+    ),
+    trustedRolesOf(client),
+  ]);
+  const byKey = Map.groupBy(rows, (row) => row.key);
+  return new Map(
+    entries.flatMap((entry) => {
+      const objects = byKey.get(indexKey(entry));
+      return objects === undefined ? [] : [[indexKey(entry), describe(entry, objects)]];
+    }),
+  );
+}
+
+/**
+ * Refuses a definition that may use code of a role that is not trusted, immediately before it is built: since the plan, the owner of the
+ * table could have changed the type of a column.
+ * @throws BuildFailed (insufficient_privilege)
+ */
+export async function refuseUntrustedCode(client: Client, entry: CompiledIndex): Promise<void> {
+  const message = (await readUntrustedCode(client, [entry])).get(indexKey(entry));
+  if (message !== undefined) throw new BuildFailed(message, { sqlstate: INSUFFICIENT_PRIVILEGE });
+}
+
+const MOST = 5;
+const LONGEST_OBJECT = 120;
+
+function describe(
+  entry: CompiledIndex,
+  objects: readonly (UntrustedObject & { deployRole: string })[],
+): string {
+  const [first] = objects;
+  const types = objects.filter(({ type }) => type === 'type');
+  const shown = (some: readonly UntrustedObject[]) =>
+    listed(
+      some.map(
+        ({ type, identity, owner }) =>
+          `the ${type} ${shortened(identity, LONGEST_OBJECT)} of ${quoted(owner)}`,
+      ),
+      MOST,
+    );
+  const reason =
+    types.length > 0
+      ? `it has a literal that can be of ${shown(types)}. PostgreSQL checks such a literal with the rights of the deploy role`
+      : `it may call ${shown(objects)}. PostgreSQL would run that with the rights of ${quoted(first?.tableOwner ?? '')}, the owner of ${tableId(entry)}`;
+  const fixes = [...new Set((types.length > 0 ? types : objects).map(fixOf))];
+  return visible(
+    `Index ${indexId(entry)} is neither compared nor built: ${reason}. If you trust that role like the deploy role, name it in ` +
+      'database.trustedRoles (run --trusted-role NAME). Otherwise read what the code does, then connect as a superuser and run: ' +
+      listed(fixes, MOST).replaceAll(';,', ';'),
+  );
+}
+
+function fixOf({ type, identity, deployRole }: UntrustedObject & { deployRole: string }): string {
+  return `ALTER ${type.toUpperCase()} ${identity} OWNER TO ${quoteIdentifier(deployRole)};`;
+}
+
+const trusted = (role: string) => isTrustedRole(role, '$2');
+
+/*
+ * `types` has the types that a literal can have: those of the table's columns, and those that the definition names. `inside`
+ * means that a value of the type is part of an array, a row or a range. Only then is a domain checked when the literal is read.
+ */
+const UNTRUSTED = `
+  with recursive entry as (
+    select e.key, e.functions, e.operators, e.identifiers, e."hasCompositeLiteral" as literal, t.oid as table_oid,
+           t.relowner, ${trusted('t.relowner')} as owner_is_trusted
+      from pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)
+             as e (key pg_catalog.text, schema pg_catalog.text, "table" pg_catalog.text, functions pg_catalog.jsonb,
+                   operators pg_catalog.text[], identifiers pg_catalog.text[], "hasCompositeLiteral" pg_catalog.bool)
+      join pg_catalog.pg_namespace n on n.nspname = e.schema::pg_catalog.name
+      join pg_catalog.pg_class t on t.relnamespace = n.oid and t.relname = e."table"::pg_catalog.name
+  ), types (key, type, inside) as (
+    select root.key, root.type, false
+      from (select e.key, a.atttypid as type
+              from entry e
+              join pg_catalog.pg_attribute a on a.attrelid = e.table_oid and a.attnum > 0::pg_catalog.int2 and not a.attisdropped
+             where e.literal
+             union all
+            select e.key, one.type
+              from entry e
+              join pg_catalog.pg_type t on t.typname = any (e.identifiers::pg_catalog.name[])
+             cross join lateral (values (t.oid), (t.typarray)) as one (type)
+             where e.literal and one.type <> 0::pg_catalog.oid) root
+     union
+    select s.key, part.type, s.inside or part.inside
+      from types s
+      join pg_catalog.pg_type t on t.oid = s.type
+     cross join lateral (
+       select t.typelem as type, true as inside where t.typelem <> 0::pg_catalog.oid
+        union all
+       select t.typbasetype, false where t.typbasetype <> 0::pg_catalog.oid
+        union all
+       select r.rngsubtype, true from pg_catalog.pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+        union all
+       select a.atttypid, true
+         from pg_catalog.pg_attribute a
+        where t.typrelid <> 0::pg_catalog.oid and a.attrelid = t.typrelid and a.attnum > 0::pg_catalog.int2 and not a.attisdropped
+     ) part
+  ), code (key, classid, objid, owner) as (
+    select s.key, 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typowner
+      from types s
+      join pg_catalog.pg_type t on t.oid = s.type and t.typtype = 'd'::pg_catalog."char"
+     where s.inside
+     union
+    select s.key, 'pg_catalog.pg_type'::pg_catalog.regclass, s.type, p.proowner
+      from types s
+      join pg_catalog.pg_constraint c on c.contypid = s.type
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.objid = c.oid
+                                 and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      join pg_catalog.pg_proc p on p.oid = d.refobjid
+     where s.inside
+     union
+    select e.key, 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.proowner
+      from entry e
+     cross join lateral pg_catalog.jsonb_to_recordset(e.functions) as f (schema pg_catalog.text, name pg_catalog.text)
+      join pg_catalog.pg_proc p on p.proname = f.name::pg_catalog.name
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace and (f.schema is null or n.nspname = f.schema::pg_catalog.name)
+     where e.owner_is_trusted
+     union
+    select e.key, 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.oprowner
+      from entry e
+      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[])
+     where e.owner_is_trusted
+     union
+    select e.key, 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.proowner
+      from entry e
+      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[])
+      join pg_catalog.pg_proc p on p.oid = o.oprcode
+     where e.owner_is_trusted
+  ), untrusted as (
+    select o.owner from (select distinct code.owner from code) o where not ${trusted('o.owner')}
+  )
+  select code.key,
+         identity.type,
+         identity.identity,
+         pg_catalog.pg_get_userbyid(code.owner) as owner,
+         pg_catalog.pg_get_userbyid(e.relowner) as "tableOwner",
+         current_user as "deployRole"
+    from code
+    join untrusted on untrusted.owner = code.owner
+    join entry e on e.key = code.key
+   cross join lateral pg_catalog.pg_identify_object(code.classid::pg_catalog.oid, code.objid, 0) identity
+   order by 1, 2, 3`;
