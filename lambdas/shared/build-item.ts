@@ -19,6 +19,14 @@ export function confusableWith<Index extends { schema: string; name: string }>(
   return others.find((other) => other !== index && id.startsWith(`${indexId(other)}${AT}`));
 }
 
+/** The ids of indexes with which an index could be confused: its own, and each that it continues as a partition's item does. */
+export function confusableIds(index: { schema: string; name: string }): string[] {
+  const id = indexId(index);
+  const ids = [id];
+  for (let at = id.indexOf(AT); at !== -1; at = id.indexOf(AT, at + 1)) ids.push(id.slice(0, at));
+  return ids;
+}
+
 /** The item for one partition of an index's table. */
 export function partitionItem(index: CompiledIndex, partition: { schema: string; table: string }): string {
   return `${indexId(index)}${AT}${tableId(partition)}`;

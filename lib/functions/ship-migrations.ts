@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { parseSync } from 'libpg-query';
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import {
   hashOfMigration,
@@ -16,6 +15,7 @@ import { counted } from '../../lambdas/shared/text.ts';
 import { hasOtherEncoding, upMigration } from '../sources/migration-files.ts';
 import { decodeUtf8, type EncodingProblem } from '../sql/decode-utf8.ts';
 import { transactionProblems } from '../sql/one-transaction.ts';
+import { parseSql } from '../sql/parser.ts';
 import { readSql } from '../sql/read-sql.ts';
 
 /** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
@@ -172,7 +172,7 @@ export function statementsOf(text: string): ShippedStatement[] {
   const whole = [{ sql: up, line: 1, whole: true }];
   try {
     const { statements } = readSql(up);
-    const count = parseSync(up).stmts?.length ?? 0;
+    const count = parseSql(up).length;
     if (statements.length !== count || statements.some(({ error }) => error !== undefined)) return whole;
     return statements.map(({ start, end, line }) => ({ sql: up.slice(start, end), line, whole: false }));
   } catch {

@@ -1,5 +1,5 @@
-import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
-import { connectClient } from '../../lambdas/postgres/connect.ts';
+import pg from 'pg';
+import { backendOf } from '../../lambdas/postgres/client.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
@@ -104,12 +104,15 @@ function entryOf({ schema, name, table, sql, tablespace, description }: LiveInde
 }
 
 async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
-  let client: Client | undefined;
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'pg-deploy-step import',
+    connectionTimeoutMillis: 15_000,
+  });
+  // Without a listener a lost connection would end the process. The query reports it anyway.
+  client.on('error', () => undefined);
   try {
-    client = await connectClient(
-      { connectionString: databaseUrl },
-      { application_name: 'pg-deploy-step import', connectionTimeoutMillis: 15_000 },
-    );
+    await client.connect();
     // Settings of the role change how pg_get_indexdef shows a definition.
     await pinSettings(client, backendOf(client));
     await client.query(SETTINGS);
@@ -119,6 +122,6 @@ async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
       cause: error,
     });
   } finally {
-    await client?.end().catch(() => undefined);
+    await client.end().catch(() => undefined);
   }
 }

@@ -18,8 +18,8 @@ const ROLLBACKS = new Set(['TRANS_STMT_ROLLBACK', 'TRANS_STMT_ROLLBACK_TO']);
  */
 export class UnmodelledChanges {
   private readonly schema: Schema;
-  /** The indexes at the start of the transaction. Null: outside of a transaction. */
-  private before: string | null = null;
+  /** Number of changes to the schema's indexes at the start of the transaction. Null: outside of a transaction. */
+  private before: number | null = null;
 
   constructor(schema: Schema) {
     this.schema = schema;
@@ -35,7 +35,8 @@ export class UnmodelledChanges {
     }
     if (node?.AlterTableStmt !== undefined) return this.settings(node.AlterTableStmt);
     const kind = node?.TransactionStmt?.kind;
-    if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START') this.before = this.state();
+    if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START')
+      this.before = this.schema.indexChanges.length;
     if (kind !== undefined && ROLLBACKS.has(kind)) return this.rolledBack();
     if (kind === 'TRANS_STMT_COMMIT') this.before = null;
     return null;
@@ -62,11 +63,16 @@ export class UnmodelledChanges {
   private rolledBack(): string | null {
     const { before } = this;
     this.before = null;
-    if (before === null || before === this.state()) return null;
+    if (before === null || !this.differsFrom(before)) return null;
     return 'it rolls back indexes that this import counts as created or dropped; check the entries from this file';
   }
 
-  private state(): string {
-    return this.schema.indexes.map(({ schema, name }) => `${schema}.${name}`).join('\n');
+  /** Whether an index exists now that did not after the first changes, or the other way round. */
+  private differsFrom(changes: number): boolean {
+    const balance = new Map<string, number>();
+    for (const { name, isAdded } of this.schema.indexChanges.slice(changes)) {
+      balance.set(name, (balance.get(name) ?? 0) + (isAdded ? 1 : -1));
+    }
+    return [...balance.values()].some((count) => count !== 0);
   }
 }

@@ -60,17 +60,9 @@ export function withoutAllowed(
   isChecked: (allowance: Allowance) => boolean = () => true,
 ): Finding[] {
   const used = new Set<Allowance>();
-  const byFile = Map.groupBy(allowances, (allowance) => allowance.file);
-  const left = findings.filter((finding) => {
-    const allowance = byFile
-      .get(finding.file)
-      ?.find(
-        ({ rule, reason, fromLine, toLine }) =>
-          rule === finding.rule &&
-          errorIn({ rule, reason }) === undefined &&
-          fromLine <= finding.line &&
-          finding.line <= toLine,
-      );
+  const lines = allowedLines(allowances.filter((allowance) => errorIn(allowance) === undefined));
+  const left = findings.filter(({ file, rule, line }) => {
+    const allowance = lines.get(keyOf({ file, rule }))?.get(line);
     if (allowance !== undefined) used.add(allowance);
     return allowance === undefined;
   });
@@ -84,6 +76,32 @@ export function withoutAllowed(
     return [{ rule: 'allow-comment', severity, file, line, column, message } as const];
   });
   return [...left, ...wrong];
+}
+
+/** The allowance for each line, by file and rule. Of several for one line, the first. */
+function allowedLines(allowances: readonly Allowance[]): Map<string, Map<number, Allowance>> {
+  const groups = [...Map.groupBy(allowances, keyOf)];
+  return new Map(
+    groups.map(([key, group]) => {
+      const first = new Map<number, Allowance>();
+      // Each line is filled once: from a filled line, `after` leads to the next one that may be empty.
+      const after = new Map<number, number>();
+      for (const allowance of group) {
+        let line = allowance.fromLine;
+        while (line <= allowance.toLine) {
+          const next = after.get(line);
+          if (next === undefined) first.set(line, allowance);
+          after.set(line, Math.max(next ?? line + 1, allowance.toLine + 1));
+          line = next ?? line + 1;
+        }
+      }
+      return [key, first];
+    }),
+  );
+}
+
+function keyOf({ file, rule }: Pick<Allowance, 'file' | 'rule'>): string {
+  return JSON.stringify([file, rule]);
 }
 
 function errorIn({ rule, reason }: Pick<Allowance, 'rule' | 'reason'>): string | undefined {

@@ -1,4 +1,4 @@
-import { counted } from '../../lambdas/shared/text.ts';
+import { counted, listed } from '../../lambdas/shared/text.ts';
 import {
   oneLine,
   visible,
@@ -16,6 +16,8 @@ export interface LintResult {
   readonly findings: readonly Finding[];
   /** Number of files that were read, including the registry. */
   readonly files: number;
+  /** Migrations that are code and were not run (`--no-code`). */
+  readonly notRun: readonly string[];
   /** The indexes that `--fix` moved, and their old places. */
   readonly moved: readonly MovedIndex[];
   /** The indexes that `--fix` did not move, and why. */
@@ -46,7 +48,7 @@ export function toText(result: LintResult, options: TextOptions): string {
   const kept = result.kept.map(({ name, file, line, reason }) =>
     visible(`Did not move ${name} from ${file}, line ${line}: ${reason}.`),
   );
-  return [...lines, ...moved, ...kept, totals(result)].join('\n');
+  return [...lines, ...moved, ...kept, ...notRun(result), totals(result)].join('\n');
 }
 
 function findingLines(
@@ -59,16 +61,22 @@ function findingLines(
   return [head, ...`${entry},`.split('\n').map((text) => paint(`    ${text}`, 'dim'))];
 }
 
+function notRun({ notRun: files }: LintResult): string[] {
+  if (files.length === 0) return [];
+  const names = listed(files.map((file) => visible(file)));
+  return [`Not checked, because --no-code runs no code: ${counted(files.length, 'migration')}: ${names}.`];
+}
+
 function totals({ findings, files, moved }: LintResult): string {
   const { errors, warnings } = countsOf(findings);
   const fixed = moved.length > 0 ? `, ${moved.length} moved` : '';
   return `${counted(errors, 'error')}, ${counted(warnings, 'warning')}${fixed} in ${counted(files, 'file')}.`;
 }
 
-/** For pipelines: `{ files, errors, warnings, findings, moved, kept }`. */
+/** For pipelines: `{ files, errors, warnings, findings, moved, kept, notRun }`. */
 export function toJson(result: LintResult): string {
-  const { files, findings, moved, kept } = result;
-  return visibleJson({ files, ...countsOf(findings), findings, moved, kept }, 2);
+  const { files, findings, moved, kept, notRun: codeFiles } = result;
+  return visibleJson({ files, ...countsOf(findings), findings, moved, kept, notRun: codeFiles }, 2);
 }
 
 /** Workflow commands for GitHub, which shows each finding at its line of a pull request. */

@@ -1,19 +1,22 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
-import type { Skipped, Sources, SqlSource, Tool } from '../sources/sql-source.ts';
+import type { Sources, SqlSource, Tool } from '../sources/sql-source.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
 import type { Allowance } from './allow-comments.ts';
 import type { Finding } from './finding.ts';
 import { MigrationLinter } from './migrations/migration-linter.ts';
 import type { MigrationRuleName } from './migrations/migration-rules.ts';
 import type { Move } from './migrations/movable-index.ts';
+import { filesNotRun, skippedFinding } from './source-findings.ts';
 
 interface MigrationsToLint {
   /** Folders or files, in the order in which they are applied. */
   readonly paths: readonly string[];
   /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from?: Tool | undefined;
+  /** False: migrations that are code are not run, and a finding says so. @default true */
+  readonly runCode?: boolean;
   /** The folder that the runner sql of an environment applies. @default none is configured */
   readonly appliedFolder?: string | null;
   /** Name of the last migration that is not linted, with or without its extension. Null: all are linted. */
@@ -36,6 +39,8 @@ export interface LintedMigrations {
   /** The schema that the migrations create. */
   readonly schema: Schema;
   readonly files: number;
+  /** Files that are code and were not run. */
+  readonly notRun: readonly string[];
 }
 
 /**
@@ -43,8 +48,8 @@ export interface LintedMigrations {
  * @throws NoSourceError if a path has no migrations; Error if none of them is `startAfter`
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
-  const { paths, from, appliedFolder = null, startAfter, registered, onProgress } = options;
-  const found = await Promise.all(paths.map((path) => findSources(path, from)));
+  const { paths, from, runCode = true, appliedFolder = null, startAfter, registered, onProgress } = options;
+  const found = await Promise.all(paths.map((path) => findSources(path, { from, runCode })));
   const files = found.flatMap((sources) => sources.files);
   const applied = new Set(found.flatMap((sources) => appliedByRunner(sources, appliedFolder)));
   const first = firstToLint(
@@ -62,15 +67,16 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     );
     return { ...result, findings: refused, moves: [] };
   });
-  const skipped = found.flatMap((sources) => sources.skipped).map(skippedFinding);
+  const skipped = found.flatMap((sources) => sources.skipped);
   return {
-    findings: [...linted.flatMap((one) => one.findings), ...skipped],
+    findings: [...linted.flatMap((one) => one.findings), ...skipped.map(skippedFinding)],
     allowances: linted.flatMap((one) => one.allowances),
     history: new Set(files.slice(0, first).map(({ file }) => file)),
     moves: linted.flatMap((one) => one.moves),
     whyNotMovable: (move) => linter.whyNotMovable(move),
     schema: linter.schema,
     files: files.length,
+    notRun: filesNotRun(skipped),
   };
 }
 
@@ -84,7 +90,7 @@ const REFUSED_AT_SYNTH: readonly string[] = [
 ] satisfies MigrationRuleName[];
 
 /** Marks of tools that keep their migrations in plain SQL files and run them in their own way: dbmate, goose, sql-migrate. */
-const OTHER_TOOL = /^[ \t]*--[\s-]*(?:migrate:up|\+goose|\+migrate)\b/im;
+const OTHER_TOOL = /^[ \t]*--[ \t-]*(?:migrate:up|\+goose|\+migrate)\b/im;
 
 /**
  * The files that the runner sql would apply: those of the configured folder, and otherwise the files of node-pg-migrate and
@@ -98,11 +104,6 @@ function appliedByRunner({ tool, files }: Sources, folder: string | null): SqlSo
     const name = basename(file);
     return /^\d/.test(name) && !name.endsWith('.up.sql') && !OTHER_TOOL.test(text);
   });
-}
-
-function skippedFinding({ file, line, what, reason }: Skipped): Finding {
-  const message = `The ${what} is not checked: ${reason}.`;
-  return { rule: 'unreadable', severity: 'warning', file, line: line ?? 1, column: 1, message };
 }
 
 function firstToLint(files: readonly string[], startAfter: string | null): number {

@@ -2,6 +2,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import { oneLine } from '../../lambdas/shared/visible-text.ts';
 import { replaceFile } from '../files/output-file.ts';
+import type { RegistryReading } from '../registry/load-registry.ts';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
 import type { LintResult, MovedIndex } from './format-result.ts';
@@ -29,12 +30,12 @@ export function withoutMoved(text: string, moves: readonly Move[], registry: str
  * Moves CREATE INDEX statements into the registry. It writes the entries before it changes the migrations, so that no index
  * is lost if it stops in between. An index that the registry lists with the same definition is only removed from its file.
  * An index that the registry lists with another definition is not moved.
- * @param registry the path of the registry; the file is created if it does not exist
+ * @param registry the path of the registry, and how to read it; the file is created if it does not exist
  * @throws NoListError if the registry has no list that entries can be added to
  */
 export async function moveIntoRegistry(
   moves: readonly Move[],
-  registry: string,
+  { file: registry, ...reading }: RegistryReading & { readonly file: string },
   registered: RegisteredIndexes,
   whyNotMovable: (move: Move) => string | null,
 ): Promise<Pick<LintResult, 'moved' | 'kept'>> {
@@ -47,7 +48,7 @@ export async function moveIntoRegistry(
     return { move, reason, isNew };
   });
   const entries = decided.filter(({ isNew }) => isNew).map(({ move }) => move.entry);
-  const refused = entries.length === 0 ? [] : (await writeRegistry(registry, entries)).kept;
+  const refused = entries.length === 0 ? [] : (await writeRegistry(registry, entries, reading)).kept;
   // An index that was not written to the registry must stay in its file.
   const results = decided.map(({ move, reason }) => ({
     move,

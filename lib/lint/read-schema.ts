@@ -3,21 +3,26 @@ import { readSql } from '../sql/read-sql.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { Schema } from '../sql/schema/schema-model.ts';
 import { type Allowance, allowancesIn } from './allow-comments.ts';
-import { encodingFinding } from './encoding-finding.ts';
 import type { Finding } from './finding.ts';
+import { encodingFinding, filesNotRun, skippedFinding } from './source-findings.ts';
 
 interface GivenSchema {
   readonly schema: Schema;
   readonly allowances: readonly Allowance[];
-  /** Files that are not UTF-8, which are not read. */
+  /** Files that are not UTF-8, and code that was not run: they are not read. */
   readonly findings: readonly Finding[];
   readonly files: ReadonlySet<string>;
+  /** Files that are code and were not run. */
+  readonly notRun: readonly string[];
 }
 
-/** The schema that SQL files create, and what the comments in them allow. */
-export async function readSchema(path: string): Promise<GivenSchema> {
+/**
+ * The schema that SQL files create, and what the comments in them allow.
+ * @param runCode false: migrations that are code are not run
+ */
+export async function readSchema(path: string, runCode = true): Promise<GivenSchema> {
   const schema = new Schema();
-  const { files } = await findSources(path, undefined);
+  const { files, skipped } = await findSources(path, { runCode });
   const allowances = files.flatMap(({ file, text }) => {
     schema.defaultSchema = 'public';
     const sql = readSql(text);
@@ -27,7 +32,11 @@ export async function readSchema(path: string): Promise<GivenSchema> {
   return {
     schema,
     allowances,
-    findings: files.flatMap(encodingFinding),
+    findings: [
+      ...files.flatMap(encodingFinding),
+      ...skipped.filter(({ isCode }) => isCode).map(skippedFinding),
+    ],
+    notRun: filesNotRun(skipped),
     files: new Set(files.map(({ file }) => file)),
   };
 }

@@ -9,8 +9,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Client } from '../../lambdas/postgres/client.ts';
-import { connectClient } from '../../lambdas/postgres/connect.ts';
+import { Client } from 'pg';
 
 const CONNECTIONS = 2;
 const WORK_INTERVAL_MS = 200;
@@ -22,7 +21,7 @@ const HEARTBEAT = `
 // Class 42, such as undefined_table: the migrations are not applied yet, or the database is not the demo database.
 const UNDEFINED_OBJECT = /^42/;
 
-const { DATABASE_URL = '', SERVICE_NAME = 'demo', READY_FILE = '', WORK_SQL = HEARTBEAT } = process.env;
+const { DATABASE_URL, SERVICE_NAME = 'demo', READY_FILE = '', WORK_SQL = HEARTBEAT } = process.env;
 const stopping = new AbortController();
 const open = new Set<Client>();
 
@@ -38,12 +37,14 @@ await Promise.all(Array.from({ length: CONNECTIONS }, (_, number) => keepWorking
 async function keepWorking(number: number): Promise<void> {
   let lastSeen = Date.now();
   while (!stopping.signal.aborted) {
-    let client: Client | undefined;
+    const client = new Client({
+      connectionString: DATABASE_URL,
+      application_name: SERVICE_NAME,
+      connectionTimeoutMillis: 5000,
+    });
+    client.on('error', () => undefined);
     try {
-      client = await connectClient(
-        { connectionString: DATABASE_URL },
-        { application_name: SERVICE_NAME, connectionTimeoutMillis: 5000 },
-      );
+      await client.connect();
       open.add(client);
       if (open.size === CONNECTIONS && READY_FILE !== '') writeFileSync(READY_FILE, '');
       for (;;) {
@@ -53,8 +54,8 @@ async function keepWorking(number: number): Promise<void> {
         await work(client, number);
       }
     } catch {
-      if (client !== undefined) open.delete(client);
-      client?.end().catch(() => undefined);
+      open.delete(client);
+      client.end().catch(() => undefined);
     }
     if (Date.now() - lastSeen > MAX_UNREACHABLE_MS) process.exit(1);
     await pause(500, undefined, { signal: stopping.signal }).catch(() => undefined);

@@ -5,12 +5,9 @@ import type { Cluster } from './postgres-cluster.ts';
 /**
  * Starts a process in a new session. It waits until the pipe from this process closes. Then it stops the
  * server, however this process ended.
- * @param temporary folders that it removes then
+ * @param removeRoot also remove the cluster's folder
  */
-export function startWatchdog(
-  { binaries, dataDirectory }: Cluster,
-  temporary: readonly string[],
-): ChildProcess {
+export function startWatchdog({ binaries, root, dataDirectory }: Cluster, removeRoot: boolean): ChildProcess {
   const script = [
     'cat >/dev/null',
     // pg_ctl signals the process whose id is in the file. If the server was killed, another server's session can have it.
@@ -18,10 +15,9 @@ export function startWatchdog(
     'if [ -n "$pid" ] && { [ ! -d /proc/self ] || grep -qsF -- "$2" "/proc/$pid/cmdline"; }; then',
     '"$1" stop -D "$2" -m fast -t 20 || "$1" stop -D "$2" -m immediate -t 20',
     'fi',
-    'shift 2',
-    'rm -rf -- "$@"',
+    ...(removeRoot ? ['rm -rf "$3"'] : []),
   ].join('\n');
-  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, ...temporary], {
+  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, root], {
     ...binaries.user,
     cwd: '/',
     detached: true,

@@ -1,6 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
 import { indexKey } from '../../lambdas/postgres/identifiers.ts';
-import { confusableWith } from '../../lambdas/shared/build-item.ts';
+import { confusableIds, confusableWith } from '../../lambdas/shared/build-item.ts';
 import {
   type CompiledIndex,
   type CompiledRegistry,
@@ -82,10 +82,14 @@ export async function examineRegistry(
       firstOfName.set(key, place.entry);
       continue;
     }
-    const message = `${first} has this name in schema "${schema}" too; rename or remove one of them`;
+    const message = sameNameMessage(first, { schema });
     problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
   }
   return { examined, problems: [...problems, ...ambiguousNames(examined, file)] };
+}
+
+function sameNameMessage(first: string, { schema }: { readonly schema: string }): string {
+  return `${first} has this name in schema "${schema}" too; rename or remove one of them`;
 }
 
 interface EntryPlace {
@@ -116,19 +120,25 @@ async function examineEntry(
 
 /** Executions, the ledger and reports use one text for an index, its schema and its partition: it must be unique. */
 function ambiguousNames(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
-  const compiled = examined.map(({ index }) => index);
-  const byId = Map.groupBy(compiled, indexId);
+  const byId = Map.groupBy(
+    examined.map(({ index }) => index),
+    indexId,
+  );
   return examined.flatMap(({ index, label: entry, places }) => {
-    const id = indexId(index);
-    // Almost no name contains an @, and comparing thousands of names with each other takes long.
-    const other = confusableWith(index, id.includes('@') ? compiled : (byId.get(id) ?? []));
+    const candidates = confusableIds(index).flatMap((id) => byId.get(id)?.slice(0, 2) ?? []);
+    const other = confusableWith(index, candidates);
     // Two entries with the same schema and name are reported above.
     if (other === undefined || (other.schema === index.schema && other.name === index.name)) return [];
-    const message =
-      `executions and reports cannot distinguish "${id}" from "${indexId(other)}" (index "${other.name}" in schema ` +
-      `"${other.schema}") or from one of its partitions; rename one of the two indexes`;
+    const message = ambiguousMessage(index, other);
     return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
   });
+}
+
+function ambiguousMessage(index: CompiledIndex, other: CompiledIndex): string {
+  return (
+    `executions and reports cannot distinguish "${indexId(index)}" from "${indexId(other)}" (index "${other.name}" in schema ` +
+    `"${other.schema}") or from one of its partitions; rename one of the two indexes`
+  );
 }
 
 function problemAt(
@@ -150,24 +160,45 @@ function label(position: number, raw: unknown): string {
  * written. Of entries with ambiguous names the first one is kept.
  */
 export async function refusedEntries(entries: readonly IndexEntry[]): Promise<Map<number, string>> {
+  const { examined, problems } = await examineRegistry(entries, 'the entries', NO_PLACES);
   const refused = new Map<number, string>();
-  for (;;) {
-    const accepted = [...entries.keys()].filter((position) => !refused.has(position));
-    const { problems } = await examineRegistry(
-      accepted.map((position) => entries[position]),
-      'the entries',
-      NO_PLACES,
-    );
-    const found = problems.map((problem) => ({
-      position: accepted[Number(/^entry (\d+)/.exec(problem.entry)?.[1]) - 1] ?? -1,
-      isOwn: problem.rule !== 'duplicate-name',
-      reason: problemText({ ...problem, entry: '' }),
-    }));
-    const own = found.filter(({ isOwn }) => isOwn);
-    // Both entries of an ambiguous pair are reported, so only the last one is refused; then all are checked again.
-    const last = found.toSorted((a, b) => b.position - a.position).slice(0, 1);
-    const next = own.length > 0 ? own : last;
-    if (next.length === 0) return refused;
-    for (const { position, reason } of next) if (!refused.has(position)) refused.set(position, reason);
+  for (const problem of problems.filter(({ rule }) => rule !== 'duplicate-name')) {
+    const position = positionOf(problem.entry);
+    if (!refused.has(position)) refused.set(position, problemText({ ...problem, entry: '' }));
   }
+  const accepted = new Map<string, ExaminedEntry>();
+  for (const one of examined) {
+    const { index, label: entry } = one;
+    const other = [...confusableIds(index), partitionsOf(index)].flatMap((id) => accepted.get(id) ?? [])[0];
+    if (other === undefined) {
+      // An index is found by its own id, and by all ids of which it could be a partition.
+      for (const id of confusableIds(index))
+        accepted.set(id === indexId(index) ? id : `${id}${PARTITIONS}`, one);
+      continue;
+    }
+    const isSame = other.index.schema === index.schema && other.index.name === index.name;
+    const message = isSame ? sameNameMessage(other.label, index) : ambiguousMessage(index, other.index);
+    refused.set(positionOf(entry), problemText({ ...NAME_PROBLEM, message }));
+  }
+  return refused;
+}
+
+const NAME_PROBLEM = {
+  rule: 'duplicate-name',
+  file: '',
+  line: 1,
+  column: 1,
+  entry: '',
+  field: 'name',
+} as const;
+
+/** Key of the indexes whose ids begin with this one's as those of its partitions do. */
+const PARTITIONS = '\0';
+
+function partitionsOf(index: CompiledIndex): string {
+  return `${indexId(index)}${PARTITIONS}`;
+}
+
+function positionOf(entry: string): number {
+  return Number(/^entry (\d+)/.exec(entry)?.[1]) - 1;
 }

@@ -19,7 +19,7 @@ type CompiledStatement =
  * @returns every problem, or the index if there is none.
  */
 export async function compileStatement(sql: string, name: string | undefined): Promise<CompiledStatement> {
-  const parsed = await parseIndexStatement(sql);
+  const parsed = parseIndexStatement(sql);
   if ('refusal' in parsed) {
     const { refusal: message, offset } = parsed;
     return { index: null, problems: [{ rule: 'statement', field: 'sql', message, offset }] };

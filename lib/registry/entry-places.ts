@@ -37,6 +37,7 @@ export function placesOf(
   const spread = elements.findIndex(({ isSpread }) => isSpread);
   const ordered = spread === -1 ? elements : elements.slice(0, spread);
   const names = entries.map((entry) => textField(entry, 'name'));
+  const before = occurrencesBefore(names);
   const byName = Map.groupBy(
     objects.filter(({ fields }) => fields?.has('sql')),
     nameIn,
@@ -52,8 +53,7 @@ export function placesOf(
   /** Of entries with the same name, the first in the list is the first in the file. */
   function sameName(position: number): SourceValue | undefined {
     const name = names[position];
-    const before = names.slice(0, position).filter((other) => other === name).length;
-    return name === undefined ? undefined : byName.get(name)?.[before];
+    return name === undefined ? undefined : byName.get(name)?.[before[position] ?? 0];
   }
 
   function placesInObject({ start, fields }: SourceValue, position: number): EntryPlaces {
@@ -73,6 +73,16 @@ export function placesOf(
   }
 
   return { list: listPlace, of };
+}
+
+/** For each name, how often it occurs before. */
+function occurrencesBefore(names: readonly (string | undefined)[]): number[] {
+  const counts = new Map<string | undefined, number>();
+  return names.map((name) => {
+    const count = counts.get(name) ?? 0;
+    counts.set(name, count + 1);
+    return count;
+  });
 }
 
 function samePlace(place: Place): EntryPlaces {

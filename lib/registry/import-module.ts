@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { deserialize } from 'node:v8';
 import { listed } from '../../lambdas/shared/text.ts';
+import { withoutSecrets } from './module-environment.ts';
 import type { ModuleError, ModuleMessage } from './module-process.ts';
 
 const ENTRY = join(import.meta.dirname, 'module-process.ts');
@@ -35,7 +36,7 @@ interface ImportedModule {
 
 /**
  * Imports a module in a process of its own, so that it cannot end, change or outlive this one. What it prints goes to
- * standard error.
+ * standard error. It does not get the variables of this process that hold secrets.
  * @param file absolute path
  * @throws ModuleProblem when the module throws, ends its process, does not finish within 8 s, or keeps its process alive
  */
@@ -44,7 +45,7 @@ export async function importModule(file: string): Promise<ImportedModule> {
     process.execPath,
     [...nodeOptions(process.execArgv), ENTRY, file, String(LIMIT_MS)],
     // A process group of its own: the module's child processes are in it too.
-    { stdio: ['ignore', 2, 2, 'pipe'], detached: true },
+    { stdio: ['ignore', 2, 2, 'pipe'], detached: true, env: withoutSecrets(process.env) },
   );
   try {
     return await outcomeOf(child);

@@ -1,5 +1,6 @@
 import type { IndexElem, IndexStmt } from 'libpg-query';
 import { tableKey } from '../../lambdas/postgres/identifiers.ts';
+import { treeText } from '../sql/parse-tree.ts';
 
 /** A key column of an index. Two that are equal make PostgreSQL build the same index. */
 export interface KeyShape {
@@ -33,9 +34,13 @@ export function shapeOf(statement: IndexStmt): IndexShape {
     unique: statement.unique ?? false,
     keys: elements(statement.indexParams).map(keyShape),
     include: elements(statement.indexIncludingParams).flatMap(({ name }) => name ?? []),
-    where: tree(statement.whereClause),
+    where: treeOf(statement.whereClause),
   };
-  const stored = [statement.nulls_not_distinct ?? false, tree(statement.options), statement.tableSpace ?? ''];
+  const stored = [
+    statement.nulls_not_distinct ?? false,
+    treeOf(statement.options),
+    statement.tableSpace ?? '',
+  ];
   return { ...shape, identity: JSON.stringify([shape, stored]) };
 }
 
@@ -47,7 +52,7 @@ function keyShape({ name, expr, collation, opclass, opclassopts, ...order }: Ind
   const descending = order.ordering === 'SORTBY_DESC';
   return {
     column: name,
-    tree: tree([name, expr, collation, opclass, opclassopts]),
+    tree: treeText([name, expr, collation, opclass, opclassopts]),
     descending,
     nullsFirst:
       order.nulls_ordering === 'SORTBY_NULLS_FIRST' ||
@@ -55,7 +60,7 @@ function keyShape({ name, expr, collation, opclass, opclassopts, ...order }: Ind
   };
 }
 
-/** A parse tree as text, without the positions in the statement. */
-function tree(node: unknown): string {
-  return JSON.stringify(node, (key, value) => (key === 'location' ? undefined : value)) ?? '';
+/** Empty for a part that the statement does not have. */
+function treeOf(node: unknown): string {
+  return node === undefined ? '' : treeText(node);
 }

@@ -11,7 +11,7 @@ const STRICT = { disallowComments: true, allowTrailingComma: false, allowEmptyCo
 export function readJson(text: string): RegistrySource {
   const error = jsonSyntaxError(text);
   if (error !== null) throw Object.assign(new SyntaxError(error.message), { pos: error.offset });
-  const root = parseTree(text, [], STRICT);
+  const root = treeOf(text, []);
   if (root?.type !== 'array') return { list: { reason: 'it is not a list', start: 0 }, objects: [] };
   const elements = (root.children ?? []).map((node) => sourceValue(node, text));
   const list = {
@@ -29,12 +29,27 @@ export function readJson(text: string): RegistrySource {
  */
 export function jsonSyntaxError(text: string): { readonly message: string; readonly offset: number } | null {
   const errors: ParseError[] = [];
-  parseTree(text, errors, STRICT);
+  try {
+    treeOf(text, errors);
+  } catch (error) {
+    if (error instanceof SyntaxError) return { message: error.message, offset: 0 };
+    throw error;
+  }
   const [first] = errors;
   if (first === undefined) return null;
   const isComment = printParseErrorCode(first.error) === 'InvalidCommentToken';
   const message = isComment ? 'JSON allows no comments; remove this one' : messageOfJsonParse(text);
   return { message, offset: first.offset };
+}
+
+/** @throws SyntaxError if the text is nested too deeply for the parser */
+function treeOf(text: string, errors: ParseError[]): Node | undefined {
+  try {
+    return parseTree(text, errors, STRICT);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw Object.assign(new SyntaxError('it is nested too deeply', { cause: error }), { pos: 0 });
+  }
 }
 
 function messageOfJsonParse(text: string): string {

@@ -23,14 +23,23 @@ interface RegistryFile {
   readonly locate: () => Promise<RegistryPlaces>;
 }
 
+/** How to read a registry that is a module. */
+export interface RegistryReading {
+  /**
+   * False: its code is not run. Its value is read from its text, and what only its code knows is an error.
+   * @default true
+   */
+  readonly runCode?: boolean;
+}
+
 /**
  * Reads and compiles a registry.
  * @param file a module (.ts, .js, .mjs, .cjs) whose default export is the list of entries, or a .json file with the same
  *   list; relative to the working directory.
  * @throws RegistryError if the file does not exist, cannot be read, or contains a wrong entry.
  */
-export async function loadRegistry(file: string): Promise<CompiledRegistry> {
-  const { entries, locate } = await readRegistryFile(file);
+export async function loadRegistry(file: string, reading: RegistryReading = {}): Promise<CompiledRegistry> {
+  const { entries, locate } = await readRegistryFile(file, reading);
   return await compileRegistry(entries, file, locate);
 }
 
@@ -38,10 +47,14 @@ export async function loadRegistry(file: string): Promise<CompiledRegistry> {
  * Reads a registry file without validating its entries.
  * @throws RegistryError if the file does not exist, or cannot be read, parsed or imported.
  */
-export async function readRegistryFile(file: string): Promise<RegistryFile> {
+export async function readRegistryFile(
+  file: string,
+  { runCode = true }: RegistryReading = {},
+): Promise<RegistryFile> {
   const kind = registryKind(file);
   const text = await readText(file);
-  const entries = kind === 'json' ? await parseJson(file, text) : await importDefault(file, text);
+  const readModule = runCode ? importDefault : staticDefault;
+  const entries = kind === 'json' ? await parseJson(file, text) : await readModule(file, text);
   const locate = async () => {
     const source = Array.isArray(entries) ? await readSource(text, kind) : null;
     return source === null ? NO_PLACES : placesOf(text, source, entries as unknown[]);
@@ -51,12 +64,14 @@ export async function readRegistryFile(file: string): Promise<RegistryFile> {
 
 /** The parsers are loaded here only, so that commands that need no places start without them. */
 async function readSource(text: string, kind: RegistryKind): Promise<RegistrySource | null> {
-  if (kind === 'json') return (await import('./json-source.ts')).readJson(text);
-  const { readModule } = await import('./module-source.ts');
+  const read =
+    kind === 'json'
+      ? (await import('./json-source.ts')).readJson
+      : (await import('./module-source.ts')).readModule;
   try {
-    return readModule(text);
+    return read(text);
   } catch (error) {
-    // Node.js imported the module, so the entries are known. Only their places are not.
+    // The entries are known. Only their places are not.
     if (error instanceof SyntaxError) return null;
     throw error;
   }
@@ -102,6 +117,29 @@ async function parseJson(file: string, text: string): Promise<unknown> {
     const { jsonSyntaxError } = await import('./json-source.ts');
     const { message, offset } = jsonSyntaxError(text) ?? { message: messageOf(error), offset: 0 };
     throw failure(file, `it is not valid JSON: ${message}`, error, placesIn(text)(offset));
+  }
+}
+
+/** The default export of a module that is not run. */
+async function staticDefault(file: string, text: string): Promise<unknown> {
+  const { readModuleValue } = await import('./module-value.ts');
+  const placeOf = placesIn(text);
+  try {
+    const read = readModuleValue(text);
+    if ('value' in read) return read.value;
+    throw new RegistryError(
+      read.unknown.map(({ message, start }) => ({
+        rule: 'registry-file',
+        file,
+        ...placeOf(start),
+        entry: '',
+        field: '',
+        message: `it cannot be read without running its code (--no-code): ${message}`,
+      })),
+    );
+  } catch (error) {
+    if (!(error instanceof SyntaxError) || !('pos' in error)) throw error;
+    throw failure(file, `it cannot be read: ${error.message}`, error, placeOf(Number(error.pos)));
   }
 }
 

@@ -135,6 +135,10 @@ function plainData(value: unknown, seen: Map<object, unknown>): unknown {
   }
   const copy: Record<string, unknown> = {};
   seen.set(value, copy);
-  for (const key in value) copy[key] = plainData(Reflect.get(value, key), seen);
+  for (const key in value) {
+    const field = plainData(Reflect.get(value, key), seen);
+    // An assignment to __proto__ would set the prototype, and the field would be lost.
+    Object.defineProperty(copy, key, { value: field, enumerable: true, configurable: true, writable: true });
+  }
   return copy;
 }

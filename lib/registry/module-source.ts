@@ -1,5 +1,7 @@
-import { parse } from '@babel/parser';
+import { runInNewContext } from 'node:vm';
+import { type ParseResult, parse } from '@babel/parser';
 import type { Expression, File } from '@babel/types';
+import { valuesIn } from '../sql/parse-tree.ts';
 import {
   literalText,
   type NoList,
@@ -9,10 +11,10 @@ import {
   type SourceValue,
 } from './registry-source.ts';
 
-type Statement = File['program']['body'][number];
-type Of<Type extends Expression['type']> = Extract<Expression, { type: Type }>;
+export type Statement = File['program']['body'][number];
+export type Of<Type extends Expression['type']> = Extract<Expression, { type: Type }>;
 /** Any node of the syntax tree. */
-interface AnyNode {
+export interface AnyNode {
   readonly type: string;
   readonly start?: number | null;
   readonly end?: number | null;
@@ -26,16 +28,44 @@ type Binding = { readonly value: Expression } | { readonly imported: string | nu
  * @throws SyntaxError if it is neither; `pos` is the offset.
  */
 export function readModule(text: string): RegistrySource {
-  const { program } = parse(text, {
-    sourceType: 'unambiguous',
-    plugins: ['typescript', 'decorators'],
-    errorRecovery: true,
-    attachComment: false,
-    createParenthesizedExpressions: true,
-    allowReturnOutsideFunction: true,
-  });
+  const { program } = parseModule(text);
   const objects = objectsIn(program).map((object) => sourceValue(object, text));
   return { list: exportedList(program.body, text), objects: objects.sort((a, b) => a.start - b.start) };
+}
+
+/** Time to parse a module, in milliseconds. A registry of thousands of entries takes less than a second. */
+const LIMIT_MS = 10_000;
+
+/**
+ * The syntax tree of a module.
+ * @param limitMs some texts of a hundred characters would keep the parser busy for years: it tries two readings at each level
+ * @throws SyntaxError if it is neither JavaScript nor TypeScript, is nested too deeply, or takes too long; `pos` is the offset.
+ */
+export function parseModule(text: string, limitMs = LIMIT_MS): ParseResult<File> {
+  const run = () =>
+    parse(text, {
+      sourceType: 'unambiguous',
+      plugins: ['typescript', 'decorators'],
+      errorRecovery: true,
+      attachComment: false,
+      createParenthesizedExpressions: true,
+      allowReturnOutsideFunction: true,
+    });
+  try {
+    // The timeout of a script ends everything that it calls. The script itself is only this call.
+    return runInNewContext('run()', { run }, { timeout: limitMs });
+  } catch (error) {
+    // This error belongs to the context of the script, so it is no instance of Error here.
+    if (Reflect.get(Object(error), 'code') === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+      throw syntaxError(`it cannot be parsed within ${limitMs / 1000} s: look for deep nesting`, error);
+    }
+    if (error instanceof RangeError) throw syntaxError('it is nested too deeply', error);
+    throw error;
+  }
+}
+
+function syntaxError(message: string, cause: unknown): SyntaxError {
+  return Object.assign(new SyntaxError(message, { cause }), { pos: 0 });
 }
 
 /** Offset of the syntax error that makes a module unreadable; null if it has none. */
@@ -114,7 +144,7 @@ function bindingsOf(statement: Statement, text: string): [string, Binding][] {
 }
 
 /** The expression that a statement exports by default: export default …, export { … as default }, module.exports = …. */
-function defaultExport(statement: Statement, text: string): AnyNode | null {
+export function defaultExport(statement: Statement, text: string): AnyNode | null {
   if (statement.type === 'ExportDefaultDeclaration') return statement.declaration;
   if (statement.type === 'ExportNamedDeclaration') {
     const specifier = statement.specifiers.find(({ exported }) => keyOf(exported) === 'default');
@@ -163,32 +193,40 @@ function fieldsOf(object: Of<'ObjectExpression'>, text: string): Map<string, Sou
 }
 
 /** The name that an identifier or a string stands for, as the key of a field, an import or an export. */
-function keyOf(node: AnyNode): string | null {
+export function keyOf(node: AnyNode): string | null {
   if ('name' in node) return String(node.name);
   return 'value' in node ? String(node.value) : null;
 }
 
 /** An expression without parentheses, `as`, `satisfies`, `!`, `<T>` and type arguments. */
-function withoutTypes(node: AnyNode): Expression {
-  const isWrapper = /^(ParenthesizedExpression|TS\w+(Expression|Assertion))$/.test(node.type);
-  return isWrapper && 'expression' in node ? withoutTypes(node.expression as AnyNode) : (node as Expression);
+export function withoutTypes(node: AnyNode): Expression {
+  let inner = node;
+  while (isWrapper(inner)) inner = inner.expression;
+  return inner as Expression;
+}
+
+function isWrapper(node: AnyNode): node is AnyNode & { readonly expression: AnyNode } {
+  return /^(ParenthesizedExpression|TS\w+(Expression|Assertion))$/.test(node.type) && 'expression' in node;
 }
 
 /** The code of a node, without white space. */
-function codeOf(node: AnyNode, text: string): string {
+export function codeOf(node: AnyNode, text: string): string {
   const { start, end } = range(node);
   return text.slice(start, end).replaceAll(/\s/g, '');
 }
 
-function range({ start, end }: AnyNode): { start: number; end: number } {
+export function range({ start, end }: AnyNode): { start: number; end: number } {
   return { start: start ?? 0, end: end ?? 0 };
 }
 
 /** Every object literal of a syntax tree. */
-function objectsIn(node: unknown): Of<'ObjectExpression'>[] {
-  if (typeof node !== 'object' || node === null) return [];
-  const inner = Object.values(node).flatMap(objectsIn);
-  return 'type' in node && node.type === 'ObjectExpression'
-    ? [node as Of<'ObjectExpression'>, ...inner]
-    : inner;
+function objectsIn(tree: unknown): Of<'ObjectExpression'>[] {
+  const objects: Of<'ObjectExpression'>[] = [];
+  for (const { value } of valuesIn(tree)) {
+    const node = value as AnyNode | null;
+    if (typeof node === 'object' && node?.type === 'ObjectExpression') {
+      objects.push(node as Of<'ObjectExpression'>);
+    }
+  }
+  return objects;
 }

@@ -1,6 +1,7 @@
-import { hasSqlDetails, type IndexStmt, parse, type ScanToken, scan } from 'libpg-query';
-import { placesIn, unitsOf } from '../sql/places.ts';
-import { offsetOfLocation } from '../sql/read-sql.ts';
+import type { IndexStmt, ScanToken } from 'libpg-query';
+import { byteOffsetsIn } from '../sql/byte-offsets.ts';
+import { type ParsedStatement, parseSql, SqlSyntaxError, scanSql } from '../sql/parser.ts';
+import { placesIn } from '../sql/places.ts';
 
 /** A parsed CREATE INDEX statement and its tokens, without comments and semicolons. */
 export interface IndexStatement {
@@ -23,31 +24,33 @@ const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f]/;
 const UNREADABLE = new RegExp(`${CONTROL_CHARACTER.source}|\\p{Cs}`, 'u');
 
 /** Parses a text that must be exactly one CREATE INDEX statement. */
-export async function parseIndexStatement(sql: string): Promise<IndexStatement | NotAnIndex> {
+export function parseIndexStatement(sql: string): IndexStatement | NotAnIndex {
   if (sql.trim() === '') return { refusal: 'it is empty; write one CREATE INDEX statement', offset: 0 };
   if (!sql.isWellFormed() || CONTROL_CHARACTER.test(sql)) {
     const offset = Math.max(0, sql.search(UNREADABLE));
     return { refusal: 'it contains a control character or half of a surrogate pair; remove it', offset };
   }
-  let statements: Awaited<ReturnType<typeof parse>>['stmts'];
+  let statements: readonly ParsedStatement[];
+  let words: readonly ScanToken[];
   try {
-    statements = (await parse(sql)).stmts ?? [];
+    statements = parseSql(sql);
+    words = scanSql(sql).filter((token) => token.text !== ';');
   } catch (error) {
-    return describeSyntaxError(sql, error);
+    if (error instanceof SqlSyntaxError) return describeSyntaxError(sql, error);
+    throw error;
   }
-  const { tokens } = await scan(sql);
-  const words = tokens.filter((token) => !isComment(token) && token.text !== ';');
-  const firstWordAfter = (location: number) => words.find((token) => token.start >= location)?.start ?? 0;
+  const firstWordAfter = (location: number) =>
+    byteOffsetsIn(sql)(words.find((token) => token.start >= location)?.start ?? 0);
   if (statements.length !== 1) {
     return {
-      offset: offsetOfLocation(sql, firstWordAfter(statements[1]?.stmt_location ?? 0)),
+      offset: firstWordAfter(statements[1]?.location ?? 0),
       refusal: `it contains ${statements.length} statements; write exactly one CREATE INDEX statement in each entry`,
     };
   }
-  const node: Partial<Record<string, unknown>> = statements[0]?.stmt ?? {};
+  const node: Partial<Record<string, unknown>> = statements[0]?.node ?? {};
   if (!('IndexStmt' in node)) {
     return {
-      offset: offsetOfLocation(sql, firstWordAfter(0)),
+      offset: firstWordAfter(0),
       refusal:
         `it is not a CREATE INDEX statement (${Object.keys(node)[0] ?? 'nothing'}); ` +
         'write other statements in a migration',
@@ -56,14 +59,7 @@ export async function parseIndexStatement(sql: string): Promise<IndexStatement |
   return { statement: node.IndexStmt as IndexStmt, tokens: words, bytes: Buffer.from(sql) };
 }
 
-function isComment(token: ScanToken): boolean {
-  return token.tokenName === 'SQL_COMMENT' || token.tokenName === 'C_COMMENT';
-}
-
-function describeSyntaxError(sql: string, error: unknown): NotAnIndex {
-  const message = error instanceof Error ? error.message : String(error);
-  if (!hasSqlDetails(error) || error.sqlDetails === undefined) return { refusal: message, offset: 0 };
-  const offset = unitsOf(sql, error.sqlDetails.cursorPosition);
+function describeSyntaxError(sql: string, { message, offset }: SqlSyntaxError): NotAnIndex {
   const { line, column } = placesIn(sql)(offset);
   return { refusal: `${message} (line ${line}, column ${column} of the statement)`, offset };
 }

@@ -3,7 +3,7 @@ import { replaceFile } from '../files/output-file.ts';
 import { refusedEntries } from './compile-registry.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { inOneLine } from './entry-from-statement.ts';
-import { loadRegistry, registryKind } from './load-registry.ts';
+import { loadRegistry, type RegistryReading, registryKind } from './load-registry.ts';
 import { RegisteredIndexes } from './registered-indexes.ts';
 import { newRegistryFile, type RegistryKind } from './registry-text.ts';
 
@@ -18,10 +18,14 @@ interface Written {
  * @throws RegistryError if the existing file is not a valid registry
  * @throws NoListError if code computes the list of the existing file
  */
-export async function writeRegistry(file: string, entries: readonly IndexEntry[]): Promise<Written> {
+export async function writeRegistry(
+  file: string,
+  entries: readonly IndexEntry[],
+  reading: RegistryReading = {},
+): Promise<Written> {
   const kind = registryKind(file);
   const exists = existsSync(file);
-  const registered = new RegisteredIndexes(exists ? await loadRegistry(file) : []);
+  const registered = new RegisteredIndexes(exists ? await loadRegistry(file, reading) : []);
   const checked = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
   const missing = checked.filter(({ reason }) => reason === null).map(({ entry }) => entry);
   // The compiler refuses a new entry whose name could be confused with that of an existing one.

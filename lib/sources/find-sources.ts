@@ -4,11 +4,11 @@ import { JOURNAL, readDrizzle } from './drizzle.ts';
 import { FLYWAY_FILE, readFlyway } from './flyway.ts';
 import { filesBelow, isFolder, readSource, readUpMigration } from './migration-files.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
-import { NoSourceError, type Skipped, type Sources, type Tool } from './sql-source.ts';
+import { NoSourceError, type Skipped, type SourceReading, type Sources, type Tool } from './sql-source.ts';
 
 /** Migrations of node-pg-migrate: a timestamp or a number, and words. */
 const CODE = /^\d+[_-].*\.(?:[cm]?js|[cm]?ts)$/;
-const UP_MARK = /^[ \t]*--[\s-]*up\s+migration/im;
+const UP_MARK = /^[ \t]*--[ \t-]*up\s+migration/im;
 /** Down migrations of golang-migrate and other tools. */
 const DOWN_FILE = /\.(?:down|undo|rollback)\.sql$/i;
 
@@ -20,13 +20,15 @@ const FOLDERS: readonly string[] = ['prisma/migrations', 'drizzle', 'db', 'migra
 /**
  * Reads the SQL of a path, in the order in which its tool runs it.
  * @param path a file, a folder of migrations, or a project that contains one
- * @param from the tool; undefined: detected from the files
  * @throws NoSourceError if the path does not exist or contains no migrations
  */
-export async function findSources(path: string, from: Tool | undefined): Promise<Sources> {
+export async function findSources(
+  path: string,
+  { from, runCode = true }: SourceReading = {},
+): Promise<Sources> {
   if (!existsSync(path)) throw new NoSourceError(`The file or folder ${path} does not exist.`);
   const tool = from ?? toolOf(path);
-  const sources = await read(tool, isFolder(path) ? folderOf(tool, path) : path);
+  const sources = await read(tool, isFolder(path) ? folderOf(tool, path) : path, runCode);
   if (sources.files.length === 0 && sources.skipped.length === 0) {
     const expected = tool === 'plain' ? 'no SQL files' : `no migrations of ${tool}`;
     throw new NoSourceError(`${path} contains ${expected}.${schemaRb(path)}`);
@@ -67,10 +69,10 @@ function folderOf(tool: Tool, path: string): string {
   return usual[tool].map((folder) => join(path, folder)).find(isFolder) ?? path;
 }
 
-async function read(tool: Tool, path: string): Promise<Sources> {
+async function read(tool: Tool, path: string, runCode: boolean): Promise<Sources> {
   if (!isFolder(path)) {
     return tool === 'node-pg-migrate'
-      ? await readNodePgMigrate([path])
+      ? await readNodePgMigrate([path], runCode)
       : { tool, files: [readUpMigration(path)], skipped: [] };
   }
   if (tool === 'drizzle') return readDrizzle(path);
@@ -79,7 +81,8 @@ async function read(tool: Tool, path: string): Promise<Sources> {
   const files = filesBelow(path);
   if (tool === 'node-pg-migrate') {
     const own = files.filter((file) => dirname(file) === path);
-    return await readNodePgMigrate(own.filter((file) => file.endsWith('.sql') || CODE.test(basename(file))));
+    const migrations = own.filter((file) => file.endsWith('.sql') || CODE.test(basename(file)));
+    return await readNodePgMigrate(migrations, runCode);
   }
   const wanted = files.filter((file) =>
     tool === 'prisma' ? basename(file) === 'migration.sql' : file.endsWith('.sql') && !DOWN_FILE.test(file),

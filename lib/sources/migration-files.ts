@@ -55,8 +55,8 @@ export function readUpMigration(file: string): SqlSource {
  * Tools that keep up and down migration in one file mark them with comments: node-pg-migrate (`-- Down Migration`), dbmate
  * (`-- migrate:down`), goose (`-- +goose Down`), sql-migrate (`-- +migrate Down`).
  */
-const DOWN = /^[ \t]*--[\s-]*(?:down\s+migration|migrate:down|\+goose\s+down|\+migrate\s+down)/im;
-const UP = /^[ \t]*--[\s-]*(?:up\s+migration|migrate:up|\+goose\s+up|\+migrate\s+up)/im;
+const DOWN = /^[ \t]*--[ \t-]*(?:down\s+migration|migrate:down|\+goose\s+down|\+migrate\s+down)/im;
+const UP = /^[ \t]*--[ \t-]*(?:up\s+migration|migrate:up|\+goose\s+up|\+migrate\s+up)/im;
 
 /** Replaces the down migration in a text with spaces, so that lines and columns stay valid. */
 export function upMigration(text: string): string {

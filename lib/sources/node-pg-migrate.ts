@@ -17,8 +17,9 @@ interface MigrationModule {
 /**
  * Reads node-pg-migrate's files in their order. For a migration that is code, it runs the `up` function with the tool's own
  * builder, which records the SQL without a connection. A migration that queries the database is skipped.
+ * @param runCode false: code is skipped
  */
-export async function readNodePgMigrate(files: readonly string[]): Promise<Sources> {
+export async function readNodePgMigrate(files: readonly string[], runCode: boolean): Promise<Sources> {
   const sources: SqlSource[] = [];
   const skipped: Skipped[] = [];
   let shorthands: Shorthands = {};
@@ -26,6 +27,10 @@ export async function readNodePgMigrate(files: readonly string[]): Promise<Sourc
   for (const file of files) {
     if (file.endsWith('.sql')) {
       sources.push(readUpMigration(file));
+      continue;
+    }
+    if (!runCode) {
+      skipped.push({ file, line: null, what: `migration ${basename(file)}`, reason: NOT_RUN, isCode: true });
       continue;
     }
     try {
@@ -41,6 +46,8 @@ export async function readNodePgMigrate(files: readonly string[]): Promise<Sourc
   }
   return { tool: 'node-pg-migrate', files: sources, skipped };
 }
+
+const NOT_RUN = 'it is code, and --no-code runs no code';
 
 async function sqlOf(
   { MigrationBuilder }: NodePgMigrate,

@@ -24,6 +24,8 @@ export interface Skipped {
   /** What is skipped: `index idx_deals_tenant`. */
   readonly what: string;
   readonly reason: string;
+  /** The file is code, and was not run (`--no-code`). @default false */
+  readonly isCode?: boolean;
 }
 
 /** The SQL of one path, in the order in which its tool runs it. */
@@ -31,6 +33,17 @@ export interface Sources {
   readonly tool: Tool;
   readonly files: readonly SqlSource[];
   readonly skipped: readonly Skipped[];
+}
+
+/** How to read the migrations of a path. */
+export interface SourceReading {
+  /** The tool that runs them. Undefined: detected from the files. */
+  readonly from?: Tool | undefined;
+  /**
+   * False: migrations that are code are not run, so they are skipped.
+   * @default true
+   */
+  readonly runCode?: boolean;
 }
 
 /** A path or a database has nothing to read; the message says what was expected. */

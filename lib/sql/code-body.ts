@@ -1,3 +1,4 @@
+import { countUpTo } from './places.ts';
 import type { SqlStatement } from './read-sql.ts';
 import { tokensOf } from './tokens.ts';
 
@@ -16,8 +17,12 @@ export function codeBodyOf(statement: SqlStatement): CodeBody | undefined {
   if (body === undefined) return undefined;
   const strings = tokensOf(statement.sql).filter((token) => token.isString);
   // The other strings are at most the language and defaults of arguments: the body is the longest.
-  const literal = strings.toSorted((a, b) => b.text.length - a.text.length)[0];
-  if (literal === undefined) return undefined;
+  const [first] = strings;
+  if (first === undefined) return undefined;
+  const literal = strings.reduce(
+    (longest, one) => (one.text.length > longest.text.length ? one : longest),
+    first,
+  );
   const content = contentOf(literal.text);
   return {
     code: content.text,
@@ -34,10 +39,10 @@ export function contentOf(literal: string): { text: string; offsetOf: (at: numbe
   const open = literal.indexOf("'") + 1;
   const escapes = /^e/i.test(literal) ? /''|\\[\s\S]/g : /''/g;
   const inner = literal.slice(open, -1);
-  const doubled = [...inner.matchAll(escapes)].map((match) => match.index);
+  // Each escape before a character takes one more unit in the literal. These are their places in the value.
+  const doubled = Array.from(inner.matchAll(escapes), (match, before) => match.index - before);
   return {
     text: inner.replaceAll(escapes, (pair) => pair[1] ?? ''),
-    // Each escape before the character takes one more unit in the literal.
-    offsetOf: (at) => doubled.reduce((offset, pair) => (pair < offset ? offset + 1 : offset), at) + open,
+    offsetOf: (at) => at + countUpTo(doubled, at - 1) + open,
   };
 }

@@ -37,11 +37,15 @@ export function embeddedStatements(code: string): EmbeddedStatement[] {
 
 /** Those that are statements of the code, also after a condition or in a loop. */
 function asStatements(code: string, tokens: readonly SqlToken[]): EmbeddedStatement[] {
-  return tokens.flatMap((token, position) => {
-    const verb = startsStatement(tokens, position) ? verbOf(tokens.slice(position)) : undefined;
-    if (verb === undefined) return [];
-    const text = code.slice(token.start, tokens.at(-1)?.end);
-    return [{ at: token.start, verb, statement: readSql(text).statements[0] }];
+  const found = tokens.flatMap((token, position) => {
+    const verb = startsStatement(tokens, position) ? verbOf(tokens.slice(position, position + 3)) : undefined;
+    return verb === undefined ? [] : [{ token, position, verb }];
+  });
+  return found.map(({ token, position, verb }, at) => {
+    // A semicolon ends a statement. Where it is missing, the next statement does, so that no text is read twice.
+    const next = found[at + 1]?.position ?? tokens.length;
+    const text = code.slice(token.start, tokens[Math.max(position, next - 1)]?.end);
+    return { at: token.start, verb, statement: readSql(text).statements[0] };
   });
 }
 
@@ -56,15 +60,17 @@ function splitAtSemicolons(tokens: readonly SqlToken[]): SqlToken[][] {
 
 /** The expressions that EXECUTE runs, also in the head of a loop. */
 function executesOf(tokens: readonly SqlToken[]): SqlToken[][] {
-  const at = tokens.findIndex(({ keyword }) => keyword === 'execute');
-  if (at === -1) return [];
-  const end = tokens.findIndex(
-    ({ text }, position) => position > at && ['into', 'using', 'loop'].includes(text.toLowerCase()),
-  );
-  return [
-    tokens.slice(at + 1, end === -1 ? undefined : end),
-    ...executesOf(end === -1 ? [] : tokens.slice(end)),
-  ];
+  const executes: SqlToken[][] = [];
+  let current: SqlToken[] | null = null;
+  for (const token of tokens) {
+    if (current === null) {
+      if (token.keyword !== 'execute') continue;
+      current = [];
+      executes.push(current);
+    } else if (['into', 'using', 'loop'].includes(token.text.toLowerCase())) current = null;
+    else current.push(token);
+  }
+  return executes;
 }
 
 function stringIn(expression: readonly SqlToken[]): SqlToken | undefined {
@@ -82,7 +88,7 @@ function inExecute(expression: readonly SqlToken[]): EmbeddedStatement[] {
 /** The statement in a string that EXECUTE runs, directly or from a variable. */
 function inString(literal: SqlToken): EmbeddedStatement[] {
   const { text } = contentOf(literal.text);
-  const verb = verbOf(tokensOf(text));
+  const verb = verbOf(tokensOf(text).slice(0, 3));
   return verb === undefined ? [] : [{ at: literal.start, verb, statement: readSql(text).statements[0] }];
 }
 
@@ -90,6 +96,7 @@ function isRaise({ text }: SqlToken): boolean {
   return text.toLowerCase() === 'raise';
 }
 
+/** @param tokens the first three of a statement */
 function verbOf(tokens: readonly SqlToken[]): IndexVerb | undefined {
   const [first, second, third] = tokens.map((token) => token.keyword);
   if (first === 'create' && (second === 'index' || (second === 'unique' && third === 'index')))

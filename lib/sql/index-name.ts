@@ -1,23 +1,24 @@
 import type { IndexStmt, Node } from 'libpg-query';
 import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { expressionName } from './expression-name.ts';
+import { NamePool } from './name-pool.ts';
 import { chooseName, joinColumnNames } from './object-name.ts';
 
 /*
- * PostgreSQL's rules for names that a statement leaves out; they are the same from 14 to 18. `isTaken` says whether a
- * relation (table, index, sequence, view, …) in the schema of the table has a name already; for the index of a constraint,
- * whether a constraint has it too.
+ * PostgreSQL's rules for names that a statement leaves out; they are the same from 14 to 18. `taken` are the
+ * names of the relations (tables, indexes, sequences, views, …) in the schema of the table; for the index of a constraint, those
+ * of constraints too.
  */
 
 /** The name of an index: the one in the statement, or the one that PostgreSQL chooses for `create index on customers (status)`. */
-export function indexName(statement: IndexStmt, isTaken: (name: string) => boolean = () => false): string {
-  return statement.idxname ?? chooseIndexName(statement, isTaken);
+export function indexName(statement: IndexStmt, taken = new NamePool()): string {
+  return statement.idxname ?? chooseIndexName(statement, taken);
 }
 
-function chooseIndexName(statement: IndexStmt, isTaken: (name: string) => boolean): string {
+function chooseIndexName(statement: IndexStmt, taken: NamePool): string {
   const elements = [...(statement.indexParams ?? []), ...(statement.indexIncludingParams ?? [])];
   const columns = joinColumnNames(indexColumnNames(elements));
-  return chooseName(statement.relation?.relname ?? '', columns, 'idx', isTaken);
+  return chooseName(statement.relation?.relname ?? '', columns, 'idx', taken);
 }
 
 /**
@@ -28,12 +29,12 @@ export function constraintName(
   kind: 'primary' | 'unique' | 'exclusion' | 'foreign',
   table: string,
   columns: readonly string[],
-  isTaken: (name: string) => boolean = () => false,
+  taken = new NamePool(),
 ): string {
   const labels = { primary: 'pkey', unique: 'key', exclusion: 'excl', foreign: 'fkey' };
   // Only the columns of an index need distinct names.
   const names = kind === 'foreign' ? columns : distinctNames(columns);
-  return chooseName(table, kind === 'primary' ? null : joinColumnNames(names), labels[kind], isTaken);
+  return chooseName(table, kind === 'primary' ? null : joinColumnNames(names), labels[kind], taken);
 }
 
 /** The names of the columns of an index relation, from its IndexElem nodes; those of INCLUDE come last. */
@@ -49,13 +50,12 @@ function indexColumnNames(elements: readonly Node[]): string[] {
 
 /** The second column with the same name becomes `NAME1`. */
 function distinctNames(names: readonly string[]): string[] {
-  const chosen: string[] = [];
-  for (const name of names) {
-    let current = name;
-    for (let pass = 1; chosen.includes(current); pass += 1) {
-      current = `${clipBytes(name, MAX_IDENTIFIER_BYTES - String(pass).length)}${pass}`;
-    }
-    chosen.push(current);
-  }
-  return chosen;
+  const chosen = new NamePool();
+  return names.map((name) => {
+    const current = chosen.firstFree(name, (pass) =>
+      pass === 0 ? name : `${clipBytes(name, MAX_IDENTIFIER_BYTES - String(pass).length)}${pass}`,
+    );
+    chosen.add(current);
+    return current;
+  });
 }

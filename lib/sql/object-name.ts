@@ -1,4 +1,5 @@
 import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
+import type { NamePool } from './name-pool.ts';
 
 /**
  * `NAME1_NAME2_LABEL` in at most 63 bytes, as the server's makeObjectName builds it: it truncates the longer of the two names
@@ -18,16 +19,10 @@ function makeObjectName(name1: string, name2: string | null, label: string): str
 }
 
 /** The first free name of `…_LABEL`, `…_LABEL1`, `…_LABEL2`, … as in the server's ChooseRelationName. */
-export function chooseName(
-  name1: string,
-  name2: string | null,
-  label: string,
-  isTaken: (name: string) => boolean,
-): string {
-  for (let pass = 0; ; pass += 1) {
-    const name = makeObjectName(name1, name2, pass === 0 ? label : `${label}${pass}`);
-    if (!isTaken(name)) return name;
-  }
+export function chooseName(name1: string, name2: string | null, label: string, taken: NamePool): string {
+  return taken.firstFree(JSON.stringify([name1, name2, label]), (pass) =>
+    makeObjectName(name1, name2, pass === 0 ? label : `${label}${pass}`),
+  );
 }
 
 /** The names of columns, joined for the name of an index or a constraint, up to the length that is truncated anyway. */

@@ -1,6 +1,6 @@
 import type { CreateSubscriptionStmt, Node, TransactionStmt, VariableSetStmt } from 'libpg-query';
 import { shortened } from '../../lambdas/shared/text.ts';
-import type { StatementNode } from './parse-tree.ts';
+import { nodesIn, type StatementNode } from './parse-tree.ts';
 import type { Place } from './places.ts';
 import type { SqlStatement, SqlText } from './read-sql.ts';
 import { tokensOf } from './tokens.ts';
@@ -148,16 +148,12 @@ function settingByFunction(node: StatementNode): Problem | null {
 
 /** The constant arguments of each call of set_config. */
 function settingCalls(tree: unknown): (readonly [string, string | undefined])[] {
-  if (Array.isArray(tree)) return tree.flatMap(settingCalls);
-  if (typeof tree !== 'object' || tree === null) return [];
-  return Object.entries(tree).flatMap(([key, value]) => {
-    const inner = settingCalls(value);
-    if (key !== 'FuncCall') return inner;
-    const { funcname = [], args = [] } = value as { funcname?: Node[]; args?: Node[] };
+  return nodesIn(tree, 'FuncCall').flatMap((node) => {
+    const { funcname = [], args = [] } = node as { funcname?: Node[]; args?: Node[] };
     const last = funcname.at(-1);
     const isCall = last !== undefined && 'String' in last && last.String.sval === 'set_config';
-    const [name, setting] = args.map(constantOf);
-    return isCall && name !== undefined ? [[name.toLowerCase(), setting] as const, ...inner] : inner;
+    const [name, setting] = isCall ? args.map(constantOf) : [];
+    return name === undefined ? [] : [[name.toLowerCase(), setting] as const];
   });
 }
 
@@ -193,9 +189,10 @@ function isOn(value: string | undefined): boolean {
 }
 
 /** The value of a constant as text. Undefined: it is not a constant. */
-function constantOf(node: Node): string | undefined {
-  if ('TypeCast' in node) return node.TypeCast.arg === undefined ? undefined : constantOf(node.TypeCast.arg);
-  if (!('A_Const' in node)) return undefined;
+function constantOf(value: Node): string | undefined {
+  let node: Node | undefined = value;
+  while (node !== undefined && 'TypeCast' in node) node = node.TypeCast.arg;
+  if (node === undefined || !('A_Const' in node)) return undefined;
   const { sval, ival, boolval } = node.A_Const;
   if (sval !== undefined) return sval.sval ?? '';
   if (ival !== undefined) return String(ival.ival ?? 0);

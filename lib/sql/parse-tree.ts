@@ -24,14 +24,50 @@ interface ColumnReference {
 
 /** All references to columns in a parse tree. */
 export function columnReferencesIn(tree: unknown): ColumnReference[] {
-  if (Array.isArray(tree)) return tree.flatMap(columnReferencesIn);
-  if (typeof tree !== 'object' || tree === null) return [];
-  return Object.entries(tree).flatMap(([key, value]) => {
-    if (key !== 'ColumnRef') return columnReferencesIn(value);
-    const { fields = [], location = 0 } = value as {
+  return nodesIn(tree, 'ColumnRef').map((node) => {
+    const { fields = [], location = 0 } = node as {
       fields?: { String?: { sval?: string } }[];
       location?: number;
     };
-    return [{ names: fields.map((field) => field.String?.sval ?? '*'), location }];
+    return { names: fields.map((field) => field.String?.sval ?? '*'), location };
   });
+}
+
+/** The nodes of one kind in a parse tree, such as `ColumnRef`, in the order of the tree. A node comes before those in it. */
+export function nodesIn(tree: unknown, kind: string): unknown[] {
+  const found: unknown[] = [];
+  for (const { key, value } of valuesIn(tree)) if (key === kind) found.push(value);
+  return found;
+}
+
+/** Each value in a tree with its key, in the order of the tree. A deep tree needs no more stack than a flat one. */
+export function* valuesIn(tree: unknown): Generator<{ key: string; value: unknown }> {
+  const next: { key: string; value: unknown }[] = [{ key: '', value: tree }];
+  for (let one = next.pop(); one !== undefined; one = next.pop()) {
+    yield one;
+    if (typeof one.value !== 'object' || one.value === null) continue;
+    for (const [key, value] of Object.entries(one.value).reverse()) next.push({ key, value });
+  }
+}
+
+/** A parse tree as text, without the positions in the statement. Equal trees have equal texts. */
+export function treeText(tree: unknown): string {
+  const parts: string[] = [];
+  const next: unknown[] = [{ value: tree }];
+  for (let one = next.pop(); one !== undefined; one = next.pop()) {
+    if (typeof one === 'string') parts.push(one);
+    else {
+      const { value } = one as { value: unknown };
+      if (typeof value !== 'object' || value === null) parts.push(JSON.stringify(value) ?? 'null');
+      else next.push(...textsOf(value).reverse());
+    }
+  }
+  return parts.join('');
+}
+
+/** The texts and the values (in objects) that the text of an object or a list consists of. */
+function textsOf(node: object): (string | { value: unknown })[] {
+  if (Array.isArray(node)) return ['[', ...node.flatMap((value: unknown) => [{ value }, ',']), ']'];
+  const entries = Object.entries(node).filter(([key, value]) => key !== 'location' && value !== undefined);
+  return ['{', ...entries.flatMap(([key, value]) => [`${JSON.stringify(key)}:`, { value }, ',']), '}'];
 }

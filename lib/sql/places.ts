@@ -14,23 +14,31 @@ export interface SourcePlace extends Place {
 export function placesIn(text: string): (offset: number) => Place {
   const starts = [0];
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  const pairs = surrogatePairsIn(text);
   return (offset) => {
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    const before = text.slice(starts[low] ?? 0, offset);
-    return { line: low + 1, column: Array.from(before).length + 1 };
+    const line = countUpTo(starts, offset);
+    const start = starts[line - 1] ?? 0;
+    // A surrogate pair is one character. The first half of one counts as a character too.
+    const halves = countUpTo(pairs, offset - 2) - countUpTo(pairs, start - 1);
+    return { line, column: Math.min(offset, text.length) - start - halves + 1 };
   };
 }
 
-/** The place in the file of an offset in a text that starts at `start`. */
-export function placeWithin(start: Place, text: string, offset: number): Place {
-  const { line, column } = placesIn(text)(offset);
-  return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
+/** The offsets of the surrogate pairs in a text, in order. */
+function surrogatePairsIn(text: string): number[] {
+  return Array.from(text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g), ({ index }) => index);
+}
+
+/** The number of offsets, of an ordered list, that are at most `most`. */
+export function countUpTo(offsets: readonly number[], most: number): number {
+  let low = 0;
+  let high = offsets.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] ?? 0) <= most) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The UTF-16 units of the first characters: PostgreSQL's parser counts characters, JavaScript counts UTF-16 units. */

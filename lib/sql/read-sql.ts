@@ -1,11 +1,10 @@
-import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
+import { byteOffsetsIn } from './byte-offsets.ts';
 import type { StatementNode } from './parse-tree.ts';
-import { type Place, placesIn, unitsOf } from './places.ts';
+import { parseSql, SqlSyntaxError } from './parser.ts';
+import { type Place, placesIn } from './places.ts';
 import type { PsqlCommand } from './psql-commands.ts';
 import { type SqlPiece, splitSql } from './split-sql.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
-
-await loadModule();
 
 /** A statement, parsed by PostgreSQL's own parser. */
 export interface SqlStatement extends SqlPiece, Place {
@@ -13,6 +12,8 @@ export interface SqlStatement extends SqlPiece, Place {
   readonly node: StatementNode | undefined;
   /** Why and where it cannot be parsed. Undefined: it can. */
   readonly error: (Place & { readonly message: string }) | undefined;
+  /** Line and column of a `location` of the parse tree. */
+  readonly placeAt: (location: number) => Place;
 }
 
 export interface SqlText {
@@ -35,14 +36,11 @@ export function readSql(text: string): SqlText {
       ...placeOf(piece.start + parsed.error.offset),
       message: parsed.error.message,
     };
-    return { ...piece, ...placeOf(piece.start), node: parsed.node, error };
+    const unitsBefore = byteOffsetsIn(piece.sql);
+    const placeAt = (location: number) => placeOf(piece.start + unitsBefore(location));
+    return { ...piece, ...placeOf(piece.start), node: parsed.node, error, placeAt };
   });
   return { statements, commands, placeOf };
-}
-
-/** Converts a `location` of the parser, in bytes of a statement, to UTF-16 units. */
-export function offsetOfLocation(sql: string, location: number): number {
-  return Buffer.from(sql).toString('utf8', 0, location).length;
 }
 
 function parsePiece({ sql }: SqlPiece): {
@@ -50,11 +48,11 @@ function parsePiece({ sql }: SqlPiece): {
   error: { message: string; offset: number } | undefined;
 } {
   try {
-    const [statement] = parseSync(sql.replaceAll(CONTROL_CHARACTERS, ' ')).stmts ?? [];
-    return { node: statement?.stmt as StatementNode | undefined, error: undefined };
+    const [statement] = parseSql(sql.replaceAll(CONTROL_CHARACTERS, ' '));
+    return { node: statement?.node, error: undefined };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const characters = hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0;
-    return { node: undefined, error: { message, offset: unitsOf(sql, characters) } };
+    if (!(error instanceof SqlSyntaxError)) throw error;
+    const { message, offset } = error;
+    return { node: undefined, error: { message, offset } };
   }
 }

@@ -1,4 +1,6 @@
+import { type Lexeme, Lexer } from './lexer.ts';
 import { type PsqlCommand, sendsStatement } from './psql-commands.ts';
+import { TextCursor } from './text-cursor.ts';
 
 /** A comment, with and without its marks. */
 export interface SqlComment {
@@ -25,174 +27,215 @@ export interface SqlPiece {
   readonly comments: readonly SqlComment[];
 }
 
-const TOKENS = [
-  /(?<comment>--[^\n]*)/,
-  /(?<block>\/\*)/,
-  /(?<space>\s+)/,
-  /(?<escaped>[eE]'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*')/,
-  /(?<text>'[^']*(?:''[^']*)*')/,
-  /(?<quoted>"[^"]*(?:""[^"]*)*")/,
-  /(?<dollar>\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$)/,
-  /(?<placeholder>\$\{[^}\n]*\})/,
-  /(?<word>[A-Za-z_\u0080-\uffff](?:[\w\u0080-\uffff]|\$(?!\{))*)/,
-  /(?<meta>\\[^\n]*)/,
-  /(?<unterminated>['"])/,
-  /[\s\S]/,
-];
-const TOKEN = new RegExp(TOKENS.map((token) => token.source).join('|'), 'y');
+/** Statements and commands of psql, each in the order of the text. */
+export interface SplitText {
+  readonly pieces: readonly SqlPiece[];
+  readonly commands: readonly PsqlCommand[];
+}
 
 /**
  * Splits a text into statements as psql does: at semicolons outside of quotes, comments, parentheses and the bodies of
  * functions in standard SQL. psql's commands are returned separately, and the data of COPY is skipped. This does not check
- * whether PostgreSQL can parse a statement.
+ * whether PostgreSQL can parse a statement. The work grows with the length of the text only.
  */
-export function splitSql(text: string): { pieces: SqlPiece[]; commands: PsqlCommand[] } {
+export function splitSql(text: string): SplitText {
+  return splitText(new TextCursor(text));
+}
+
+/** The same for a cursor, which a test can replace to count what is read. */
+export function splitText(text: TextCursor): SplitText {
   return new Splitter(text).split();
 }
 
+/** A statement while it is read. */
+interface OpenStatement {
+  readonly start: number;
+  end: number;
+  parentheses: number;
+  /** The blocks of a function's body in standard SQL that are open. */
+  blocks: number;
+  /** Its first words, in lower case: they show its kind. */
+  readonly words: string[];
+  /** The word directly before this place, in lower case. Empty: something else is there. */
+  previous: string;
+  /** Whether it is a COPY that reads data from the lines after it. */
+  readsData: boolean;
+  readonly placeholders: { readonly start: number; readonly text: string }[];
+}
+
+const MOST_WORDS = 4;
+
 class Splitter {
-  private readonly text: string;
-  private readonly pieces: SqlPiece[] = [];
+  private readonly text: TextCursor;
+  private readonly lexer: Lexer;
+  private readonly pieces: (SqlPiece & { readonly comments: SqlComment[] })[] = [];
   private readonly commands: PsqlCommand[] = [];
   private at = 0;
-  /** Start of the current statement; -1 before its first word. */
-  private start = -1;
-  private end = 0;
-  private parentheses = 0;
-  private blocks = 0;
-  private words: string[] = [];
-  private placeholders: { start: number; text: string }[] = [];
+  private statement: OpenStatement | null = null;
+  /** The comments of the current statement, or before the next one. */
   private comments: SqlComment[] = [];
+  /** Whether the text since the last statement is on the line on which that statement ends. */
+  private onLastLine = false;
+  /** Number of COPY statements on this line whose data is in the next lines. */
+  private copies = 0;
 
-  constructor(text: string) {
+  constructor(text: TextCursor) {
     this.text = text;
+    this.lexer = new Lexer(text);
   }
 
-  split(): { pieces: SqlPiece[]; commands: PsqlCommand[] } {
+  split(): SplitText {
     while (this.at < this.text.length) this.step();
-    this.finish(this.end);
+    this.finish(this.statement?.end ?? 0);
     return { pieces: this.pieces, commands: this.commands };
   }
 
   private step(): void {
-    const from = this.at;
-    TOKEN.lastIndex = from;
-    const match = TOKEN.exec(this.text);
-    const kind = match?.groups ?? {};
-    const token = match?.[0] ?? '';
-    this.at = from + token.length;
-    if (kind.space !== undefined) this.space(token);
-    else if (kind.comment !== undefined) this.comment(from, this.at, token.replace(/^-+/, ''));
-    else if (kind.block !== undefined) this.blockComment(from);
-    else if (kind.meta !== undefined) this.metaCommand(from, token);
-    else if (token === ';' && this.parentheses === 0 && this.blocks === 0) this.semicolon();
-    else this.part(from, token, kind);
+    const lexeme = this.lexer.next(this.at);
+    this.at = lexeme.end;
+    const { kind, start, unterminated } = lexeme;
+    if (kind === 'space') this.space(lexeme);
+    else if (kind === 'line-comment')
+      this.comment(lexeme, this.text.slice(start, this.at).replace(/^-+/, ''));
+    else if (kind === 'block-comment' && !unterminated) this.blockComment(lexeme);
+    else if (kind === 'backslash') this.metaCommand(start);
+    else this.part(lexeme);
   }
 
-  /** A token of a statement. */
-  private part(from: number, token: string, kind: Record<string, string | undefined>): void {
-    if (this.start < 0) this.start = from;
-    if (kind.dollar !== undefined) this.skipTo(token);
-    else if (kind.unterminated !== undefined) this.at = this.text.length;
-    else if (kind.placeholder !== undefined) this.placeholders.push({ start: from, text: token });
-    else if (kind.word !== undefined) this.word(token.toLowerCase());
-    else if (token === '(') this.parentheses += 1;
-    else if (token === ')') this.parentheses = Math.max(0, this.parentheses - 1);
-    this.end = this.at;
+  /** A part of a statement, or its end. PostgreSQL's parser reports an unterminated comment. */
+  private part(lexeme: Lexeme): void {
+    const { kind, start, end } = lexeme;
+    const unit = kind === 'other' ? this.text.unitAt(start) : 0;
+    const { statement } = this;
+    if (
+      unit === SEMICOLON &&
+      (statement === null || (statement.parentheses === 0 && statement.blocks === 0))
+    ) {
+      this.semicolon();
+      return;
+    }
+    const open = statement ?? this.open(start);
+    const { previous } = open;
+    open.previous = '';
+    if (kind === 'placeholder') open.placeholders.push({ start, text: this.text.slice(start, end) });
+    else if (kind === 'word') this.word(open, { word: this.text.slice(start, end).toLowerCase(), previous });
+    else if (unit === OPEN_PARENTHESIS) open.parentheses += 1;
+    else if (unit === CLOSE_PARENTHESIS) open.parentheses = Math.max(0, open.parentheses - 1);
+    open.end = end;
+  }
+
+  private open(start: number): OpenStatement {
+    const counts = { parentheses: 0, blocks: 0 };
+    this.statement = {
+      start,
+      end: start,
+      ...counts,
+      words: [],
+      previous: '',
+      readsData: false,
+      placeholders: [],
+    };
+    return this.statement;
   }
 
   /** An empty line separates a comment from the next statement. */
-  private space(space: string): void {
-    if (this.start < 0 && /\n\s*\n/.test(space)) this.comments = [];
+  private space({ start, end }: Lexeme): void {
+    const lineEnd = this.lineEndIn(start, end);
+    if (lineEnd === end) return;
+    this.onLastLine = false;
+    if (this.copies > 0) this.skipData(lineEnd);
+    else if (this.statement === null && this.lineEndIn(lineEnd + 1, end) < end) this.comments = [];
   }
 
-  private comment(start: number, end: number, inner: string): void {
+  /** The first line feed between two offsets; `end` if there is none. */
+  private lineEndIn(start: number, end: number): number {
+    let at = start;
+    while (at < end && this.text.unitAt(at) !== LINE_FEED) at += 1;
+    return at;
+  }
+
+  private comment({ start, end }: Lexeme, inner: string): void {
     const text = inner.trim();
-    const last = this.pieces.at(-1);
-    if (this.start < 0 && last !== undefined && !this.text.slice(last.next, start).includes('\n')) {
-      this.pieces[this.pieces.length - 1] = {
-        ...last,
-        comments: [...last.comments, { start, end, text, where: 'after' }],
-      };
+    if (this.statement === null && this.onLastLine) {
+      this.pieces.at(-1)?.comments.push({ start, end, text, where: 'after' });
       return;
     }
-    this.comments.push({ start, end, text, where: this.start < 0 ? 'before' : 'inside' });
+    this.comments.push({ start, end, text, where: this.statement === null ? 'before' : 'inside' });
   }
 
-  private blockComment(from: number): void {
-    const mark = /\/\*|\*\//g;
-    mark.lastIndex = from;
-    let depth = 0;
-    for (let match = mark.exec(this.text); match !== null; match = mark.exec(this.text)) {
-      depth += match[0] === '/*' ? 1 : -1;
-      if (depth > 0) continue;
-      this.at = mark.lastIndex;
-      const inner = this.text.slice(from + 2, this.at - 2).replaceAll(/^\s*\*+/gm, '');
-      this.comment(from, this.at, inner);
-      return;
+  private blockComment(lexeme: Lexeme): void {
+    const inner = this.text.slice(lexeme.start + 2, lexeme.end - 2);
+    this.comment(lexeme, inner.replaceAll(/^[ \t]*\*+/gm, ''));
+    if (inner.includes('\n')) this.onLastLine = false;
+  }
+
+  /** A command of psql takes the rest of its line. */
+  private metaCommand(start: number): void {
+    this.at = this.text.find('\n', start);
+    const command = this.text.slice(start, this.at);
+    this.commands.push({ start, text: command.trim() });
+    if (sendsStatement(command)) this.finish(start);
+  }
+
+  private word(open: OpenStatement, { word, previous }: { word: string; previous: string }): void {
+    open.previous = word;
+    if (open.words.length < MOST_WORDS) open.words.push(word);
+    if (open.parentheses > 0) return;
+    const [first, second, third, fourth] = open.words;
+    if (first === 'copy' && previous === 'from' && (word === 'stdin' || word === 'stdout')) {
+      open.readsData = true;
     }
-    // Not terminated: PostgreSQL's parser reports the error.
-    if (this.start < 0) this.start = from;
-    this.at = this.text.length;
-    this.end = this.at;
-  }
-
-  private metaCommand(from: number, command: string): void {
-    this.commands.push({ start: from, text: command.trim() });
-    if (sendsStatement(command)) this.finish(from);
-  }
-
-  private word(word: string): void {
-    this.words.push(word);
     // psql detects the body of a function in standard SQL by these words: begin atomic …; …; end.
-    const [first, second, third, fourth] = this.words;
     const kind = second === 'or' && third === 'replace' ? fourth : second;
     if (first !== 'create' || (kind !== 'function' && kind !== 'procedure')) return;
-    if (word === 'begin') this.blocks += 1;
-    else if (word === 'case' && this.blocks > 0) this.blocks += 1;
-    else if (word === 'end' && this.blocks > 0) this.blocks -= 1;
+    if (word === 'begin') open.blocks += 1;
+    else if (word === 'case' && open.blocks > 0) open.blocks += 1;
+    else if (word === 'end' && open.blocks > 0) open.blocks -= 1;
   }
 
   private semicolon(): void {
-    const copiesData = this.words[0] === 'copy' && this.words.includes('stdin');
+    if (this.statement?.readsData) this.copies += 1;
     this.finish(this.at);
-    if (!copiesData) return;
-    const terminator = /^\\\.\r?$/gm;
-    terminator.lastIndex = this.at;
-    this.at = terminator.exec(this.text) === null ? this.text.length : terminator.lastIndex;
   }
 
-  private skipTo(delimiter: string): void {
-    const end = this.text.indexOf(delimiter, this.at);
-    this.at = end === -1 ? this.text.length : end + delimiter.length;
+  /** The data of each COPY ends with a line that contains only a backslash and a dot. */
+  private skipData(lineEnd: number): void {
+    let at = lineEnd;
+    while (this.copies > 0 && at < this.text.length) {
+      const end = this.text.find('\n', at + 1);
+      const line = this.text.slice(at + 1, Math.min(end, at + 4));
+      if (line === '\\.' || line === '\\.\r') this.copies -= 1;
+      at = end;
+    }
+    this.copies = 0;
+    this.at = at;
   }
 
   private finish(next: number): void {
-    if (this.start >= 0) {
-      this.pieces.push({
-        start: this.start,
-        end: this.end,
-        next,
-        sql: this.readable(),
-        placeholders: this.placeholders.map((one) => one.text),
-        comments: this.comments,
-      });
-      this.comments = [];
-    }
-    this.start = -1;
-    this.parentheses = 0;
-    this.blocks = 0;
-    this.words = [];
-    this.placeholders = [];
+    const { statement } = this;
+    this.statement = null;
+    if (statement === null) return;
+    const { start, end, placeholders } = statement;
+    this.pieces.push({
+      ...{ start, end, next },
+      sql: this.readable(statement),
+      placeholders: placeholders.map(({ text }) => text),
+      comments: this.comments,
+    });
+    this.comments = [];
+    this.onLastLine = true;
   }
 
   /** Replaces each placeholder with a name of the same length, so that all offsets stay valid. */
-  private readable(): string {
-    let sql = this.text.slice(this.start, this.end);
-    for (const { start, text } of this.placeholders) {
-      const name = text.replaceAll(/\W/g, '_');
-      sql = sql.slice(0, start - this.start) + name + sql.slice(start - this.start + text.length);
+  private readable({ start, end, placeholders }: OpenStatement): string {
+    const parts: string[] = [];
+    let from = start;
+    for (const placeholder of placeholders) {
+      parts.push(this.text.slice(from, placeholder.start), placeholder.text.replaceAll(/\W/g, '_'));
+      from = placeholder.start + placeholder.text.length;
     }
-    return sql;
+    return parts.join('') + this.text.slice(from, end);
   }
 }
+
+const [LINE_FEED, OPEN_PARENTHESIS, CLOSE_PARENTHESIS, SEMICOLON] = [0x0a, 0x28, 0x29, 0x3b];

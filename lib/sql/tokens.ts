@@ -1,6 +1,6 @@
-import { loadModule, type ScanToken, scanSync } from 'libpg-query';
-
-await loadModule();
+import type { ScanToken } from 'libpg-query';
+import { byteOffsetsIn } from './byte-offsets.ts';
+import { SqlSyntaxError, scanSql } from './parser.ts';
 
 /** A token of PostgreSQL's scanner; offsets are UTF-16 units. */
 export interface SqlToken {
@@ -19,12 +19,11 @@ export const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufeff
 
 /** The tokens of a text, without comments. Empty if PostgreSQL's scanner reports an error. */
 export function tokensOf(sql: string): SqlToken[] {
-  const bytes = Buffer.from(sql.replaceAll(CONTROL_CHARACTERS, ' '));
-  const isAscii = bytes.length === sql.length;
-  const unitsAt = (offset: number) => (isAscii ? offset : bytes.toString('utf8', 0, offset).length);
-  return scan(bytes.toString()).map((token) => {
-    const start = unitsAt(token.start);
-    const end = unitsAt(token.end);
+  const readable = sql.replaceAll(CONTROL_CHARACTERS, ' ');
+  const unitsBefore = byteOffsetsIn(readable);
+  return scan(readable).map((token) => {
+    const start = unitsBefore(token.start);
+    const end = unitsBefore(token.end);
     return {
       start,
       end,
@@ -39,11 +38,10 @@ const STRINGS = ['SCONST', 'USCONST'];
 
 function scan(sql: string): ScanToken[] {
   try {
-    return scanSync(sql).tokens.filter(
-      ({ tokenName }) => tokenName !== 'SQL_COMMENT' && tokenName !== 'C_COMMENT',
-    );
-  } catch {
-    return [];
+    return scanSql(sql);
+  } catch (error) {
+    if (error instanceof SqlSyntaxError) return [];
+    throw error;
   }
 }
 

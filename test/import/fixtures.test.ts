@@ -113,7 +113,7 @@ test.each(Object.entries(EXPECTED))(
   'the import of %s contains exactly these indexes, and reports exactly these others',
   async (name, expected) => {
     const { entries, notTaken, constraints, dropped } = await importFixture(name);
-    const { tool } = await findSources(fixture(name), undefined);
+    const { tool } = await findSources(fixture(name));
 
     expect({ tool, taken: entries.map((entry) => entry.name), constraints, dropped }).toEqual({
       tool: expected.tool,

@@ -15,6 +15,7 @@ const WARNING: Finding = { ...ERROR, rule: 'unreadable', severity: 'warning', en
 const RESULT: LintResult = {
   findings: [ERROR, WARNING],
   files: 7,
+  notRun: [],
   moved: [{ name: 'j', file: 'database/migrations/0007.sql', line: 2 }],
   kept: [{ name: 'k', file: 'database/migrations/0007.sql', line: 3, reason: 'it is dropped later' }],
 };
@@ -51,5 +52,11 @@ test('the JSON for pipelines contains the counts', () => {
     findings: [ERROR, warning],
     moved: RESULT.moved,
     kept: RESULT.kept,
+    notRun: [],
   });
+});
+
+test('the text names the migrations that were not run', () => {
+  const text = toText({ ...RESULT, notRun: ['a.js', 'b\u202e.ts'] }, { paint: (piece) => piece });
+  expect(text).toContain('Not checked, because --no-code runs no code: 2 migrations: a.js, b\\u202e.ts.');
 });

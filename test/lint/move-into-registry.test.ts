@@ -31,7 +31,12 @@ async function fix(migrations: readonly [string, string][], registry: string, te
     startAfter: null,
     onProgress: () => {},
   });
-  const { moved, kept } = await moveIntoRegistry(moves, inFolder(registry), registered, whyNotMovable);
+  const { moved, kept } = await moveIntoRegistry(
+    moves,
+    { file: inFolder(registry) },
+    registered,
+    whyNotMovable,
+  );
   return {
     moved: moved.map(({ name, line }) => `${line} ${name}`),
     kept: kept.map(({ name, reason }) => `${name}: ${reason}`),

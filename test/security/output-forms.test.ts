@@ -33,11 +33,12 @@ test('no format of lint shows a dangerous character or makes another annotation'
         files: 1,
         moved: [{ name, file, line: 1 }],
         kept: [{ name, file, line: 1, reason: message }],
+        notRun: [file],
       };
       const text = toText(result, { paint: (piece) => piece });
       expectHarmless(terminalText(text));
-      // A finding, its entry, a line each for what was moved and kept, and the totals.
-      expect(text.split('\n')).toHaveLength(4 + `${entry},`.split('\n').length);
+      // A finding, its entry, a line each for what was moved, kept and not run, and the totals.
+      expect(text.split('\n')).toHaveLength(5 + `${entry},`.split('\n').length);
       expectHarmless(toJson(result));
       expect(JSON.parse(toJson(result)).findings).toEqual(JSON.parse(JSON.stringify([finding])));
       const github = toGithub(result);

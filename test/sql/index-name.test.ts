@@ -3,8 +3,15 @@ import { type IndexStmt, loadModule, parseSync } from 'libpg-query';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { constraintName, indexName } from '../../lib/sql/index-name.ts';
+import { NamePool } from '../../lib/sql/name-pool.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+
+function poolOf(names: readonly string[]): NamePool {
+  const pool = new NamePool();
+  for (const name of names) pool.add(name);
+  return pool;
+}
 
 await loadModule();
 
@@ -102,7 +109,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
           await client.query('rollback to savepoint one');
           continue;
         }
-        names.push(indexName(statementOf(sql), (name) => names.includes(name)));
+        names.push(indexName(statementOf(sql), poolOf(names)));
       }
       const { rows } = await client.query(
         `select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -184,7 +191,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       await client.query('rollback');
       const taken: string[] = [];
       const give = (...[kind, names]: [Parameters<typeof constraintName>[0], string[]]) => {
-        const given = constraintName(kind, table, names, (name) => taken.includes(name));
+        const given = constraintName(kind, table, names, poolOf(taken));
         taken.push(given);
       };
       give('primary', [one, two]);

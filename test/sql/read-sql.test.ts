@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { upMigration } from '../../lib/sources/migration-files.ts';
-import { offsetOfLocation, readSql } from '../../lib/sql/read-sql.ts';
+import { readSql } from '../../lib/sql/read-sql.ts';
 
 const kinds = (text: string) =>
   readSql(text).statements.map(({ node }) => (node === undefined ? undefined : Object.keys(node)[0]));
@@ -60,7 +60,7 @@ describe('statements', () => {
     const location = statement?.node?.IndexStmt?.relation?.location ?? -1;
 
     expect(statement?.column).toBe(15);
-    expect(statement?.sql.slice(offsetOfLocation(statement.sql, location))).toBe('t (größe)');
+    expect(statement?.placeAt(location)).toEqual({ line: 1, column: text.indexOf('t (größe)') });
   });
 });
 
@@ -75,6 +75,32 @@ describe('text that is not SQL', () => {
     const text = "COPY public.t (a) FROM stdin;\nit's\ncreate index on x (y);\n\\.\n\nselect 2;\n";
     expect(texts(text)).toEqual(['COPY public.t (a) FROM stdin', 'select 2']);
     expect(readSql(text).statements[1]).toMatchObject({ line: 6, column: 1 });
+  });
+
+  test.each([
+    ['a comment that ends with a carriage return', '-- a\rcreate index on t (a);', ['create index on t (a)']],
+    [
+      'a column named stdin in a COPY that reads no data',
+      'copy (select 1 as stdin) to stdout;\ncreate index on t (a);\nselect 2',
+      ['copy (select 1 as stdin) to stdout', 'create index on t (a)', 'select 2'],
+    ],
+    [
+      'a statement between COPY and its data',
+      'copy t from stdin; create index on t (a);\n1;2\n\\.\nselect 2',
+      ['copy t from stdin', 'create index on t (a)', 'select 2'],
+    ],
+    [
+      'a space of Unicode, which is a part of a word',
+      'select 1 \u00a0$a$; select 2 \u00a0$a$',
+      ['select 1 \u00a0$a$', 'select 2 \u00a0$a$'],
+    ],
+    [
+      'an unterminated string with escapes',
+      "select 1; select e'\\'; create index on t (a);",
+      ['select 1', "select e'\\'; create index on t (a);"],
+    ],
+  ])('no statement is hidden by %s', (_what, text, expected) => {
+    expect(texts(text)).toEqual(expected);
   });
 
   test('placeholders are parsed as names of the same length, and listed', () => {

@@ -21,7 +21,6 @@ const ORDER = [
   'lib/sources',
   'lib/registry',
   'lib/sql',
-  'lib/connection',
   'lib/files',
   'lambdas',
 ];

@@ -11,7 +11,7 @@ export function fixture(name: string): string {
 }
 
 export async function importFixture(name: string) {
-  return await importSources(await findSources(fixture(name), undefined));
+  return await importSources(await findSources(fixture(name)));
 }
 
 /** Runs the statements of a fixture, except those that no server can run: commands of psql, data of COPY, placeholders, errors. */
@@ -19,7 +19,7 @@ export async function loadFixture(databaseUrl: string, name: string): Promise<vo
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    for (const { text } of (await findSources(fixture(name), undefined)).files) {
+    for (const { text } of (await findSources(fixture(name))).files) {
       await client.query('reset all');
       for (const { start, end, node, error, placeholders } of readSql(text).statements) {
         if (error !== undefined || node?.CopyStmt !== undefined || placeholders.length > 0) continue;

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { FROM_VARIABLES } from '../../connection/resolve-connection.ts';
 import { TOOLS, type Tool } from '../../sources/sql-source.ts';
 import { errorText } from '../terminal/terminal-text.ts';
-import { DATABASE_URL_VALUES, FAILED, fileToWrite, requireConnection, SUCCEEDED } from './command-line.ts';
+import { FAILED, fileToWrite, requireDatabaseUrl, SUCCEEDED } from './command-line.ts';
+import { NO_CODE } from './no-code.ts';
 
 /** The flags as commander parses them. */
 interface Flags {
@@ -12,14 +12,21 @@ interface Flags {
   format?: 'ts' | 'json';
   out?: string;
   json?: boolean;
+  /** False for --no-code. */
+  code: boolean;
 }
+
+const CODE_HELP = `
+Import runs code: the up functions of node-pg-migrate's migrations in JavaScript or TypeScript, and with --out a registry
+that is a module (.ts, .js), with everything that it imports. With --no-code it runs none of them: it lists migrations
+that are code as not imported, and reads the registry from its text.`;
 
 /** The command `import`: turns existing indexes into registry entries. */
 export function importCommand(onExitCode: (code: number) => void): Command {
   const command = new Command('import')
     .description('Turn the indexes of SQL files, migrations or a live database into registry entries.')
     .argument('[paths...]', 'SQL files, migration folders, project folders, or - for standard input')
-    .option('--database-url <url>', `read a live database instead; needs only SELECT: ${DATABASE_URL_VALUES}`)
+    .option('--database-url <url>', 'read a live database instead; needs only SELECT')
     .addOption(
       new Option('--from <tool>', 'tool that runs the migrations (default: detected from the files)').choices(
         TOOLS,
@@ -33,16 +40,17 @@ export function importCommand(onExitCode: (code: number) => void): Command {
       'add the entries to this registry (.ts or .json); existing entries stay',
       fileToWrite,
     )
+    .option('--no-code', NO_CODE)
+    .addHelpText('after', CODE_HELP)
     .option('--json', 'print everything that was imported or skipped as JSON on standard output');
   return command.action(async (paths: string[], flags: Flags) => {
     const problem = usageProblem(paths, flags);
     if (problem !== null) command.error(`error: ${problem}`);
-    const { from, format = 'ts', out, json = false } = flags;
-    const database = databaseOf(paths, flags);
-    const databaseUrl = database === undefined ? undefined : requireConnection(command, database).url;
+    requireDatabaseUrl(command, flags.databaseUrl);
+    const { databaseUrl, from, format = 'ts', out, json = false, code: runCode } = flags;
     try {
       const { importIndexes } = await import('./import-indexes.ts');
-      const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json });
+      const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json, runCode });
       onExitCode(isPrinted ? SUCCEEDED : FAILED);
     } catch (error) {
       process.stderr.write(`${errorText(error)}\n`);
@@ -51,20 +59,12 @@ export function importCommand(onExitCode: (code: number) => void): Command {
   });
 }
 
-/** Without paths, the import reads the database of DATABASE_URL. It changes nothing there. */
-function databaseOf(
-  paths: readonly string[],
-  { databaseUrl }: Pick<Flags, 'databaseUrl'>,
-): string | undefined {
-  return databaseUrl ?? (paths.length === 0 && process.env.DATABASE_URL ? FROM_VARIABLES : undefined);
-}
-
 /** Combinations of arguments and flags that make no sense. Null: the usage is right. */
 function usageProblem(
   paths: readonly string[],
   { databaseUrl, out, format, from, json }: Flags,
 ): string | null {
-  if (databaseOf(paths, { databaseUrl }) === undefined && paths.length === 0) {
+  if (databaseUrl === undefined && paths.length === 0) {
     return 'give SQL files or folders, - for standard input, or --database-url <url>';
   }
   if (databaseUrl !== undefined && (paths.length > 0 || from !== undefined)) {

@@ -1,4 +1,5 @@
 import { buffer as readAll } from 'node:stream/consumers';
+import { counted } from '../../../lambdas/shared/text.ts';
 import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
 import { importDatabase } from '../../import/import-database.ts';
 import { type Imported, importSources } from '../../import/import-sources.ts';
@@ -6,7 +7,7 @@ import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
-import type { Sources, Tool } from '../../sources/sql-source.ts';
+import { NoSourceError, type Sources, type Tool } from '../../sources/sql-source.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
@@ -19,6 +20,8 @@ interface ImportSettings {
   /** Registry to add to. Undefined: standard output. */
   readonly out: string | undefined;
   readonly json: boolean;
+  /** False: migrations that are code are not run, and neither is the registry. */
+  readonly runCode: boolean;
 }
 
 /**
@@ -26,9 +29,9 @@ interface ImportSettings {
  * @returns false when standard output did not accept the result
  */
 export async function importIndexes(settings: ImportSettings): Promise<boolean> {
-  const { out, format, json } = settings;
+  const { out, format, json, runCode } = settings;
   const imported = await readIndexes(settings);
-  const written = out === undefined ? null : await writeRegistry(out, imported.entries);
+  const written = out === undefined ? null : await writeRegistry(out, imported.entries, { runCode });
   const added = written?.added ?? imported.entries;
   const kept = (written?.kept ?? []).map(({ entry, reason }) => ({
     ...{ file: out ?? '', line: null },
@@ -44,14 +47,21 @@ export async function importIndexes(settings: ImportSettings): Promise<boolean> 
   return isPrinted;
 }
 
-async function readIndexes({ paths, databaseUrl, from }: ImportSettings): Promise<Imported> {
+async function readIndexes({ paths, databaseUrl, from, runCode }: ImportSettings): Promise<Imported> {
   if (databaseUrl !== undefined) return await importDatabase(databaseUrl);
   const all: Omit<Sources, 'tool'>[] = [];
-  for (const path of paths) all.push(path === '-' ? await standardInput() : await findSources(path, from));
-  return await importSources({
-    files: all.flatMap(({ files }) => files),
-    skipped: all.flatMap(({ skipped }) => skipped),
-  });
+  for (const path of paths)
+    all.push(path === '-' ? await standardInput() : await findSources(path, { from, runCode }));
+  const files = all.flatMap((sources) => sources.files);
+  const skipped = all.flatMap((sources) => sources.skipped);
+  const notRun = skipped.filter(({ isCode }) => isCode);
+  if (files.length === 0 && notRun.length > 0) {
+    throw new NoSourceError(
+      `Nothing can be imported: all migrations are code (${counted(notRun.length, 'file')}), and --no-code runs no code. ` +
+        'If you trust them, run import without --no-code.',
+    );
+  }
+  return await importSources({ files, skipped });
 }
 
 async function standardInput(): Promise<Omit<Sources, 'tool'>> {

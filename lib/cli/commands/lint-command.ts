@@ -4,6 +4,7 @@ import { FORMATS, type Format } from '../../lint/format-result.ts';
 import { TOOLS } from '../../sources/sql-source.ts';
 import { addValue, FAILED, fileOrFolder, nonEmpty, SUCCEEDED } from './command-line.ts';
 import type { LintFlags } from './lint-scope.ts';
+import { NO_CODE } from './no-code.ts';
 
 /** The flags as commander parses them. */
 interface Flags extends LintFlags {
@@ -11,6 +12,11 @@ interface Flags extends LintFlags {
   strict?: boolean;
   format: Format;
 }
+
+const CODE_HELP = `
+Lint runs code: a registry that is a module (.ts, .js), with everything that it imports, and migrations of
+node-pg-migrate in JavaScript or TypeScript. With --no-code, lint runs none of them: it reads the registry from its
+text and reports migrations that are code as not checked. Use --no-code for pull requests of strangers.`;
 
 /** The command `lint`: checks the registry and the migrations without a database. */
 export function lintCommand(onExitCode: (code: number) => void): Command {
@@ -38,6 +44,8 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
     .option('--start-after <name>', 'lint only migrations after this one', nonEmpty)
     .option('--fix', 'move CREATE INDEX statements from the migrations into the registry')
     .option('--strict', 'exit with 1 for warnings too')
+    .option('--no-code', NO_CODE)
+    .addHelpText('after', CODE_HELP)
     .addOption(
       new Option('--format <format>', 'text for people, json or github for pipelines')
         .choices(FORMATS)

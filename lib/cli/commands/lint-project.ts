@@ -60,6 +60,7 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
     files: results.reduce((sum, one) => sum + one.files, 0),
     moved: results.flatMap((one) => one.moved),
     kept: results.flatMap((one) => one.kept),
+    notRun: [...new Set(results.flatMap((one) => one.notRun))],
   };
   const isPrinted = await print(result, format);
   const { errors, warnings } = countsOf(result.findings);
@@ -70,15 +71,16 @@ async function lintTarget(
   context: LintContext,
   { registry, migrations, appliedFolder }: LintTarget,
 ): Promise<LintResult> {
-  const { from, startAfter, tenantColumn, schema: schemaPath } = context.scope;
+  const { from, runCode, startAfter, tenantColumn, schema: schemaPath } = context.scope;
   const { onProgress } = context.progress;
   const read = async () => {
-    const registered = await readRegistered(registry, context.fix);
+    const registered = await readRegistered(registry, context);
     return {
       registered,
       ...(await lintMigrations({
         paths: migrations,
         from,
+        runCode,
         appliedFolder,
         startAfter,
         registered,
@@ -89,12 +91,13 @@ async function lintTarget(
   let linted = await read();
   let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
   if (context.fix && registry !== null) {
-    fixed = await moveIntoRegistry(movable(linted), registry, linted.registered, linted.whyNotMovable);
+    const target = { file: registry, runCode };
+    fixed = await moveIntoRegistry(movable(linted), target, linted.registered, linted.whyNotMovable);
     if (fixed.moved.length > 0) linted = await read();
   }
-  const given = schemaPath === null ? null : await readSchema(schemaPath);
+  const given = schemaPath === null ? null : await readSchema(schemaPath, runCode);
   const schema = given?.schema ?? linted.schema;
-  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema });
+  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema, runCode });
   const findings = [...ofRegistry, ...linted.findings, ...(given?.findings ?? [])];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
   const isJudged = ({ rule, file }: Allowance) => {
@@ -104,6 +107,7 @@ async function lintTarget(
   };
   return {
     ...fixed,
+    notRun: [...linted.notRun, ...(given?.notRun ?? [])],
     findings: withoutAllowed(findings, allowances, isJudged),
     files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
   };
@@ -119,9 +123,12 @@ function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
  * The names in the registry. An unusable registry counts as empty, because its own linter reports it.
  * @throws RegistryError when `fix` needs a usable registry to write to
  */
-async function readRegistered(registry: string | null, fix: boolean): Promise<RegisteredIndexes> {
+async function readRegistered(
+  registry: string | null,
+  { fix, scope: { runCode } }: LintContext,
+): Promise<RegisteredIndexes> {
   try {
-    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry));
+    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry, { runCode }));
   } catch (error) {
     if (fix || !(error instanceof RegistryError)) throw error;
     return new RegisteredIndexes([]);

@@ -23,6 +23,8 @@ export interface LintScope {
   readonly startAfter: string | null;
   /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from: Tool | undefined;
+  /** Whether registries and migrations that are code are run. Their text is read otherwise. */
+  readonly runCode: boolean;
   /** SQL file or folder with the schema. Null: the migrations make it. */
   readonly schema: string | null;
 }
@@ -34,6 +36,8 @@ export interface LintFlags {
   readonly from?: Tool;
   readonly tenantColumn?: string;
   readonly startAfter?: string;
+  /** False for --no-code. */
+  readonly code?: boolean;
 }
 
 /**
@@ -50,6 +54,7 @@ export function lintScope(flags: LintFlags): LintScope {
       : configuredTargets(context, config.migrations),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
+    runCode: flags.code ?? true,
     // The configured value names one of the configured migrations.
     startAfter: flags.startAfter ?? (named ? null : (config.startAfter ?? null)),
     schema: flags.schema ?? (config.schema === undefined ? null : requirePath('lint.schema', config.schema)),

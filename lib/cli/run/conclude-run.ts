@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
 import { writeOutputFile } from '../../files/output-file.ts';
@@ -22,7 +23,10 @@ export interface EndedRun {
  * Prints the summary of a run and writes its report.
  * @returns true when the deploy succeeded and its report was written
  */
-export async function concludeRun({ settings, output, log }: RunContext, ended: EndedRun): Promise<boolean> {
+export async function concludeRun(
+  { settings, output, paths }: RunContext,
+  ended: EndedRun,
+): Promise<boolean> {
   const { deploy, interrupted } = ended;
   const report = deploy.summary?.report;
   let isWritten = true;
@@ -50,10 +54,10 @@ export async function concludeRun({ settings, output, log }: RunContext, ended: 
     if (services !== '') output.print(services);
   }
   if (report?.status === 'succeeded' && interrupted === null) {
-    log.remove();
+    rmSync(paths.logFile, { force: true });
     return isWritten;
   }
-  if (log.file !== null) output.print(`Log of the functions: ${log.file}`);
+  if (existsSync(paths.logFile)) output.print(`Log of the functions: ${paths.logFile}`);
   return false;
 }
 

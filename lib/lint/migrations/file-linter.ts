@@ -14,7 +14,7 @@ import type { Place, SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement, SqlText } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
-import type { FunctionBodies } from './function-bodies.ts';
+import { type FunctionBodies, MOST_CALLED } from './function-bodies.ts';
 import {
   createIndexProblem,
   dynamicProblem,
@@ -83,7 +83,12 @@ export class FileLinter {
   }
 
   private visitCalls(statement: SqlStatement): void {
-    for (const { name, file, line, embedded } of this.history.functions.calledBy(statement)) {
+    const { bodies, isComplete } = this.history.functions.calledBy(statement);
+    if (!isComplete) {
+      const message = `The statement runs more than ${MOST_CALLED} functions, directly or through each other. Only these are checked.`;
+      this.findings.push({ ...this.inFile(statement), rule: 'unreadable', severity: 'warning', message });
+    }
+    for (const { name, file, line, embedded } of bodies) {
       const found = embedded.flatMap((one) => this.problemsOfEmbedded(one, statement));
       for (const problem of found) {
         const message = `The statement runs ${name}() (${basename(file)}, line ${line}). ${problem.message}`;
@@ -114,8 +119,7 @@ export class FileLinter {
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
     const { schema } = this.history;
     const table = schema.nameOf(index.relation);
-    const taken = (name: string) => schema.isTaken({ schema: table.schema, name });
-    const name = indexName(index, taken);
+    const name = indexName(index, schema.namesIn(table.schema));
     const description =
       descriptionFromComments(statement.comments) ??
       `Moved from ${basename(this.source.file)}, line ${line}. Describe what uses this index.`;

@@ -18,6 +18,16 @@ interface FunctionBody {
 /** Statements that run the functions that they name. In others, a name followed by `(` is a definition or a grant. */
 const RUNNING = ['SelectStmt', 'CallStmt', 'DoStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'];
 
+/** The functions that a statement runs. */
+interface CalledFunctions {
+  readonly bodies: readonly FunctionBody[];
+  /** False: there are more, which were not followed. */
+  readonly isComplete: boolean;
+}
+
+/** A statement that runs more functions is reported. Otherwise n functions and n statements would need n * n steps. */
+export const MOST_CALLED = 20;
+
 /** The functions that the migrations define so far. Only a migration that calls one of them runs its statements. */
 export class FunctionBodies {
   private readonly byName = new Map<string, FunctionBody>();
@@ -31,29 +41,30 @@ export class FunctionBodies {
   }
 
   /** The functions with statements on indexes that a statement runs, directly or through other functions. */
-  calledBy(statement: SqlStatement): FunctionBody[] {
+  calledBy(statement: SqlStatement): CalledFunctions {
     const kind = Object.keys(statement.node ?? {})[0] ?? '';
-    if (this.byName.size === 0 || !RUNNING.includes(kind)) return [];
+    if (this.byName.size === 0 || !RUNNING.includes(kind)) return { bodies: [], isComplete: true };
     const code = codeBodyOf(statement)?.code ?? statement.sql;
     const found = new Set<FunctionBody>();
-    this.addCalled(callsIn(code), found);
-    return [...found].filter((body) => body.embedded.length > 0);
-  }
-
-  private addCalled(names: readonly string[], found: Set<FunctionBody>): void {
-    for (const name of names) {
+    const names = callsIn(code).reverse();
+    for (let name = names.pop(); name !== undefined; name = names.pop()) {
       const body = this.byName.get(name);
       if (body === undefined || found.has(body)) continue;
+      if (found.size === MOST_CALLED) return { bodies: withIndexes(found), isComplete: false };
       found.add(body);
-      this.addCalled(body.calls, found);
+      names.push(...body.calls.toReversed());
     }
+    return { bodies: withIndexes(found), isComplete: true };
   }
 }
 
+function withIndexes(bodies: Iterable<FunctionBody>): FunctionBody[] {
+  return [...bodies].filter((body) => body.embedded.length > 0);
+}
+
+/** Each name once. */
 function callsIn(code: string): string[] {
   const tokens = tokensOf(code);
-  return tokens.flatMap((token, at) => {
-    const isCall = !token.isString && tokens[at + 1]?.text === '(';
-    return isCall ? [identifierName(token)] : [];
-  });
+  const calls = tokens.filter((token, at) => !token.isString && tokens[at + 1]?.text === '(');
+  return [...new Set(calls.map(identifierName))];
 }

@@ -6,8 +6,8 @@ import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import { applyStatement } from '../../sql/schema/apply-statement.ts';
 import { Schema } from '../../sql/schema/schema-model.ts';
 import { type Allowance, allowancesIn } from '../allow-comments.ts';
-import { encodingFinding } from '../encoding-finding.ts';
 import type { Finding } from '../finding.ts';
+import { encodingFinding } from '../source-findings.ts';
 import { FileLinter, type History } from './file-linter.ts';
 import { FunctionBodies } from './function-bodies.ts';
 import { LaterUses, type Move, whyNotMovable } from './movable-index.ts';
@@ -75,7 +75,7 @@ function unknownCommand(file: string, { placeOf }: SqlText, command: PsqlCommand
 function atFirstLine({ statements }: SqlText): SqlText {
   const start = { line: 1, column: 1 };
   return {
-    statements: statements.map((statement) => ({ ...statement, ...start })),
+    statements: statements.map((statement) => ({ ...statement, ...start, placeAt: () => start })),
     commands: [],
     placeOf: () => start,
   };

@@ -1,4 +1,5 @@
 import type { IndexEntry } from '../../registry/define-indexes.ts';
+import { valuesIn } from '../../sql/parse-tree.ts';
 import type { SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -45,11 +46,10 @@ export class LaterUses {
   record(file: string, { node, line }: SqlStatement): void {
     if (this.moves.size === 0 || !NAMING.includes(Object.keys(node ?? {})[0] ?? '')) return;
     const drops = node?.DropStmt !== undefined;
-    JSON.stringify(node, (_key, value) => {
+    for (const { value } of valuesIn(node)) {
       const move = typeof value === 'string' ? this.moves.get(value) : undefined;
       if (move !== undefined && !this.uses.has(move)) this.uses.set(move, { file, line, drops });
-      return value;
-    });
+    }
   }
 
   of(move: Move): LaterUse | undefined {

@@ -3,7 +3,7 @@ import {
   type ExaminedRegistry,
   examineRegistry,
 } from '../../registry/compile-registry.ts';
-import { readRegistryFile } from '../../registry/load-registry.ts';
+import { type RegistryReading, readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -18,7 +18,7 @@ import {
   tenantTables,
 } from './tenant-column.ts';
 
-export interface LintRegistryOptions {
+export interface LintRegistryOptions extends RegistryReading {
   /**
    * The column that holds the tenant of a row. Null: the database has one tenant, or separates tenants in another way.
    * @default 'tenant_id'
@@ -35,27 +35,31 @@ export interface LintRegistryOptions {
  * @param file relative to the working directory; findings contain it unchanged
  */
 export async function lintRegistry(file: string, options: LintRegistryOptions = {}): Promise<Finding[]> {
-  const { tenantColumn = 'tenant_id', schema } = options;
-  const { examined, problems } = await examine(file);
+  const { tenantColumn = 'tenant_id', schema, ...reading } = options;
+  const { examined, problems } = await examine(file, reading);
   const shapes = examined.map(entryShape);
   const tenants = tenantColumn === null ? null : tenantTables(tenantColumn, shapes, schema);
   const warnings = [...overlaps(shapes), ...(tenants === null ? [] : tenantColumnNotFirst(shapes, tenants))];
+  const used = new Map<ExaminedEntry, Set<string>>();
+  for (const { rule, entry, other = entry } of warnings) {
+    for (const one of [entry, other]) used.set(one, (used.get(one) ?? new Set()).add(rule));
+  }
   const found = [
     ...problems.map(problemFinding),
     ...warnings
       .filter((warning) => !isAccepted(warning))
       .map((warning) => entryFinding(file, warning, 'sql')),
     ...shapes
-      .flatMap((shape) => unusedAccepts(shape, warnings, tenants))
+      .flatMap((shape) => unusedAccepts(shape, used, tenants))
       .map(({ accepted, ...warning }) => entryFinding(file, warning, `accept.${accepted}`)),
   ].toSorted((one, two) => one.line - two.line || one.column - two.column);
   const foreignKeys = schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn);
   return [...found, ...foreignKeys];
 }
 
-async function examine(file: string): Promise<ExaminedRegistry> {
+async function examine(file: string, reading: RegistryReading): Promise<ExaminedRegistry> {
   try {
-    const { entries, locate } = await readRegistryFile(file);
+    const { entries, locate } = await readRegistryFile(file, reading);
     return await examineRegistry(entries, file, await locate());
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
@@ -82,16 +86,15 @@ function accepts(entry: ExaminedEntry, rule: string): boolean {
   return Object.hasOwn(entry.accept, rule);
 }
 
+/** @param used the rules of the warnings about each entry */
 function unusedAccepts(
   shape: EntryShape,
-  warnings: readonly EntryWarning[],
+  used: ReadonlyMap<ExaminedEntry, ReadonlySet<string>>,
   tenants: TenantTables | null,
 ): (EntryWarning & { accepted: string })[] {
   const { entry } = shape;
   return Object.keys(entry.accept).flatMap((accepted) => {
-    const isUsed = warnings.some(
-      (warning) => warning.rule === accepted && (warning.entry === entry || warning.other === entry),
-    );
+    const isUsed = used.get(entry)?.has(accepted) ?? false;
     if (isUsed || (accepted === 'tenant-column-first' && isUndecided(shape, tenants))) return [];
     const message = `it accepts ${accepted}, but does not break that rule; remove ${accepted} from accept`;
     return [{ rule: 'unused-accept', entry, message, accepted }];

@@ -3,7 +3,6 @@ import type { StatementNode } from '../parse-tree.ts';
 import { addConstraint } from './apply-constraint.ts';
 import { addColumn } from './apply-create-table.ts';
 import type { ApplyContext } from './schema-model.ts';
-import { keyOf } from './schema-objects.ts';
 
 /** Applies ALTER TABLE, and ALTER INDEX … ATTACH PARTITION, which has the same node in the parse tree. */
 export function applyAlterTable(
@@ -22,11 +21,11 @@ export function applyAlterTable(
       const attached = schema.nameOf(def.PartitionCmd.name);
       const index = schema.index(attached);
       const partition = schema.table(attached);
-      if (index !== undefined) index.attachedTo = keyOf(name);
-      if (partition !== undefined) partition.partitionOf = keyOf(name);
+      if (index !== undefined) schema.attachIndex(index, name);
+      if (partition !== undefined) schema.attachTable(partition, name);
     } else if (subtype === 'AT_DetachPartition' && def !== undefined && 'PartitionCmd' in def) {
       const partition = schema.table(schema.nameOf(def.PartitionCmd.name));
-      if (partition !== undefined) partition.partitionOf = null;
+      if (partition !== undefined) schema.attachTable(partition, null);
     } else if (table === undefined || def === undefined) continue;
     else if (subtype === 'AT_AddColumn' && 'ColumnDef' in def) addColumn(context, table, def.ColumnDef);
     else if (subtype === 'AT_AddConstraint' && 'Constraint' in def) {
@@ -36,11 +35,10 @@ export function applyAlterTable(
 }
 
 function dropConstraint({ schema, place }: ApplyContext, table: Named, constraint: string): void {
-  const own = schema.indexesOf(table).find((index) => index.constraint === constraint);
+  const named = schema.index({ schema: table.schema, name: constraint });
+  const own = named?.table === table.name && named.constraint === constraint ? named : undefined;
   if (own !== undefined)
     schema.dropIndex(own, place, `ALTER TABLE ${table.name} DROP CONSTRAINT ${constraint}`);
   const foreign = schema.table(table);
-  if (foreign !== undefined) {
-    foreign.foreignKeys = foreign.foreignKeys.filter((key) => key.name !== constraint);
-  }
+  if (foreign !== undefined) schema.dropForeignKeys(foreign, (key) => key.name === constraint);
 }

@@ -1,8 +1,7 @@
 import type { Constraint } from 'libpg-query';
 import { constraintName } from '../index-name.ts';
 import { stringsIn } from '../parse-tree.ts';
-import { placeWithin, type SourcePlace } from '../places.ts';
-import { offsetOfLocation } from '../read-sql.ts';
+import type { SourcePlace } from '../places.ts';
 import type { ApplyContext } from './schema-model.ts';
 import type { SchemaIndex, SchemaTable } from './schema-objects.ts';
 
@@ -20,9 +19,8 @@ export function addConstraint(
   const { contype, conname, indexname } = constraint;
   if (contype === 'CONSTR_FOREIGN') {
     const columns = column === undefined ? stringsIn(constraint.fk_attrs) : [column];
-    const taken = (name: string) => table.foreignKeys.some((key) => key.name === name);
-    const name = conname ?? constraintName('foreign', table.name, columns, taken);
-    table.foreignKeys.push({
+    const name = conname ?? constraintName('foreign', table.name, columns, table.foreignKeyNames);
+    schema.addForeignKey(table, {
       ...{ name, columns },
       references: schema.nameOf(constraint.pktable),
       place: placeOf(context, constraint),
@@ -56,7 +54,7 @@ function indexOfConstraint(
   const kind = KINDS[constraint.contype as keyof typeof KINDS];
   const columns = column === undefined ? columnsOf(constraint) : [column];
   const named = [...columns.map((one) => one ?? 'expr'), ...stringsIn(constraint.including)];
-  const taken = (name: string) => context.schema.isTaken({ schema: table.schema, name });
+  const taken = context.schema.namesIn(table.schema);
   const name = constraint.conname ?? constraintName(kind, table.name, named, taken);
   return {
     schema: table.schema,
@@ -82,6 +80,6 @@ function columnsOf({ keys, exclusions }: Constraint): (string | null)[] {
   });
 }
 
-function placeOf({ place, statement: { sql } }: ApplyContext, { location }: Constraint): SourcePlace {
-  return { file: place.file, ...placeWithin(place, sql, offsetOfLocation(sql, location ?? 0)) };
+function placeOf({ place, statement }: ApplyContext, { location }: Constraint): SourcePlace {
+  return { file: place.file, ...statement.placeAt(location ?? 0) };
 }

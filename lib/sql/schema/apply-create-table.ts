@@ -1,8 +1,9 @@
 import type { Node, RangeVar } from 'libpg-query';
+import { NamePool } from '../name-pool.ts';
 import type { StatementNode } from '../parse-tree.ts';
 import { addConstraint } from './apply-constraint.ts';
 import type { ApplyContext, Schema } from './schema-model.ts';
-import { keyOf, type SchemaTable } from './schema-objects.ts';
+import type { SchemaTable } from './schema-objects.ts';
 
 export function newTable(
   { schema, place }: ApplyContext,
@@ -10,7 +11,16 @@ export function newTable(
   columns: string[] | null,
 ): SchemaTable {
   const temporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
-  return { ...schema.nameOf(relation), place, temporary, columns, foreignKeys: [], partitionOf: null };
+  const foreignKeyNames = new NamePool();
+  return {
+    ...schema.nameOf(relation),
+    place,
+    temporary,
+    columns,
+    foreignKeys: [],
+    foreignKeyNames,
+    partitionOf: null,
+  };
 }
 
 export function applyCreateTable(
@@ -23,14 +33,15 @@ export function applyCreateTable(
   schema.addTable(table);
   const parent = inhRelations?.[0];
   if (partbound !== undefined && parent !== undefined && 'RangeVar' in parent) {
-    table.partitionOf = keyOf(schema.nameOf(parent.RangeVar));
+    schema.attachTable(table, schema.nameOf(parent.RangeVar));
   }
   for (const element of tableElts ?? []) {
     if ('ColumnDef' in element) addColumn(context, table, element.ColumnDef);
     else if ('Constraint' in element) addConstraint(context, table, element.Constraint);
     else if ('TableLikeClause' in element) {
       const like = schema.table(schema.nameOf(element.TableLikeClause.relation));
-      table.columns = [...(table.columns ?? []), ...(like?.columns ?? [])];
+      table.columns ??= [];
+      for (const column of like?.columns ?? []) table.columns.push(column);
     }
   }
 }
@@ -46,7 +57,8 @@ export function addColumn(
   table: SchemaTable,
   { colname = '', constraints }: { colname?: string; constraints?: Node[] },
 ): void {
-  table.columns = [...(table.columns ?? []), colname];
+  table.columns ??= [];
+  table.columns.push(colname);
   for (const constraint of constraints ?? []) {
     if ('Constraint' in constraint) addConstraint(context, table, constraint.Constraint, colname);
   }

@@ -43,10 +43,9 @@ function applyNode(context: ApplyContext, node: StatementNode): void {
 
 function createIndex({ schema, statement, place }: ApplyContext, index: IndexStmt): void {
   const table = schema.nameOf(index.relation);
-  const taken = (name: string) => schema.isTaken({ schema: table.schema, name });
   schema.addIndex({
     schema: table.schema,
-    name: indexName(index, taken),
+    name: indexName(index, schema.namesIn(table.schema)),
     table: table.name,
     place,
     // The parser returns no text for an index inside CREATE SCHEMA.
@@ -102,7 +101,7 @@ function rename(
     schema.moveTable(name, { name: newname });
   } else if (renameType === 'OBJECT_TABCONSTRAINT') renameConstraint(schema, name, subname, newname);
   else if (renameType === 'OBJECT_SCHEMA') {
-    for (const table of schema.tables.filter((one) => one.schema === subname)) {
+    for (const table of schema.tablesIn(subname)) {
       schema.moveTable(table, { schema: newname });
     }
   }
@@ -114,7 +113,7 @@ function renameConstraint(schema: Schema, table: Named, from: string, to: string
     own.constraint = to;
     schema.moveIndex(own, { name: to });
   }
-  for (const key of schema.table(table)?.foreignKeys ?? []) if (key.name === from) key.name = to;
+  schema.renameForeignKey(table, from, to);
 }
 
 function setSchema(

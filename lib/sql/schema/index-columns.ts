@@ -1,6 +1,7 @@
+import { byteOffsetsIn } from '../byte-offsets.ts';
 import { columnReferencesIn } from '../parse-tree.ts';
 import { quoteWhereNeeded } from '../quote-where-needed.ts';
-import { offsetOfLocation, readSql } from '../read-sql.ts';
+import { readSql } from '../read-sql.ts';
 import { identifierName, type SqlToken, tokensOf } from '../tokens.ts';
 import type { SchemaIndex, WrittenStatement } from './schema-objects.ts';
 
@@ -8,17 +9,31 @@ import type { SchemaIndex, WrittenStatement } from './schema-objects.ts';
 export function usesColumn(index: SchemaIndex, column: string): boolean {
   if (index.columns.includes(column)) return true;
   if (index.written === null) return false;
-  return tokensOfColumn(index.written, column).length > 0;
+  const used = usedColumns.get(index.written) ?? columnsUsedBy(index.written);
+  usedColumns.set(index.written, used);
+  return used.has(column);
+}
+
+/** A table can have many indexes, and a history many changes of its columns: each statement is read once. */
+const usedColumns = new WeakMap<WrittenStatement, ReadonlySet<string>>();
+
+function columnsUsedBy({ sql, statement }: WrittenStatement): Set<string> {
+  const references = columnReferencesIn(statement).flatMap(({ names }) => (names.length === 1 ? names : []));
+  return new Set([...references, ...Array.from(keysIn(tokensOf(sql)), identifierName)]);
 }
 
 /** Replaces a column's old name with its new one in an index and its statement. */
 export function renameColumn(index: SchemaIndex, from: string, to: string): void {
   index.columns = index.columns.map((column) => (column === from ? to : column));
   if (index.written === null) return;
-  let { sql } = index.written;
-  for (const { start, end } of tokensOfColumn(index.written, from).toSorted((a, b) => b.start - a.start)) {
-    sql = sql.slice(0, start) + quoteWhereNeeded(to) + sql.slice(end);
+  const { sql: before } = index.written;
+  const parts: string[] = [];
+  let copied = 0;
+  for (const { start, end } of tokensOfColumn(index.written, from)) {
+    parts.push(before.slice(copied, start), quoteWhereNeeded(to));
+    copied = end;
   }
+  const sql = parts.join('') + before.slice(copied);
   const statement = readSql(sql).statements[0]?.node?.IndexStmt;
   if (statement !== undefined) index.written = { sql, statement };
 }
@@ -26,24 +41,30 @@ export function renameColumn(index: SchemaIndex, from: string, to: string): void
 /** The tokens of a statement that name the column: its keys, and the references in expressions and the predicate. */
 function tokensOfColumn({ sql, statement }: WrittenStatement, column: string): SqlToken[] {
   const tokens = tokensOf(sql);
+  const unitsBefore = byteOffsetsIn(sql);
   const starts = new Set(
     columnReferencesIn(statement)
       .filter(({ names }) => names.length === 1 && names[0] === column)
-      .map(({ location }) => offsetOfLocation(sql, location)),
+      .map(({ location }) => unitsBefore(location)),
   );
+  const keys = keysIn(tokens);
   return tokens.filter(
-    (token, at) => starts.has(token.start) || (startsElement(tokens, at) && identifierName(token) === column),
+    (token) => starts.has(token.start) || (keys.has(token) && identifierName(token) === column),
   );
 }
 
-/** Whether a token is a key of the index. The parser has no location for keys: each follows a parenthesis or a comma. */
-function startsElement(tokens: readonly SqlToken[], at: number): boolean {
-  const before = tokens[at - 1]?.text;
-  if (before !== '(' && before !== ',') return false;
-  // A name before a parenthesis is a function.
-  if (tokens[at + 1]?.text === '(') return false;
-  const opened = tokens.slice(0, at).filter(({ text }) => text === '(').length;
-  const closed = tokens.slice(0, at).filter(({ text }) => text === ')').length;
-  const where = tokens.findIndex(({ keyword }) => keyword === 'where' || keyword === 'with');
-  return opened - closed === 1 && (where === -1 || at < where);
+/** The keys of the index that are names. The parser has no location for keys: each follows a parenthesis or a comma. */
+function keysIn(tokens: readonly SqlToken[]): Set<SqlToken> {
+  const keys = new Set<SqlToken>();
+  let depth = 0;
+  for (const [at, token] of tokens.entries()) {
+    if (token.keyword === 'where' || token.keyword === 'with') break;
+    const before = tokens[at - 1]?.text;
+    // A name before a parenthesis is a function.
+    const isFunction = tokens[at + 1]?.text === '(';
+    if (depth === 1 && (before === '(' || before === ',') && !isFunction) keys.add(token);
+    if (token.text === '(') depth += 1;
+    else if (token.text === ')') depth -= 1;
+  }
+  return keys;
 }

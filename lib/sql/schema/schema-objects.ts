@@ -1,5 +1,6 @@
 import type { IndexStmt } from 'libpg-query';
 import type { Named } from '../../../lambdas/postgres/identifiers.ts';
+import type { NamePool } from '../name-pool.ts';
 import type { SourcePlace } from '../places.ts';
 import type { SqlComment } from '../split-sql.ts';
 
@@ -11,7 +12,9 @@ export interface SchemaTable {
   readonly temporary: boolean;
   /** Names of its columns, in order. Null: unknown, because a query creates the table. */
   columns: string[] | null;
+  /** Change them with the methods of `Schema` only. */
   foreignKeys: SchemaForeignKey[];
+  readonly foreignKeyNames: NamePool;
   /** `keyOf` the partitioned table that it is a partition of. */
   partitionOf: string | null;
 }
