@@ -1,6 +1,8 @@
-import pg, { type ClientConfig } from 'pg';
+import type pg from 'pg';
+import type { ClientConfig } from 'pg';
 import { ConnectionLost } from '../shared/errors.ts';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
+import { connectClient } from './connect.ts';
 import { readCredentials, readSecretFromAws } from './credentials.ts';
 import { clipBytes } from './identifiers.ts';
 import { pinSettings } from './session-settings.ts';
@@ -73,17 +75,13 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
 }
 
 async function open(config: ClientConfig, purpose: string): Promise<Client> {
-  const client = new pg.Client({
-    ...config,
+  const client = await connectClient(config, {
     application_name: clipBytes(`pg-deploy-step ${purpose}`),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
   });
-  // Without a listener, the loss of an idle connection would end the process. The next query reports the error.
-  client.on('error', () => {});
   try {
-    await client.connect();
     await pinSettings(client, backendOf(client));
   } catch (error) {
     client.end().catch(() => {});

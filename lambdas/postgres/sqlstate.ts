@@ -17,7 +17,7 @@ export const LOCK_NOT_AVAILABLE = '55P03';
 export const DEADLOCK_DETECTED = '40P01';
 const ADMIN_SHUTDOWN = '57P01';
 const CRASH_SHUTDOWN = '57P02';
-const CANNOT_CONNECT_NOW = '57P03';
+export const CANNOT_CONNECT_NOW = '57P03';
 const TOO_MANY_CONNECTIONS = '53300';
 /** After a failover, a connection can reach a server that is not, or not yet, the primary. */
 export const READ_ONLY_SQL_TRANSACTION = '25006';
@@ -87,7 +87,11 @@ export function isConnectionError(error: unknown): boolean {
   if (sqlstate !== undefined) return RECONNECTABLE.has(sqlstate) || CONNECTION_EXCEPTION.test(sqlstate);
   if (error instanceof AggregateError) return error.errors.some(isConnectionError);
   if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string') return SOCKET_ERRORS.has(error.code);
+  if ('code' in error && typeof error.code === 'string') {
+    // While a server is stopped, its Unix socket does not exist.
+    const isSocketMissing = error.code === 'ENOENT' && 'syscall' in error && error.syscall === 'connect';
+    return isSocketMissing || SOCKET_ERRORS.has(error.code);
+  }
   // node-postgres sets no code on these two (Client._handleErrorWhileConnecting, Client.query after the end).
   return (
     error.message.startsWith('Connection terminated') ||

@@ -1,5 +1,6 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { visible } from '../../lambdas/shared/visible-text.ts';
+import { NO_CODE_CACHE } from '../files/code-cache.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
 import { importCommand } from './commands/import-command.ts';
 import { lintCommand } from './commands/lint-command.ts';
@@ -23,6 +24,7 @@ const OUTPUT: OutputConfiguration = {
  * @returns the exit code: 0 succeeded, 1 failed, 2 wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
+  Object.assign(process.env, NO_CODE_CACHE);
   // A closed pipe, as of `| head`, must not end a run whose services are stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   let exitCode = SUCCEEDED;

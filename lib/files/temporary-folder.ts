@@ -1,9 +1,18 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 
 /*
@@ -12,61 +21,115 @@ import { messageOf } from '../../lambdas/shared/errors.ts';
  * process that was killed, and there is no moment at which a folder exists without its owner.
  */
 
-/** Contents of the folders: of a run, of a synthesised stack, a database cluster, the seed's migrations, binaries. */
-export type FolderKind = 'run' | 'stack' | 'db' | 'seed' | 'binaries';
+/**
+ * Contents of the folders: of a run, of a synthesised stack, a database cluster, its socket, the seed's migrations, binaries.
+ */
+export type FolderKind = 'run' | 'stack' | 'db' | 'socket' | 'seed' | 'binaries';
 
 /** A folder whose process has ended. */
 export interface AbandonedFolder {
   readonly kind: FolderKind;
   readonly path: string;
+  /** The user to whom it belongs. Another user can have forged its name. */
+  readonly uid: number;
 }
+
+/** A temporary folder with a short name, for the path of a socket. */
+export const SHORT_TEMPORARY_FOLDER = '/tmp';
 
 const PREFIX = 'pg-deploy-step-';
 const NAME =
-  /^pg-deploy-step-(run|stack|db|seed|binaries)-(\d+)\.(\d+)\.([0-9a-f]{12})\.([0-9a-f]{12})-\w{6}$/;
+  /^pg-deploy-step-(run|stack|db|socket|seed|binaries)-(\d+)\.(\d+)\.([0-9a-f]{12})\.([0-9a-f]{12})-\w{6}$/;
 /** Another process may write to the folder while it is removed: a server that ends. */
 const REMOVE = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 } as const;
 
 /**
- * Creates a folder in the system's temporary folder that only this user can enter.
+ * Creates a folder in the system's temporary folder that only this user can enter, whatever the umask is. Nothing else had
+ * its name before.
+ * @param parent @default the system's temporary folder
  * @returns its path
- * @throws Error when the temporary folder does not exist or cannot be written
+ * @throws Error when the temporary folder does not exist, cannot be written, or has no permissions of users
  */
-export function createTemporaryFolder(kind: FolderKind): string {
+export function createTemporaryFolder(kind: FolderKind, parent = tmpdir()): string {
   const start = startOf(process.pid) ?? hashOf('unknown');
-  const owner = `${userId()}.${process.pid}.${start}.${machine()}`;
+  return createPrivate(parent, `${kind}-${userId()}.${process.pid}.${start}.${machine()}`);
+}
+
+/**
+ * Creates a folder as `createTemporaryFolder` does. It stays until someone removes it.
+ * @throws Error as `createTemporaryFolder` does
+ */
+export function createLogFolder(): string {
+  return createPrivate(tmpdir(), 'log');
+}
+
+function createPrivate(parent: string, name: string): string {
+  let folder: string;
   try {
-    return mkdtempSync(path.join(tmpdir(), `${PREFIX}${kind}-${owner}-`));
+    folder = mkdtempSync(path.join(parent, `${PREFIX}${name}-`));
   } catch (cause) {
     throw new Error(
-      `The temporary folder ${tmpdir()} cannot be used: ${messageOf(cause)}. Set TMPDIR to a folder that you can write to.`,
+      `The temporary folder ${parent} cannot be used: ${messageOf(cause)}. Set TMPDIR to a folder that you can write to.`,
       { cause },
     );
   }
+  const stat = lstatSync(folder);
+  if (hasUserIds && (!stat.isDirectory() || stat.uid !== userId() || (stat.mode & 0o077) !== 0)) {
+    rmdirSync(folder);
+    throw new Error(
+      `The temporary folder ${parent} cannot be used: other users can read or change the new folder ${folder} (owner ` +
+        `${stat.uid}, mode ${(stat.mode & 0o777).toString(8)}). Set TMPDIR to a folder on a file system with permissions.`,
+    );
+  }
+  return folder;
+}
+
+/**
+ * Why other users can exchange the folders of this user in the temporary folder. Code in them is run.
+ * @returns null: they cannot
+ */
+export function exposureOfTemporaryFolder(): string | null {
+  const parent = tmpdir();
+  const { mode } = statSync(parent, { throwIfNoEntry: false }) ?? { mode: 0 };
+  const isSticky = (mode & 0o1000) !== 0;
+  if (!hasUserIds || (mode & 0o002) === 0 || isSticky) return null;
+  return (
+    `every user of this machine can replace the files in the temporary folder ${parent}, because it has no sticky bit. ` +
+    `Run chmod +t ${parent}, or set TMPDIR to a folder of your own.`
+  );
 }
 
 /** The folders of this user's processes on this machine that have ended without removing them. */
 export function abandonedFolders(): AbandonedFolder[] {
-  return entriesOf(tmpdir()).flatMap((name) => {
+  return [...new Set([tmpdir(), SHORT_TEMPORARY_FOLDER])].flatMap(abandonedIn);
+}
+
+function abandonedIn(parent: string): AbandonedFolder[] {
+  return entriesOf(parent).flatMap((name) => {
     const [, kind, user, pid, start, onMachine] = NAME.exec(name) ?? [];
     if (kind === undefined || Number(user) !== userId()) return [];
     // Another container or another host can share the folder. Whether its processes run cannot be seen from here.
     if (onMachine !== machine() || startOf(Number(pid)) === start) return [];
-    const folder = path.join(tmpdir(), name);
-    return isOwnFolder(folder, kind as FolderKind) ? [{ kind: kind as FolderKind, path: folder }] : [];
+    const folder = path.join(parent, name);
+    const stat = lstatSync(folder, { throwIfNoEntry: false });
+    return stat?.isDirectory() ? [{ kind: kind as FolderKind, path: folder, uid: stat.uid }] : [];
   });
 }
 
-/** Removes a folder. Symbolic links in it are removed, not followed. Several processes may do it at the same time. */
+/**
+ * Removes a folder. Symbolic links in it are removed, not followed. Several processes may do it at the same time.
+ *
+ * Root removes a folder of another user with the rights of that user: otherwise this user could exchange a folder in it for
+ * a link while root removes what it contains.
+ */
 export async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, REMOVE);
-}
-
-/** Anyone can create such a name in the temporary folder. The folder of a cluster belongs to the user of the server. */
-function isOwnFolder(folder: string, kind: FolderKind): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isDirectory()) return false;
-  return stat.uid === userId() || (kind === 'db' && userId() === 0);
+  if (userId() === 0 && stat !== undefined && stat.uid !== 0) {
+    const { uid, gid } = stat;
+    await promisify(execFile)('rm', ['-rf', '--', folder], { uid, gid, cwd: '/' });
+    return;
+  }
+  await rm(folder, REMOVE);
 }
 
 /**
@@ -104,7 +167,9 @@ function machine(): string {
 }
 
 /** Windows has no user ids; its temporary folder belongs to one user. */
-function userId(): number {
+const hasUserIds = process.getuid !== undefined;
+
+export function userId(): number {
   return process.getuid?.() ?? 0;
 }
 

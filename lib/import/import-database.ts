@@ -1,5 +1,5 @@
-import pg from 'pg';
-import { backendOf } from '../../lambdas/postgres/client.ts';
+import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
+import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
@@ -104,15 +104,12 @@ function entryOf({ schema, name, table, sql, tablespace, description }: LiveInde
 }
 
 async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    application_name: 'pg-deploy-step import',
-    connectionTimeoutMillis: 15_000,
-  });
-  // Without a listener a lost connection would end the process. The query reports it anyway.
-  client.on('error', () => undefined);
+  let client: Client | undefined;
   try {
-    await client.connect();
+    client = await connectClient(
+      { connectionString: databaseUrl },
+      { application_name: 'pg-deploy-step import', connectionTimeoutMillis: 15_000 },
+    );
     // Settings of the role change how pg_get_indexdef shows a definition.
     await pinSettings(client, backendOf(client));
     await client.query(SETTINGS);
@@ -122,6 +119,6 @@ async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
       cause: error,
     });
   } finally {
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
   }
 }

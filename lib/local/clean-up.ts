@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { abandonedFolders, removeFolder, startOf } from '../files/temporary-folder.ts';
+import { abandonedFolders, removeFolder, startOf, userId } from '../files/temporary-folder.ts';
+import { serverUser } from './postgres-binaries.ts';
 
 /** The signals that stop a server, from fast shutdown to kill, with the time that each gets. */
 const STOPS = [
@@ -16,13 +17,27 @@ const STOPS = [
  * cannot be removed stays for the next run. Never fails.
  */
 export async function removeAbandoned(): Promise<void> {
-  for (const folder of abandonedFolders()) {
+  const folders = abandonedFolders();
+  const ofServer = folders.length === 0 ? undefined : await serverUserId();
+  for (const folder of folders) {
+    const isServers = folder.kind === 'db' || folder.kind === 'socket';
+    // Anyone can create such a name in the temporary folder. The folders of a server belong to the server's user.
+    if (folder.uid !== userId() && !(isServers && folder.uid === ofServer)) continue;
     try {
       if (folder.kind === 'db') await stopServerOf(folder.path);
       await removeFolder(folder.path);
     } catch {
       // Another run removes it at the same time, or it is in use.
     }
+  }
+}
+
+async function serverUserId(): Promise<number | undefined> {
+  try {
+    return (await serverUser()).uid;
+  } catch {
+    // The machine has no user that can run a server for root.
+    return undefined;
   }
 }
 
@@ -52,7 +67,9 @@ function serverOf(root: string): number | null {
     const pid = Number(readFileSync(path.join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);
     if (!Number.isInteger(pid) || pid <= 1) return null;
     const { uid, command } = describe(pid);
-    return uid === statSync(dataDirectory).uid && command.split(/[\0 ]/).includes(dataDirectory) ? pid : null;
+    return uid === lstatSync(dataDirectory).uid && command.split(/[\0 ]/).includes(dataDirectory)
+      ? pid
+      : null;
   } catch {
     // No server, or it has just ended.
     return null;

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { quoteIdentifier } from '../../lambdas/postgres/identifiers.ts';
 import { leastPrivilegeScript, readLeastPrivilege } from '../../lambdas/postgres/least-privilege.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+
+const CONNECTION_TIMEOUT_MS = 15_000;
 
 /**
  * Creates the role that deploys to the demo database, with the script that preflight shows to a superuser.
@@ -10,10 +12,10 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
  * @returns the URL with that role and a random password
  */
 export async function createDemoRole(databaseUrl: string, registry: CompiledRegistry): Promise<string> {
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'pg-deploy-step role' });
-  // The next statement reports a lost connection. Without a listener the lost connection would end the process.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connectClient(
+    { connectionString: databaseUrl },
+    { application_name: 'pg-deploy-step role', connectionTimeoutMillis: CONNECTION_TIMEOUT_MS },
+  );
   try {
     const names = await readLeastPrivilege(client, { tables: registry, migrates: true });
     if (names === null) return databaseUrl;

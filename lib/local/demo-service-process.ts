@@ -9,7 +9,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Client } from 'pg';
+import type { Client } from '../../lambdas/postgres/client.ts';
+import { connectClient } from '../../lambdas/postgres/connect.ts';
 
 const CONNECTIONS = 2;
 const WORK_INTERVAL_MS = 200;
@@ -21,7 +22,7 @@ const HEARTBEAT = `
 // Class 42, such as undefined_table: the migrations are not applied yet, or the database is not the demo database.
 const UNDEFINED_OBJECT = /^42/;
 
-const { DATABASE_URL, SERVICE_NAME = 'demo', READY_FILE = '', WORK_SQL = HEARTBEAT } = process.env;
+const { DATABASE_URL = '', SERVICE_NAME = 'demo', READY_FILE = '', WORK_SQL = HEARTBEAT } = process.env;
 const stopping = new AbortController();
 const open = new Set<Client>();
 
@@ -37,14 +38,12 @@ await Promise.all(Array.from({ length: CONNECTIONS }, (_, number) => keepWorking
 async function keepWorking(number: number): Promise<void> {
   let lastSeen = Date.now();
   while (!stopping.signal.aborted) {
-    const client = new Client({
-      connectionString: DATABASE_URL,
-      application_name: SERVICE_NAME,
-      connectionTimeoutMillis: 5000,
-    });
-    client.on('error', () => undefined);
+    let client: Client | undefined;
     try {
-      await client.connect();
+      client = await connectClient(
+        { connectionString: DATABASE_URL },
+        { application_name: SERVICE_NAME, connectionTimeoutMillis: 5000 },
+      );
       open.add(client);
       if (open.size === CONNECTIONS && READY_FILE !== '') writeFileSync(READY_FILE, '');
       for (;;) {
@@ -54,8 +53,8 @@ async function keepWorking(number: number): Promise<void> {
         await work(client, number);
       }
     } catch {
-      open.delete(client);
-      client.end().catch(() => undefined);
+      if (client !== undefined) open.delete(client);
+      client?.end().catch(() => undefined);
     }
     if (Date.now() - lastSeen > MAX_UNREACHABLE_MS) process.exit(1);
     await pause(500, undefined, { signal: stopping.signal }).catch(() => undefined);

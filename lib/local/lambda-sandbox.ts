@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { NO_CODE_CACHE } from '../files/code-cache.ts';
 import { REGION } from './local-arns.ts';
 
 const ENTRY = path.join(import.meta.dirname, 'lambda-process.ts');
@@ -161,6 +162,15 @@ function failure(errorType: string, requestId: string, what: string): Invocation
   return { type: 'error', payload: { errorType, errorMessage: `RequestId: ${requestId} Error: ${what}` } };
 }
 
+/** Where sslrootcert=system finds the certificates, if the user has set it. */
+function certificateVariables(): NodeJS.ProcessEnv {
+  const { SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
+  return {
+    ...(SSL_CERT_FILE !== undefined && { SSL_CERT_FILE }),
+    ...(SSL_CERT_DIR !== undefined && { SSL_CERT_DIR }),
+  };
+}
+
 function variablesOf({ name, directory, handler, variables }: LambdaFunction): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
@@ -176,6 +186,8 @@ function variablesOf({ name, directory, handler, variables }: LambdaFunction): N
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     LAMBDA_TASK_ROOT: directory,
     _HANDLER: handler,
+    ...NO_CODE_CACHE,
+    ...certificateVariables(),
     ...variables,
   };
 }

@@ -1,6 +1,19 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, chown, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import {
+  chmod,
+  cp,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
@@ -85,7 +98,11 @@ async function findPackage(major: 18 | 14): Promise<{ native: string; version: s
   return { native, version: manifest.version, hash };
 }
 
-async function serverUser(): Promise<ServerUser> {
+/**
+ * The user that runs embedded servers.
+ * @throws Error when root runs this and the machine has no suitable user
+ */
+export async function serverUser(): Promise<ServerUser> {
   if (process.platform === 'win32' || userInfo().uid !== 0) return {};
   for (const name of ['postgres', 'nobody']) {
     try {
@@ -144,13 +161,15 @@ async function copyForAllUsers(native: string, name: string): Promise<string> {
 
 /** Every user can write to the temporary folder. A copy that another user made or can change must not be run. */
 async function isOurs(folder: string): Promise<boolean> {
-  try {
-    const stat = await lstat(folder);
-    if (stat.isDirectory() && stat.uid === userInfo().uid && (stat.mode & 0o022) === 0) return true;
-  } catch {
-    return false;
-  }
-  throw new Error(`${folder} belongs to another user. Remove it, or set TMPDIR to another folder.`);
+  const stat = await lstat(folder).catch(() => null);
+  if (stat === null) return false;
+  if (stat.isDirectory() && stat.uid === userInfo().uid && (stat.mode & 0o022) === 0) return true;
+  const what = stat.isDirectory()
+    ? 'belongs to another user, or other users can change it'
+    : 'is not a folder';
+  throw new Error(
+    `PostgreSQL is not run from ${folder}, because this path ${what}. Remove it, or set TMPDIR to another folder.`,
+  );
 }
 
 async function makeLinks(native: string): Promise<void> {
@@ -177,11 +196,46 @@ async function makeReadable(folder: string): Promise<void> {
   }
 }
 
-/** Creates a folder that only the server's user can enter. PostgreSQL requires this of its data directory. */
+/**
+ * Creates a folder that only the server's user can enter. PostgreSQL requires this of its data directory. A folder that exists
+ * is used if it belongs to this user or to the server's.
+ * @throws Error when the path is a link or a file, or belongs to another user
+ */
 export async function makePrivateFolder(folder: string, user: ServerUser): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
-  if (user.uid !== undefined && user.gid !== undefined) {
-    await chown(folder, user.uid, user.gid);
+  // Windows opens no folders, and its temporary folder belongs to one user.
+  if (process.platform === 'win32') return;
+  const handle = await openFolder(folder);
+  try {
+    const { uid } = await handle.stat();
+    if (uid !== userInfo().uid && uid !== user.uid) {
+      throw new Error(
+        `The folder ${folder} belongs to another user (uid ${uid}), who could read and change what is in it. ` +
+          'Remove it, or use another folder.',
+      );
+    }
+    // Through the handle, so that nobody can exchange the folder for a link in between.
+    await handle.chmod(0o700);
+    if (user.uid !== undefined && user.gid !== undefined) await handle.chown(user.uid, user.gid);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openFolder(folder: string): Promise<FileHandle> {
+  try {
+    return await open(
+      folder,
+      constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0),
+    );
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw cause;
+    throw new Error(
+      `${folder} is not a folder but a file or a symbolic link. Remove it, or use another folder.`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -13,9 +13,12 @@ export type StopMode = 'fast' | 'immediate';
 
 const START_TIMEOUT_SECONDS = 60;
 
+/** The number in the name of the socket of a server without TCP. Its folder contains no other socket. */
+const SOCKET_PORT = 5432;
+
 /**
  * Starts the server and waits until it accepts connections.
- * @param fixedPort @default a free port
+ * @param fixedPort @default a free port, or 5432 if the server does not listen on a port
  * @throws LinesError with the end of the server's log when the server does not start
  */
 export async function startServer(
@@ -23,7 +26,7 @@ export async function startServer(
   fixedPort?: number,
 ): Promise<{ child: ChildProcess; port: number }> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = fixedPort ?? (await freePort());
+    const port = fixedPort ?? (cluster.tcp ? await freePort() : SOCKET_PORT);
     const child = launch(cluster, port);
     if (await isReady(child, cluster.dataDirectory)) return { child, port };
     const log = (await readFile(cluster.logFile, 'utf8').catch(() => '')).split('\n').slice(-20);
@@ -38,7 +41,12 @@ export async function startServer(
 }
 
 function launch({ binaries, dataDirectory, logFile }: Cluster, port: number): ChildProcess {
-  const log = openSync(logFile, 'a');
+  // If root runs this, the folder belongs to another user, whose links root must not follow.
+  const log = openSync(
+    logFile,
+    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0),
+    0o600,
+  );
   const child = spawn(binaries.postgres, ['-D', dataDirectory, '-p', String(port)], {
     ...binaries.user,
     cwd: path.dirname(dataDirectory),

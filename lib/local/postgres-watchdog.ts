@@ -5,9 +5,12 @@ import type { Cluster } from './postgres-cluster.ts';
 /**
  * Starts a process in a new session. It waits until the pipe from this process closes. Then it stops the
  * server, however this process ended.
- * @param removeRoot also remove the cluster's folder
+ * @param temporary folders that it removes then
  */
-export function startWatchdog({ binaries, root, dataDirectory }: Cluster, removeRoot: boolean): ChildProcess {
+export function startWatchdog(
+  { binaries, dataDirectory }: Cluster,
+  temporary: readonly string[],
+): ChildProcess {
   const script = [
     'cat >/dev/null',
     // pg_ctl signals the process whose id is in the file. If the server was killed, another server's session can have it.
@@ -15,9 +18,10 @@ export function startWatchdog({ binaries, root, dataDirectory }: Cluster, remove
     'if [ -n "$pid" ] && { [ ! -d /proc/self ] || grep -qsF -- "$2" "/proc/$pid/cmdline"; }; then',
     '"$1" stop -D "$2" -m fast -t 20 || "$1" stop -D "$2" -m immediate -t 20',
     'fi',
-    ...(removeRoot ? ['rm -rf "$3"'] : []),
+    'shift 2',
+    'rm -rf -- "$@"',
   ].join('\n');
-  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, root], {
+  const child = spawn('/bin/sh', ['-c', script, 'watchdog', binaries.pgCtl, dataDirectory, ...temporary], {
     ...binaries.user,
     cwd: '/',
     detached: true,

@@ -1,5 +1,6 @@
-import pg from 'pg';
 import { blockersOfBackend, describeBlockers } from '../../lambdas/postgres/blockers.ts';
+import type { Client } from '../../lambdas/postgres/client.ts';
+import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { PHASE_FRACTION } from '../../lambdas/postgres/running-builds.ts';
 
 /** An index build that is running in the database, by any session. */
@@ -45,7 +46,7 @@ const BUILDS = `
 
 /** Reads the running builds over a separate connection, so that reading does not delay a build. */
 export function watchBuilds(databaseUrl: string): BuildWatch {
-  let connection: Promise<pg.Client> | undefined;
+  let connection: Promise<Client> | undefined;
   let reading: Promise<BuildRow[]> | undefined;
   let closed = false;
 
@@ -79,7 +80,7 @@ export function watchBuilds(databaseUrl: string): BuildWatch {
   };
 }
 
-async function readBuilds(client: pg.Client): Promise<BuildRow[]> {
+async function readBuilds(client: Client): Promise<BuildRow[]> {
   const { rows } = await client.query<Omit<BuildRow, 'waitsFor'>>(BUILDS);
   const builds: BuildRow[] = [];
   for (const row of rows) {
@@ -90,20 +91,13 @@ async function readBuilds(client: pg.Client): Promise<BuildRow[]> {
   return builds;
 }
 
-async function connect(databaseUrl: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    application_name: APPLICATION_NAME,
-    connectionTimeoutMillis: TIMEOUT_MS,
-    query_timeout: TIMEOUT_MS,
-  });
-  // The next query reports a lost connection. Without a listener the lost connection would end the process.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    client.end().catch(() => undefined);
-    throw error;
-  }
+async function connect(databaseUrl: string): Promise<Client> {
+  return await connectClient(
+    { connectionString: databaseUrl },
+    {
+      application_name: APPLICATION_NAME,
+      connectionTimeoutMillis: TIMEOUT_MS,
+      query_timeout: TIMEOUT_MS,
+    },
+  );
 }

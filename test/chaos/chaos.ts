@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import type { Indexes } from './checks/indexes.ts';
+import { PASSWORD } from './checks/secrets.ts';
 import { type RoundResult, runRound } from './round.ts';
 import { createTemplate } from './world/template.ts';
 
@@ -107,6 +108,7 @@ async function startServer(major: 18 | 14): Promise<EmbeddedPostgres | undefined
   try {
     return await startEmbeddedPostgres({
       major,
+      password: PASSWORD,
       settings: { fsync: 'off', max_prepared_transactions: '20', shared_buffers: '64MB' },
     });
   } catch (error) {

@@ -10,7 +10,7 @@ import { checkDatabase } from './checks/database.ts';
 import { type Indexes, readIndexes } from './checks/indexes.ts';
 import { checkFinalReport, checkLedger, checkOnlyOne, checkRun, type RunFacts } from './checks/report.ts';
 import { type Checksums, readChecksums } from './checks/rows.ts';
-import { checkOutput } from './checks/secrets.ts';
+import { checkOutput, PASSWORD } from './checks/secrets.ts';
 import { checkMachine, checkServices, checkStarted } from './checks/services.ts';
 import type { Violation } from './checks/violation.ts';
 import { startRun } from './command-run.ts';
@@ -37,7 +37,10 @@ let facts: RunFacts;
 let seen: Indexes;
 
 beforeAll(async () => {
-  server = await startEmbeddedPostgres({ settings: { fsync: 'off', max_prepared_transactions: '5' } });
+  server = await startEmbeddedPostgres({
+    password: PASSWORD,
+    settings: { fsync: 'off', max_prepared_transactions: '5' },
+  });
   reference = await createTemplate(server);
   target = await createFromTemplate(server, 'after_a_run');
   before = await readIndexes(target.query);
@@ -490,7 +493,7 @@ describe('a report that is not true', () => {
 });
 
 it.each(['stdout', 'stderr', 'reportFile'] as const)('a password in %s is found', (field) => {
-  const ended = { ...facts.ended, [field]: 'at postgres://postgres:postgres@127.0.0.1:5432/x' };
+  const ended = { ...facts.ended, [field]: `at postgres://postgres:${PASSWORD}@127.0.0.1:5432/x` };
   expect(rulesOf(checkOutput(ended, ''))).toEqual([SECRETS]);
 });
 

@@ -70,7 +70,7 @@ test.each<[string, (url: URL) => void, string]>([
   [
     'that cannot be reached',
     (url) => {
-      url.port = '1';
+      url.host = '127.0.0.1:1';
       url.password = 's3cret';
     },
     'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1',

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,7 +16,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTemporaryFolder } from '../../lib/files/temporary-folder.ts';
 import { removeAbandoned } from '../../lib/local/clean-up.ts';
+import { findPostgresBinaries } from '../../lib/local/postgres-binaries.ts';
 import { createCommandFolder } from '../support/command.ts';
+import { OTHER_ACCOUNT, testWithOtherAccount } from '../support/other-account.ts';
 import { eventually } from '../support/waits.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
@@ -105,6 +108,42 @@ test('folders of other users, of other machines and of other programs stay', asy
 
   expect(names()).toEqual(kept.toSorted());
 });
+
+testWithOtherAccount('a folder of another user stays, whatever its name says', async () => {
+  const { child, folders } = await owner('run', 'stack', 'db', 'socket', 'seed', 'binaries');
+  await kill(child);
+  for (const name of folders) {
+    const folder = path.join(temporary, name);
+    writeFileSync(path.join(folder, 'file'), 'content');
+    chownSync(folder, OTHER_ACCOUNT, OTHER_ACCOUNT);
+  }
+
+  await removeAbandoned();
+
+  expect(names()).toEqual(folders.toSorted());
+});
+
+testWithOtherAccount(
+  'root removes the folder of a cluster with no more rights than the user of the server has',
+  async () => {
+    const { user } = await findPostgresBinaries(18);
+    const { child, folders } = await owner('db', 'db', 'run');
+    await kill(child);
+    const [emptied = '', guarded = '', forged = ''] = folders.map((name) => path.join(temporary, name));
+    mkdirSync(path.join(emptied, 'data'));
+    // The user of the server could have moved a folder of root here, or put a link to one in the place of a folder.
+    mkdirSync(path.join(guarded, 'of-root'), { mode: 0o700 });
+    writeFileSync(path.join(guarded, 'of-root/precious'), 'content');
+    for (const folder of [emptied, path.join(emptied, 'data'), guarded, forged]) {
+      chownSync(folder, user.uid ?? 0, user.gid ?? 0);
+    }
+
+    await removeAbandoned();
+
+    expect(names()).toEqual([guarded, forged].map((folder) => path.basename(folder)).toSorted());
+    expect(readFileSync(path.join(guarded, 'of-root/precious'), 'utf8')).toBe('content');
+  },
+);
 
 test('symbolic links are not followed, neither in place of a folder nor in one', async () => {
   const { child, folders } = await owner('run');

@@ -1,6 +1,17 @@
 import { execFile, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -8,6 +19,7 @@ import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { findPostgresBinaries } from '../../lib/local/postgres-binaries.ts';
+import { OTHER_ACCOUNT } from '../support/other-account.ts';
 import { eventually } from '../support/waits.ts';
 
 const PROJECT = path.resolve(import.meta.dirname, '../..');
@@ -48,7 +60,7 @@ describe('an embedded server', () => {
 
   test('refuses a wrong password', async () => {
     server = await startEmbeddedPostgres();
-    const url = server.url().replace('postgres:postgres@', 'postgres:wrong@');
+    const url = server.url().replace(server.password, 'wrong');
     await expect(queryValue(url, 'select 1')).rejects.toMatchObject({ code: '28P01' });
   });
 
@@ -66,16 +78,17 @@ describe('an embedded server', () => {
     await server.stop();
     await server.stop();
     expect(await exists(path.dirname(server.dataDirectory))).toBe(false);
-    await expect(queryValue(server.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(queryValue(server.url(), 'select 1')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('keeps a given folder and starts from its data again', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'pg-deploy-step-test-'));
     try {
-      server = await startEmbeddedPostgres({ directory: folder });
+      const password = 'kept with the folder';
+      server = await startEmbeddedPostgres({ directory: folder, password });
       await queryValue(server.url(), 'create table kept as select 7 as n');
       await server.stop();
-      server = await startEmbeddedPostgres({ directory: folder });
+      server = await startEmbeddedPostgres({ directory: folder, password });
       expect(await queryValue(server.url(), 'select n from kept')).toBe(7);
       await server.stop();
     } finally {
@@ -171,9 +184,39 @@ describe('an embedded server whose owner is another process', () => {
     }
     await writeFile(path.join(checkout, 'package.json'), '{"type": "module"}');
     await promisify(execFile)('chmod', ['700', folder]);
-    const { owner, url, data } = await startOwner(path.join(checkout, 'lib/local/embedded-postgres.ts'));
+    const module = path.join(checkout, 'lib/local/embedded-postgres.ts');
+    const { owner, url, data } = await startOwner(module);
     expect(await queryValue(url, 'select 1')).toBe(1);
     owner.kill('SIGKILL');
     await eventually(() => exists(path.dirname(data))).toBe(false);
+
+    // Only root needs the copy of the binaries: another user runs the server.
+    if (process.getuid?.() !== 0) return;
+    // An attacker knows the name of the copy, and can create it first.
+    const planted = path.join(folder, 'planted');
+    await mkdir(planted, { mode: 0o1777 });
+    const copies = (await readdir(tmpdir())).filter((name) =>
+      /^pg-deploy-step-postgres-18\.[\w.-]+$/.test(name),
+    );
+    expect(copies).not.toEqual([]);
+    const start = () =>
+      promisify(execFile)(
+        process.execPath,
+        [
+          '--input-type=module',
+          '--eval',
+          `(await import(${JSON.stringify(module)})).startEmbeddedPostgres()`,
+        ],
+        { env: { PATH: process.env.PATH, TMPDIR: planted } },
+      );
+    const paths = copies.map((name) => path.join(planted, name));
+    for (const copy of paths) await symlink(folder, copy);
+    await expect(start()).rejects.toThrow(/PostgreSQL is not run from .* because this path is not a folder/);
+    for (const copy of paths) {
+      await rm(copy);
+      await mkdir(copy);
+      await chown(copy, OTHER_ACCOUNT, OTHER_ACCOUNT);
+    }
+    await expect(start()).rejects.toThrow(/because this path belongs to another user/);
   });
 });

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { QueryResultRow } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
+import { randomPassword } from '../../lib/local/postgres-cluster.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { openPreflight } from '../support/open-preflight.ts';
 import { onEachMajor } from '../support/servers.ts';
@@ -194,6 +195,9 @@ onEachMajor('a database that accepts no writes', (major) => {
   });
 });
 
+/** Of the primary, and so of its copy. */
+const PASSWORD = randomPassword();
+
 onEachMajor('a standby', (major) => {
   test('is refused, and after its promotion the next deploy continues where the last one ended', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'pg-deploy-step-failover-'));
@@ -203,6 +207,8 @@ onEachMajor('a standby', (major) => {
       const server = await startEmbeddedPostgres({
         major,
         directory,
+        password: PASSWORD,
+        tcp: true,
         settings: { fsync: 'off', ...settings },
       });
       servers.push(server);
@@ -225,7 +231,7 @@ onEachMajor('a standby', (major) => {
       await writeFile(join(standbyFolder, 'data/standby.signal'), '');
       const primary = await start(primaryFolder);
       const standby = await start(standbyFolder, {
-        primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres password=postgres`,
+        primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres password=${PASSWORD}`,
       });
       const onPrimary = await openPreflight(primary.url(database.name), [ENTRY]);
       const onStandby = await openPreflight(standby.url(database.name), [ENTRY]);

@@ -109,7 +109,7 @@ pool_mode = transaction
     try {
       await eventually(() => log).toContain('process up');
       const pooled = new URL(database.url);
-      pooled.port = String(port);
+      pooled.host = `127.0.0.1:${port}`;
       const { preflight } = await openPreflight(pooled.href, [ENTRY]);
 
       const answer = await preflight();

@@ -21,6 +21,7 @@ const ORDER = [
   'lib/sources',
   'lib/registry',
   'lib/sql',
+  'lib/connection',
   'lib/files',
   'lambdas',
 ];

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processesOf } from './processes.ts';
 
+const LOG_FOLDER = /^pg-deploy-step-log-/;
 const COMMAND = join(import.meta.dirname, '../../bin/pg-deploy-step.ts');
 
 export interface EndedCommand {
@@ -33,6 +34,8 @@ export interface CommandFolder {
   readonly directory: string;
   /** The folder that contains all of this. The arguments or the variables of each process of a command name it. */
   readonly root: string;
+  /** Environment variables of the commands, in addition to PATH, HOME and TMPDIR or instead of them. */
+  readonly variables: Record<string, string>;
   /** The path of a file in the directory. */
   file(name: string): string;
   /** Starts the command in a process. */
@@ -51,7 +54,7 @@ export interface CommandFolder {
 }
 
 /** @param variables of the commands, in addition to PATH, HOME and TMPDIR */
-export function createCommandFolder(variables: Readonly<Record<string, string>> = {}): CommandFolder {
+export function createCommandFolder(given: Readonly<Record<string, string>> = {}): CommandFolder {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'pg-deploy-step-command-')));
   const directory = join(root, 'work');
   const temporary = join(root, 'tmp');
@@ -60,21 +63,23 @@ export function createCommandFolder(variables: Readonly<Record<string, string>> 
   // If root runs the tests, the embedded server runs as another user.
   chmodSync(root, 0o755);
   chmodSync(temporary, 0o1777);
+  const variables: Record<string, string> = { ...given };
   const start = (...args: string[]) => startCommand(args, directory, { TMPDIR: temporary, ...variables });
   return {
     directory,
     root,
+    variables,
     file: (name) => join(directory, name),
     start,
     run: (...args) => start(...args).ended,
     processes: () => processesOf(root).map(({ commandLine }) => commandLine),
     files: (folder = '.') => readdirSync(join(directory, folder)).toSorted(),
     temporaryFiles: () =>
-      readdirSync(temporary).filter((name) => name.startsWith('pg-deploy-step') && !name.endsWith('.log')),
+      readdirSync(temporary).filter((name) => name.startsWith('pg-deploy-step') && !LOG_FOLDER.test(name)),
     logs: () =>
       readdirSync(temporary)
-        .filter((name) => name.endsWith('.log'))
-        .map((name) => readFileSync(join(temporary, name), 'utf8'))
+        .filter((name) => LOG_FOLDER.test(name))
+        .map((name) => readFileSync(join(temporary, name, 'functions.log'), 'utf8'))
         .join(''),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };

@@ -15,7 +15,8 @@ declare module 'vitest' {
 
 /** One PostgreSQL server and one folder for the whole run; each test file creates its own databases on the server. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startEmbeddedPostgres();
+  // Poolers and other names of the host need a port.
+  const server = await startEmbeddedPostgres({ tcp: true });
   const runFolder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-tests-'));
   project.provide('adminUrl', server.url());
   project.provide('runFolder', runFolder);

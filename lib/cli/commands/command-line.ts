@@ -2,9 +2,11 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { trustedRoleProblem } from '../../config/database-config.ts';
+import { type ResolvedConnection, resolveConnection } from '../../connection/resolve-connection.ts';
 import { checkOutputFile } from '../../files/output-file.ts';
-import { checkDatabaseUrl } from '../../local/database-url.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 
 /** Exit code: the command succeeded, warnings included. */
 export const SUCCEEDED = 0;
@@ -95,16 +97,23 @@ export function integer(least: number, most: number): (text: string) => number {
   };
 }
 
+/** Text of the help for the values of --database-url. */
+export const DATABASE_URL_VALUES =
+  'a URL, "host=… dbname=…", or env for DATABASE_URL and the PG* variables; without a password, PGPASSWORD or ~/.pgpass is used';
+
 /**
- * Ends the command with wrong usage if a database URL is invalid. It is no parser of the flag: commander would print the
- * value, which may contain a password.
+ * Resolves the value of --database-url, and ends the command with wrong usage if that is not possible. It is no parser of the
+ * flag: commander would print the value, which may contain a password.
  */
-export function requireDatabaseUrl(command: Command, url: string | undefined): void {
-  if (url === undefined) return;
+export function requireConnection(command: Command, text: string): ResolvedConnection {
   try {
-    checkDatabaseUrl(url);
+    const connection = resolveConnection(text);
+    for (const warning of connection.warnings) {
+      process.stderr.write(`${terminalText(visible(`Warning: ${warning}`))}\n`);
+    }
+    return connection;
   } catch (error) {
-    command.error(`error: option '--database-url <url>': ${messageOf(error)}`);
+    return command.error(`error: option '--database-url <url>': ${messageOf(error)}`);
   }
 }
 

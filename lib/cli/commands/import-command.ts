@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { FROM_VARIABLES } from '../../connection/resolve-connection.ts';
 import { TOOLS, type Tool } from '../../sources/sql-source.ts';
 import { errorText } from '../terminal/terminal-text.ts';
-import { FAILED, fileToWrite, requireDatabaseUrl, SUCCEEDED } from './command-line.ts';
+import { DATABASE_URL_VALUES, FAILED, fileToWrite, requireConnection, SUCCEEDED } from './command-line.ts';
 import { NO_CODE } from './no-code.ts';
 
 /** The flags as commander parses them. */
@@ -26,7 +27,7 @@ export function importCommand(onExitCode: (code: number) => void): Command {
   const command = new Command('import')
     .description('Turn the indexes of SQL files, migrations or a live database into registry entries.')
     .argument('[paths...]', 'SQL files, migration folders, project folders, or - for standard input')
-    .option('--database-url <url>', 'read a live database instead; needs only SELECT')
+    .option('--database-url <url>', `read a live database instead; needs only SELECT: ${DATABASE_URL_VALUES}`)
     .addOption(
       new Option('--from <tool>', 'tool that runs the migrations (default: detected from the files)').choices(
         TOOLS,
@@ -46,8 +47,9 @@ export function importCommand(onExitCode: (code: number) => void): Command {
   return command.action(async (paths: string[], flags: Flags) => {
     const problem = usageProblem(paths, flags);
     if (problem !== null) command.error(`error: ${problem}`);
-    requireDatabaseUrl(command, flags.databaseUrl);
-    const { databaseUrl, from, format = 'ts', out, json = false, code: runCode } = flags;
+    const { from, format = 'ts', out, json = false, code: runCode } = flags;
+    const database = databaseOf(paths, flags);
+    const databaseUrl = database === undefined ? undefined : requireConnection(command, database).url;
     try {
       const { importIndexes } = await import('./import-indexes.ts');
       const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json, runCode });
@@ -59,12 +61,20 @@ export function importCommand(onExitCode: (code: number) => void): Command {
   });
 }
 
+/** Without paths, the import reads the database of DATABASE_URL. It changes nothing there. */
+function databaseOf(
+  paths: readonly string[],
+  { databaseUrl }: Pick<Flags, 'databaseUrl'>,
+): string | undefined {
+  return databaseUrl ?? (paths.length === 0 && process.env.DATABASE_URL ? FROM_VARIABLES : undefined);
+}
+
 /** Combinations of arguments and flags that make no sense. Null: the usage is right. */
 function usageProblem(
   paths: readonly string[],
   { databaseUrl, out, format, from, json }: Flags,
 ): string | null {
-  if (databaseUrl === undefined && paths.length === 0) {
+  if (databaseOf(paths, { databaseUrl }) === undefined && paths.length === 0) {
     return 'give SQL files or folders, - for standard input, or --database-url <url>';
   }
   if (databaseUrl !== undefined && (paths.length > 0 || from !== undefined)) {

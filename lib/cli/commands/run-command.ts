@@ -4,17 +4,19 @@ import { Command, Option } from 'commander';
 import { BadInput } from '../../../lambdas/shared/errors.ts';
 import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import { type CompiledRegistry, indexId } from '../../../lambdas/shared/registry.ts';
+import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
 import {
   addTrustedRole,
   addValue,
+  DATABASE_URL_VALUES,
   FAILED,
   fileToRead,
   fileToWrite,
   integer,
   migrationsFolder,
-  requireDatabaseUrl,
+  requireConnection,
   SUCCEEDED,
   shellCommand,
 } from './command-line.ts';
@@ -46,7 +48,10 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     .description(
       'Run the deploy workflow on this machine, with the same state machines and Lambda bundles as in AWS.',
     )
-    .option('--database-url <url>', 'target database (default: embedded PostgreSQL with the demo database)')
+    .option(
+      '--database-url <url>',
+      `target database (default: embedded PostgreSQL with the demo database): ${DATABASE_URL_VALUES}`,
+    )
     .addOption(
       new Option('--indexes <file>', 'index registry, a .ts or .json file')
         .argParser(fileToRead)
@@ -104,7 +109,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     .option('--report <file>', 'write the report to this file, as JSON', fileToWrite)
     .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
   return command.action(async (flags: Flags) => {
-    requireDatabaseUrl(command, flags.databaseUrl);
+    const connection = connectionOf(command, flags);
     const input = flags.report === undefined ? null : inputAt(flags.report, flags);
     if (input !== null) {
       command.error(
@@ -112,7 +117,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       );
     }
     const registry = await loadRegistry(flags.indexes);
-    const settings = toSettings(flags, registry);
+    const settings = toSettings(flags, registry, connection);
     try {
       parseExecutionInput(settings.input, registry.map(indexId));
     } catch (error) {
@@ -123,6 +128,21 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     const { runWorkflow } = await import('../run/run-workflow.ts');
     onExitCode((await runWorkflow(settings)) ? SUCCEEDED : FAILED);
   });
+}
+
+/**
+ * The connection of a run. Without the flag a run never uses DATABASE_URL: the shell may have set it for another program, and
+ * a run stops, migrates and builds.
+ * @returns null: the embedded server
+ */
+function connectionOf(command: Command, { databaseUrl, mode }: Flags): ResolvedConnection | null {
+  if (databaseUrl !== undefined) return requireConnection(command, databaseUrl);
+  if (process.env.DATABASE_URL) {
+    process.stderr.write(
+      `Note: DATABASE_URL is set, but this ${mode === 'plan' ? 'plan' : 'run'} uses the embedded demo database. To use DATABASE_URL, give --database-url env.\n`,
+    );
+  }
+  return null;
 }
 
 /** What a run reads from the file at a path. Null: nothing. */
@@ -138,11 +158,16 @@ function inputAt(file: string, { indexes, migrations }: Flags): string | null {
   return isNew || files.some((name) => isSame(join(migrations, name))) ? 'a migration' : null;
 }
 
-function toSettings(flags: Flags, registry: CompiledRegistry): RunSettings {
-  const demo = flags.databaseUrl === undefined ? 'demo' : 'none';
+function toSettings(
+  flags: Flags,
+  registry: CompiledRegistry,
+  connection: ResolvedConnection | null,
+): RunSettings {
+  const demo = connection === null ? 'demo' : 'none';
   const { maxConcurrent, lockTimeout, attempts, when } = flags;
   return {
-    databaseUrl: flags.databaseUrl ?? null,
+    databaseUrl: connection?.url ?? null,
+    databaseFlag: connection?.given ?? null,
     registry,
     migrations: flags.migrations,
     migrationCommand: flags.migrationCommand ?? null,

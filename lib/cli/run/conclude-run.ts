@@ -1,4 +1,3 @@
-import { existsSync, rmSync } from 'node:fs';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
 import { writeOutputFile } from '../../files/output-file.ts';
@@ -23,10 +22,7 @@ export interface EndedRun {
  * Prints the summary of a run and writes its report.
  * @returns true when the deploy succeeded and its report was written
  */
-export async function concludeRun(
-  { settings, output, paths }: RunContext,
-  ended: EndedRun,
-): Promise<boolean> {
+export async function concludeRun({ settings, output, log }: RunContext, ended: EndedRun): Promise<boolean> {
   const { deploy, interrupted } = ended;
   const report = deploy.summary?.report;
   let isWritten = true;
@@ -54,10 +50,10 @@ export async function concludeRun(
     if (services !== '') output.print(services);
   }
   if (report?.status === 'succeeded' && interrupted === null) {
-    rmSync(paths.logFile, { force: true });
+    log.remove();
     return isWritten;
   }
-  if (existsSync(paths.logFile)) output.print(`Log of the functions: ${paths.logFile}`);
+  if (log.file !== null) output.print(`Log of the functions: ${log.file}`);
   return false;
 }
 

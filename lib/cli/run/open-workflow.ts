@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { machineNamesOf } from '../../config/machine-names.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../local/demo-services.ts';
@@ -86,7 +85,7 @@ interface WorkflowUrls {
  * @param lock null for a plan
  */
 export async function openWorkflow(
-  { settings, paths, resources }: RunContext,
+  { settings, paths, log, resources }: RunContext,
   { databaseUrl, servicesUrl }: WorkflowUrls,
   lock: RunLock | null,
 ): Promise<OpenedWorkflow> {
@@ -117,7 +116,7 @@ export async function openWorkflow(
     onLog: (name, line) => {
       // A migration command can write anything, and people read the log in a terminal. JSON lines stay valid.
       const shown = visible(line);
-      appendFileSync(paths.logFile, `${name} ${shown}\n`);
+      log.write(`${name} ${shown}`);
       lastLines.add(name, shown);
     },
   });

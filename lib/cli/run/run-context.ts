@@ -1,21 +1,23 @@
 import { createHash } from 'node:crypto';
 import { rmdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { parseConnectionUri } from '../../../lambdas/postgres/connection-uri.ts';
 import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
-import { createTemporaryFolder } from '../../files/temporary-folder.ts';
-import { withoutPassword } from '../../local/database-url.ts';
+import { createTemporaryFolder, exposureOfTemporaryFolder } from '../../files/temporary-folder.ts';
 import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
 import { takesColour } from '../terminal/styled-text.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import type { Interrupt } from './interrupt.ts';
+import { RunLog } from './run-log.ts';
 
 /** The flags of `run`, with their defaults applied. */
 export interface RunSettings {
   /** Null: embedded PostgreSQL, which stops with the run. */
   readonly databaseUrl: string | null;
+  /** The value of --database-url without its password. Null: embedded PostgreSQL. */
+  readonly databaseFlag: string | null;
   readonly registry: CompiledRegistry;
   /** Folder with SQL files, or "none". */
   readonly migrations: string;
@@ -36,6 +38,8 @@ export interface RunContext {
   readonly settings: RunSettings;
   readonly output: RunOutput;
   readonly paths: RunPaths;
+  /** Log of the functions and of the migration command. */
+  readonly log: RunLog;
   readonly interrupt: Interrupt;
   /** What the run opened. It is closed in reverse order when the run ends. */
   readonly resources: AsyncDisposableStack;
@@ -56,8 +60,6 @@ interface RunPaths {
   readonly temporaryStateFile: string;
   /** The state file outlives the run, so that a later run can start services that this one left stopped. */
   readonly keepsState: boolean;
-  /** Log of the functions and of the migration command. It exists from their first line on. */
-  readonly logFile: string;
 }
 
 const STATE_FOLDER = '.pg-deploy-step';
@@ -68,13 +70,12 @@ export function createRunContext(
   interrupt: Interrupt,
   resources: AsyncDisposableStack,
 ): RunContext {
+  const exposure = exposureOfTemporaryFolder();
+  if (exposure !== null) process.stderr.write(`${terminalText(visible(`Warning: ${exposure}`))}\n`);
   const folder = createTemporaryFolder('run');
   resources.defer(() => rmSync(folder, { recursive: true, force: true }));
   const keptFile =
     settings.services === 'demo' && settings.databaseUrl !== null ? stateFileOf(settings.databaseUrl) : null;
-  const logFile = join(tmpdir(), `pg-deploy-step-${process.pid}.log`);
-  // An earlier process with the same id can have left its log.
-  rmSync(logFile, { force: true });
   const temporaryStateFile = join(folder, 'aws.json');
   return {
     settings,
@@ -83,8 +84,8 @@ export function createRunContext(
       stateFile: keptFile ?? temporaryStateFile,
       temporaryStateFile,
       keepsState: keptFile !== null,
-      logFile,
     },
+    log: new RunLog(),
     interrupt,
     resources,
   };
@@ -101,8 +102,8 @@ export function outputOf({ json }: RunSettings): RunOutput {
 
 /** Each database has a fixed state file in the working directory, so that it is found again after a killed run. */
 function stateFileOf(databaseUrl: string): string {
-  const { host, pathname } = new URL(databaseUrl);
-  const key = createHash('sha256').update(`${host}${pathname}`).digest('hex').slice(0, 12);
+  const { host = '', port = '', dbname = '' } = parseConnectionUri(databaseUrl);
+  const key = createHash('sha256').update(`${host}:${port}/${dbname}`).digest('hex').slice(0, 12);
   return resolve(STATE_FOLDER, `aws-${key}.json`);
 }
 
@@ -120,13 +121,12 @@ export function deleteStateFile({ stateFile }: RunPaths): void {
  * The command that starts services which a run left stopped, to be typed in the same directory.
  * @returns null when no command can: the services stop with the embedded database
  */
-export function startServicesCommand({ databaseUrl, services }: RunSettings): string | null {
-  if (databaseUrl === null) return null;
-  const shown = withoutPassword(databaseUrl);
-  const hidden = shown !== new URL(databaseUrl).toString();
+export function startServicesCommand({ databaseFlag, services }: RunSettings): string | null {
+  if (databaseFlag === null) return null;
+  const quoted = `'${databaseFlag.replaceAll("'", String.raw`'\''`)}'`;
   return (
-    `${commandName()} run --database-url '${shown}' --services ${services} --mode start-services` +
-    (hidden ? ' (with the password in place of ***)' : '')
+    `${commandName()} run --database-url ${quoted} --services ${services} --mode start-services` +
+    (databaseFlag.includes('***') ? ' (with the password in place of ***)' : '')
   );
 }
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { shownDatabase } from '../../connection/resolve-connection.ts';
 import { removeAbandoned } from '../../local/clean-up.ts';
-import { withoutPassword } from '../../local/database-url.ts';
 import { createDemoRole } from '../../local/demo-role.ts';
 import type { LocalWorkflow } from '../../local/local-workflow.ts';
 import { seedDemo } from '../../local/seed-demo.ts';
@@ -73,19 +73,19 @@ async function deployUrlOf({ settings }: RunContext, databaseUrl: string): Promi
   return isDemo ? await createDemoRole(databaseUrl, settings.registry) : databaseUrl;
 }
 
-async function fillDatabase({ output, interrupt }: RunContext, databaseUrl: string): Promise<void> {
-  const shown = withoutPassword(databaseUrl);
-  output.print(`Filling the demo database at ${shown} …`);
+async function fillDatabase({ settings, output, interrupt }: RunContext, databaseUrl: string): Promise<void> {
+  // Nobody else can connect to the embedded server, so its address says nothing.
+  const at = settings.databaseUrl === null ? '' : ` at ${shownDatabase(databaseUrl)}`;
+  output.print(`Filling the demo database${at} …`);
   const started = Date.now();
   let filled: boolean;
   try {
     filled = await seedDemo(databaseUrl, interrupt.signal);
   } catch (error) {
     interrupt.signal.throwIfAborted();
-    throw new Error(
-      `Could not fill the demo database at ${shown}: ${messageOf(error)}. No deploy was started.`,
-      { cause: error },
-    );
+    throw new Error(`Could not fill the demo database${at}: ${messageOf(error)}. No deploy was started.`, {
+      cause: error,
+    });
   }
   output.print(
     filled ? `Filled in ${((Date.now() - started) / 1000).toFixed(1)} s.` : 'It already has the demo rows.',

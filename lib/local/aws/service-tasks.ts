@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { ensureOwnFolder } from '../../files/own-folder.ts';
 import { countAfterScaling } from './application-auto-scaling.ts';
 import type { ServiceState, StateFile, TaskState } from './state-file.ts';
 
@@ -101,7 +102,7 @@ export class ServiceTasks {
   }
 
   #start(service: ServiceState): TaskState {
-    mkdirSync(this.#folder, { recursive: true });
+    ensureOwnFolder(this.#folder);
     const id = randomBytes(16).toString('hex');
     const child = spawn(process.execPath, [ENTRY, id], {
       // The service continues when the command gets Ctrl-C or is killed.

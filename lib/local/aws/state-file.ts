@@ -1,5 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ensureOwnFile, ensureOwnFolder } from '../../files/own-folder.ts';
 
 export interface TaskState {
   readonly id: string;
@@ -17,7 +19,7 @@ export interface ServiceState {
   /** ISO 8601. */
   readonly createdAt: string;
   desiredCount: number;
-  /** Environment variables of its tasks. */
+  /** Environment variables of its tasks. They contain the password of the database, so they are not in the file. */
   variables: Record<string, string>;
   tasks: TaskState[];
 }
@@ -101,25 +103,39 @@ export class StateFile {
     };
   }
 
-  /** Writes the current state. */
+  /**
+   * Writes the current state.
+   * @throws Error when its folder is a link, or belongs to another user
+   */
   save(): void {
-    mkdirSync(path.dirname(this.path), { recursive: true });
-    const draft = `${this.path}.${process.pid}.new`;
-    writeFileSync(draft, `${JSON.stringify(this.state, null, 2)}\n`, { mode: 0o600 });
-    renameSync(draft, this.path);
+    ensureOwnFolder(path.dirname(this.path));
+    // A new file under a name that nobody can know: a link in its place is not followed.
+    const draft = `${this.path}.${randomBytes(6).toString('hex')}.new`;
+    const { ecs, ...others } = this.state;
+    const services = ecs.services.map(({ variables: _, ...service }) => service);
+    const text = JSON.stringify({ ecs: { services }, ...others }, null, 2);
+    try {
+      writeFileSync(draft, `${text}\n`, { mode: 0o600, flag: 'wx' });
+      renameSync(draft, this.path);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
   }
 }
 
 function read(file: string): AwsState | undefined {
   let text: string;
   try {
+    ensureOwnFile(file);
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
   try {
-    return JSON.parse(text) as AwsState;
+    const { ecs, ...others } = JSON.parse(text) as AwsState;
+    return { ecs: { services: ecs.services.map((service) => ({ ...service, variables: {} })) }, ...others };
   } catch (cause) {
     throw new Error(
       `${file} does not contain the state of a local run. Remove the file. (${String(cause)})`,
