@@ -26,10 +26,10 @@ test('seeds a database whose sequences have used numbers, as after an interrupte
   });
   await database.query("begin; insert into tenants (slug, name) values ('x', 'x'); rollback");
 
-  expect(await seedDemo(database.url)).toBe(true);
+  expect(await seedDemo(database.deployUrl)).toBe(true);
 
   expect(await database.query('select min(id)::int as first, max(id)::int as last from tenants')).toEqual([
     { first: 1, last: 200 },
   ]);
-  expect(await seedDemo(database.url)).toBe(false);
+  expect(await seedDemo(database.deployUrl)).toBe(false);
 });
