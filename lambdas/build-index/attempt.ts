@@ -20,6 +20,7 @@ import {
 } from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { stillBuilding } from '../postgres/running-builds.ts';
+import { withConfiguredSearchPath } from '../postgres/search-path.ts';
 import {
   DEADLOCK_DETECTED,
   DUPLICATE_TABLE,
@@ -88,7 +89,7 @@ export async function attemptBuild(
     if (before?.sqlstate === DEADLOCK_DETECTED)
       for (const key of [indexLock(target), tableLock(target)]) await unlock(client, key);
     await refuseUntrustedCode(client, target);
-    const statement = client.query(buildStatement(target));
+    const statement = withConfiguredSearchPath(client, () => client.query(buildStatement(target)));
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});
     const ended = statement.then(() => true);

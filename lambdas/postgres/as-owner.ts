@@ -1,6 +1,7 @@
 import { quoted } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import { quoteIdentifier, type Table } from './identifiers.ts';
+import { resolvedSearchPath } from './search-path.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 
 /*
@@ -41,13 +42,15 @@ export async function readComparingRole(client: Client, table: Table): Promise<C
             ${canSetRole('c.relowner')} as "canBecome",
             pg_catalog.has_database_privilege(c.relowner, pg_catalog.current_database(), 'temporary') as "ownerMayCreate",
             pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temporary') as "mayCreate",
-            not exists (select from pg_catalog.unnest(pg_catalog.current_schemas(true)) as path (schema)
-                         where not pg_catalog.has_schema_privilege(c.relowner, path.schema::pg_catalog.text, 'usage')) as "usesSearchPath",
+            not exists (select from pg_catalog.pg_namespace path
+                         where path.nspname operator(pg_catalog.=) any ($4::pg_catalog.name[])
+                           and pg_catalog.has_schema_privilege(path.oid, 'usage')
+                           and not pg_catalog.has_schema_privilege(c.relowner, path.oid, 'usage')) as "usesSearchPath",
             case when ${IS_16} then ' WITH SET TRUE' else '' end as "setOption"
        from pg_catalog.pg_class c
        join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
       where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name`,
-    [table.schema, table.table, trustedRolesOf(client)],
+    [table.schema, table.table, trustedRolesOf(client), await resolvedSearchPath(client)],
   );
   const [row] = rows;
   if (row === undefined) return undefined;

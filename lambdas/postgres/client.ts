@@ -5,6 +5,7 @@ import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { connectClient } from './connect.ts';
 import { readCredentials, readSecretFromAws } from './credentials.ts';
 import { clipBytes } from './identifiers.ts';
+import { configureSearchPath } from './search-path.ts';
 import { pinSettings } from './session-settings.ts';
 import {
   describeDatabaseError,
@@ -51,30 +52,30 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
     return credentials;
   };
   const trustedRoles = variables.TRUSTED_ROLES ?? [];
-  const withTrustedRoles = (client: Client) => {
-    trustedRolesOfClients.set(client, trustedRoles);
-    return client;
-  };
   return {
     trustedRoles,
     async connect(purpose) {
+      const open = async () => {
+        const client = await openSession(await current(), purpose);
+        trustedRolesOfClients.set(client, trustedRoles);
+        if (variables.SEARCH_PATH !== undefined) configureSearchPath(client, variables.SEARCH_PATH);
+        return client;
+      };
       try {
-        return withTrustedRoles(await open(await current(), purpose));
+        return await open();
       } catch (error) {
         if (sqlstateOf(error) !== INVALID_PASSWORD || variables.DATABASE_SECRET_ARN === undefined)
           throw asConnectError(error);
         credentials = undefined;
-        return withTrustedRoles(
-          await open(await current(), purpose).catch((again) => {
-            throw asConnectError(again);
-          }),
-        );
+        return await open().catch((again) => {
+          throw asConnectError(again);
+        });
       }
     },
   };
 }
 
-async function open(config: ClientConfig, purpose: string): Promise<Client> {
+async function openSession(config: ClientConfig, purpose: string): Promise<Client> {
   const client = await connectClient(config, {
     application_name: clipBytes(`pg-deploy-step ${purpose}`),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,

@@ -55,3 +55,27 @@ export function indexKey({ schema, name }: Named): string {
 export function tableKey({ schema, table }: Table): string {
   return JSON.stringify([schema, table]);
 }
+
+/** A name in quotes, in which a quote is doubled, or a name without quotes. */
+const ELEMENT = /[ \t\n\r\f\v]*(?:"((?:[^"]|"")+)"|([^" \t\n\r\f\v,]+))[ \t\n\r\f\v]*(,|$)/y;
+
+/**
+ * The names of a list such as search_path, read as PostgreSQL reads it: names without quotes are in lower case, and long names
+ * are truncated. Null: it is not a list of names.
+ */
+export function parseIdentifierList(text: string): string[] | null {
+  if (text.trim() === '') return [];
+  const names: string[] = [];
+  ELEMENT.lastIndex = 0;
+  for (;;) {
+    const [, quoted, plain, end] = ELEMENT.exec(text) ?? [];
+    if (end === undefined) return null;
+    names.push(clipBytes(quoted?.replaceAll('""', '"') ?? lowerCase(plain ?? '')));
+    if (end === '') return names;
+  }
+}
+
+/** PostgreSQL changes only the letters of ASCII. */
+function lowerCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}

@@ -4,6 +4,7 @@ import { becomeOwner, type ComparingRole, readComparingRole, runAsOwner } from '
 import type { Client } from './client.ts';
 import { splitDefinition } from './definition-text.ts';
 import { indexKey, type Named, quotedTable, quoteIdentifier } from './identifiers.ts';
+import { inSearchPath, resolvedSearchPath } from './search-path.ts';
 import { isUndefined, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_COLUMN } from './sqlstate.ts';
 
 /*
@@ -168,8 +169,10 @@ function isMissing(error: unknown, { usesSearchPath }: ComparingRole): boolean {
 
 async function normalize(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
   const unique = entry.unique ? 'unique ' : '';
+  // As the owner, "$user" would be another schema than in the build.
+  const path = await resolvedSearchPath(client);
   const answer = await runAsOwner(client, {
-    statement: `create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`,
+    statement: inSearchPath(path, `create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`),
     result: `select to_jsonb(one)::text
                from (select ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass) one`,
   });

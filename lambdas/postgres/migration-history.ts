@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { type Client, withTransaction } from './client.ts';
 import { quotedTable, type Table } from './identifiers.ts';
+import { useOwnSearchPath, withConfiguredSearchPath } from './search-path.ts';
 import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
 import { holdSchemaOf, lockTrustedTable, type WriteMode, withTrustedTable } from './trusted-table.ts';
 
@@ -125,10 +126,16 @@ export async function withMigrationsTable<T>(
       `create table ${quotedTable(MIGRATIONS)} (id serial primary key, name varchar(255) not null, run_on timestamp not null)`,
     );
   });
-  return await withTransaction(client, async () => {
-    await lockTrustedTable(client, MIGRATIONS, mode);
-    return await run();
-  });
+  // A file that rolls the transaction back continues with the search path from before it.
+  return await withConfiguredSearchPath(
+    client,
+    async () =>
+      await withTransaction(client, async () => {
+        await useOwnSearchPath(client);
+        await lockTrustedTable(client, MIGRATIONS, mode);
+        return await run();
+      }),
+  );
 }
 
 /** The files that are not applied yet, in their order. */

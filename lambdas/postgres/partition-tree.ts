@@ -12,6 +12,7 @@ import {
   type Table,
 } from './identifiers.ts';
 import { runRestricted } from './restricted-statement.ts';
+import { queryInConfiguredSearchPath } from './search-path.ts';
 import { withLockTimeout } from './table-lock.ts';
 import { refuseUntrustedCode } from './untrusted-code.ts';
 
@@ -114,7 +115,8 @@ export async function createSkeleton(client: Client, index: CompiledIndex): Prom
       (one) => !one.isLeaf && one.index === null,
     )) {
       const name = node.parent === null ? index.name : partitionIndexName(index, node);
-      await client.query(
+      await queryInConfiguredSearchPath(
+        client,
         `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${quotedTable(node)} ${index.definition}`,
       );
       if (node.parent === null) continue;

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { OWN_SEARCH_PATH } from './search-path.ts';
 import { isConnectionError } from './sqlstate.ts';
 
 /*
@@ -23,7 +24,10 @@ const TIMEOUTS = {
   restrict_nonsystem_relation_kind: '',
 };
 
-/** These change how a statement is read, what it returns, or how a definition is shown. The values are PostgreSQL's defaults. */
+/**
+ * These change how a statement is read, what it returns, or how a definition is shown. The values are PostgreSQL's defaults,
+ * except that of search_path.
+ */
 const MEANINGS = {
   array_nulls: 'on',
   backslash_quote: 'safe_encoding',
@@ -43,6 +47,8 @@ const MEANINGS = {
   // pg_get_indexdef quotes every name with it.
   quote_all_identifiers: 'off',
   row_security: 'on',
+  // Definitions and migrations run with another one: see search-path.ts.
+  search_path: OWN_SEARCH_PATH,
   standard_conforming_strings: 'on',
   TimeZone: 'UTC',
   timezone_abbreviations: 'Default',
@@ -60,7 +66,6 @@ export const SETTINGS_LEFT_ALONE: Readonly<Record<string, string>> = {
   transaction_read_only: 'It follows from default_transaction_read_only.',
   transaction_isolation: 'It follows from default_transaction_isolation.',
   transaction_deferrable: 'It follows from default_transaction_deferrable.',
-  search_path: 'Unqualified names of the registry and of migrations are looked up in it.',
   synchronous_commit: 'It decides how durable a commit is, not what it contains.',
 
   default_table_access_method:
@@ -132,12 +137,16 @@ export const SETTINGS_LEFT_ALONE: Readonly<Record<string, string>> = {
 /**
  * Pins the settings of a new session, as far as the server has them. Through a connection pooler it changes nothing: the
  * session would be another client's next, and preflight refuses the deploy.
+ *
+ * Until it ends, names are looked up in the search path of the role, in which other roles may have created objects. So every
+ * name here is qualified, also operators and types.
  * @param backend process ID that the server sent when the connection was opened
+ * @returns whether the settings are pinned. False: the connection goes through a pooler
  */
-export async function pinSettings(client: Client, backend: number | null): Promise<void> {
+export async function pinSettings(client: Client, backend: number | null): Promise<boolean> {
   // The settings of the role apply to this transaction too: a deferrable one could wait for other sessions.
   await client.query('begin isolation level read committed, not deferrable; set local statement_timeout = 0');
-  await client.query(
+  const { rowCount } = await client.query(
     `select pg_catalog.set_config(pinned.name, pinned.value, false)
        from pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) as pinned (name, value)
       where pg_catalog.current_setting(pinned.name, true) is not null
@@ -145,6 +154,7 @@ export async function pinSettings(client: Client, backend: number | null): Promi
     [JSON.stringify(PINNED_SETTINGS), backend],
   );
   await client.query('commit');
+  return rowCount !== 0;
 }
 
 /**

@@ -25,11 +25,12 @@ export function refusalOfVersion(number: number, version: string): string | unde
  * @throws Refused when the version, a standby or a connection pooler rules them out; the message says what to do
  */
 export async function checkServer(client: Client): Promise<void> {
+  // Through a pooler the session has the search path of the role: see pinSettings.
   const { rows } = await client.query<{ number: number; version: string; standby: boolean; pid: number }>(
-    `select current_setting('server_version_num')::int as number,
-            current_setting('server_version') as version,
-            pg_is_in_recovery() as standby,
-            pg_backend_pid() as pid`,
+    `select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as number,
+            pg_catalog.current_setting('server_version') as version,
+            pg_catalog.pg_is_in_recovery() as standby,
+            pg_catalog.pg_backend_pid() as pid`,
   );
   const server = rows[0];
   if (server === undefined) throw new Refused('The server did not return its version.');

@@ -28,6 +28,8 @@ import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
+import { warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
+import { warnOfWritableSchemas } from './warn-of-writable-schemas.ts';
 
 interface PreflightIo {
   registry: CompiledRegistry;
@@ -106,6 +108,8 @@ async function decide(
     const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
     warnings.push(...(await warnOfLockHolders(client, io.registry)));
+    warnings.push(...(await warnOfUnknownRoles(client, io.database.trustedRoles)));
+    warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
     if (input.mode === 'plan') return 'plan';
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);

@@ -10,6 +10,7 @@ import {
   withMigrationsTable,
 } from '../postgres/migration-history.ts';
 import { recordMigrations } from '../postgres/migration-record.ts';
+import { useConfiguredSearchPath } from '../postgres/search-path.ts';
 import { restoreSession } from '../postgres/session-settings.ts';
 import { LOCK_NOT_AVAILABLE } from '../postgres/sqlstate.ts';
 import { currentTransaction, startTransactionId } from '../postgres/transaction-end.ts';
@@ -138,6 +139,7 @@ async function applyFile(
   log.info('Applying a migration.', { file: name });
   progress.transaction ??= await beginFiles(files);
   if (session.timeZone !== null) await useTimeZone(client, session.timeZone);
+  await useConfiguredSearchPath(client);
   for (const statement of statements[name] ?? []) {
     progress.statement = statement;
     files.blockers.nextStatement();

@@ -8,7 +8,7 @@ import {
   pendingOf,
 } from '../postgres/migration-history.ts';
 import { ensureMigrationRecord } from '../postgres/migration-record.ts';
-import { prepareMigrationSession, sessionSettings } from '../postgres/session-settings.ts';
+import { prepareMigrationSession, restoreSession, sessionSettings } from '../postgres/session-settings.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { MigrationLocked } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
@@ -105,6 +105,11 @@ async function migrate(
     error = progress.error ?? thrown;
   } finally {
     await blockers.stop();
+    // A file that ended the transaction can have left its settings and its role to the session.
+    await client.query('rollback').then(
+      () => restoreSession(client, settings),
+      () => {},
+    );
   }
   return await resultOfRun({ ...io, client, pending, progress, blockers, error });
 }

@@ -20,6 +20,8 @@ const databaseVariables = {
   DATABASE_PORT: z.string().optional(),
   /** Names of the roles that the configuration trusts: see trusted-roles.ts. Unset: none. */
   TRUSTED_ROLES: jsonList.optional(),
+  /** Schemas in which names of definitions and migrations are looked up: see search-path.ts. Unset: as for the role. */
+  SEARCH_PATH: jsonList.optional(),
 };
 
 const hasDatabase = (variables: {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
+import { MAX_IDENTIFIER_BYTES, parseIdentifierList } from '../../lambdas/postgres/identifiers.ts';
 import { kmsKeyArn, secretArn } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
@@ -18,6 +18,38 @@ const trustedRole = z.string().superRefine((name, context) => {
   if (problem !== null) context.addIssue({ code: 'custom', message: problem });
 });
 
+/** Why a list cannot be a search path. Null: it can. */
+function searchPathProblem(names: readonly string[]): string | null {
+  if (names.length === 0) return 'must name at least one schema';
+  if (names.includes('')) return 'must not contain an empty name';
+  const long = names.find((name) => Buffer.byteLength(name) > MAX_IDENTIFIER_BYTES);
+  if (long === undefined) return null;
+  return `must contain names of at most ${MAX_IDENTIFIER_BYTES} bytes, which is the limit of PostgreSQL`;
+}
+
+/**
+ * Reads a search path: a list of names, or a text in the syntax of PostgreSQL's setting.
+ * @returns the names of the schemas, or what is wrong, as the end of a sentence
+ */
+export function readSearchPath(value: unknown): { names: string[] } | { problem: string } {
+  const names = typeof value === 'string' ? parseIdentifierList(value) : value;
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
+    return { problem: SEARCH_PATH_SYNTAX };
+  const problem = searchPathProblem(names);
+  return problem === null ? { names } : { problem };
+}
+
+const SEARCH_PATH_SYNTAX = 'must be names of schemas, separated by commas, such as app, "$user", public';
+
+const searchPath = z
+  .custom<string | string[]>(() => true)
+  .transform((value, context): string[] => {
+    const read = readSearchPath(value);
+    if ('names' in read) return read.names;
+    context.addIssue({ code: 'custom', message: read.problem });
+    return z.NEVER;
+  });
+
 export const databaseSchema = fields({
   /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. */
   secretArn,
@@ -31,4 +63,6 @@ export const databaseSchema = fields({
   port: z.int().min(1).max(65_535).optional(),
   /** Roles that are trusted like the deploy role, for example the owner of the tables: see trusted-roles.ts. */
   trustedRoles: z.array(trustedRole).default([]),
+  /** Schemas in which names in definitions and migrations are looked up. @default the search path of the role */
+  searchPath: searchPath.optional(),
 });

@@ -59,6 +59,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     ...(database.name && { DATABASE_NAME: database.name }),
     ...(database.host && { DATABASE_HOST: database.host }),
     ...(database.port && { DATABASE_PORT: String(database.port) }),
+    ...(database.searchPath && { SEARCH_PATH: JSON.stringify(database.searchPath) }),
     ...(database.trustedRoles.length > 0 && { TRUSTED_ROLES: JSON.stringify(database.trustedRoles) }),
     // Amazon's certificate authorities sign the certificates of RDS, and Node does not load them by default.
     NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',

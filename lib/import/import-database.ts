@@ -1,5 +1,6 @@
 import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
 import { connectClient } from '../../lambdas/postgres/connect.ts';
+import { OWN_SEARCH_PATH } from '../../lambdas/postgres/search-path.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
@@ -10,12 +11,15 @@ import { readSql } from '../sql/read-sql.ts';
 import type { Imported } from './import-sources.ts';
 import { withTablespace } from './tablespace.ts';
 
-/** The database is in use: the timeouts keep the import from waiting for a table that another session locks. */
+/**
+ * The database is in use: the timeouts keep the import from waiting for a table that another session locks. The search path
+ * is set here too, because through a connection pooler the settings of the session are not pinned.
+ */
 const SETTINGS = `
   begin transaction read only;
   set local statement_timeout = '60s';
   set local lock_timeout = '5s';
-  set local search_path = ''`;
+  set local search_path = ${OWN_SEARCH_PATH}`;
 
 /** Every role can read the catalog. Without the indexes of extensions, temporary tables and this product. */
 const INDEXES = `

@@ -16,8 +16,8 @@ const CONNECTIONS = 2;
 const WORK_INTERVAL_MS = 200;
 const MAX_UNREACHABLE_MS = 30_000;
 const HEARTBEAT = `
-  insert into audit_logs (tenant_id, actor, action)
-  select id, current_setting('application_name'), 'heartbeat' from tenants order by id limit 1`;
+  insert into public.audit_logs (tenant_id, actor, action)
+  select id, pg_catalog.current_setting('application_name'), 'heartbeat' from public.tenants order by id limit 1`;
 
 // Class 42, such as undefined_table: the migrations are not applied yet, or the database is not the demo database.
 const UNDEFINED_OBJECT = /^42/;
@@ -64,7 +64,7 @@ async function keepWorking(number: number): Promise<void> {
 /** Runs one statement: WORK_SQL on the first connection, a read on the others. */
 async function work(client: Client, number: number): Promise<void> {
   try {
-    await client.query(number === 0 ? WORK_SQL : 'select now()');
+    await client.query(number === 0 ? WORK_SQL : 'select pg_catalog.now()');
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === undefined || !UNDEFINED_OBJECT.test(code)) throw error;

@@ -2,7 +2,6 @@ import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
 
 /** The server must notice within a minute that the machine of its client is gone. */
 const SETTINGS = {
-  search_path: 'pg_catalog, pg_temp',
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '3',

@@ -10,6 +10,8 @@ export interface LocalEnvironmentOptions {
   services: EcsService[];
   /** Roles that are trusted like the deploy role. @default none */
   trustedRoles?: string[];
+  /** Schemas in which names in definitions and migrations are looked up. @default the search path of the role */
+  searchPath?: string[] | undefined;
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
@@ -26,10 +28,14 @@ export interface LocalEnvironmentOptions {
 
 /** The environment of a local run: as in AWS, with shorter intervals and timeouts, because local services stop quickly. */
 export function localEnvironment(options: LocalEnvironmentOptions): Environment {
-  const { migrations, services, trustedRoles, ...builds } = options;
+  const { migrations, services, trustedRoles, searchPath, ...builds } = options;
   return environmentSchema.parse({
     // The local functions do not read this secret. They get DATABASE_URL: see LocalWorkflow.
-    database: { secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0', trustedRoles },
+    database: {
+      secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0',
+      trustedRoles,
+      searchPath,
+    },
     migrations,
     services,
     pollSeconds: 1,

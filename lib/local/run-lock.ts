@@ -1,8 +1,9 @@
 import { hostname, userInfo } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { acquire, lockHolder, RUN_LOCK, unlock } from '../../lambdas/postgres/advisory-lock.ts';
-import { type Client, databaseOf, trustedRolesOf } from '../../lambdas/postgres/client.ts';
+import { type Client, databaseOf, trustedRolesOf, withTransaction } from '../../lambdas/postgres/client.ts';
 import { describeHolder } from '../../lambdas/postgres/lock-holders.ts';
+import { OWN_SEARCH_PATH } from '../../lambdas/postgres/search-path.ts';
 import { isTrustedRole } from '../../lambdas/postgres/trusted-roles.ts';
 import { ConnectionLost } from '../../lambdas/shared/errors.ts';
 import { setLongIdleSession } from './idle-session.ts';
@@ -114,7 +115,7 @@ export class RunLock implements AsyncDisposable {
     let kept = false;
     try {
       this.notPossible = await setLongIdleSession(client);
-      if (this.notPossible !== null) this.#other = await holderOf(client);
+      if (this.notPossible !== null) this.#other = await holderThroughPooler(client);
       else kept = await this.#acquire(client);
     } finally {
       if (!kept) await client.end().catch(() => undefined);
@@ -210,6 +211,14 @@ async function reconnectedRun(client: Client): Promise<OtherRun | null> {
 async function holderOf(client: Client): Promise<OtherRun | null> {
   const holder = await lockHolder(client, RUN_LOCK);
   return holder === undefined ? null : describe(holder);
+}
+
+/** Reads the holder in a transaction of its own search path, because the session of a pooler has that of the role. */
+async function holderThroughPooler(client: Client): Promise<OtherRun | null> {
+  return await withTransaction(client, async () => {
+    await client.query(`set local search_path = ${OWN_SEARCH_PATH}`);
+    return await holderOf(client);
+  });
 }
 
 function parse(application: string): RegExpExecArray | null {

@@ -1,9 +1,11 @@
 import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
-import type { Client } from '../../lambdas/postgres/client.ts';
+import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
 import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { MIGRATIONS_TABLE, withMigrationsTable } from '../../lambdas/postgres/migration-history.ts';
+import { withConfiguredSearchPath } from '../../lambdas/postgres/search-path.ts';
+import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { withTrustedTable } from '../../lambdas/postgres/trusted-table.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
@@ -24,13 +26,20 @@ const CONNECTION_TIMEOUT_MS = 15_000;
  */
 export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promise<boolean> {
   const client = await connect(databaseUrl);
-  const { rows: sessions } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  const interrupt = () => void terminate(databaseUrl, sessions[0]?.pid);
+  const pid = backendOf(client);
+  const interrupt = () => void terminate(databaseUrl, pid);
   signal?.addEventListener('abort', interrupt);
   const before = await migrationsBeforeRelease();
   try {
     signal?.throwIfAborted();
+    if (!(await pinSettings(client, pid))) {
+      throw new Error(
+        "The rows of the demo cannot be loaded through a connection pooler. Use the database's own endpoint in --database-url.",
+      );
+    }
     if (await isSeeded(client)) return false;
+    // node-pg-migrate records a time without a time zone: see useTimeZoneOfRole.
+    await client.query('set timezone to default');
     await withMigrationsTable(
       client,
       'row exclusive',
@@ -41,16 +50,35 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
           direction: 'up',
           migrationsTable: MIGRATIONS_TABLE,
           singleTransaction: true,
+          migrationLoaderStrategies: [{ extensions: ['.sql'], loader: fileLoader(client) }],
           log: () => {},
         }),
     );
-    await client.query(await readFile(join(DATABASE, 'seed.sql'), 'utf8'));
+    await runFile(client, join(DATABASE, 'seed.sql'));
     return true;
   } finally {
     signal?.removeEventListener('abort', interrupt);
     await client.end();
     await rm(before, { recursive: true, force: true });
   }
+}
+
+/**
+ * Loads the migrations for node-pg-migrate, whose own statements run with the search path of the product and not with that of
+ * the files.
+ */
+function fileLoader(client: Client) {
+  return async (filePaths: string[]) =>
+    filePaths.map((path) => ({
+      id: path,
+      filePaths: [path],
+      actions: { up: async () => await runFile(client, path), down: false as const },
+    }));
+}
+
+async function runFile(client: Client, file: string): Promise<void> {
+  const sql = await readFile(file, 'utf8');
+  await withConfiguredSearchPath(client, () => client.query(sql));
 }
 
 async function isSeeded(client: Client): Promise<boolean> {
@@ -65,11 +93,11 @@ async function isSeeded(client: Client): Promise<boolean> {
 }
 
 /** Ends the session. A session does not notice that its client is gone: it would continue, and commit. */
-async function terminate(databaseUrl: string, pid: number | undefined): Promise<void> {
+async function terminate(databaseUrl: string, pid: number | null): Promise<void> {
   let client: Client | undefined;
   try {
     client = await connect(databaseUrl);
-    await client.query('select pg_terminate_backend($1)', [pid]);
+    await client.query('select pg_catalog.pg_terminate_backend($1::pg_catalog.int4)', [pid]);
   } catch {
     // The session ends when its statement does.
   } finally {

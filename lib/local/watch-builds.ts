@@ -1,7 +1,8 @@
 import { blockersOfBackend, describeBlockers } from '../../lambdas/postgres/blockers.ts';
-import type { Client } from '../../lambdas/postgres/client.ts';
+import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
 import { connectClient } from '../../lambdas/postgres/connect.ts';
 import { PHASE_FRACTION } from '../../lambdas/postgres/running-builds.ts';
+import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 
 /** An index build that is running in the database, by any session. */
 export interface BuildRow {
@@ -92,7 +93,7 @@ async function readBuilds(client: Client): Promise<BuildRow[]> {
 }
 
 async function connect(databaseUrl: string): Promise<Client> {
-  return await connectClient(
+  const client = await connectClient(
     { connectionString: databaseUrl },
     {
       application_name: APPLICATION_NAME,
@@ -100,4 +101,12 @@ async function connect(databaseUrl: string): Promise<Client> {
       query_timeout: TIMEOUT_MS,
     },
   );
+  try {
+    if (!(await pinSettings(client, backendOf(client))))
+      throw new Error('The connection goes through a pooler, in which a session keeps no settings.');
+    return client;
+  } catch (error) {
+    client.end().catch(() => undefined);
+    throw error;
+  }
 }

@@ -51,6 +51,11 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       'it lists "idx_orders_status" and "public"."idx_orders_status", which are the same index. Name each index once.',
     ],
     [
+      'a search path that is not a list of names',
+      ['--search-path', 'app; drop table orders'],
+      "option '--search-path <schemas>' argument 'app; drop table orders' is invalid. It must be names of schemas",
+    ],
+    [
       'PUBLIC as a trusted role',
       ['--trusted-role', 'owner', '--trusted-role', 'public'],
       "option '--trusted-role <name>' argument 'public' is invalid. It must be the name of one role: PUBLIC is every role",

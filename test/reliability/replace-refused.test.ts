@@ -80,7 +80,7 @@ const REFUSED: Refused[] = [
     prepare: `create index drifted on people (id); create view later as select 1 as n;
       insert into pg_depend select 'pg_class'::regclass, 'later'::regclass, 0, 'pg_class'::regclass, 'drifted'::regclass, 0, 'n'`,
     wanted: 'index on people (id, age)',
-    reason: 'It has a dependency that a replacement would lose (view later), so it is not replaced',
+    reason: 'It has a dependency that a replacement would lose (view public.later), so it is not replaced',
     fix: 'remove the dependency',
   },
   ...(

@@ -35,6 +35,7 @@ const HOSTILE: Record<keyof typeof PINNED_SETTINGS, string> = {
   'plpgsql.print_strict_params': 'on',
   quote_all_identifiers: 'on',
   row_security: 'off',
+  search_path: 'pg_temp, public',
   standard_conforming_strings: 'off',
   TimeZone: 'Asia/Kolkata',
   timezone_abbreviations: 'India',
@@ -112,12 +113,15 @@ onEachMajor('settings of a role that end statements or change results', (major) 
     const role = `role_of_${database.name}`;
     await database.query(
       `create role ${role} login password 'role'; grant create on database ${database.name} to ${role};
-       grant create on schema public to ${role}`,
+       grant create on schema public to ${role};
+       revoke create on schema public from ${database.name}_deploy, ${database.name}_owner`,
     );
     const known = new Set((await database.query('select name from pg_settings')).map(({ name }) => name));
     for (const [name, value] of Object.entries(settings)) {
       if (known.has(name) || name.includes('.'))
-        await database.query(`alter role ${role} set ${name} to '${value}'`);
+        await database.query(
+          `alter role ${role} set ${name} to ${name === 'search_path' ? value : `'${value}'`}`,
+        );
     }
     return {
       database,
@@ -201,7 +205,7 @@ onEachMajor('settings of a role that end statements or change results', (major) 
   test('do not end a build that takes longer than each of the timeouts', async () => {
     const { database, url, drop } = await openRole(TIMEOUTS);
     await withClient(databaseOf({ DATABASE_URL: url }), 'test', async (client) => {
-      await client.query('create table events (path text)');
+      await client.query('create table public.events (path text)');
     });
     const workflow: TestWorkflow = await openTestWorkflow({
       databaseUrl: url,
@@ -236,7 +240,7 @@ onEachMajor('settings of a role that end statements or change results', (major) 
   test('do not end a migration that takes longer than each of the timeouts', async () => {
     const { database, url, drop } = await openRole(TIMEOUTS);
     await withClient(databaseOf({ DATABASE_URL: url }), 'test', async (client) => {
-      await client.query('create table waiting (path text)');
+      await client.query('create table public.waiting (path text)');
     });
     const workflow = await openTestWorkflow({
       ...{ databaseUrl: url, services: 'none', indexes: [] },

@@ -73,6 +73,30 @@ describe('a wrong value is refused with its path', () => {
     ],
     ['a port that is out of range', 'database.port', 70_000, 'environments.prod.database.port: '],
     [
+      'a search path that is not a list of names',
+      'database.searchPath',
+      'app, , public',
+      'environments.prod.database.searchPath: must be names of schemas, separated by commas, such as app, "$user", public',
+    ],
+    [
+      'a search path of another type',
+      'database.searchPath',
+      ['app', 5],
+      'environments.prod.database.searchPath: must be names of schemas, separated by commas',
+    ],
+    [
+      'a search path without schemas',
+      'database.searchPath',
+      [],
+      'environments.prod.database.searchPath: must name at least one schema',
+    ],
+    [
+      'a search path with a name that no schema can have',
+      'database.searchPath',
+      ['app', 'ä'.repeat(32)],
+      'environments.prod.database.searchPath: must contain names of at most 63 bytes',
+    ],
+    [
       'PUBLIC as a trusted role',
       'database.trustedRoles',
       ['owner', 'Public'],

@@ -135,7 +135,7 @@ test('the functions have variables for the window, the sessions to drain and the
       windowMinutes: 12.5,
       drain: { roles: ['app', 'a,b'], applicationNames: ['api "%"'] },
       builds: { perRound: 7 },
-      database: { ...prodInput().database, trustedRoles: ['owner', 'a,"b'] },
+      database: { ...prodInput().database, trustedRoles: ['owner', 'a,"b'], searchPath: 'app, "$user"' },
     },
   });
   try {
@@ -160,10 +160,12 @@ test('the functions have variables for the window, the sessions to drain and the
       DRAIN_APPLICATION_NAMES: ['api "%"'],
     });
     expect(variables('plain', 'preflight')).not.toHaveProperty('TRUSTED_ROLES');
+    expect(variables('plain', 'preflight')).not.toHaveProperty('SEARCH_PATH');
     for (const name of FUNCTIONS)
       expect(JSON.parse(variables('full', name).TRUSTED_ROLES ?? '')).toEqual(['owner', 'a,"b']);
     expect(readVariables(databaseVariablesSchema, variables('full', 'settle-index'))).toMatchObject({
       TRUSTED_ROLES: ['owner', 'a,"b'],
+      SEARCH_PATH: ['app', '$user'],
     });
     expect(variables('plain', 'preflight').DEPLOY_MACHINE_ARN).toBe(
       'arn:aws:states:eu-west-1:222222222222:stateMachine:pg-deploy-step-plain-deploy',

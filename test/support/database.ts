@@ -32,6 +32,8 @@ export async function createDatabase({
   await onAdmin(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
+  // The default from version 15 on. Before, every role may create objects in public, and preflight warns about that.
+  if (template === undefined) await queryOnce(url.href, 'revoke create on schema public from public');
   const client = await connect(url.href, 'test creates the deploy role');
   const deployUrl = await createDeployRole(client, name, url.href).finally(() => client.end());
   return {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { databaseOf } from '../../lambdas/postgres/client.ts';
 import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
+import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
 import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
@@ -27,11 +28,12 @@ interface TestPreflight {
 
 /**
  * The preflight, with the functions of this process.
+ * @param database its connection string, or the variables of the function
  * @param migrationsDirectory @default no migrations
  * @param shipped the files that synth has seen @default those of the folder
  */
 export async function openPreflight(
-  databaseUrl: string,
+  database: string | DatabaseVariables,
   entries: { name: string; sql: string; critical?: boolean; onDrift?: 'rebuild' }[],
   migrationsDirectory: string | null = null,
   shipped?: Migrations,
@@ -40,7 +42,7 @@ export async function openPreflight(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
     'the test',
   );
-  const deployUrl = asDeployRole(databaseUrl);
+  const variables = typeof database === 'string' ? { DATABASE_URL: asDeployRole(database) } : database;
   const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
   const nothing = () => {};
   return {
@@ -49,7 +51,7 @@ export async function openPreflight(
         { execution, input },
         {
           registry,
-          database: databaseOf({ DATABASE_URL: deployUrl }),
+          database: databaseOf(variables),
           migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
           migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
           connectPauses: [10, 10],

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
-import { trustedRoleProblem } from '../../config/database-config.ts';
+import { readSearchPath, trustedRoleProblem } from '../../config/database-config.ts';
 import { type ResolvedConnection, resolveConnection } from '../../connection/resolve-connection.ts';
 import { checkOutputFile } from '../../files/output-file.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
@@ -30,6 +30,13 @@ export function addTrustedRole(name: string, before?: readonly string[]): string
   const problem = trustedRoleProblem(name);
   if (problem !== null) throw new InvalidArgumentError(`It ${problem}.`);
   return addValue(name, before);
+}
+
+/** The names of a search path. */
+export function searchPath(text: string): string[] {
+  const read = readSearchPath(text);
+  if ('problem' in read) throw new InvalidArgumentError(`It ${read.problem}.`);
+  return read.names;
 }
 
 /** A file that must exist. @returns its absolute path */

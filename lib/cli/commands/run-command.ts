@@ -18,6 +18,7 @@ import {
   migrationsFolder,
   requireConnection,
   SUCCEEDED,
+  searchPath,
   shellCommand,
 } from './command-line.ts';
 
@@ -37,6 +38,7 @@ interface Flags {
   lockTimeout?: number;
   attempts?: number;
   when?: 'before-start' | 'after-start';
+  searchPath?: string[];
   trustedRole?: string[];
   report?: string;
   json?: boolean;
@@ -100,6 +102,11 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         '--when <when>',
         'build non-critical indexes before or after the services start (default: before-start)',
       ).choices(['before-start', 'after-start']),
+    )
+    .option(
+      '--search-path <schemas>',
+      'schemas in which names in migrations and index definitions are looked up, separated by commas (default: the search path of the role)',
+      searchPath,
     )
     .option(
       '--trusted-role <name>',
@@ -174,7 +181,7 @@ function toSettings(
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
     input: { mode: flags.mode, indexes: flags.only ?? [], force: false },
-    database: { trustedRoles: flags.trustedRole ?? [] },
+    database: { searchPath: flags.searchPath, trustedRoles: flags.trustedRole ?? [] },
     builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
     reportFile: flags.report ?? null,
     json: flags.json === true,

@@ -26,8 +26,8 @@ export interface RunSettings {
   readonly services: 'demo' | 'none';
   readonly seed: 'demo' | 'none';
   readonly input: ExecutionInput;
-  readonly database: Pick<LocalEnvironmentOptions, 'trustedRoles'>;
-  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services' | 'trustedRoles'>;
+  readonly database: Pick<LocalEnvironmentOptions, 'searchPath' | 'trustedRoles'>;
+  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services' | 'searchPath' | 'trustedRoles'>;
   /** Null: no report file. */
   readonly reportFile: string | null;
   readonly json: boolean;
