@@ -1,4 +1,4 @@
-import type { TextCursor } from './text-cursor.ts';
+import { TextCursor } from './text-cursor.ts';
 
 /**
  * What a part of a text is. `string` and `quoted` (an identifier) include their quotes, `dollar` both of its delimiters.
@@ -127,6 +127,19 @@ export class Lexer {
     }
     return { ...ENDED, kind: 'word', start, end };
   }
+}
+
+/** The first words of a statement, in lower case, without comments. A part that is no word is empty. */
+export function wordsAtStart(sql: string, count: number): string[] {
+  const lexer = new Lexer(new TextCursor(sql));
+  const words: string[] = [];
+  for (let at = 0; at < sql.length && words.length < count; ) {
+    const { kind, start, end } = lexer.next(at);
+    at = end;
+    if (kind === 'space' || kind === 'line-comment' || kind === 'block-comment') continue;
+    words.push(kind === 'word' ? sql.slice(start, end).toLowerCase() : '');
+  }
+  return words;
 }
 
 interface Quotes {

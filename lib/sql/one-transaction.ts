@@ -1,9 +1,9 @@
 import type { CreateSubscriptionStmt, Node, TransactionStmt, VariableSetStmt } from 'libpg-query';
 import { shortened } from '../../lambdas/shared/text.ts';
+import { wordsAtStart } from './lexer.ts';
 import { nodesIn, type StatementNode } from './parse-tree.ts';
 import type { Place } from './places.ts';
 import type { SqlStatement, SqlText } from './read-sql.ts';
-import { tokensOf } from './tokens.ts';
 
 /**
  * What is wrong with a statement, by the names of lint's rules:
@@ -103,10 +103,7 @@ const CONTROL_WORDS: readonly (readonly [string, TransactionKind])[] = [
 ];
 
 function firstWords(sql: string): Problem | null {
-  const words = tokensOf(sql)
-    .slice(0, 2)
-    .map((token) => token.keyword);
-  const text = words.join(' ');
+  const text = wordsAtStart(sql, 2).join(' ');
   const found = CONTROL_WORDS.find(([control]) => text === control || text.startsWith(`${control} `));
   return found === undefined ? null : transactionControl({ kind: found[1] });
 }
