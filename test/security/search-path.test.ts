@@ -18,7 +18,7 @@ const TABLES = `
   create table events (id int primary key, kind text, day date);
   insert into events values (1, 'a', '2026-01-01'), (2, 'a', '2026-01-02');
   create index drifted on events (id);
-  create index replaced on events (id) with (fillfactor = 50);
+  create index replaced on events (id);
   comment on index replaced is 'kept';
   cluster events using replaced;
   create index other_name on events (day);
@@ -30,7 +30,9 @@ const TABLES = `
   create index leftover on broken (id)`;
 
 const INDEXES = [
-  { name: 'on_kind', definition: 'on events (kind) where id > 1', critical: true },
+  { name: 'on_kind', definition: 'on events (kind)', critical: true },
+  { name: 'on_expression', definition: 'on events ((kind is null))' },
+  // It is not built, because public has functions of another role with the name.
   { name: 'on_lower', definition: 'on events (lower(kind))' },
   { name: 'drifted', definition: 'on events (kind, id)' },
   { name: 'replaced', definition: 'on events (id, day)', onDrift: 'rebuild' as const },
@@ -130,8 +132,8 @@ describe.each(MAJORS)('on PostgreSQL %i, functions and operators of a weaker rol
       const statuses = ({ report }: typeof deploy) =>
         Object.fromEntries(report.indexes.map(({ name, status }) => [name, status]));
       const wanted = {
-        ...{ on_kind: 'built', on_lower: 'built', drifted: 'drifted', replaced: 'built' },
-        same: 'equivalent',
+        ...{ on_kind: 'built', on_expression: 'built', on_lower: 'failed' },
+        ...{ drifted: 'drifted', replaced: 'built', same: 'equivalent' },
       };
       expect(statuses(plan)).toMatchObject({ on_kind: 'missing', same: 'equivalent', drifted: 'drifted' });
       expect(statuses(deploy)).toEqual({
