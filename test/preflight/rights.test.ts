@@ -94,6 +94,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     database = await server.createDatabase();
     role = `Deploy ${database.name}`;
     owner = `owner_${database.name}`;
+    // It would give the schema of the ledger to another role: see deploy-role.ts.
+    await database.query('drop event trigger test_owner');
     await database.query(
       `create role "${role}" login password 'deploy'; create role ${owner};
        grant create on database ${database.name} to "${role}";

@@ -114,7 +114,8 @@ onEachMajor('settings of a role that end statements or change results', (major) 
     await database.query(
       `create role ${role} login password 'role'; grant create on database ${database.name} to ${role};
        grant create on schema public to ${role};
-       revoke create on schema public from ${database.name}_deploy, ${database.name}_owner`,
+       revoke create on schema public from ${database.name}_deploy, ${database.name}_owner;
+       revoke create on database ${database.name} from ${database.name}_deploy`,
     );
     const known = new Set((await database.query('select name from pg_settings')).map(({ name }) => name));
     for (const [name, value] of Object.entries(settings)) {
