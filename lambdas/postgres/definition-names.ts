@@ -17,6 +17,18 @@ export interface DefinitionNames {
   readonly hasCompositeLiteral: boolean;
 }
 
+/** The operators that a keyword calls. */
+const OPERATORS_OF_KEYWORDS: Readonly<Record<string, readonly string[]>> = {
+  between: ['>=', '<=', '<', '>'],
+  case: ['='],
+  distinct: ['='],
+  ilike: ['~~*', '!~~*'],
+  in: ['=', '<>'],
+  like: ['~~', '!~~'],
+  nullif: ['='],
+  similar: ['~', '!~'],
+};
+
 const TOKEN =
   /(?<literal>(?:[eubn]|u&)?'(?:[^']|'')*'|\$(?<tag>[\p{L}_]?[\p{L}\p{N}_]*)\$.*?\$\k<tag>\$)|"(?<quoted>(?:[^"]|"")+)"|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<operator>[-+*/<>=~!@#%^&|`?]+)|\S/gisu;
 
@@ -34,6 +46,7 @@ export function namesIn(definition: string): DefinitionNames {
     const name = quoted?.replaceAll('""', '"') ?? word?.toLowerCase();
     if (name !== undefined) {
       identifiers.add(name);
+      if (word !== undefined) for (const called of OPERATORS_OF_KEYWORDS[name] ?? []) operators.add(called);
       path = afterDot ? [...path, name] : [name];
       afterDot = false;
       continue;

@@ -5,6 +5,7 @@ import { quoted, visible } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import { namesIn } from './definition-names.ts';
 import { indexKey, quoteIdentifier } from './identifiers.ts';
+import { resolvedSearchPath } from './search-path.ts';
 import { INSUFFICIENT_PRIVILEGE } from './sqlstate.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 
@@ -42,6 +43,7 @@ export async function readUntrustedCode(
       })),
     ),
     trustedRolesOf(client),
+    await resolvedSearchPath(client),
   ]);
   const byKey = Map.groupBy(rows, (row) => row.key);
   return new Map(
@@ -96,6 +98,11 @@ function fixOf({ type, identity, deployRole }: UntrustedObject & { deployRole: s
 }
 
 const trusted = (role: string) => isTrustedRole(role, '$2');
+
+/** A name without a schema is looked up in the search path. The schema of an operator is not read: OPERATOR(schema.name). */
+const OPERATOR_IN_PATH = `
+  ('operator' = any (e.identifiers) or exists (
+     select from pg_catalog.pg_namespace n where n.oid = o.oprnamespace and n.nspname = any ($3::pg_catalog.name[])))`;
 
 /*
  * `types` has the types that a literal can have: those of the table's columns, and those that the definition names. `inside`
@@ -155,17 +162,18 @@ const UNTRUSTED = `
       from entry e
      cross join lateral pg_catalog.jsonb_to_recordset(e.functions) as f (schema pg_catalog.text, name pg_catalog.text)
       join pg_catalog.pg_proc p on p.proname = f.name::pg_catalog.name
-      join pg_catalog.pg_namespace n on n.oid = p.pronamespace and (f.schema is null or n.nspname = f.schema::pg_catalog.name)
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+       and case when f.schema is null then n.nspname = any ($3::pg_catalog.name[]) else n.nspname = f.schema::pg_catalog.name end
      where e.owner_is_trusted
      union
     select e.key, 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.oprowner
       from entry e
-      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[])
+      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[]) and ${OPERATOR_IN_PATH}
      where e.owner_is_trusted
      union
     select e.key, 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.proowner
       from entry e
-      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[])
+      join pg_catalog.pg_operator o on o.oprname = any (e.operators::pg_catalog.name[]) and ${OPERATOR_IN_PATH}
       join pg_catalog.pg_proc p on p.oid = o.oprcode
      where e.owner_is_trusted
   ), untrusted as (

@@ -189,12 +189,22 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         '(id) where name operator(trap.===) name',
         'the operator trap.===(pg_catalog.text,pg_catalog.text)',
       ],
+      [
+        'an operator, called by a keyword,',
+        "(id) where code in ('a', 'b')",
+        'the operator public.=(character varying,pg_catalog.text)',
+      ],
     ])(
       'an index with %s of the attacker on a table of the deploy role is neither compared nor built',
       async (_what, definition, object) => {
         await database.query(
-          `create table public.own (id int, name text); create index own_id on public.own (id); alter table public.own owner to ${role === 'superuser' ? 'postgres' : deploy};
+          `create table public.own (id int, name text, code varchar); create index own_id on public.own (id); alter table public.own owner to ${role === 'superuser' ? 'postgres' : deploy};
          grant usage, create on schema public to ${deploy}`,
+        );
+        await attacker.run(
+          `create function trap.same(varchar, text) returns boolean language plpgsql immutable as
+             $$ begin perform trap.act(); return true; end $$;
+           create operator public.= (leftarg = varchar, rightarg = text, function = trap.same)`,
         );
         const entry = {
           name: 'own_name',
@@ -209,6 +219,27 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
         expect(await attacker.traces()).toEqual({ attacker: false, other: false });
       },
     );
+  });
+
+  test('functions and operators outside the search path, with the names that a definition uses, stop no index', async () => {
+    await attacker.run(
+      `create function trap.lower(text) returns text language plpgsql immutable as
+         $$ begin perform trap.act(); return $1; end $$;
+       create operator trap.> (leftarg = text, rightarg = text, function = trap.same)`,
+    );
+    await database.query(
+      `create table public.own (id int, name text); alter table public.own owner to ${deploy};
+       grant usage, create on schema public to ${deploy}`,
+    );
+    const entry = {
+      name: 'own_name',
+      sql: "create index concurrently if not exists own_name on public.own (lower(name)) where name > 'a'",
+    };
+    const builds = await openBuilds(urlOf('least privilege'), [entry]);
+
+    expect((await builds.deploy('first')).own_name).toMatchObject({ status: 'built', error: null });
+    expect((await builds.deploy('second')).own_name).toMatchObject({ status: 'present' });
+    expect(await attacker.traces()).toEqual({ attacker: false, other: false });
   });
 
   test('drifted, equivalent and present indexes of another owner are found', async () => {
