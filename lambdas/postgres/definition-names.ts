@@ -41,8 +41,18 @@ export function namesIn(definition: string): DefinitionNames {
   // The identifiers before the current token: a qualified name.
   let path: string[] = [];
   let afterDot = false;
+  // The parentheses that are open in a list of storage parameters, which call nothing. Null: this is no such list.
+  let parameters: number | null = null;
   for (const match of definition.matchAll(TOKEN)) {
     const { literal, quoted, word, operator } = match.groups ?? {};
+    if (parameters !== null && (parameters > 0 || match[0] === '(')) {
+      if (match[0] === '(') parameters += 1;
+      if (match[0] === ')') parameters -= 1;
+      if (parameters === 0) parameters = null;
+      continue;
+    }
+    // WITH is a reserved word. "with time zone" has no parentheses.
+    parameters = word?.toLowerCase() === 'with' ? 0 : null;
     const name = quoted?.replaceAll('""', '"') ?? word?.toLowerCase();
     if (name !== undefined) {
       identifiers.add(name);

@@ -29,6 +29,31 @@ export function splitDefinition(definition: string): DefinitionParts {
   return { structure: definition.slice(0, structureEnd), predicate: '' };
 }
 
+const TABLESPACE =
+  /(?<![\p{L}\p{N}_$])tablespace\s+(?:"(?<quoted>(?:[^"]|"")+)"|(?<word>[\p{L}_][\p{L}\p{N}_$]*))\s*/iuy;
+const WHERE = /(?<![\p{L}\p{N}_$])where(?![\p{L}\p{N}_$])/iuy;
+
+/**
+ * Separates the TABLESPACE clause from a definition of the registry.
+ * @returns the definition without the clause, and the name of the tablespace. Null: it has no such clause
+ */
+export function splitTablespace(definition: string): { definition: string; tablespace: string | null } {
+  for (const { at, depth } of unquoted(definition)) {
+    if (depth !== 0) continue;
+    WHERE.lastIndex = at;
+    if (WHERE.test(definition)) break;
+    TABLESPACE.lastIndex = at;
+    const clause = TABLESPACE.exec(definition);
+    if (clause === null) continue;
+    const { quoted, word } = clause.groups ?? {};
+    return {
+      definition: `${definition.slice(0, at)}${definition.slice(at + clause[0].length)}`,
+      tablespace: quoted?.replaceAll('""', '"') ?? word?.toLowerCase() ?? null,
+    };
+  }
+  return { definition, tablespace: null };
+}
+
 /** The characters outside of quotes, with the number of parentheses that are open before each. A quote in quotes is doubled. */
 function* unquoted(text: string): Generator<{ at: number; depth: number }> {
   let depth = 0;

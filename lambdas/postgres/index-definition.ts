@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
 import { becomeOwner, type ComparingRole, readComparingRole, runAsOwner } from './as-owner.ts';
 import type { Client } from './client.ts';
-import { splitDefinition } from './definition-text.ts';
+import { splitDefinition, splitTablespace } from './definition-text.ts';
 import { indexKey, type Named, quotedTable, quoteIdentifier } from './identifiers.ts';
 import { inSearchPath, resolvedSearchPath } from './search-path.ts';
 import { isUndefined, LOCK_NOT_AVAILABLE, sqlstateOf, UNDEFINED_COLUMN } from './sqlstate.ts';
@@ -143,7 +143,7 @@ async function normalizeAll(
     return;
   }
   const copy = `pg_temp.${quoteIdentifier(first.table)}`;
-  // Only a TABLESPACE clause decides in which tablespace the index of the copy is.
+  // The index of the copy is in the default tablespace, as the real one is without a TABLESPACE clause.
   await client.query("select set_config('temp_tablespaces', '', true)");
   // Another default_table_access_method may not support every kind of index.
   await becomeOwner(
@@ -169,15 +169,18 @@ function isMissing(error: unknown, { usesSearchPath }: ComparingRole): boolean {
 
 async function normalize(client: Client, entry: CompiledIndex, copy: string): Promise<Definition> {
   const unique = entry.unique ? 'unique ' : '';
+  // In a build the deploy role creates the index in its tablespace. The owner of the table may not be allowed to.
+  const { definition, tablespace } = splitTablespace(entry.definition);
   // As the owner, "$user" would be another schema than in the build.
   const path = await resolvedSearchPath(client);
   const answer = await runAsOwner(client, {
-    statement: inSearchPath(path, `create ${unique}index ${COPY_INDEX} on ${copy} ${entry.definition}`),
+    statement: inSearchPath(path, `create ${unique}index ${COPY_INDEX} on ${copy} ${definition}`),
     result: `select to_jsonb(one)::text
                from (select ${INDEX_ROW} ${FROM_INDEX} where i.indexrelid = 'pg_temp.${COPY_INDEX}'::regclass) one`,
   });
   if (answer === null) throw new Error(`PostgreSQL returned no definition of index ${indexId(entry)}.`);
-  return definitionOf(indexRowSchema.parse(JSON.parse(answer)));
+  const row = indexRowSchema.parse(JSON.parse(answer));
+  return definitionOf({ ...row, tablespace: tablespace ?? row.tablespace });
 }
 
 /** The statement of an index from pg_get_indexdef, the names in it as they are quoted there, and its other properties. */

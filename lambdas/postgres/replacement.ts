@@ -1,5 +1,6 @@
 import { type CompiledIndex, indexId } from '../shared/registry.ts';
 import type { Client } from './client.ts';
+import { splitTablespace } from './definition-text.ts';
 import { type Named, qualified, quotedTable, quoteIdentifier } from './identifiers.ts';
 import type { Definition } from './index-definition.ts';
 import { type IndexProperties, joinObstacles, type Obstacle } from './index-properties.ts';
@@ -31,7 +32,7 @@ export function definitionOfReplacement(
 }
 
 function namesTablespace({ definition }: CompiledIndex): boolean {
-  return /\btablespace\b/i.test(definition);
+  return splitTablespace(definition).tablespace !== null;
 }
 
 /** Storage options of the old index that the new one does not have. Those of another access method mean something else. */
