@@ -96,7 +96,7 @@ describe('a report that loses its connection', () => {
   test('reads again on a new connection', async () => {
     const blocker = await connect(database.url);
     await blocker.query('begin; lock table deploy_step.index_builds in access exclusive mode');
-    const answer = reportOf(database.url, window('ok'));
+    const answer = reportOf(database.deployUrl, window('ok'));
     const waiting =
       "select pid from pg_stat_activity where application_name = 'pg-deploy-step report' and wait_event_type = 'Lock' and datname = current_database()";
     await waitForRows(database, waiting);
