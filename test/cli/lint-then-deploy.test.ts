@@ -38,9 +38,9 @@ async function lint(...flags: string[]) {
   return await place.run('lint', '--indexes', 'indexes.ts', '--migrations', 'migrations', ...flags);
 }
 
-async function deploy({ url }: TestDatabase): Promise<Report> {
+async function deploy({ deployUrl }: TestDatabase): Promise<Report> {
   const { exitCode, stdout, stderr } = await place.run(
-    ...['run', '--database-url', url, '--indexes', 'indexes.ts', '--migrations', 'migrations', '--json'],
+    ...['run', '--database-url', deployUrl, '--indexes', 'indexes.ts', '--migrations', 'migrations', '--json'],
   );
   expect(exitCode, stderr).toBe(0);
   return reportSchema.parse(JSON.parse(stdout));

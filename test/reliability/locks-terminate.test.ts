@@ -17,6 +17,7 @@ const INDEXES: IndexEntry[] = NAMES.map((name) => ({
 
 onEachMajor('terminateBlockers', (major) => {
   let instance: TestInstance;
+  let deployRole: string;
 
   beforeAll(async () => {
     instance = await openInstance(major, {
@@ -26,10 +27,10 @@ onEachMajor('terminateBlockers', (major) => {
       indexes: INDEXES,
       builds: { attempts: 3, terminateBlockers: { idleInTransactionSeconds: 1 } },
     });
-    const deploy = new URL(instance.database.deployUrl).username;
+    deployRole = new URL(instance.database.deployUrl).username;
     await instance.database.query(
       `create role worker login password 'worker'; grant all on all tables in schema public to worker;
-       grant pg_signal_backend to ${deploy}`,
+       grant pg_signal_backend to ${deployRole}`,
     );
   });
   afterAll(async () => await instance?.close());
@@ -129,7 +130,9 @@ onEachMajor('terminateBlockers', (major) => {
   test('a session that the role cannot terminate stays, and the build continues to wait for it', async () => {
     // Prepare
     await instance.database.query(
+      // As a member, the owner of the ledger can act as the builder, which therefore trusts it.
       `create role builder login password 'builder';
+       grant builder to ${deployRole};
        alter table protected owner to builder;
        grant create on schema public to builder;
        grant all on schema deploy_step to builder;
