@@ -3,7 +3,7 @@
  *
  * Variables: DATABASE_URL; SERVICE_NAME, the application_name of its connections; READY_FILE, which it creates when all
  * connections are open; WORK_SQL, a statement that it runs every 200 ms (default: it inserts a heartbeat into the demo's
- * audit_logs). It ends on SIGTERM, when the database has been unreachable for 30 seconds, and when the folder of
+ * audit_logs); IGNORE_SIGTERM, any value: it does not react to SIGTERM. It ends on SIGTERM, when the database has been unreachable for 30 seconds, and when the folder of
  * READY_FILE is removed.
  */
 import { existsSync, writeFileSync } from 'node:fs';
@@ -27,6 +27,7 @@ const stopping = new AbortController();
 const open = new Set<Client>();
 
 process.on('SIGTERM', () => {
+  if (process.env.IGNORE_SIGTERM !== undefined) return;
   stopping.abort();
   // A statement that waits for a lock must not delay the end of the task.
   setTimeout(() => process.exit(0), 2000).unref();

@@ -9,6 +9,7 @@ import { type MachineNames, machineNamesOf } from '../config/machine-names.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
+import type { Clock } from './aws/clock.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
 import { openSfnEndpoint, type RunningExecution, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
@@ -32,6 +33,10 @@ export interface LocalWorkflowOptions {
   rules?: readonly RuleState[];
   /** Event source mappings of the local AWS. @default none */
   mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
+  /** Seconds between SIGTERM and SIGKILL for a task of the local ECS. @default 30, as in ECS */
+  stopTimeoutSeconds?: number;
+  /** The time of the local ECS. @default the time of this machine */
+  clock?: Clock;
   /** Task definitions of the local ECS, for the migration runner ecs-task. @default none */
   tasks?: readonly LocalTask[];
   /** The function that applies the migrations, for the migration runner lambda. @default none */
@@ -120,6 +125,8 @@ export class LocalWorkflow {
       mappings: options.mappings ?? [],
       topicArns: stack.topicArns,
       tasks: options.tasks ?? [],
+      ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
+      ...(options.clock && { clock: options.clock }),
       onTaskLine: ({ family }, line) => options.onLog?.(family, line),
     });
     this.engine = new LocalEngine({

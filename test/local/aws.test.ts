@@ -138,7 +138,7 @@ describe('the local AWS refuses', () => {
       name: 'States.Runtime',
       message: expect.stringMatching(/ssm:getParameter.*Nmae/s),
     });
-    await expect(call('ecs:updateService', { Cluster: 'c', Service: 's' })).rejects.toThrow(/DesiredCount/);
+    await expect(call('ecs:updateService', { Cluster: 'c', DesiredCount: 1 })).rejects.toThrow(/Service/);
   });
 });
 
@@ -241,7 +241,7 @@ describe('ECS services', () => {
     // A process that is suspended cannot handle SIGTERM.
     process.kill(aws?.state.ecs.services[0]?.tasks[0]?.pid ?? expect.fail('no task'), 'SIGSTOP');
     await update('web', 0);
-    await eventually(() => describeOne('web')).toMatchObject({ RunningCount: 0 });
+    await eventually(() => aws?.state.ecs.services[0]?.tasks).toEqual([]);
   });
 
   test('replace a task that was killed', async () => {
@@ -354,6 +354,13 @@ describe('ECS services', () => {
       ).toMatchObject({
         ScalableTargets: [{ ...target, MinCapacity: 1, MaxCapacity: 4, SuspendedState: suspended(false) }],
       });
+    });
+
+    test('get the maximum count when the target is registered again', async () => {
+      open({ services: [service('web', 1, { scaling: { min: 1, max: 1 } })] });
+      await update('web', 2);
+      await register({ SuspendedState: suspended(true) });
+      expect(await describeOne('web')).toMatchObject({ DesiredCount: 1 });
     });
 
     test('cannot be registered without capacities, or for a service that does not exist', async () => {

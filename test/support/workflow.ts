@@ -33,7 +33,10 @@ export interface TestWorkflowOptions {
   environment?: Partial<Environment>;
   /** Resources of the local AWS, in addition to the demo's services or instead of them. */
   aws?: Partial<
-    Pick<LocalWorkflowOptions, 'services' | 'rules' | 'mappings' | 'tasks' | 'migrationFunction'>
+    Pick<
+      LocalWorkflowOptions,
+      'services' | 'rules' | 'mappings' | 'tasks' | 'migrationFunction' | 'stopTimeoutSeconds' | 'clock'
+    >
   >;
   /** Called for each event. */
   onEvent?: (event: EngineEvent) => void;

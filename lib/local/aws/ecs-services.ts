@@ -1,6 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
+import { type Clock, timestampOf } from './clock.ts';
+import { lastPart } from './ecs-tasks.ts';
 import type { ServiceTasks } from './service-tasks.ts';
 import type { ServiceState, StateFile } from './state-file.ts';
 
@@ -8,7 +11,8 @@ const SDK = 'arn:aws:states:::aws-sdk:ecs';
 const arn = (resource: string) => localArn('ecs', resource);
 
 /** ECS: describes services and changes their desired counts. The tasks are processes on this machine. */
-export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions {
+export function ecsServiceActions(file: StateFile, tasks: ServiceTasks, clock: Clock): Actions {
+  const stale = new StaleReads();
   const find = (cluster: string, nameOrArn: string) => {
     const clusterName = lastPart(cluster);
     const inCluster = file.state.ecs.services.filter((entry) => entry.cluster === clusterName);
@@ -31,7 +35,7 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions
         const failures: unknown[] = [];
         for (const nameOrArn of Services) {
           const service = find(Cluster, nameOrArn);
-          if (service !== undefined) found.push(describe(service, tasks));
+          if (service !== undefined) found.push(stale.read(service) ?? describe(service, tasks));
           else {
             failures.push({
               Arn: arn(`service/${lastPart(Cluster)}/${lastPart(nameOrArn)}`),
@@ -47,17 +51,23 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions
       z.strictObject({
         Cluster: z.string().default('default'),
         Service: z.string(),
-        DesiredCount: z.int().min(0),
+        DesiredCount: z.int().min(0).optional(),
+        TaskDefinition: z.string().optional(),
+        ForceNewDeployment: z.boolean().default(false),
       }),
-      ({ Cluster, Service, DesiredCount }) => {
+      ({ Cluster, Service, DesiredCount, TaskDefinition, ForceNewDeployment }) => {
         const service = find(Cluster, Service);
         if (service === undefined) throw serviceError('Ecs.ServiceNotFoundException', 'Service not found.');
-        if (service.schedulingStrategy === 'DAEMON') {
+        if (service.schedulingStrategy === 'DAEMON' && DesiredCount !== undefined) {
           throw invalid(
             'The desired count cannot be set for a service that uses the DAEMON scheduling strategy.',
           );
         }
-        service.desiredCount = DesiredCount;
+        stale.keep(service, describe(service, tasks));
+        service.desiredCount = DesiredCount ?? service.desiredCount;
+        const current = service.deployments[0]?.taskDefinition ?? `${service.service}:1`;
+        const taskDefinition = TaskDefinition === undefined ? current : lastPart(TaskDefinition);
+        if (ForceNewDeployment || taskDefinition !== current) deploy(service, taskDefinition, clock);
         file.save();
         tasks.reconcile();
         return { Service: describe(service, tasks) };
@@ -66,33 +76,65 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks): Actions
   ]);
 }
 
+/** Starts a deployment. It replaces the tasks of the earlier ones. */
+function deploy(service: ServiceState, taskDefinition: string, clock: Clock): void {
+  for (const deployment of service.deployments) deployment.status = 'ACTIVE';
+  service.deployments.unshift({
+    id: `ecs-svc/${randomInt(1e12, 1e13)}`,
+    taskDefinition,
+    createdAt: timestampOf(clock),
+    status: 'PRIMARY',
+    rolloutState: 'IN_PROGRESS',
+  });
+}
+
+/** Descriptions from before a change, which DescribeServices can still return after it. */
+class StaleReads {
+  readonly #kept = new Map<ServiceState, { description: unknown; reads: number }>();
+
+  keep(service: ServiceState, description: unknown): void {
+    if (service.staleReads > 0) this.#kept.set(service, { description, reads: service.staleReads });
+  }
+
+  /** @returns undefined when the current description is visible */
+  read(service: ServiceState): unknown {
+    const kept = this.#kept.get(service);
+    if (kept === undefined || kept.reads === 0) return undefined;
+    kept.reads -= 1;
+    return kept.description;
+  }
+}
+
 function describe(service: ServiceState, tasks: ServiceTasks) {
   const { cluster, service: name, desiredCount, schedulingStrategy, createdAt } = service;
   const { running, pending } = tasks.count(service);
-  const taskDefinition = arn(`task-definition/${name}:1`);
-  const counts = { DesiredCount: desiredCount, PendingCount: pending, RunningCount: running };
   return {
     ServiceArn: arn(`service/${cluster}/${name}`),
     ServiceName: name,
     ClusterArn: arn(`cluster/${cluster}`),
     Status: 'ACTIVE',
-    ...counts,
+    DesiredCount: desiredCount,
+    PendingCount: pending,
+    RunningCount: running,
     LaunchType: 'FARGATE',
     SchedulingStrategy: schedulingStrategy,
-    TaskDefinition: taskDefinition,
+    TaskDefinition: arn(`task-definition/${service.deployments[0]?.taskDefinition}`),
     CreatedAt: createdAt,
-    Deployments: [
-      {
-        Id: `ecs-svc/${name}`,
-        Status: 'PRIMARY',
-        TaskDefinition: taskDefinition,
-        ...counts,
+    Deployments: service.deployments.map((deployment) => {
+      const counts = tasks.count(service, deployment);
+      return {
+        Id: deployment.id,
+        Status: deployment.status,
+        TaskDefinition: arn(`task-definition/${deployment.taskDefinition}`),
+        DesiredCount: deployment.status === 'PRIMARY' ? desiredCount : counts.running + counts.pending,
+        PendingCount: counts.pending,
+        RunningCount: counts.running,
         FailedTasks: 0,
-        RolloutState: 'COMPLETED',
-        CreatedAt: createdAt,
-        UpdatedAt: createdAt,
-      },
-    ],
+        RolloutState: deployment.rolloutState,
+        CreatedAt: deployment.createdAt,
+        UpdatedAt: deployment.createdAt,
+      };
+    }),
     Events: [],
     LoadBalancers: [],
     PlacementConstraints: [],
@@ -102,10 +144,6 @@ function describe(service: ServiceState, tasks: ServiceTasks) {
     EnableExecuteCommand: false,
     PropagateTags: 'NONE',
   };
-}
-
-function lastPart(nameOrArn: string): string {
-  return nameOrArn.slice(nameOrArn.lastIndexOf('/') + 1);
 }
 
 function invalid(message: string) {

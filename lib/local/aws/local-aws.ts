@@ -2,14 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { StatesRuntime } from '../engine/errors.ts';
 import type { Actions } from './action.ts';
 import { newTarget, resourceIdOf, scalingActions } from './application-auto-scaling.ts';
+import { type Clock, SYSTEM_CLOCK, timestampOf } from './clock.ts';
 import { ecsServiceActions } from './ecs-services.ts';
+import { ecsTaskActions } from './ecs-tasks.ts';
 import { eventBridgeActions } from './eventbridge.ts';
 import { eventSourceMappingActions } from './lambda-mappings.ts';
 import { RunTasks } from './run-task.ts';
 import { ServiceTasks } from './service-tasks.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
-import { type AwsState, type RuleState, StateFile } from './state-file.ts';
+import { type AwsState, type RuleState, StateFile, serviceState } from './state-file.ts';
 import type { LocalTask } from './task-process.ts';
 
 export interface LocalService {
@@ -22,6 +24,12 @@ export interface LocalService {
   readonly scaling?: { readonly min: number; readonly max: number };
   /** @default REPLICA */
   readonly schedulingStrategy?: 'REPLICA' | 'DAEMON';
+  /** How long a load balancer takes to deregister a task that has to stop, in seconds. @default 0, no load balancer */
+  readonly deregistrationDelaySeconds?: number;
+  /** Seconds between the end of a task's process and its last status STOPPED. @default 0 */
+  readonly deprovisioningSeconds?: number;
+  /** Number of calls of DescribeServices after a change that still return the service as before. @default 0 */
+  readonly staleReads?: number;
 }
 
 export interface LocalAwsOptions {
@@ -41,6 +49,8 @@ export interface LocalAwsOptions {
   readonly onTaskLine?: (task: LocalTask, line: string) => void;
   /** Seconds between SIGTERM and SIGKILL. @default 30, as in ECS */
   readonly stopTimeoutSeconds?: number;
+  /** The time of tasks that stop. @default the time of this machine */
+  readonly clock?: Clock;
 }
 
 /**
@@ -50,6 +60,7 @@ export interface LocalAwsOptions {
  */
 export class LocalAws {
   readonly #file: StateFile;
+  readonly #clock: Clock;
   readonly #tasks: ServiceTasks;
   readonly #runTasks: RunTasks;
   readonly #actions: Actions;
@@ -64,7 +75,9 @@ export class LocalAws {
     tasks = [],
     onTaskLine = () => undefined,
     stopTimeoutSeconds = 30,
+    clock = SYSTEM_CLOCK,
   }: LocalAwsOptions) {
+    this.#clock = clock;
     this.#file = new StateFile(stateFile);
     for (const service of services) this.#add(service);
     const { eventBridge, lambda } = this.#file.state;
@@ -79,11 +92,12 @@ export class LocalAws {
       if (!isKnown) lambda.mappings.push({ uuid, enabled, staleReads: 0 });
     }
     this.#file.save();
-    this.#tasks = new ServiceTasks(this.#file, stopTimeoutSeconds);
-    this.#runTasks = new RunTasks({ tasks, stopTimeoutSeconds, onLine: onTaskLine });
+    this.#tasks = new ServiceTasks(this.#file, stopTimeoutSeconds, clock);
+    this.#runTasks = new RunTasks({ tasks, stopTimeoutSeconds, clock, onLine: onTaskLine });
     this.#actions = {
       ...this.#runTasks.actions,
-      ...ecsServiceActions(this.#file, this.#tasks),
+      ...ecsServiceActions(this.#file, this.#tasks, clock),
+      ...ecsTaskActions([this.#tasks, this.#runTasks], (cluster, service) => this.#has(cluster, service)),
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
@@ -149,23 +163,23 @@ export class LocalAws {
     else this.#tasks.leave();
   }
 
-  #add({ cluster, service, desiredCount, variables, scaling, schedulingStrategy }: LocalService): void {
+  #has(cluster: string, service: string): boolean {
+    return this.#file.state.ecs.services.some(
+      (entry) => entry.cluster === cluster && entry.service === service,
+    );
+  }
+
+  #add({ scaling, variables, schedulingStrategy = 'REPLICA', ...added }: LocalService): void {
     const { ecs, scaling: scalings } = this.#file.state;
+    const { cluster, service } = added;
     const known = ecs.services.find((entry) => entry.cluster === cluster && entry.service === service);
     if (known !== undefined) {
       // The database can have another URL in this run.
       known.variables = { ...variables };
       return;
     }
-    ecs.services.push({
-      cluster,
-      service,
-      desiredCount,
-      schedulingStrategy: schedulingStrategy ?? 'REPLICA',
-      createdAt: new Date().toISOString(),
-      variables: { ...variables },
-      tasks: [],
-    });
+    const createdAt = timestampOf(this.#clock);
+    ecs.services.push(serviceState({ ...added, schedulingStrategy, createdAt, variables: { ...variables } }));
     if (scaling === undefined) return;
     scalings.targets.push(newTarget(resourceIdOf({ cluster, service }), scaling.min, scaling.max));
   }

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { familyOf } from '../../../lambdas/shared/migration-runner.ts';
 import { Aborted, TaskError, TimedOut } from '../engine/errors.ts';
 import { type Actions, action, serviceError } from './action.ts';
+import type { Clock } from './clock.ts';
+import { type DescribedTask, describeTask, type TaskSource } from './ecs-tasks.ts';
 import { type LocalTask, TaskProcess } from './task-process.ts';
-
-const SDK = 'arn:aws:states:::aws-sdk:ecs';
 
 interface RunTaskOptions {
   readonly tasks: readonly LocalTask[];
   readonly stopTimeoutSeconds: number;
+  readonly clock: Clock;
   /** Receives each line that a task writes. */
   readonly onLine: (task: LocalTask, line: string) => void;
 }
@@ -40,8 +41,8 @@ const runTaskSchema = z.strictObject({
     .optional(),
 });
 
-/** ECS: starts, lists, describes and stops single tasks, which are commands on this machine. */
-export class RunTasks {
+/** ECS: starts single tasks, which are commands on this machine. */
+export class RunTasks implements TaskSource {
   readonly actions: Actions;
   readonly #options: RunTaskOptions;
   readonly #processes: TaskProcess[] = [];
@@ -52,37 +53,6 @@ export class RunTasks {
       action('arn:aws:states:::ecs:runTask.sync', runTaskSchema, (parameters, signal) =>
         this.#run(parameters, signal),
       ),
-      action(
-        `${SDK}:listTasks`,
-        z.strictObject({ Cluster: z.string(), Family: z.string(), DesiredStatus: z.literal('RUNNING') }),
-        ({ Cluster, Family }) => ({
-          TaskArns: this.#processes
-            .filter(({ definition, stopped }) => !stopped && isOf(definition, Cluster, Family))
-            .map(({ arn }) => arn),
-        }),
-      ),
-      action(
-        `${SDK}:describeTasks`,
-        z.strictObject({ Cluster: z.string(), Tasks: z.array(z.string()) }),
-        ({ Tasks }) => {
-          if (Tasks.length === 0)
-            throw serviceError('Ecs.InvalidParameterException', 'Tasks cannot be empty.');
-          const found = this.#processes.filter(({ arn }) => Tasks.includes(arn));
-          return { Failures: [], Tasks: found.map((task) => task.describe()) };
-        },
-      ),
-      action(
-        `${SDK}:stopTask`,
-        z.strictObject({ Cluster: z.string(), Task: z.string(), Reason: z.string().optional() }),
-        ({ Task, Reason }) => {
-          const task = this.#processes.find(({ arn }) => arn === Task);
-          if (task === undefined) {
-            throw serviceError('Ecs.InvalidParameterException', 'The referenced task was not found.');
-          }
-          void task.stop(Reason ?? 'Task stopped by user', this.#stopTimeoutMs);
-          return { Task: task.describe() };
-        },
-      ),
     ]);
   }
 
@@ -91,14 +61,20 @@ export class RunTasks {
     return this.#processes.filter(({ stopped }) => !stopped).length;
   }
 
+  list(): DescribedTask[] {
+    return this.#processes.map((task) => task.described());
+  }
+
+  stop(arn: string, reason: string): boolean {
+    const task = this.#processes.find((one) => one.arn === arn);
+    task?.stop(reason);
+    return task !== undefined;
+  }
+
   /** Kills all tasks (SIGKILL) and waits until their processes have ended. */
   async close(): Promise<void> {
     for (const task of this.#processes) task.signal('SIGKILL');
     await Promise.all(this.#processes.map(({ ended }) => ended));
-  }
-
-  get #stopTimeoutMs(): number {
-    return this.#options.stopTimeoutSeconds * 1000;
   }
 
   async #run(parameters: z.output<typeof runTaskSchema>, signal: AbortSignal): Promise<unknown> {
@@ -123,19 +99,25 @@ export class RunTasks {
       command: override?.Command,
       variables: Object.fromEntries((override?.Environment ?? []).map(({ Name, Value }) => [Name, Value])),
       onLine: (line) => this.#options.onLine(definition, line),
+      stopTimeoutMs: this.#options.stopTimeoutSeconds * 1000,
+      clock: this.#options.clock,
     });
     this.#processes.push(task);
     await this.#untilEnded(task, signal);
-    if (task.exitCode === 0) return task.describe();
-    throw new TaskError('States.TaskFailed', JSON.stringify(task.describe()));
+    const description = describeTask(task.described());
+    if (task.exitCode === 0) return description;
+    throw new TaskError('States.TaskFailed', JSON.stringify(description));
   }
 
-  /** Step Functions stops the task of an aborted execution. At a timeout AWS does not document it, so the task continues. */
+  /**
+   * Step Functions calls StopTask for an aborted execution and does not wait for the end of the task. At a timeout AWS does
+   * not document it, so the task continues.
+   */
   async #untilEnded(task: TaskProcess, signal: AbortSignal): Promise<void> {
     const { promise: detached, resolve } = Promise.withResolvers<void>();
     const onAbort = () => {
-      if (signal.reason instanceof TimedOut) resolve();
-      else void task.stop('The execution was aborted', this.#stopTimeoutMs);
+      if (!(signal.reason instanceof TimedOut)) task.stop('The execution was aborted');
+      resolve();
     };
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
@@ -143,8 +125,4 @@ export class RunTasks {
     signal.removeEventListener('abort', onAbort);
     if (signal.aborted) throw new Aborted();
   }
-}
-
-function isOf({ cluster, family }: LocalTask, wantedCluster: string, wantedFamily: string): boolean {
-  return cluster === wantedCluster && family === wantedFamily;
 }

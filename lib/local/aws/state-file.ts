@@ -3,13 +3,36 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ensureOwnFile, ensureOwnFolder } from '../../files/own-folder.ts';
 
+/** A task of a service that has not stopped yet. All times are ISO 8601. */
 export interface TaskState {
   readonly id: string;
   readonly pid: number;
-  /** ISO 8601. */
+  /** Id of the deployment that started it. */
+  readonly deployment: string;
+  readonly taskDefinition: string;
   readonly startedAt: string;
-  /** When SIGTERM was sent, ISO 8601. */
+  /** Since when its desired status is STOPPED. */
   stoppingSince?: string;
+  /** When SIGTERM was sent. */
+  signalledAt?: string;
+  /** When its process had ended. */
+  endedAt?: string;
+}
+
+/** A task whose last status is STOPPED. ECS shows it for an hour. */
+export interface StoppedTaskState extends TaskState {
+  readonly stoppedAt: string;
+}
+
+export interface DeploymentState {
+  readonly id: string;
+  /** FAMILY:REVISION. */
+  readonly taskDefinition: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** PRIMARY: the most recent one. ACTIVE: it is being replaced and still has tasks. */
+  status: 'PRIMARY' | 'ACTIVE';
+  rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
 }
 
 export interface ServiceState {
@@ -21,7 +44,48 @@ export interface ServiceState {
   desiredCount: number;
   /** Environment variables of its tasks. They contain the password of the database, so they are not in the file. */
   variables: Record<string, string>;
+  /** How long a task stays in DEACTIVATING while the load balancer deregisters it, in seconds. */
+  deregistrationDelaySeconds: number;
+  /** How long a task stays in DEPROVISIONING after its process has ended, in seconds. */
+  deprovisioningSeconds: number;
+  /** Number of calls of DescribeServices after a change that still return the service as before. */
+  staleReads: number;
+  /** The PRIMARY deployment and the ones that it replaces. */
+  deployments: DeploymentState[];
   tasks: TaskState[];
+  stoppedTasks: StoppedTaskState[];
+}
+
+/** A service as an earlier version wrote it, without the fields that it did not have. */
+type StoredService = Pick<
+  ServiceState,
+  'cluster' | 'service' | 'schedulingStrategy' | 'createdAt' | 'desiredCount'
+> &
+  Partial<ServiceState>;
+
+/** Completes a service that has no deployment yet: its PRIMARY deployment is `SERVICE:1`, and owns its tasks. */
+export function serviceState(service: StoredService): ServiceState {
+  const deployment: DeploymentState = {
+    id: `ecs-svc/${service.service}`,
+    taskDefinition: `${service.service}:1`,
+    createdAt: service.createdAt,
+    status: 'PRIMARY',
+    rolloutState: 'COMPLETED',
+  };
+  return {
+    deregistrationDelaySeconds: 0,
+    deprovisioningSeconds: 0,
+    staleReads: 0,
+    deployments: [deployment],
+    stoppedTasks: [],
+    variables: {},
+    ...service,
+    tasks: (service.tasks ?? []).map((task) => ({
+      ...task,
+      deployment: task.deployment ?? deployment.id,
+      taskDefinition: task.taskDefinition ?? deployment.taskDefinition,
+    })),
+  };
 }
 
 export interface ScalingTarget {
@@ -135,7 +199,7 @@ function read(file: string): AwsState | undefined {
   }
   try {
     const { ecs, ...others } = JSON.parse(text) as AwsState;
-    return { ecs: { services: ecs.services.map((service) => ({ ...service, variables: {} })) }, ...others };
+    return { ecs: { services: ecs.services.map((service) => serviceState(service)) }, ...others };
   } catch (cause) {
     throw new Error(
       `${file} does not contain the state of a local run. Remove the file. (${String(cause)})`,

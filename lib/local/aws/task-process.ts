@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { localArn } from '../local-arns.ts';
+import type { Clock } from './clock.ts';
+import type { DescribedTask } from './ecs-tasks.ts';
 
 /** A task definition with one container, which is a command on this machine. */
 export interface LocalTask {
@@ -25,6 +27,9 @@ interface TaskStart {
   /** Variables in addition to those of the task definition. */
   readonly variables: Readonly<Record<string, string>>;
   readonly onLine: (line: string) => void;
+  /** Between SIGTERM and SIGKILL. */
+  readonly stopTimeoutMs: number;
+  readonly clock: Clock;
 }
 
 /** A task that RunTask started: a process with its children. */
@@ -43,8 +48,13 @@ export class TaskProcess {
   stoppedReason = 'Essential container in task exited';
   containerReason: string | undefined;
   readonly #child: ChildProcess;
+  readonly #stopTimeoutMs: number;
+  readonly #clock: Clock;
+  #isStopping = false;
 
-  constructor({ task, group, command, variables, onLine }: TaskStart) {
+  constructor({ task, group, command, variables, onLine, stopTimeoutMs, clock }: TaskStart) {
+    this.#stopTimeoutMs = stopTimeoutMs;
+    this.#clock = clock;
     this.definition = task;
     this.group = group;
     this.arn = localArn('ecs', `task/${task.cluster}/${randomBytes(16).toString('hex')}`);
@@ -79,15 +89,15 @@ export class TaskProcess {
     });
   }
 
-  /** Sends SIGTERM, and SIGKILL after the stop timeout, as StopTask does. */
-  async stop(reason: string, stopTimeoutMs: number): Promise<void> {
-    if (this.stopped) return;
+  /** Sends SIGTERM and returns at once. Sends SIGKILL after the stop timeout. */
+  stop(reason: string): void {
+    if (this.stopped || this.#isStopping) return;
+    this.#isStopping = true;
     this.stopCode = 'UserInitiated';
     this.stoppedReason = reason;
     this.signal('SIGTERM');
-    const kill = setTimeout(() => this.signal('SIGKILL'), stopTimeoutMs);
-    await this.ended;
-    clearTimeout(kill);
+    const cancel = this.#clock.after(this.#stopTimeoutMs, () => this.signal('SIGKILL'));
+    void this.ended.then(cancel);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -100,32 +110,21 @@ export class TaskProcess {
     }
   }
 
-  /** The result of DescribeTasks, with the names in the case that Step Functions uses. */
-  describe(): Record<string, unknown> {
+  described(): DescribedTask {
     const { cluster, family, container } = this.definition;
-    const status = this.stopped ? 'STOPPED' : 'RUNNING';
     return {
-      Attachments: [],
-      ClusterArn: localArn('ecs', `cluster/${cluster}`),
-      Containers: [
-        {
-          ContainerArn: this.arn.replace(':task/', ':container/'),
-          ...(this.exitCode === null ? {} : { ExitCode: this.exitCode }),
-          LastStatus: status,
-          Name: container,
-          ...(this.containerReason === undefined ? {} : { Reason: this.containerReason }),
-          TaskArn: this.arn,
-        },
-      ],
-      CreatedAt: this.startedAt.getTime(),
-      DesiredStatus: status,
-      Group: this.group,
-      LastStatus: status,
-      LaunchType: 'FARGATE',
-      StartedBy: 'AWS Step Functions',
-      ...(this.stopped ? { StopCode: this.stopCode, StoppedReason: this.stoppedReason } : {}),
-      TaskArn: this.arn,
-      TaskDefinitionArn: localArn('ecs', `task-definition/${family}:1`),
+      arn: this.arn,
+      cluster,
+      group: this.group,
+      startedBy: 'AWS Step Functions',
+      taskDefinition: `${family}:1`,
+      container,
+      startedAt: this.startedAt.toISOString(),
+      desiredStatus: this.stopped || this.#isStopping ? 'STOPPED' : 'RUNNING',
+      lastStatus: this.stopped ? 'STOPPED' : this.#isStopping ? 'STOPPING' : 'RUNNING',
+      ...(this.exitCode !== null && { exitCode: this.exitCode }),
+      containerReason: this.containerReason,
+      ...(this.stopped && { stopCode: this.stopCode, stoppedReason: this.stoppedReason }),
     };
   }
 }
