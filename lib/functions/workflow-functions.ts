@@ -30,6 +30,7 @@ export interface WorkflowFunctionsProps {
 export class WorkflowFunctions extends Construct {
   readonly versions: Record<FunctionName, lambda.Version>;
   readonly timeouts: Record<FunctionName, Duration> = TIMEOUTS;
+  readonly #functions: Record<FunctionName, lambda.Function>;
 
   constructor(scope: Construct, id: string, props: WorkflowFunctionsProps) {
     super(scope, id);
@@ -44,7 +45,7 @@ export class WorkflowFunctions extends Construct {
     const { secretArn, secretKeyArn } = props.environment.database;
     const secret = secretsmanager.Secret.fromSecretCompleteArn(this, 'DatabaseSecret', secretArn);
     const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(this, secretKeyArn)];
-    const create = (name: FunctionName): lambda.Version => {
+    const create = (name: FunctionName): lambda.Function => {
       const functionName = `pg-deploy-step-${props.environmentName}-${name}`;
       const logs = logGroup(this, `${pascalCase(name)}Logs`, `/aws/lambda/${functionName}`, props.logs);
       const fn = new lambda.Function(this, pascalCase(name), {
@@ -67,13 +68,29 @@ export class WorkflowFunctions extends Construct {
       secret.grantRead(fn);
       for (const statement of decryption) fn.addToRolePolicy(statement);
       if (name === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));
-      return fn.currentVersion;
+      return fn;
     };
-    this.versions = Object.fromEntries(FUNCTIONS.map((name) => [name, create(name)])) as Record<
-      FunctionName,
-      lambda.Version
-    >;
+    this.#functions = forEachFunction(create);
+    this.versions = forEachFunction((name) => this.#functions[name].currentVersion);
   }
+
+  /**
+   * The permission to invoke functions in each of their versions. Step Functions uses the current policy of a role also for
+   * executions that started before an update of the stack, and these invoke the versions with which they started.
+   */
+  mayInvoke(...names: FunctionName[]): PolicyStatement {
+    return new PolicyStatement({
+      actions: ['lambda:InvokeFunction'],
+      resources: names.flatMap((name) => {
+        const { functionArn } = this.#functions[name];
+        return [functionArn, `${functionArn}:*`];
+      }),
+    });
+  }
+}
+
+function forEachFunction<T>(of: (name: FunctionName) => T): Record<FunctionName, T> {
+  return Object.fromEntries(FUNCTIONS.map((name) => [name, of(name)])) as Record<FunctionName, T>;
 }
 
 /** Preflight checks that no other deploy is running. */

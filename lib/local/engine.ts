@@ -8,6 +8,7 @@ import type { ExecutionResult, LocalExecution } from './engine/execution.ts';
 import { type Run, runLevel, timeOut } from './engine/interpreter.ts';
 import { call, canCall, type Lambdas, type Services } from './engine/tasks.ts';
 import { ACCOUNT } from './local-arns.ts';
+import { isAllowed } from './role-permissions.ts';
 
 export type { Machine } from './engine/definition.ts';
 export type { EngineEvent } from './engine/events.ts';
@@ -42,7 +43,10 @@ interface Started extends RunningExecution {
  * The constructor refuses definitions that the engine cannot run as AWS does.
  */
 export class LocalEngine {
+  /** The latest definitions, by the name of the state machine. */
   readonly #machines = new Map<string, CheckedMachine>();
+  /** The published versions, by their ARN. */
+  readonly #versions = new Map<string, CheckedMachine>();
   readonly #executions = new Map<string, Started>();
   readonly #running = new Set<LocalExecution>();
   readonly #services: { readonly lambdas: Lambdas; readonly aws: Services };
@@ -52,14 +56,34 @@ export class LocalEngine {
   constructor({ machines, lambdas, aws, onEvent = () => undefined }: LocalEngineOptions) {
     this.#services = { lambdas, aws };
     this.#onEvent = onEvent;
-    for (const machine of machines) {
-      try {
-        const level = checked(machine.definition, (resource) => canCall(resource, this.#services));
-        this.#machines.set(machine.name, { ...machine, level });
-      } catch (error) {
-        const why = toError(error).message;
-        throw new Error(`The state machine ${machine.name} cannot run here. ${why}`, { cause: error });
-      }
+    this.update(machines);
+  }
+
+  /**
+   * Updates the state machines, as an update of the stack does. A running execution keeps its definition, but from now on it
+   * has the permissions of the new role. A version that is not retained is deleted.
+   * @throws Error naming the machine, the states and what the engine does not support; then nothing was updated
+   */
+  update(machines: readonly Machine[]): void {
+    const updated = machines.map((machine) => this.#checked(machine));
+    for (const [arn, { version }] of this.#versions) {
+      if (version?.isRetained !== true) this.#versions.delete(arn);
+    }
+    this.#machines.clear();
+    for (const machine of updated) {
+      this.#machines.set(machine.name, machine);
+      if (machine.version !== undefined)
+        this.#versions.set(`${machine.arn}:${machine.version.number}`, machine);
+    }
+  }
+
+  #checked(machine: Machine): CheckedMachine {
+    try {
+      const level = checked(machine.definition, (resource) => canCall(resource, this.#services));
+      return { ...machine, level };
+    } catch (error) {
+      const why = toError(error).message;
+      throw new Error(`The state machine ${machine.name} cannot run here. ${why}`, { cause: error });
     }
   }
 
@@ -152,6 +176,7 @@ export class LocalEngine {
     };
     const targets = {
       ...this.#services,
+      isAllowed: (action: string, resource: string) => this.#isAllowed(machine.name, action, resource),
       statusOf: (executionArn: string) => this.#executions.get(executionArn)?.status,
       startChild: (childArn: string, childInput: unknown, childName: string | undefined) =>
         this.#start(this.#machineOf(childArn), childInput, childName, arn),
@@ -181,8 +206,16 @@ export class LocalEngine {
     }
   }
 
+  /** An execution keeps its definition, but not the permissions that the role had when it started. */
+  #isAllowed(machineName: string, action: string, resource: string): boolean {
+    const permissions = this.#machines.get(machineName)?.permissions;
+    return permissions === undefined || isAllowed(permissions, action, resource);
+  }
+
+  /** @param arn of a state machine, which stands for its latest definition, or of a version */
   #machineOf(arn: string): CheckedMachine {
-    const machine = [...this.#machines.values()].find((known) => known.arn === arn);
+    const machine =
+      this.#versions.get(arn) ?? [...this.#machines.values()].find((known) => known.arn === arn);
     if (machine !== undefined) return machine;
     throw noSuchMachine(`State Machine Does Not Exist: '${arn}'`);
   }

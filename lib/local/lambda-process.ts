@@ -40,7 +40,7 @@ async function answer({ event, context }: InvocationRequest): Promise<void> {
   const { deadline } = context;
   const lambdaContext = {
     functionName: context.functionName,
-    functionVersion: '$LATEST',
+    functionVersion: context.functionVersion,
     memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     invokedFunctionArn: context.invokedFunctionArn,
     awsRequestId: context.awsRequestId,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { NO_CODE_CACHE } from '../files/code-cache.ts';
 import { REGION } from './local-arns.ts';
+import type { PublishedVersion } from './published-versions.ts';
 
 const ENTRY = path.join(import.meta.dirname, 'lambda-process.ts');
 const MEMORY_MB = '1024';
@@ -17,6 +18,8 @@ export interface LambdaFunction {
   /** The function's own environment variables. */
   readonly variables: Readonly<Record<string, string>>;
   readonly timeoutSeconds: number;
+  /** The version that was published of this code. @default none: only $LATEST exists */
+  readonly version?: PublishedVersion;
 }
 
 /** Lambda's response to an error: the Cause that a state machine receives. A killed sandbox has no trace. */
@@ -32,6 +35,7 @@ export interface InvocationRequest {
   readonly context: {
     readonly functionName: string;
     readonly awsRequestId: string;
+    readonly functionVersion: string;
     readonly invokedFunctionArn: string;
     /** Milliseconds since 1970. */
     readonly deadline: number;
@@ -117,7 +121,10 @@ export class Sandbox {
     try {
       const message: InvocationRequest = {
         event: payload,
-        context: { functionName: name, awsRequestId, invokedFunctionArn, deadline },
+        context: {
+          ...{ functionName: name, functionVersion: versionOf(this.#function) },
+          ...{ awsRequestId, invokedFunctionArn, deadline },
+        },
       };
       // No error handling here: when the channel is closed, `died` reports it.
       this.#child.send(message, () => undefined);
@@ -158,6 +165,10 @@ export class Sandbox {
   }
 }
 
+function versionOf({ version }: LambdaFunction): string {
+  return version === undefined ? '$LATEST' : String(version.number);
+}
+
 function failure(errorType: string, requestId: string, what: string): InvocationResponse {
   return { type: 'error', payload: { errorType, errorMessage: `RequestId: ${requestId} Error: ${what}` } };
 }
@@ -171,7 +182,8 @@ function certificateVariables(): NodeJS.ProcessEnv {
   };
 }
 
-function variablesOf({ name, directory, handler, variables }: LambdaFunction): NodeJS.ProcessEnv {
+function variablesOf(definition: LambdaFunction): NodeJS.ProcessEnv {
+  const { name, directory, handler, variables } = definition;
   return {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
@@ -181,7 +193,7 @@ function variablesOf({ name, directory, handler, variables }: LambdaFunction): N
     AWS_DEFAULT_REGION: REGION,
     AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
     AWS_LAMBDA_FUNCTION_NAME: name,
-    AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+    AWS_LAMBDA_FUNCTION_VERSION: versionOf(definition),
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: MEMORY_MB,
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     LAMBDA_TASK_ROOT: directory,

@@ -15,10 +15,11 @@ import { openSfnEndpoint, type RunningExecution, type SfnEndpoint } from './aws/
 import type { RuleState } from './aws/state-file.ts';
 import type { LocalTask } from './aws/task-process.ts';
 import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
-import { LambdaHost } from './lambda-host.ts';
+import { type Delivery, LambdaHost } from './lambda-host.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
-import { readStack } from './read-stack.ts';
+import { PublishedVersions } from './published-versions.ts';
+import { readStack, type SynthesisedStack } from './read-stack.ts';
 import type { OtherRun } from './run-lock.ts';
 
 export interface LocalWorkflowOptions {
@@ -52,6 +53,8 @@ export interface LocalWorkflowOptions {
   otherRun?: () => Promise<OtherRun | null>;
   /** File with the state of the local AWS. */
   stateFile: string;
+  /** How often Lambda runs a function for one call. @default once */
+  delivery?: (functionName: string) => Delivery;
   /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
   lambdaSeconds?: number;
   onEvent?: (event: EngineEvent) => void;
@@ -80,6 +83,10 @@ export class LocalWorkflow {
   readonly lambdas: LambdaHost;
   readonly engine: LocalEngine;
   readonly #outdir: string;
+  readonly #options: LocalWorkflowOptions;
+  readonly #versions = new PublishedVersions();
+  /** Number of updates of the stack. */
+  #updates = 0;
   /** The function `report` saves its whole report there: an execution could omit indexes of it. */
   readonly #reportFile: string;
   readonly #endpoint: SfnEndpoint;
@@ -107,16 +114,13 @@ export class LocalWorkflow {
   private constructor(options: LocalWorkflowOptions, outdir: string, endpoint: SfnEndpoint) {
     this.#endpoint = endpoint;
     this.#outdir = outdir;
+    this.#options = options;
     this.#reportFile = join(outdir, 'report.json');
-    const stack = synthesise(outdir, options);
+    const stack = synthesise(join(outdir, 'cdk.out.0'), options, this.#versions);
     this.lambdas = new LambdaHost({
-      functions: [
-        ...stack.functions.map((fn) =>
-          toLocal(fn, options, { AWS_ENDPOINT_URL_SFN: endpoint.url, WHOLE_REPORT_FILE: this.#reportFile }),
-        ),
-        ...migrationFunctionOf(options),
-      ],
+      functions: this.#functionsOf(stack, options),
       ...(options.onLog && { onLog: options.onLog }),
+      ...(options.delivery && { delivery: options.delivery }),
     });
     this.aws = new LocalAws({
       stateFile: options.stateFile,
@@ -138,6 +142,23 @@ export class LocalWorkflow {
         options.onEvent?.(event);
       },
     });
+  }
+
+  /**
+   * Updates the stack, as `cdk deploy` does, also while executions are running: it replaces the definitions, the functions
+   * and the roles, and publishes versions.
+   */
+  update(changes: Partial<Pick<LocalWorkflowOptions, 'environment' | 'registry'>>): void {
+    const options = { ...this.#options, ...changes };
+    this.#updates += 1;
+    const stack = synthesise(join(this.#outdir, `cdk.out.${this.#updates}`), options, this.#versions);
+    this.lambdas.update(this.#functionsOf(stack, options));
+    this.engine.update(stack.machines);
+  }
+
+  #functionsOf(stack: SynthesisedStack, options: LocalWorkflowOptions): LambdaFunction[] {
+    const local = { AWS_ENDPOINT_URL_SFN: this.#endpoint.url, WHOLE_REPORT_FILE: this.#reportFile };
+    return [...stack.functions.map((fn) => toLocal(fn, options, local)), ...migrationFunctionOf(options)];
   }
 
   /** All states of the four definitions, as "machine: State". */
@@ -214,12 +235,16 @@ function asExecution({ name, startedAt }: OtherRun, own: readonly RunningExecuti
   return { arn: '', name, machineArn, startedAt: Math.min(startedAt ?? before, before) };
 }
 
-function synthesise(outdir: string, { environment, registry, projectRoot }: LocalWorkflowOptions) {
+function synthesise(
+  outdir: string,
+  { environment, registry, projectRoot }: LocalWorkflowOptions,
+  versions: PublishedVersions,
+): SynthesisedStack {
   // The validation takes seconds. `cdk synth` and the tests validate the template.
   const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
   const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
   new DeployStepStack(app, name, { environmentName: LOCAL_ENVIRONMENT, environment, registry, projectRoot });
-  return readStack(app.synth().getStackByName(name).template, outdir);
+  return readStack(app.synth().getStackByName(name).template, outdir, versions);
 }
 
 /** The application's migration function, if the environment uses the runner lambda. */

@@ -3,10 +3,14 @@ import path from 'node:path';
 import type { Definition } from './engine/definition.ts';
 import type { Machine } from './engine.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
+import type { PublishedVersion, PublishedVersions } from './published-versions.ts';
+import { permissionsOfRole, type RolePermissions } from './role-permissions.ts';
 import { type Resource, type Template, TemplateReferences } from './template-references.ts';
 
 interface SynthesisedMachine extends Machine {
   readonly logicalId: string;
+  /** What the role of the state machine allows. */
+  readonly permissions: RolePermissions;
 }
 
 interface SynthesisedFunction extends LambdaFunction {
@@ -24,26 +28,49 @@ export interface SynthesisedStack {
 /**
  * Reads the state machines, functions and topics of a synthesised stack.
  * @param outdir folder of the cloud assembly, which contains the functions' code
+ * @param versions those that earlier templates of the stack have published; it gets those of this one @default none
  * @throws Error that names the resource and the reference or asset that cannot be resolved
  */
-export function readStack(template: Template, outdir: string): SynthesisedStack {
-  const references = new TemplateReferences(template);
+export function readStack(
+  template: Template,
+  outdir: string,
+  versions?: PublishedVersions,
+): SynthesisedStack {
+  const references = new TemplateReferences(template, versions);
   const assets = readAssets(outdir);
   const ofType = (type: string) =>
     Object.entries(template.Resources).filter(([, resource]) => resource.Type === type);
 
+  const versionOf = (type: string, property: string, owner: string): PublishedVersion | undefined => {
+    const [id, resource] =
+      ofType(type).find(
+        ([, { Properties }]) => (Properties?.[property] as { Ref?: string })?.Ref === owner,
+      ) ?? [];
+    if (id === undefined || resource === undefined) return undefined;
+    const number = String(references.resolve({ Ref: id }, id)).replace(/^.*:/, '');
+    // Both, because a new version replaces the resource of a state machine's version and removes that of a function's.
+    const isRetained = resource.DeletionPolicy === 'Retain' && resource.UpdateReplacePolicy === 'Retain';
+    return { number: Number(number), isRetained };
+  };
+
   return {
-    machines: ofType('AWS::StepFunctions::StateMachine').map(([logicalId, { Properties = {} }]) => ({
-      name: references.name(logicalId),
-      logicalId,
-      arn: references.arn(logicalId),
-      definition: JSON.parse(
-        String(references.resolve(Properties.DefinitionString, logicalId)),
-      ) as Definition,
-    })),
+    machines: ofType('AWS::StepFunctions::StateMachine').map(([logicalId, { Properties = {} }]) => {
+      const version = versionOf('AWS::StepFunctions::StateMachineVersion', 'StateMachineArn', logicalId);
+      return {
+        name: references.name(logicalId),
+        logicalId,
+        arn: references.arn(logicalId),
+        definition: JSON.parse(
+          String(references.resolve(Properties.DefinitionString, logicalId)),
+        ) as Definition,
+        ...(version && { version }),
+        permissions: permissionsOfRole(template, roleOf(Properties.RoleArn), references),
+      };
+    }),
     functions: ofType('AWS::Lambda::Function').map(([logicalId, resource]) => {
       const { Handler, Timeout = 3, Environment } = resource.Properties ?? {};
       const { Variables = {} } = (Environment ?? {}) as { Variables?: Record<string, unknown> };
+      const version = versionOf('AWS::Lambda::Version', 'FunctionName', logicalId);
       return {
         name: references.name(logicalId),
         logicalId,
@@ -57,10 +84,17 @@ export function readStack(template: Template, outdir: string): SynthesisedStack 
           ]),
         ),
         timeoutSeconds: Number(Timeout),
+        ...(version && { version }),
       };
     }),
     topicArns: ofType('AWS::SNS::Topic').map(([logicalId]) => references.arn(logicalId)),
   };
+}
+
+/** The logical id of a role. Empty: the state machine has a role of another stack. */
+function roleOf(roleArn: unknown): string {
+  const [id] = (roleArn as { 'Fn::GetAtt'?: [string, string] } | undefined)?.['Fn::GetAtt'] ?? [];
+  return id ?? '';
 }
 
 /** The folders of the assembly's assets, by their S3 key. */

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { ACCOUNT, functionArn, localArn, REGION } from './local-arns.ts';
+import { PublishedVersions } from './published-versions.ts';
 
 /** A synthesised CloudFormation template. */
 export interface Template {
@@ -9,6 +11,10 @@ export interface Resource {
   readonly Type: string;
   readonly Properties?: Readonly<Record<string, unknown>>;
   readonly Metadata?: Readonly<Record<string, unknown>>;
+  /** What CloudFormation does with the resource when it is no longer in the template. */
+  readonly DeletionPolicy?: string;
+  /** What CloudFormation does with the old resource when it creates another one in its place. */
+  readonly UpdateReplacePolicy?: string;
 }
 
 /** For each type: the property with the resource's name, and the ARN. A resource without a name is named by its id. */
@@ -37,9 +43,12 @@ const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
 /** The local names and ARNs of a template's resources. Replaces CloudFormation's intrinsic functions with them. */
 export class TemplateReferences {
   readonly #resources: Template['Resources'];
+  readonly #versions: PublishedVersions;
 
-  constructor({ Resources }: Template) {
+  /** @param versions those of the stack's earlier templates; it gets those of this one @default no earlier template */
+  constructor({ Resources }: Template, versions = new PublishedVersions()) {
     this.#resources = Resources;
+    this.#versions = versions;
   }
 
   name(logicalId: string): string {
@@ -74,6 +83,14 @@ export class TemplateReferences {
         const [separator, parts] = argument as [string, unknown[]];
         return parts.map((part) => this.resolve(part, within)).join(separator);
       }
+      if (key === 'Fn::Split') {
+        const [separator, text] = argument as [string, unknown];
+        return String(this.resolve(text, within)).split(separator);
+      }
+      if (key === 'Fn::Select') {
+        const [index, list] = argument as [number, unknown];
+        return (this.resolve(list, within) as unknown[])[Number(index)];
+      }
       if (key === 'Fn::Sub') return this.#substitute(argument, within);
       if (key.startsWith('Fn::')) {
         throw new Error(`${within} uses ${key}. A local run cannot resolve this function.`);
@@ -91,8 +108,16 @@ export class TemplateReferences {
     switch (resource?.Type) {
       case 'AWS::Lambda::Function':
         return this.name(id);
-      case 'AWS::Lambda::Version':
-        return `${this.arn(String((resource.Properties?.FunctionName as { Ref?: string } | undefined)?.Ref))}:1`;
+      case 'AWS::Lambda::Version': {
+        const { Ref: owner } = (resource.Properties?.FunctionName ?? {}) as { Ref?: string };
+        // CloudFormation publishes a version when its resource is created. The CDK puts a hash of the function into the id.
+        return this.#versionArn(this.arn(String(owner)), id);
+      }
+      case 'AWS::StepFunctions::StateMachineVersion': {
+        const { StateMachineArn, StateMachineRevisionId } = resource.Properties ?? {};
+        const revision = this.resolve(StateMachineRevisionId, id);
+        return this.#versionArn(String(this.resolve(StateMachineArn, id)), String(revision));
+      }
       case 'AWS::StepFunctions::StateMachine':
       case 'AWS::SNS::Topic':
         return this.arn(id);
@@ -109,7 +134,19 @@ export class TemplateReferences {
       : String(argument).split('.', 2);
     if (attribute === 'Arn' || attribute === 'TopicArn') return this.arn(id);
     if (attribute === 'Name' || attribute === 'TopicName') return this.name(id);
+    if (attribute === 'StateMachineRevisionId') return this.#revisionOf(id);
     throw new Error(`${within} refers to ${id}.${attribute}. A local run does not have this attribute.`);
+  }
+
+  #versionArn(arn: string, content: string): string {
+    return `${arn}:${this.#versions.publish(arn, content)}`;
+  }
+
+  /** An update of a state machine that changes something gives it another revision. */
+  #revisionOf(id: string): string {
+    const properties = this.#resources[id]?.Properties ?? {};
+    const definition = this.resolve(properties.DefinitionString, id);
+    return createHash('sha256').update(String(definition)).digest('hex');
   }
 
   #substitute(argument: unknown, within: string): string {

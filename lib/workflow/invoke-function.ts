@@ -1,9 +1,9 @@
-import { Duration } from 'aws-cdk-lib';
+import { Aws, Duration } from 'aws-cdk-lib';
 import { type TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import type { FunctionName } from '../functions/bundle-functions.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
+import { RawTaskState } from './raw-task-state.ts';
 import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY } from './retry-and-catch.ts';
 
 export interface InvokeFunctionProps {
@@ -16,18 +16,27 @@ export interface InvokeFunctionProps {
   comment: string;
 }
 
-/** A state that invokes a function of the workflow. It retries errors of Lambda itself and has a time limit. */
+/**
+ * A state that invokes the current version of a function of the workflow. It retries errors of Lambda itself and has a time
+ * limit.
+ *
+ * The CDK's class for this integration would allow this version only, and the next update of the stack would take the
+ * permission from the executions that are running.
+ */
 export function invokeFunction(
   scope: Construct,
   id: string,
   functions: WorkflowFunctions,
   props: InvokeFunctionProps,
-): LambdaInvoke {
-  const state = new LambdaInvoke(scope, id, {
+): RawTaskState {
+  const state = new RawTaskState(scope, id, {
     comment: props.comment,
-    lambdaFunction: functions.versions[props.function],
-    payload: props.payload,
-    retryOnServiceExceptions: false,
+    resource: `arn:${Aws.PARTITION}:states:::lambda:invoke`,
+    parameters: {
+      FunctionName: functions.versions[props.function].functionArn,
+      Payload: props.payload.value,
+    },
+    policies: [functions.mayInvoke(props.function)],
     // Longer than the function's own time limit, because the function's time-out error says more.
     taskTimeout: Timeout.duration(functions.timeouts[props.function].plus(Duration.seconds(30))),
     ...outputOf(props),

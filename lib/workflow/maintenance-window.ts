@@ -82,6 +82,8 @@ export class MaintenanceWindow extends Construct {
       timeout: Duration.days(7),
       logs: props.logs,
     });
+    // Also if this configuration does not use them: an execution that started with an earlier one may invoke them.
+    this.machine.addToRolePolicy(props.functions.mayInvoke('check-sessions', 'run-migrations'));
   }
 
   private stop(next: IChainable): IChainable {

@@ -15,7 +15,8 @@ export interface StartExecutionProps {
 
 /**
  * A state that runs another state machine until it ends. Every failure of the child, also a time-out or States.Runtime, is
- * an error of this state, which a Catch can handle.
+ * an error of this state, which a Catch can handle. It starts the version of the same generation, also after an update of
+ * the stack.
  *
  * The CDK's class for this integration would allow the executions of every machine whose name begins like this one's:
  * also those of the environment `prod-build-indexes`, for the machine `build-indexes` of the environment `prod`.
@@ -26,7 +27,7 @@ export function startExecution(scope: Construct, id: string, props: StartExecuti
     resource: `arn:${Aws.PARTITION}:states:::states:startExecution.sync:2`,
     parameters: {
       Input: { ...props.input, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId },
-      StateMachineArn: props.machine.stateMachineArn,
+      StateMachineArn: props.machine.versionArn,
     },
     // The whole output, because a path to a missing field in it would fail the parent with States.Runtime.
     resultSelector: { 'output.$': '$.Output' },
@@ -48,6 +49,7 @@ export function executionsArn(scope: Construct, machineName: string): string {
 
 function mayRun(scope: Construct, machine: WorkflowMachine): PolicyStatement[] {
   return [
+    // IAM knows a state machine, not its versions: this covers the versions of earlier generations too.
     new PolicyStatement({ actions: ['states:StartExecution'], resources: [machine.stateMachineArn] }),
     new PolicyStatement({
       actions: ['states:DescribeExecution', 'states:StopExecution'],

@@ -1,5 +1,11 @@
-import type { Duration } from 'aws-cdk-lib';
-import { DefinitionBody, type IChainable, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import {
+  CfnStateMachineVersion,
+  DefinitionBody,
+  type IChainable,
+  LogLevel,
+  StateMachine,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 
@@ -16,6 +22,7 @@ export interface WorkflowMachineProps {
 export class WorkflowMachine extends StateMachine {
   /** The fixed name, as a text. */
   readonly machineName: string;
+  #version: CfnStateMachineVersion | undefined;
 
   constructor(scope: Construct, id: string, props: WorkflowMachineProps) {
     super(scope, id, {
@@ -32,5 +39,25 @@ export class WorkflowMachine extends StateMachine {
       },
     });
     this.machineName = props.machineName;
+  }
+
+  /**
+   * ARN of a version with this definition, which later updates of the stack do not change. An execution that starts a child
+   * by it runs children of its own generation. The version remains after an update, because such an execution may still
+   * start it.
+   */
+  get versionArn(): string {
+    this.#version ??= this.#publishVersion();
+    return this.#version.ref;
+  }
+
+  #publishVersion(): CfnStateMachineVersion {
+    const version = new CfnStateMachineVersion(this, 'Version', {
+      stateMachineArn: this.stateMachineArn,
+      // With another revision, CloudFormation publishes another version.
+      stateMachineRevisionId: this.stateMachineRevisionId,
+    });
+    version.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    return version;
   }
 }

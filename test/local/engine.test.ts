@@ -56,6 +56,7 @@ beforeAll(async () => {
         handler: 'index.handler',
         variables: { COUNTS: folder },
         timeoutSeconds: 60,
+        version: { number: 7, isRetained: true },
       },
     ],
   });

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { LambdaHost } from '../../lib/local/lambda-host.ts';
+import { type Delivery, LambdaHost } from '../../lib/local/lambda-host.ts';
 import { eventually } from '../support/waits.ts';
 
 const BUNDLE = `
@@ -40,8 +40,9 @@ async function bundle(name: string, code: string): Promise<string> {
   return directory;
 }
 
-async function hostOf(code: string, timeoutSeconds = 60): Promise<LambdaHost> {
+async function hostOf(code: string, timeoutSeconds = 60, delivery?: () => Delivery): Promise<LambdaHost> {
   host = new LambdaHost({
+    ...(delivery && { delivery }),
     functions: [
       {
         name: 'Demo',
@@ -113,6 +114,59 @@ describe('an invocation', () => {
   });
 });
 
+describe('a call for which Lambda runs the function twice', () => {
+  test('gets the result of the second run, which starts while the first one still runs', async () => {
+    await hostOf(BUNDLE, 60, () => 'twice');
+    const pid = await host.invoke('Demo', { what: 'slow', ms: 500 });
+    await host.idle();
+    const [first, second] = host.invocations;
+    expect(pid).toEqual(expect.any(Number));
+    expect(host.invocations).toHaveLength(2);
+    expect(Date.parse(second?.startedAt ?? '')).toBeLessThan(
+      Date.parse(first?.startedAt ?? '') + (first?.durationMs ?? 0),
+    );
+  });
+
+  test('whose response is lost fails like a broken connection, and the function runs on', async () => {
+    await hostOf(BUNDLE, 60, () => 'lost-response');
+    await expect(host.invoke('Demo', { what: 'slow', ms: 200 })).rejects.toMatchObject({
+      name: 'Lambda.SdkClientException',
+    });
+    expect(host.invocations).toEqual([]);
+    await host.idle();
+    expect(host.invocations).toMatchObject([{ function: 'Demo' }]);
+  });
+});
+
+describe('an update', () => {
+  const definition = async (code: string, number: number, isRetained = true) => ({
+    ...{ name: 'Demo', directory: await bundle('demo', code), handler: 'index.handler' },
+    ...{ variables: {}, timeoutSeconds: 60, version: { number, isRetained } },
+  });
+  const answer = (text: string) => `export const handler = (_event, { functionVersion }) =>
+    '${text} ' + functionVersion + ' ' + process.env.AWS_LAMBDA_FUNCTION_VERSION;`;
+
+  test('leaves a version as it was published, and changes $LATEST', async () => {
+    host = new LambdaHost({ functions: [await definition(answer('old'), 1)] });
+    expect(await host.invoke('Demo', {})).toBe('old $LATEST $LATEST');
+    host.update([await definition(answer('new'), 2)]);
+    expect(await host.invoke('Demo', {}, '1')).toBe('old 1 1');
+    expect(await host.invoke('Demo', {}, '2')).toBe('new 2 2');
+    expect(await host.invoke('Demo', {})).toBe('new $LATEST $LATEST');
+    expect(host.invocations.map(({ version }) => version)).toEqual(['$LATEST', '1', '2', '$LATEST']);
+  });
+
+  test('deletes a version that is not retained, and every version of a function that is deleted', async () => {
+    host = new LambdaHost({ functions: [await definition(answer('old'), 1, false)] });
+    host.update([await definition(answer('new'), 2)]);
+    const notFound = { name: 'Lambda.ResourceNotFoundException' };
+    await expect(host.invoke('Demo', {}, '1')).rejects.toMatchObject(notFound);
+    host.update([]);
+    host.update([await definition(answer('newer'), 3)]);
+    await expect(host.invoke('Demo', {}, '2')).rejects.toMatchObject(notFound);
+  });
+});
+
 describe('sandboxes', () => {
   test('stay warm and are used again', async () => {
     await hostOf(BUNDLE);
@@ -138,7 +192,7 @@ describe('sandboxes', () => {
     };
     await writeFile(
       script,
-      `import { LambdaHost } from ${JSON.stringify(module)};
+      `import { type Delivery, LambdaHost } from ${JSON.stringify(module)};
        const host = new LambdaHost({ functions: [${JSON.stringify(definition)}] });
        const { pid } = await host.invoke('Demo', { what: 'served' });
        process.send(pid);

@@ -80,6 +80,7 @@ test('readStack replaces references with local ARNs', () => {
         WHERE: 'eu-west-1/000000000000/arn:aws:sns:eu-west-1:000000000000:alerts',
       },
       timeoutSeconds: 120,
+      version: { number: 1, isRetained: false },
     },
   ]);
   expect(stack.topicArns).toEqual(['arn:aws:sns:eu-west-1:000000000000:alerts']);
@@ -143,8 +144,8 @@ describe('readStack reports', () => {
     ],
     [
       'an unknown attribute',
-      { 'Fn::GetAtt': ['Machine', 'StateMachineRevisionId'] },
-      'Machine refers to Machine.StateMachineRevisionId',
+      { 'Fn::GetAtt': ['Machine', 'CreationDate'] },
+      'Machine refers to Machine.CreationDate',
     ],
     ['an unknown intrinsic function', { 'Fn::ImportValue': 'x' }, 'Machine uses Fn::ImportValue'],
   ])('%s', (_what, definition, message) => {

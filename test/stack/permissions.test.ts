@@ -1,7 +1,14 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
-import { everyKindInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
+import {
+  ecsTaskInput,
+  everyKindInput,
+  lambdaInput,
+  prodInput,
+  type Synthesised,
+  synthesise,
+} from './support/synthesise.ts';
 import { permissionsOf, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
 let synthesised: Synthesised;
@@ -37,8 +44,12 @@ const LOGS_AND_TRACES = [
   'xray:PutTraceSegments on *',
 ];
 
+/** All versions, because a running execution invokes the ones with which it started. */
 const invoke = (name: string) =>
-  `lambda:InvokeFunction on ${arn('lambda', `function:pg-deploy-step-prod-${name}:1`)}`;
+  ['', ':*'].map(
+    (versions) =>
+      `lambda:InvokeFunction on ${arn('lambda', `function:pg-deploy-step-prod-${name}${versions}`)}`,
+  );
 
 const runChild = (machine: string) => [
   `states:StartExecution on ${arn('states', `stateMachine:pg-deploy-step-prod-${machine}`)}`,
@@ -84,8 +95,8 @@ test.each([
   [
     'deploy',
     [
-      invoke('preflight'),
-      invoke('report'),
+      ...invoke('preflight'),
+      ...invoke('report'),
       ...runChild('maintenance-window'),
       ...runChild('start-services'),
       ...runChild('build-indexes'),
@@ -97,7 +108,9 @@ test.each([
   [
     'maintenance-window',
     [
-      invoke('run-migrations'),
+      ...invoke('run-migrations'),
+      // Not configured here: an execution that started with an earlier configuration may still invoke it.
+      ...invoke('check-sessions'),
       ...runChild('build-indexes'),
       ...CHILD_EVENTS,
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
@@ -107,7 +120,7 @@ test.each([
       'application-autoscaling:DescribeScalableTargets on *',
     ],
   ],
-  ['build-indexes', ['plan-builds', 'build-index', 'check-index', 'settle-index'].map(invoke)],
+  ['build-indexes', ['plan-builds', 'build-index', 'check-index', 'settle-index'].flatMap(invoke)],
   [
     'start-services',
     [
@@ -170,6 +183,30 @@ test('an environment without ECS services and mappings has no permission for the
     plain.dispose();
   }
 });
+
+test.each(['none', 'ecs-task', 'lambda'] as const)(
+  'with the migrations %s, an execution of an earlier configuration may still invoke the functions of the window',
+  async (migrations) => {
+    const input = { none: prodInput(), 'ecs-task': ecsTaskInput(), lambda: lambdaInput() }[migrations];
+    const other = await synthesise({
+      prod: migrations === 'none' ? { ...input, migrations: 'none' } : input,
+    });
+    try {
+      const of = other.template('prod');
+      const role = roleOf(
+        'AWS::StepFunctions::StateMachine',
+        'RoleArn',
+        'pg-deploy-step-prod-maintenance-window',
+        of,
+      );
+      expect(permissionsOf(of, role)).toEqual(
+        expect.arrayContaining([...invoke('run-migrations'), ...invoke('check-sessions')]),
+      );
+    } finally {
+      other.dispose();
+    }
+  },
+);
 
 test('the actions have the prefixes of IAM, not the names of the integrations', () => {
   const prefixes = statementsIn(every).flatMap((statement) =>

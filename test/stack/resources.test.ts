@@ -7,6 +7,7 @@ import {
 } from '../../lambdas/shared/function-variables.ts';
 import { machineNamesOf } from '../../lib/config/machine-names.ts';
 import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { definitionsOf, statesOf } from './support/definitions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resolveValue, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
@@ -231,4 +232,31 @@ test('an old version of a function is retained, because a running execution may 
   for (const [, version] of versions) {
     expect(version).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   }
+});
+
+test('the children of an execution are started by a version, which is retained and follows each change of the definition', () => {
+  const versions = resourcesOfType(template, 'AWS::StepFunctions::StateMachineVersion');
+  const published = new Map(
+    versions.map(([id, { Properties: properties }]) => {
+      const { Ref: machine } = properties.StateMachineArn as { Ref: string };
+      expect(properties.StateMachineRevisionId).toEqual({
+        'Fn::GetAtt': [machine, 'StateMachineRevisionId'],
+      });
+      return [id, String(resourcesOf(template)[machine]?.Properties.StateMachineName)];
+    }),
+  );
+
+  expect([...published.values()].toSorted()).toEqual(
+    ['build-indexes', 'maintenance-window', 'start-services'].map((name) => `pg-deploy-step-prod-${name}`),
+  );
+  for (const [, version] of versions) {
+    expect(version).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  }
+  const children = Object.values(definitionsOf(template, 'prod')).flatMap((definition) =>
+    Object.values(statesOf(definition))
+      .filter(({ Resource: resource }) => resource?.includes('startExecution'))
+      .map(({ Parameters: parameters }) => String(parameters?.StateMachineArn)),
+  );
+  expect(children.length).toBeGreaterThan(3);
+  for (const child of children) expect(child).toMatch(/:stateMachine:pg-deploy-step-prod-[a-z-]+:1$/);
 });

@@ -35,7 +35,14 @@ export interface TestWorkflowOptions {
   aws?: Partial<
     Pick<
       LocalWorkflowOptions,
-      'services' | 'rules' | 'mappings' | 'tasks' | 'migrationFunction' | 'stopTimeoutSeconds' | 'clock'
+      | 'services'
+      | 'rules'
+      | 'mappings'
+      | 'tasks'
+      | 'migrationFunction'
+      | 'delivery'
+      | 'stopTimeoutSeconds'
+      | 'clock'
     >
   >;
   /** Called for each event. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { PublishedVersion } from '../published-versions.ts';
+import type { RolePermissions } from '../role-permissions.ts';
 
 /** A state machine in Amazon States Language, as it was written. */
 export interface Definition {
@@ -11,6 +13,10 @@ export interface Machine {
   readonly name: string;
   readonly arn: string;
   readonly definition: Definition;
+  /** The version that was published of this definition. @default none */
+  readonly version?: PublishedVersion;
+  /** What the role of the state machine allows. @default everything */
+  readonly permissions?: RolePermissions;
 }
 
 /** A rule of a Choice state. Beside And, Or and Not it has a Variable and an operator such as StringEquals. */

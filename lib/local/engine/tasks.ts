@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Actions, action } from '../aws/action.ts';
+import { ACCOUNT, functionArn } from '../local-arns.ts';
 import { Aborted, TaskError } from './errors.ts';
 import type { LocalExecution } from './execution.ts';
 
 /** Runs Lambda functions. */
 export interface Lambdas {
   readonly functionNames: readonly string[];
-  invoke(name: string, payload: unknown): Promise<unknown>;
+  /** @param qualifier a version or an alias @default $LATEST */
+  invoke(name: string, payload: unknown, qualifier?: string): Promise<unknown>;
 }
 
 /** Runs the calls of other AWS services. */
@@ -21,6 +23,8 @@ export interface Services {
 interface TaskTargets {
   readonly lambdas: Lambdas;
   readonly aws: Services;
+  /** Whether the role of the state machine, as it is now, allows an action. */
+  isAllowed(action: string, resource: string): boolean;
   startChild(stateMachineArn: string, input: unknown, name: string | undefined): LocalExecution;
   /** Status of an execution. Undefined: no execution has this ARN. */
   statusOf(executionArn: string): string | undefined;
@@ -30,6 +34,7 @@ const INVOKE = 'arn:aws:states:::lambda:invoke';
 const START_SYNC = 'arn:aws:states:::states:startExecution.sync:2';
 const DESCRIBE = 'arn:aws:states:::aws-sdk:sfn:describeExecution';
 const FUNCTION_ARN = /^arn:aws:lambda:[^:]*:[^:]*:function:([^:]+)/;
+const VERSION_OF_MACHINE = /(:stateMachine:[^:]+):[^:]+$/;
 
 const invokeSchema = z.strictObject({
   FunctionName: z.string(),
@@ -59,15 +64,16 @@ export async function call(
 ): Promise<unknown> {
   const own = ownActions(targets)[resource];
   if (own !== undefined) return await own.run(parameters, signal);
-  if (FUNCTION_ARN.test(resource)) return await targets.lambdas.invoke(functionName(resource), parameters);
+  if (FUNCTION_ARN.test(resource)) return await invokeFunction(resource, parameters, targets);
   return await targets.aws.call(resource, parameters, signal);
 }
 
 function ownActions(targets: TaskTargets): Actions {
   return Object.fromEntries([
-    action(INVOKE, invokeSchema, (parameters) => invoke(parameters, targets.lambdas)),
+    action(INVOKE, invokeSchema, (parameters) => invoke(parameters, targets)),
     action(START_SYNC, startSchema, (parameters, signal) => startAndWait(parameters, signal, targets)),
     action(DESCRIBE, z.strictObject({ ExecutionArn: z.string() }), ({ ExecutionArn }) => {
+      refuseUnlessAllowed(targets, 'states:DescribeExecution', ExecutionArn, 'Sfn.SfnException');
       const Status = targets.statusOf(ExecutionArn);
       if (Status !== undefined) return { ExecutionArn, Name: ExecutionArn.split(':').at(-1), Status };
       const message = `Execution Does Not Exist: '${ExecutionArn}'`;
@@ -76,19 +82,41 @@ function ownActions(targets: TaskTargets): Actions {
   ]);
 }
 
-async function invoke(parameters: z.output<typeof invokeSchema>, lambdas: Lambdas): Promise<unknown> {
-  const { FunctionName, Payload = {} } = parameters;
-  const name = functionName(FunctionName);
-  if (!lambdas.functionNames.includes(name)) {
-    throw new TaskError('Lambda.ResourceNotFoundException', `Function not found: ${FunctionName}`);
-  }
+async function invoke(
+  { FunctionName, Payload = {} }: z.output<typeof invokeSchema>,
+  targets: TaskTargets,
+): Promise<unknown> {
   return {
-    ExecutedVersion: '$LATEST',
-    Payload: await lambdas.invoke(name, Payload),
+    ExecutedVersion: qualifierOf(FunctionName) ?? '$LATEST',
+    Payload: await invokeFunction(FunctionName, Payload, targets),
     SdkHttpMetadata: { HttpStatusCode: 200 },
     SdkResponseMetadata: { RequestId: randomUUID() },
     StatusCode: 200,
   };
+}
+
+async function invokeFunction(nameOrArn: string, payload: unknown, targets: TaskTargets): Promise<unknown> {
+  const name = functionName(nameOrArn);
+  const qualifier = qualifierOf(nameOrArn);
+  const resource = nameOrArn.startsWith('arn:') ? nameOrArn : functionArn(nameOrArn);
+  refuseUnlessAllowed(targets, 'lambda:InvokeFunction', resource, 'Lambda.AWSLambdaException');
+  if (!targets.lambdas.functionNames.includes(name)) {
+    throw new TaskError('Lambda.ResourceNotFoundException', `Function not found: ${nameOrArn}`);
+  }
+  return await targets.lambdas.invoke(name, payload, qualifier);
+}
+
+/**
+ * @param error the name that Step Functions gives a refusal in this integration
+ * @throws TaskError when the role of the state machine does not allow the action
+ */
+function refuseUnlessAllowed(targets: TaskTargets, action: string, resource: string, error: string): void {
+  if (targets.isAllowed(action, resource)) return;
+  throw new TaskError(
+    error,
+    `User: arn:aws:sts::${ACCOUNT}:assumed-role/local is not authorized to perform: ${action} on resource: ${resource} ` +
+      `because no identity-based policy allows the ${action} action (Status Code: 403; Error Code: AccessDeniedException)`,
+  );
 }
 
 async function startAndWait(
@@ -97,6 +125,9 @@ async function startAndWait(
   targets: TaskTargets,
 ): Promise<unknown> {
   const StartDate = Date.now();
+  // IAM knows state machines without their versions.
+  const machineArn = StateMachineArn.replace(VERSION_OF_MACHINE, '$1');
+  refuseUnlessAllowed(targets, 'states:StartExecution', machineArn, 'StepFunctions.AccessDeniedException');
   const child = targets.startChild(StateMachineArn, Input, Name);
   const abort = () => child.abort();
   signal.addEventListener('abort', abort, { once: true });
@@ -115,6 +146,10 @@ async function startAndWait(
   // As in AWS, Input is JSON text here. JSON.stringify drops an Error and a Cause that are undefined.
   const failed = { ...common, Input: JSON.stringify(Input), Error: error, Cause: cause };
   throw new TaskError('States.TaskFailed', JSON.stringify(failed));
+}
+
+function qualifierOf(nameOrArn: string): string | undefined {
+  return /^(?:arn:aws:lambda:[^:]*:[^:]*:function:)?[^:]+:([^:]+)$/.exec(nameOrArn)?.[1];
 }
 
 function functionName(nameOrArn: string): string {

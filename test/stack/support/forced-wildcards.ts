@@ -94,6 +94,13 @@ export const FORCED_WILDCARDS: readonly ForcedWildcard[] = [
     reason: 'The names of executions are generated when they start.',
   },
   {
+    actions: ['lambda:InvokeFunction'],
+    resource: onArn('lambda', 'function:pg-deploy-step-ENV-FUNCTION:*'),
+    reach: 'environment',
+    reason:
+      'An execution that started before an update of the stack invokes the versions with which it started.',
+  },
+  {
     actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
     resource: onArn('logs', 'log-group:/aws/lambda/pg-deploy-step-ENV-FUNCTION:*'),
     reach: 'environment',

@@ -53,6 +53,7 @@ export function resolveValue(template: Template, value: unknown): unknown {
 
 function attributeOf(template: Template, id: string, attribute: string): string {
   if (attribute === 'Arn') return arnOf(template, id);
+  if (attribute === 'StateMachineRevisionId') return `revision of ${id}`;
   throw new Error(`The attribute ${attribute} of ${id} is not known.`);
 }
 
@@ -66,6 +67,8 @@ function arnOf(template: Template, id: string): string {
       return arn('lambda', `function:${properties.FunctionName}`);
     case 'AWS::Lambda::Version':
       return `${arnOf(template, (properties.FunctionName as { Ref: string }).Ref)}:1`;
+    case 'AWS::StepFunctions::StateMachineVersion':
+      return `${arnOf(template, (properties.StateMachineArn as { Ref: string }).Ref)}:1`;
     case 'AWS::StepFunctions::StateMachine':
       return arn('states', `stateMachine:${properties.StateMachineName}`);
     case 'AWS::SNS::Topic':
