@@ -16,6 +16,8 @@ const ACCEPTED: Record<string, string> = {
   [`${EXECUTION}:pg-deploy-step-prod-start-services:*]`]: 'The same.',
   [`${EXECUTION}:pg-deploy-step-prod-deploy:*]`]:
     'The recovery checks whether an execution of deploy is still running. Its name is generated when it starts.',
+  'AwsSolutions-IAM5[Resource::<Function.Arn>:*]':
+    'An execution that started before an update of the stack invokes the versions with which it started.',
 };
 
 test('AwsSolutions finds only what is accepted with a reason', async () => {
@@ -23,9 +25,10 @@ test('AwsSolutions finds only what is accepted with a reason', async () => {
   try {
     const { violations } = new AwsSolutionsChecks(app).validateScope(stack('prod'));
 
-    expect([...new Set(violations.map(({ ruleName }) => ruleName))].sort()).toEqual(
-      Object.keys(ACCEPTED).sort(),
+    const rules = violations.map(({ ruleName }) =>
+      ruleName.replace(/<Functions[A-Za-z]+[0-9A-F]{8}\.Arn>/, '<Function.Arn>'),
     );
+    expect([...new Set(rules)].sort()).toEqual(Object.keys(ACCEPTED).sort());
   } finally {
     dispose();
   }
