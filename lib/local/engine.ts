@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { RunningExecution } from './aws/sfn-endpoint.ts';
 import { checked } from './engine/checks.ts';
+import { type EngineClock, REAL_CLOCK } from './engine/clock.ts';
 import { type Level, type Machine, namesOf } from './engine/definition.ts';
 import { Aborted, refuseTooLarge, TaskError, TimedOut, toError } from './engine/errors.ts';
 import type { EngineEvent } from './engine/events.ts';
 import type { ExecutionResult, LocalExecution } from './engine/execution.ts';
 import { type Run, runLevel, timeOut } from './engine/interpreter.ts';
-import { call, canCall, type Lambdas, type Services } from './engine/tasks.ts';
+import { call, canCall, type Lambdas, type Refuse, type Services } from './engine/tasks.ts';
 import { ACCOUNT } from './local-arns.ts';
 import { isAllowed } from './role-permissions.ts';
 
+export { type EngineClock, REAL_CLOCK } from './engine/clock.ts';
 export type { Machine } from './engine/definition.ts';
 export type { EngineEvent } from './engine/events.ts';
 export type { ExecutionResult, LocalExecution } from './engine/execution.ts';
+export type { Refuse } from './engine/tasks.ts';
 
 export interface LocalEngineOptions {
   readonly machines: readonly Machine[];
@@ -22,6 +25,10 @@ export interface LocalEngineOptions {
   readonly aws: Services;
   /** Receives every event of every execution, in order. */
   readonly onEvent?: (event: EngineEvent) => void;
+  /** The clock of Wait states and of the pauses before retries. @default the real time */
+  readonly clock?: EngineClock;
+  /** Refuses calls of Task states before they reach the service, as a service that throttles does. @default none */
+  readonly refuse?: Refuse;
 }
 
 interface CheckedMachine extends Machine {
@@ -51,11 +58,22 @@ export class LocalEngine {
   readonly #running = new Set<LocalExecution>();
   readonly #services: { readonly lambdas: Lambdas; readonly aws: Services };
   readonly #onEvent: (event: EngineEvent) => void;
+  readonly #clock: EngineClock;
+  readonly #refuse: Refuse;
 
   /** @throws Error naming the machine, the states and what the engine does not support */
-  constructor({ machines, lambdas, aws, onEvent = () => undefined }: LocalEngineOptions) {
+  constructor({
+    machines,
+    lambdas,
+    aws,
+    onEvent = () => undefined,
+    clock = REAL_CLOCK,
+    refuse = () => undefined,
+  }: LocalEngineOptions) {
     this.#services = { lambdas, aws };
     this.#onEvent = onEvent;
+    this.#clock = clock;
+    this.#refuse = refuse;
     this.update(machines);
   }
 
@@ -177,6 +195,7 @@ export class LocalEngine {
     const targets = {
       ...this.#services,
       isAllowed: (action: string, resource: string) => this.#isAllowed(machine.name, action, resource),
+      refuse: this.#refuse,
       statusOf: (executionArn: string) => this.#executions.get(executionArn)?.status,
       startChild: (childArn: string, childInput: unknown, childName: string | undefined) =>
         this.#start(this.#machineOf(childArn), childInput, childName, arn),
@@ -186,7 +205,8 @@ export class LocalEngine {
     const cancelTimeout = timeOut(controller, machine.level.TimeoutSeconds);
     try {
       emit({ type: 'ExecutionStarted', input });
-      const output = await runLevel(machine.level, input, { context, signal, within: [], emit, callTask });
+      const run: Run = { context, signal, within: [], emit, callTask, clock: this.#clock };
+      const output = await runLevel(machine.level, input, run);
       emit({ type: 'ExecutionSucceeded', output });
       return { status: 'SUCCEEDED', output };
     } catch (thrown) {

@@ -14,7 +14,14 @@ import { LocalAws, type LocalService } from './aws/local-aws.ts';
 import { openSfnEndpoint, type RunningExecution, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
 import type { LocalTask } from './aws/task-process.ts';
-import { type EngineEvent, type ExecutionResult, LocalEngine, type LocalExecution } from './engine.ts';
+import {
+  type EngineClock,
+  type EngineEvent,
+  type ExecutionResult,
+  LocalEngine,
+  type LocalExecution,
+  type Refuse,
+} from './engine.ts';
 import { type Delivery, LambdaHost } from './lambda-host.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
@@ -57,6 +64,10 @@ export interface LocalWorkflowOptions {
   delivery?: (functionName: string) => Delivery;
   /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
   lambdaSeconds?: number;
+  /** The clock of Wait states and of the pauses before retries. @default the real time */
+  engineClock?: EngineClock;
+  /** Refuses calls before they reach the service, as a service that throttles does. @default none */
+  refuse?: Refuse;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
@@ -137,6 +148,8 @@ export class LocalWorkflow {
       machines: stack.machines,
       lambdas: this.lambdas,
       aws: this.aws,
+      ...(options.engineClock && { clock: options.engineClock }),
+      ...(options.refuse && { refuse: options.refuse }),
       onEvent: (event) => {
         if (event.state === DEPLOY.report && event.type === 'StateExited') this.#keepReport(event);
         options.onEvent?.(event);

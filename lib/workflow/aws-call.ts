@@ -2,20 +2,20 @@ import { Duration } from 'aws-cdk-lib';
 import { JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import { apiRetry } from './retry-and-catch.ts';
+import { type API_ERRORS, apiRetry } from './retry-and-catch.ts';
 
-/** The services by their names in SDK integrations, with the prefixes of their errors and of their IAM actions. */
-const APIS = {
-  ecs: { errors: 'Ecs', iam: 'ecs' },
-  ssm: { errors: 'Ssm', iam: 'ssm' },
-  sfn: { errors: 'Sfn', iam: 'states' },
-  lambda: { errors: 'Lambda', iam: 'lambda' },
-  eventbridge: { errors: 'EventBridge', iam: 'events' },
-  applicationautoscaling: { errors: 'ApplicationAutoScaling', iam: 'application-autoscaling' },
-} as const;
+/** The prefix of a service's IAM actions, by its name in SDK integrations. */
+const IAM_PREFIXES = {
+  ecs: 'ecs',
+  ssm: 'ssm',
+  sfn: 'states',
+  lambda: 'lambda',
+  eventbridge: 'events',
+  applicationautoscaling: 'application-autoscaling',
+} as const satisfies Record<keyof typeof API_ERRORS, string>;
 
 export interface AwsCall {
-  api: keyof typeof APIS;
+  api: keyof typeof API_ERRORS;
   /** In camel case, as in the integration. The IAM action is derived from it. */
   action: string;
   iamResources: string[];
@@ -26,12 +26,11 @@ export interface AwsCall {
 
 /** A state that calls an AWS API with an SDK integration, without a Lambda function. */
 export function awsCall(scope: Construct, id: string, props: AwsCall): CallAwsService {
-  const api = APIS[props.api];
   const state = new CallAwsService(scope, id, {
     service: props.api,
     action: props.action,
     // Without it the CDK uses the name of the integration as IAM prefix, which is wrong for some services.
-    iamAction: `${api.iam}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
+    iamAction: `${IAM_PREFIXES[props.api]}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
     iamResources: props.iamResources,
     parameters: props.parameters,
     taskTimeout: Timeout.duration(Duration.minutes(2)),
@@ -39,6 +38,6 @@ export function awsCall(scope: Construct, id: string, props: AwsCall): CallAwsSe
       ? { resultPath: JsonPath.DISCARD }
       : { resultSelector: props.result.selector, resultPath: props.result.path }),
   });
-  state.addRetry(apiRetry(api.errors));
+  state.addRetry(apiRetry(props.api));
   return state;
 }

@@ -133,7 +133,6 @@ export class Deploy extends Construct {
       resultPath: '$.stateToSave',
     });
     const save = saveState(this, DEPLOY.saveMarker, services.marker, true);
-    save.addRetry(RESTORE_RETRY);
     catchAll(save, report, '$.markFailure');
     record.next(save).next(report);
     return record;

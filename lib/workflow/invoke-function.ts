@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import type { FunctionName } from '../functions/bundle-functions.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { RawTaskState } from './raw-task-state.ts';
-import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY } from './retry-and-catch.ts';
+import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY, THROTTLED_INVOCATION_RETRY } from './retry-and-catch.ts';
 
 export interface InvokeFunctionProps {
   function: FunctionName;
@@ -41,6 +41,7 @@ export function invokeFunction(
     taskTimeout: Timeout.duration(functions.timeouts[props.function].plus(Duration.seconds(30))),
     ...outputOf(props),
   });
+  state.addRetry(THROTTLED_INVOCATION_RETRY);
   state.addRetry(LAMBDA_RETRY);
   state.addRetry(IDLE_FUNCTION_RETRY);
   return state;

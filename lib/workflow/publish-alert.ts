@@ -1,8 +1,9 @@
 import { Duration } from 'aws-cdk-lib';
 import type * as sns from 'aws-cdk-lib/aws-sns';
-import { JitterType, JsonPath, TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
+import { JsonPath, TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import { SnsPublish } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
+import { PUBLISH_RETRY } from './retry-and-catch.ts';
 
 /** A state that publishes `$.alert`, an object with `subject` and `message`. */
 export function publishAlert(scope: Construct, id: string, topic: sns.ITopic): SnsPublish {
@@ -13,17 +14,6 @@ export function publishAlert(scope: Construct, id: string, topic: sns.ITopic): S
     resultPath: JsonPath.DISCARD,
     taskTimeout: Timeout.duration(Duration.minutes(1)),
   });
-  publish.addRetry({
-    errors: [
-      'SNS.InternalErrorException',
-      'SNS.ThrottledException',
-      'SNS.SdkClientException',
-      'States.Timeout',
-    ],
-    interval: Duration.seconds(1),
-    maxAttempts: 6,
-    backoffRate: 2,
-    jitterStrategy: JitterType.FULL,
-  });
+  publish.addRetry(PUBLISH_RETRY);
   return publish;
 }

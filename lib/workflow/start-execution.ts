@@ -3,6 +3,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { RawTaskState } from './raw-task-state.ts';
+import { THROTTLED_CHILD_RETRY } from './retry-and-catch.ts';
 import type { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartExecutionProps {
@@ -22,7 +23,7 @@ export interface StartExecutionProps {
  * also those of the environment `prod-build-indexes`, for the machine `build-indexes` of the environment `prod`.
  */
 export function startExecution(scope: Construct, id: string, props: StartExecutionProps): RawTaskState {
-  return new RawTaskState(scope, id, {
+  const state = new RawTaskState(scope, id, {
     comment: props.comment,
     resource: `arn:${Aws.PARTITION}:states:::states:startExecution.sync:2`,
     parameters: {
@@ -35,6 +36,8 @@ export function startExecution(scope: Construct, id: string, props: StartExecuti
     taskTimeout: Timeout.duration(Duration.days(8)),
     policies: mayRun(scope, props.machine),
   });
+  state.addRetry(THROTTLED_CHILD_RETRY);
+  return state;
 }
 
 /** The ARN of all executions of one state machine, and of no other: a name contains no colon. */

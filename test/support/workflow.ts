@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Report } from '../../lambdas/shared/report-schema.ts';
 import type { Environment, EnvironmentInput } from '../../lib/config/environment-config.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../lib/local/demo-services.ts';
-import type { EngineEvent } from '../../lib/local/engine.ts';
+import type { EngineClock, EngineEvent, Refuse } from '../../lib/local/engine.ts';
 import { type LocalEnvironmentOptions, localEnvironment } from '../../lib/local/local-environment.ts';
 import { LocalWorkflow, type LocalWorkflowOptions } from '../../lib/local/local-workflow.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
@@ -45,6 +45,10 @@ export interface TestWorkflowOptions {
       | 'clock'
     >
   >;
+  /** The clock of Wait states and of the pauses before retries. @default the real time */
+  engineClock?: EngineClock;
+  /** Refuses calls before they reach the service. @default none */
+  refuse?: Refuse;
   /** Called for each event. */
   onEvent?: (event: EngineEvent) => void;
   /** File with the state of the local AWS, if it is used after this workflow. @default a temporary file */
@@ -98,6 +102,8 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     ...options.aws,
     stateFile: options.stateFile ?? join(folder, 'aws.json'),
     ...(options.lambdaSeconds === undefined ? {} : { lambdaSeconds: options.lambdaSeconds }),
+    ...(options.engineClock && { engineClock: options.engineClock }),
+    ...(options.refuse && { refuse: options.refuse }),
     onEvent: (event) => {
       events.push(event);
       options.onEvent?.(event);

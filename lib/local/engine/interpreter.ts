@@ -1,5 +1,6 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { choose, timestamp } from './choice.ts';
+import { type EngineClock, LONGEST_TIMER_MS } from './clock.ts';
 import type { Level, Retrier, State } from './definition.ts';
 import {
   Aborted,
@@ -17,8 +18,6 @@ import { type Data, integerAt, placeResult, throughPath, valueAt } from './paths
 
 /** Items of an inline Map that Step Functions runs at the same time, at most. */
 const MOST_CONCURRENT = 40;
-/** 24 days: no run on this machine reaches a longer limit. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What the states of one level run in. */
 export interface Run {
@@ -30,6 +29,7 @@ export interface Run {
   readonly within: readonly Iteration[];
   readonly emit: (event: Pick<EngineEvent, 'type'> & Partial<EngineEvent>) => void;
   readonly callTask: (resource: string, parameters: unknown, signal: AbortSignal) => Promise<unknown>;
+  readonly clock: EngineClock;
 }
 
 /** A state that was entered. */
@@ -96,7 +96,7 @@ async function runState(visit: Visit): Promise<Outcome> {
       const used = retrier === undefined ? 0 : (retries.get(retrier) ?? 0);
       if (retrier !== undefined && used < retrier.MaxAttempts) {
         retries.set(retrier, used + 1);
-        await sleep(retryDelaySeconds(retrier, used), signal);
+        await visit.clock.sleep(retryDelaySeconds(retrier, used), signal, 'retry');
         report('StateRetried', { attempt: used + 1 });
         continue;
       }
@@ -155,7 +155,7 @@ async function resultOf(visit: Visit, parameters: unknown, data: Data): Promise<
       return await runTogether(visit, 'ParallelBranch', branches, branches.length);
     }
     case 'Wait':
-      await sleep(secondsToWait(state, data), signal);
+      await visit.clock.sleep(secondsToWait(visit, data), signal, 'wait');
       return parameters;
     case 'Fail':
       throw failureOf(state, data);
@@ -181,13 +181,14 @@ async function callTask(visit: Visit, parameters: unknown, data: Data): Promise<
   }
 }
 
-function secondsToWait({ Seconds, SecondsPath, Timestamp, TimestampPath }: State, data: Data): number {
+function secondsToWait({ state, clock }: Visit, data: Data): number {
+  const { Seconds, SecondsPath, Timestamp, TimestampPath } = state;
   if (SecondsPath !== undefined) return integerAt(SecondsPath, data, 0);
   if (Seconds !== undefined) return Seconds;
   const written = TimestampPath === undefined ? Timestamp : valueAt(TimestampPath, data);
   const until = timestamp(written);
   if (until === undefined) throw new StatesRuntime(`${JSON.stringify(written)} is not a timestamp.`);
-  return Math.max(0, until - Date.now()) / 1000;
+  return Math.max(0, until - clock.now()) / 1000;
 }
 
 function failureOf({ Error: error = '', ErrorPath, Cause: cause = '', CausePath }: State, data: Data): Error {
@@ -254,13 +255,6 @@ async function runTogether(
   await Promise.all(Array.from({ length: Math.min(concurrent, all.length) }, worker));
   if (failures[0] !== undefined) throw failures[0];
   return outputs;
-}
-
-/** @throws the reason of the signal when it is aborted before the time is over */
-async function sleep(seconds: number, signal: AbortSignal): Promise<void> {
-  await pause(Math.min(seconds * 1000, LONGEST_TIMER_MS), undefined, { signal }).catch(() =>
-    signal.throwIfAborted(),
-  );
 }
 
 /** @throws the reason of the signal when it is aborted before the promise settles */

@@ -19,8 +19,15 @@ export interface Services {
   call(resource: string, parameters: unknown, signal: AbortSignal): Promise<unknown>;
 }
 
+/**
+ * Decides whether a call of a Task state is refused before it reaches the service.
+ * @returns the error of the call. Undefined: the call is made
+ */
+export type Refuse = (resource: string, parameters: unknown) => Error | undefined;
+
 /** What Task states of one execution reach. */
 interface TaskTargets {
+  readonly refuse: Refuse;
   readonly lambdas: Lambdas;
   readonly aws: Services;
   /** Whether the role of the state machine, as it is now, allows an action. */
@@ -62,6 +69,8 @@ export async function call(
   signal: AbortSignal,
   targets: TaskTargets,
 ): Promise<unknown> {
+  const refused = targets.refuse(resource, parameters);
+  if (refused !== undefined) throw refused;
   const own = ownActions(targets)[resource];
   if (own !== undefined) return await own.run(parameters, signal);
   if (FUNCTION_ARN.test(resource)) return await invokeFunction(resource, parameters, targets);

@@ -5,7 +5,7 @@ import type { EcsTaskRunner } from '../../../lambdas/shared/migration-runner.ts'
 import type { EcsTaskMigrations } from '../../config/migrations-config.ts';
 import { withNulls } from '../null-parameters.ts';
 import { RawTaskState } from '../raw-task-state.ts';
-import { catchAll, NOT_STARTED_TASK_RETRY } from '../retry-and-catch.ts';
+import { catchAll, NOT_STARTED_TASK_RETRIES } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { mayRunTask } from './ecs-task-permissions.ts';
 import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
@@ -35,7 +35,7 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
     taskTimeout: Timeout.duration(Duration.seconds(Math.ceil(timeoutMinutes * 60))),
     policies: mayRunTask(scope, migrations),
   });
-  run.addRetry(NOT_STARTED_TASK_RETRY);
+  for (const retry of NOT_STARTED_TASK_RETRIES) run.addRetry(retry);
   const recordError = recordMigrationError(scope, runner, props.failed);
   // The task may continue after its state has timed out, and the services must not start while a migration runs.
   run.addCatch(stopEcsTask(scope, { migrations, group, next: recordError }), {

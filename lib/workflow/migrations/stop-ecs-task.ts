@@ -94,7 +94,7 @@ function callEcs(
       ? { resultPath: JsonPath.DISCARD }
       : { resultSelector: result.selector, resultPath: result.path }),
   });
-  state.addRetry(apiRetry('Ecs'));
+  state.addRetry(apiRetry('ecs'));
   if (onError !== undefined) state.addCatch(onError, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
   return state;
 }
