@@ -85,6 +85,7 @@ export class DeployStepStack extends Stack {
     });
     this.deploy = new Deploy(this, 'Deploy', {
       machineName: machines.deploy,
+      environmentName,
       environment,
       functions,
       maintenanceWindow: maintenanceWindow.machine,

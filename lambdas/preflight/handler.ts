@@ -7,6 +7,7 @@ import { readStatements } from '../shared/migration-statements.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { listRunningDeploys } from './list-running-deploys.ts';
+import { LIST_PAUSES_MS } from './other-deploys.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
 
 const variables = readVariables(preflightVariablesSchema);
@@ -30,6 +31,7 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     migrations,
     connectPauses: CONNECT_PAUSES_MS,
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
+    listPauses: LIST_PAUSES_MS,
     howToAbort: variables.HOW_TO_ABORT,
     log,
   });

@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Execution, PreflightLock } from '../shared/payloads.ts';
+
 /** A running execution of `deploy`. */
 export interface RunningDeploy {
   /** Empty: it runs outside of Step Functions. */
@@ -7,21 +10,78 @@ export interface RunningDeploy {
   startedAt: number;
 }
 
+interface OtherDeploysIo {
+  /** Lists the running executions of `deploy`. */
+  runningDeploys: () => Promise<RunningDeploy[]>;
+  /** Pauses before the list is read again, in milliseconds. */
+  listPauses: readonly number[];
+  /** How a person aborts a running deploy, for the refusal. */
+  howToAbort: string;
+}
+
 /**
- * Why this execution must not continue: an older execution of `deploy` is running. If two started at the same time, the
- * order of their ARNs decides, so that exactly one of them continues. Null: this one is the oldest.
+ * Pauses for an older deploy that is still listed: it has just ended, or it is about to be refused because this one holds the
+ * lock. 47 s in total.
+ */
+export const LIST_PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 8_000, 8_000, 8_000, 8_000];
+
+/**
+ * Why this execution does not hold the lock that allows one deploy at a time. Null: it holds the lock, or needs none.
  * @param howToAbort continues "Wait until it ends, or "
  */
-export function refusalForOlder(
-  execution: string,
-  running: readonly RunningDeploy[],
+export function refusalForLock(lock: PreflightLock, howToAbort: string): string | null {
+  switch (lock.status) {
+    case 'held':
+    case 'not-needed':
+      return null;
+    case 'held-by-other': {
+      const { execution, deploy, startedAt } = lock.holder;
+      return refusalFor(
+        { arn: execution, name: deploy ?? 'unknown', startedAt: startedAt ?? null },
+        howToAbort,
+      );
+    }
+    case 'failed':
+      return (
+        `The lock that allows one deploy at a time, the parameter ${lock.parameter}, could not be acquired: ` +
+        `${lock.error.Error}: ${lock.error.Cause ?? 'no cause'} Fix the cause, then start this deploy again.`
+      );
+  }
+}
+
+/**
+ * Why this execution must not continue: an execution of `deploy` that started earlier is running. It holds no lock: an earlier
+ * version of the product has no lock, a run of another process on this machine has a lock in the database, and an execution
+ * that was redriven may have lost it. Executions that started later are ignored: they do not get the lock. Null: there is none.
+ */
+export async function refusalForOlder(execution: Execution, io: OtherDeploysIo): Promise<string | null> {
+  for (const pause of [...io.listPauses, null]) {
+    const older = olderThan(execution, await io.runningDeploys());
+    if (older === undefined) return null;
+    // The list is eventually consistent. What runs outside of Step Functions is not in it by mistake.
+    if (pause === null || older.arn === '') {
+      return refusalFor({ ...older, startedAt: new Date(older.startedAt).toISOString() }, io.howToAbort);
+    }
+    await sleep(pause);
+  }
+  return null;
+}
+
+/** The oldest of the other deploys that started before this one. Undefined: none did. */
+function olderThan(execution: Execution, running: readonly RunningDeploy[]): RunningDeploy | undefined {
+  const startedAt = Date.parse(execution.startedAt);
+  return running
+    .filter((other) => other.arn !== execution.id && (other.arn === '' || other.startedAt < startedAt))
+    .toSorted((a, b) => a.startedAt - b.startedAt)[0];
+}
+
+function refusalFor(
+  { arn, name, startedAt }: { arn: string; name: string; startedAt: string | null },
   howToAbort: string,
-): string | null {
-  const [oldest] = running.toSorted((a, b) => a.startedAt - b.startedAt || a.arn.localeCompare(b.arn));
-  if (oldest === undefined || oldest.arn === execution) return null;
-  const arn = oldest.arn === '' ? '' : ` (${oldest.arn})`;
+): string {
+  const when = startedAt === null ? '' : `, started at ${startedAt}`;
   return (
-    `Another deploy is running: ${oldest.name}, started at ${new Date(oldest.startedAt).toISOString()}${arn}. ` +
+    `Another deploy is running: ${name}${when}${arn === '' ? '' : ` (${arn})`}. ` +
     `Wait until it ends, or ${howToAbort}. Then start this deploy again.`
   );
 }

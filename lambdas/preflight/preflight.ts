@@ -17,7 +17,7 @@ import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.t
 import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
-import type { PreflightEvent, PreflightResult } from '../shared/payloads.ts';
+import type { Execution, PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
@@ -25,7 +25,7 @@ import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkWritable } from './check-writable.ts';
-import { type RunningDeploy, refusalForOlder } from './other-deploys.ts';
+import { type RunningDeploy, refusalForLock, refusalForOlder } from './other-deploys.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
 import { warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
@@ -41,6 +41,8 @@ interface PreflightIo {
   connectPauses: readonly number[];
   /** Lists the running executions of `deploy`. */
   runningDeploys: () => Promise<RunningDeploy[]>;
+  /** Pauses before the list of running deploys is read again, in milliseconds. */
+  listPauses: readonly number[];
   /** How a person aborts a running deploy, for the refusal. */
   howToAbort: string;
   log: Log;
@@ -65,7 +67,8 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   }
   const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes };
   if (input.mode !== 'plan') {
-    const refusal = await refusalForOtherDeploys(event.execution.id, io);
+    const refusal =
+      refusalForLock(event.lock, io.howToAbort) ?? (await refusalForOtherDeploys(event.execution, io));
     if (refusal !== null) return { ...answer, decision: 'refused', refusal };
   }
   // Services must start even when the database is down.
@@ -85,9 +88,9 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   }
 }
 
-async function refusalForOtherDeploys(execution: string, io: PreflightIo): Promise<string | null> {
+async function refusalForOtherDeploys(execution: Execution, io: PreflightIo): Promise<string | null> {
   try {
-    return refusalForOlder(execution, await io.runningDeploys(), io.howToAbort);
+    return await refusalForOlder(execution, io);
   } catch (error) {
     return (
       `It is unknown whether another deploy is running, because Step Functions did not answer: ${messageOf(error)}. The functions ` +

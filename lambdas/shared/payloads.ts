@@ -23,8 +23,26 @@ export type CaughtError = z.infer<typeof caughtErrorSchema>;
 
 // Preflight
 
+/** The result of the states that acquire the lock. */
+const preflightLockSchema = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('held') }),
+  /** The deploy only plans. */
+  z.object({ status: z.literal('not-needed') }),
+  z.object({
+    status: z.literal('held-by-other'),
+    holder: z.object({
+      execution: z.string(),
+      deploy: z.string().nullish(),
+      startedAt: z.string().nullish(),
+    }),
+  }),
+  z.object({ status: z.literal('failed'), parameter: z.string(), error: caughtErrorSchema }),
+]);
+export type PreflightLock = z.infer<typeof preflightLockSchema>;
+
 export const preflightEventSchema = z.object({
   execution: executionSchema,
+  lock: preflightLockSchema,
   /** The execution's input, not checked yet. */
   input: z.unknown(),
 });

@@ -5,6 +5,7 @@ import { type EngineClock, REAL_CLOCK } from './engine/clock.ts';
 import { type Level, type Machine, namesOf } from './engine/definition.ts';
 import { Aborted, refuseTooLarge, TaskError, TimedOut, toError } from './engine/errors.ts';
 import type { EngineEvent } from './engine/events.ts';
+import { EventualValue } from './engine/eventual-value.ts';
 import type { ExecutionResult, LocalExecution } from './engine/execution.ts';
 import { type Run, runLevel, timeOut } from './engine/interpreter.ts';
 import { call, canCall, type Lambdas, type Refuse, type Services } from './engine/tasks.ts';
@@ -29,20 +30,28 @@ export interface LocalEngineOptions {
   readonly clock?: EngineClock;
   /** Refuses calls of Task states before they reach the service, as a service that throttles does. @default none */
   readonly refuse?: Refuse;
+  /**
+   * How many reads of DescribeExecution, and how many of ListExecutions, do not show the start or the end of an execution yet:
+   * both are eventually consistent. @default 0
+   */
+  readonly staleReads?: number;
 }
+
+type Status = 'RUNNING' | ExecutionResult['status'];
 
 interface CheckedMachine extends Machine {
   readonly level: Level;
 }
 
-/** What DescribeExecution and ListExecutions show of an execution, and what runs it. */
+/** What DescribeExecution and ListExecutions show of an execution, and what runs it. An undefined status: not shown yet. */
 interface Started extends RunningExecution {
   readonly machine: CheckedMachine;
   /** ARN of the execution that started this one. Null: no execution did. */
   readonly parent: string | null;
   readonly controller: AbortController;
   readonly input: unknown;
-  status: 'RUNNING' | ExecutionResult['status'];
+  readonly described: EventualValue<Status | undefined>;
+  readonly listed: EventualValue<Status | undefined>;
 }
 
 /**
@@ -60,6 +69,7 @@ export class LocalEngine {
   readonly #onEvent: (event: EngineEvent) => void;
   readonly #clock: EngineClock;
   readonly #refuse: Refuse;
+  readonly #staleReads: number;
 
   /** @throws Error naming the machine, the states and what the engine does not support */
   constructor({
@@ -69,11 +79,13 @@ export class LocalEngine {
     onEvent = () => undefined,
     clock = REAL_CLOCK,
     refuse = () => undefined,
+    staleReads = 0,
   }: LocalEngineOptions) {
     this.#services = { lambdas, aws };
     this.#onEvent = onEvent;
     this.#clock = clock;
     this.#refuse = refuse;
+    this.#staleReads = staleReads;
     this.update(machines);
   }
 
@@ -126,7 +138,7 @@ export class LocalEngine {
   /** The running executions of a state machine, as ListExecutions shows them. */
   running(machineArn: string): RunningExecution[] {
     return [...this.#executions.values()].filter(
-      (execution) => execution.status === 'RUNNING' && execution.machineArn === machineArn,
+      (execution) => execution.machineArn === machineArn && execution.listed.read() === 'RUNNING',
     );
   }
 
@@ -153,10 +165,18 @@ export class LocalEngine {
     }
     refuseTooLarge(machine.name, 'input', input);
     const started: Started = {
-      ...{ arn, name, machine, machineArn: machine.arn, parent, startedAt: Date.now(), status: 'RUNNING' },
+      ...{ arn, name, machine, machineArn: machine.arn, parent, startedAt: Date.now() },
+      ...{
+        described: new EventualValue<Status | undefined>(undefined),
+        listed: new EventualValue<Status | undefined>(undefined),
+      },
       ...{ controller: new AbortController(), input: JSON.parse(JSON.stringify(input)) },
     };
     this.#executions.set(arn, started);
+    const setStatus = (status: Status) => {
+      for (const view of [started.described, started.listed]) view.change(status, this.#staleReads);
+    };
+    setStatus('RUNNING');
     const execution: LocalExecution = {
       ...{ arn, name, machine: machine.name },
       // In a later turn, so that the caller has the execution before its first event.
@@ -165,7 +185,7 @@ export class LocalEngine {
     };
     this.#running.add(execution);
     void execution.result.then(({ status }) => {
-      started.status = status;
+      setStatus(status);
       this.#running.delete(execution);
     });
     return execution;
@@ -196,7 +216,7 @@ export class LocalEngine {
       ...this.#services,
       isAllowed: (action: string, resource: string) => this.#isAllowed(machine.name, action, resource),
       refuse: this.#refuse,
-      statusOf: (executionArn: string) => this.#executions.get(executionArn)?.status,
+      statusOf: (executionArn: string) => this.#executions.get(executionArn)?.described.read(),
       startChild: (childArn: string, childInput: unknown, childName: string | undefined) =>
         this.#start(this.#machineOf(childArn), childInput, childName, arn),
     };

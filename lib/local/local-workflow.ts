@@ -68,6 +68,8 @@ export interface LocalWorkflowOptions {
   engineClock?: EngineClock;
   /** Refuses calls before they reach the service, as a service that throttles does. @default none */
   refuse?: Refuse;
+  /** How many reads of an execution do not show its start or its end yet. @default 0 */
+  staleReads?: number;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
 }
@@ -108,8 +110,9 @@ export class LocalWorkflow {
     const opened: { workflow?: LocalWorkflow } = {};
     const endpoint = await openSfnEndpoint(async (machineArn) => {
       const own = opened.workflow?.engine.running(machineArn) ?? [];
-      const other = own.length === 0 ? null : ((await options.otherRun?.()) ?? null);
-      return other === null ? own : [asExecution(other, own), ...own];
+      const isDeploy = machineArn.endsWith(`:${machineNamesOf(LOCAL_ENVIRONMENT).deploy}`);
+      const other = isDeploy ? ((await options.otherRun?.()) ?? null) : null;
+      return other === null ? own : [asExecution(other, machineArn), ...own];
     });
     const outdir = createTemporaryFolder('stack');
     try {
@@ -150,6 +153,7 @@ export class LocalWorkflow {
       aws: this.aws,
       ...(options.engineClock && { clock: options.engineClock }),
       ...(options.refuse && { refuse: options.refuse }),
+      ...(options.staleReads !== undefined && { staleReads: options.staleReads }),
       onEvent: (event) => {
         if (event.state === DEPLOY.report && event.type === 'StateExited') this.#keepReport(event);
         options.onEvent?.(event);
@@ -238,14 +242,9 @@ export class LocalWorkflow {
   }
 }
 
-/**
- * Shows the run of another process as an execution of `deploy`. It has no ARN. It is older than this run, because it
- * has the lock, also if the clock of its machine is fast.
- */
-function asExecution({ name, startedAt }: OtherRun, own: readonly RunningExecution[]): RunningExecution {
-  const before = Math.min(...own.map((execution) => execution.startedAt)) - 1;
-  const machineArn = own[0]?.machineArn ?? '';
-  return { arn: '', name, machineArn, startedAt: Math.min(startedAt ?? before, before) };
+/** Shows the run of another process as an execution of `deploy`. It has no ARN. */
+function asExecution({ name, startedAt }: OtherRun, machineArn: string): RunningExecution {
+  return { arn: '', name, machineArn, startedAt: startedAt ?? Date.now() };
 }
 
 function synthesise(

@@ -16,6 +16,7 @@ import type { Environment } from '../config/environment-config.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
+import { DeployLock, LOCK_CHECKS } from './deploy-lock.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
@@ -28,6 +29,7 @@ import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface DeployProps {
   machineName: string;
+  environmentName: string;
   environment: Environment;
   functions: WorkflowFunctions;
   maintenanceWindow: WorkflowMachine;
@@ -46,11 +48,12 @@ const EXECUTION = {
 
 /**
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
- * 1. Preflight decides what to do.
- * 2. The maintenance window runs in a child execution, and every error of it is caught.
- * 3. The services are started, or recorded as left stopped deliberately.
- * 4. Indexes that remain are built online.
- * 5. The report is made, an alert is sent if necessary, and the execution succeeds or fails.
+ * 1. The lock is acquired, so that one deploy runs at a time.
+ * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock.
+ * 3. The maintenance window runs in a child execution, and every error of it is caught.
+ * 4. The services are started, or recorded as left stopped deliberately.
+ * 5. Indexes that remain are built online.
+ * 6. The report is made, an alert is sent if necessary, the lock is released, and the execution succeeds or fails.
  */
 export class Deploy extends Construct {
   readonly machine: WorkflowMachine;
@@ -60,17 +63,24 @@ export class Deploy extends Construct {
   constructor(scope: Construct, id: string, props: DeployProps) {
     super(scope, id);
     this.props = props;
-    const report = this.report();
+    const lock = new DeployLock(this, 'Lock', {
+      environmentName: props.environmentName,
+      deployMachine: props.machineName,
+      pollSeconds: props.environment.pollSeconds,
+    });
+    const report = this.report(lock);
     const online = this.buildOnline(report);
     const start = this.start(online, report);
     const window = this.window(start, report);
     const preflight = this.preflight(report, { window, online, start });
     // The execution input may be any JSON value. The following states need an object.
-    const begin = new Pass(this, DEPLOY.begin, { parameters: { 'input.$': '$' } });
+    const begin = new Pass(this, DEPLOY.begin, {
+      parameters: { 'input.$': '$', lockChecks: LOCK_CHECKS },
+    });
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Stops services, runs migrations, builds indexes, starts services, reports',
-      definition: begin.next(preflight),
+      definition: begin.next(lock.acquire(preflight)),
       timeout: Duration.days(14),
       logs: props.logs,
     });
@@ -82,7 +92,11 @@ export class Deploy extends Construct {
   ): IChainable {
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
       function: 'preflight',
-      payload: TaskInput.fromObject({ execution: EXECUTION, input: JsonPath.objectAt('$.input') }),
+      payload: TaskInput.fromObject({
+        execution: EXECUTION,
+        input: JsonPath.objectAt('$.input'),
+        lock: JsonPath.objectAt('$.lock'),
+      }),
       comment: 'Checks what has to be done and whether it is possible, before any service is stopped',
     });
     catchAll(preflight, report, '$.preflightFailure');
@@ -175,7 +189,7 @@ export class Deploy extends Construct {
     return build;
   }
 
-  private report(): IChainable {
+  private report(lock: DeployLock): IChainable {
     const report = invokeFunction(this, DEPLOY.report, this.props.functions, {
       function: 'report',
       payload: TaskInput.fromObject({ execution: EXECUTION, state: JsonPath.objectAt('$') }),
@@ -203,13 +217,14 @@ export class Deploy extends Construct {
     const ended = new Choice(this, DEPLOY.isSucceeded)
       .when(Condition.stringEquals('$.status', 'succeeded'), succeeded)
       .otherwise(failed);
+    const release = lock.release(ended);
     const alert = publishAlert(this, DEPLOY.alert, this.props.topic);
     // A failed alert must not change the result of the deploy.
-    alert.addCatch(ended, { errors: [Errors.ALL], resultPath: '$.alertFailure' });
-    alert.next(ended);
+    alert.addCatch(release, { errors: [Errors.ALL], resultPath: '$.alertFailure' });
+    alert.next(release);
     const needed = new Choice(this, DEPLOY.alertNeeded)
       .when(Condition.booleanEquals('$.alert.needed', true), alert)
-      .otherwise(ended);
+      .otherwise(release);
     reportFailed.next(needed);
     report.next(needed);
     return report;

@@ -71,7 +71,7 @@ export class StartServices extends Construct {
     const { services } = this.props;
     const begin = new Pass(this, START_SERVICES.begin, { parameters: { 'input.$': '$' } });
     const onRequest = new Pass(this, START_SERVICES.startOnRequest, {
-      parameters: { recovery: false, services: services.items },
+      parameters: { recovery: false, services: services.items, input: {} },
     });
     const asRecovery = new Pass(this, START_SERVICES.startAsRecovery, {
       parameters: { recovery: true, services: services.items, 'input.$': '$.input' },
@@ -85,7 +85,11 @@ export class StartServices extends Construct {
 
     const all = new MapState(this, START_SERVICES.startServices, {
       itemsPath: '$.services',
-      itemSelector: { 'recovery.$': '$.recovery', 'service.$': '$$.Map.Item.Value' },
+      itemSelector: {
+        'recovery.$': '$.recovery',
+        'input.$': '$.input',
+        'service.$': '$$.Map.Item.Value',
+      },
       resultPath: '$.services',
     });
     all.itemProcessor(this.startOne());
@@ -173,7 +177,7 @@ export class StartServices extends Construct {
       errors: ['Sfn.ExecutionDoesNotExistException'],
       resultPath: JsonPath.DISCARD,
     });
-    return describe.next(
+    describe.next(
       new Choice(this, START_SERVICES.isDeployRunning)
         .when(
           Condition.stringEquals('$.deploy.status', 'RUNNING'),
@@ -181,6 +185,16 @@ export class StartServices extends Construct {
         )
         .otherwise(start),
     );
+    // DescribeExecution is eventually consistent: the deploy whose end was reported can still look as if it was running.
+    return new Choice(this, START_SERVICES.hasDeployEnded)
+      .when(
+        Condition.and(
+          Condition.isPresent('$.input.deploy'),
+          Condition.stringEqualsJsonPath('$.input.deploy', '$.savedState.value.deploy'),
+        ),
+        start,
+      )
+      .otherwise(describe);
   }
 
   private unchanged(id: string, outcome: string): Pass {

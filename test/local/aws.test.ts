@@ -75,6 +75,26 @@ describe('Parameter Store', () => {
     });
   });
 
+  test('counts versions, and returns the value of each of the latest 100', async () => {
+    open();
+    for (const value of ['a', 'b', 'c'])
+      await call('ssm:putParameter', { ...parameter, Value: value, Overwrite: true });
+    expect(await call('ssm:getParameter', { Name: parameter.Name })).toMatchObject({
+      Parameter: { Value: 'c', Version: 3 },
+    });
+    expect(await call('ssm:getParameter', { Name: `${parameter.Name}:1` })).toMatchObject({
+      Parameter: { Name: parameter.Name, Value: 'a', Version: 1, Selector: ':1' },
+    });
+    for (let version = 4; version <= 101; version += 1)
+      await call('ssm:putParameter', { ...parameter, Overwrite: true });
+    expect(await call('ssm:getParameter', { Name: `${parameter.Name}:2` })).toMatchObject({
+      Parameter: { Value: 'b', Version: 2 },
+    });
+    await expect(call('ssm:getParameter', { Name: `${parameter.Name}:1` })).rejects.toMatchObject({
+      name: 'Ssm.ParameterVersionNotFoundException',
+    });
+  });
+
   test('keeps its parameters for the next process', async () => {
     open();
     await call('ssm:putParameter', parameter);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { LOCAL_ENVIRONMENT } from '../../lib/local/local-environment.ts';
+import { lockName } from '../../lib/workflow/deploy-lock.ts';
 import {
   BUILD_INDEXES,
   DEPLOY,
@@ -131,6 +133,26 @@ function setWorkerDatabase(url: string): void {
 function removeLast<T>(list: T[]): Run {
   const removed = list.splice(-1);
   return async () => list.push(...removed);
+}
+
+const LOCK = lockName(LOCAL_ENVIRONMENT);
+
+const deployArn = () =>
+  `arn:aws:states:eu-west-1:000000000000:execution:${workflow.workflow.machines.deploy}`;
+
+/**
+ * Writes the lock of the deploys as another program would.
+ * @param version its version after the write @default one more than before
+ * @returns a function that deletes the lock
+ */
+async function writeLock(value: unknown, version?: number): Promise<Run> {
+  const { aws } = workflow.workflow;
+  const deleteLock = async () => void delete aws.state.ssm.parameters[LOCK];
+  if (version === 1) await deleteLock();
+  await aws.call('arn:aws:states:::aws-sdk:ssm:putParameter', {
+    ...{ Name: LOCK, Value: JSON.stringify(value), Type: 'String', Overwrite: true },
+  });
+  return deleteLock;
 }
 
 /** Changes fields of an object. @returns a function that restores them */
@@ -277,6 +299,36 @@ const SCENARIOS: Scenario[] = [
     name: 'a service that is a daemon',
     prepare: async () =>
       change(workflow.workflow.aws.state.ecs.services[1], { schedulingStrategy: 'DAEMON' }),
+  },
+  { name: 'a plan', input: { mode: 'plan' } },
+  { name: 'a lock that is no lock', prepare: async () => await writeLock({}) },
+  {
+    name: 'a lock of an execution that does not exist',
+    prepare: async () => await writeLock({ execution: `${deployArn()}:deleted`, version: 1 }, 1),
+  },
+  {
+    name: 'a late write to the lock',
+    prepare: async () => {
+      await writeLock({ execution: '', version: 1 }, 1);
+      return await writeLock({ execution: `${deployArn()}:late`, version: 1 });
+    },
+  },
+  {
+    name: 'a lock that another deploy holds',
+    prepare: async () => {
+      const writer = await connect(database.url);
+      await writer.query('begin');
+      await writer.query("insert into people values (9, 'writer')");
+      const { execution, ended } = workflow.workflow.start({ mode: 'indexes' });
+      await eventually(() => workflow.workflow.aws.state.ssm.parameters[LOCK]?.Value).toContain(
+        execution.arn,
+      );
+      return async () => {
+        await writer.query('rollback');
+        await writer.end();
+        await ended;
+      };
+    },
   },
   { name: 'starting the services', input: { mode: 'start-services' } },
   { name: 'building while the services run', input: { mode: 'indexes' } },

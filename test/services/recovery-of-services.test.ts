@@ -91,6 +91,24 @@ describe('a deploy that was killed after it had stopped the services', () => {
   });
 });
 
+test('the recovery after the end of a deploy starts the services, also if Step Functions still shows the deploy as running', async () => {
+  const workflow = await open({ staleReads: 1000 });
+  const { execution, ended } = workflow.workflow.start({}, 'killed');
+  await eventually(() =>
+    workflow.events.some((event) => event.type === 'StateEntered' && event.state === WINDOW.buildIndexes),
+  ).toBe(true);
+  execution.abort();
+  await ended;
+  expect(readServices(workflow)).toMatchObject(DOWN);
+
+  // The end of an earlier deploy does not concern these services.
+  await workflow.workflow.recover({ reason: 'deploy-ended', deploy: 'an-earlier-one', status: 'FAILED' });
+  expect(readServices(workflow).withSavedState).toEqual(DOWN.withSavedState);
+  await workflow.workflow.recover({ reason: 'deploy-ended', deploy: 'killed', status: 'ABORTED' });
+
+  expect(readServices(workflow)).toMatchObject(UP);
+});
+
 describe('the reconciler', () => {
   test('does not start services while the deploy that stopped them is running', async () => {
     // The deploy waits for the lock until this test releases it, however long the recovery takes.

@@ -47,8 +47,9 @@ test('builds on the configured number of tables at the same time, one index at a
 });
 
 test('makes 10 attempts for errors that may not occur again, and one for others', () => {
-  const [lambda, idle, build, ...more] = state('Build Index').Retry ?? [];
+  const [throttled, lambda, idle, build, ...more] = state('Build Index').Retry ?? [];
 
+  expect(throttled?.ErrorEquals).toContain('Lambda.TooManyRequestsException');
   expect(lambda?.ErrorEquals).toEqual(expect.arrayContaining(LAMBDA_ERRORS));
   expect(idle?.ErrorEquals).toContain('Lambda.ResourceNotReadyException');
   expect(build).toEqual({

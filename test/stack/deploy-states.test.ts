@@ -36,11 +36,30 @@ test('has these states and no others', () => {
     'Alert Needed?',
     'Begin',
     'Build Indexes Online',
+    'Count Lock Check',
+    'Describe Lock Holder',
     'Failed',
+    'Lock Acquired?',
+    'Lock Failed',
+    'Lock Held',
+    'Lock Held By Other',
+    'Lock Holder Ended?',
+    'Lock Holder Unknown',
+    'Lock Needed?',
+    'Lock Unreadable',
     'Maintenance Window',
     'More To Build Online?',
+    'No Lock Needed',
+    'Own Lock?',
     'Preflight',
+    'Prepare First Lock',
+    'Prepare Lock',
+    'Prepare Release',
+    'Read Lock',
+    'Read Lock Before',
+    'Read Lock To Release',
     'Record Left Stopped',
+    'Release Lock',
     'Report',
     'Report Failed',
     'Save Left Stopped Marker',
@@ -48,10 +67,64 @@ test('has these states and no others', () => {
     'Start Services?',
     'Succeeded',
     'Succeeded?',
+    'Wait For Lock',
     'What To Do?',
+    'Whose Lock?',
+    'Write Lock',
   ]);
   expect(deploy().StartAt).toBe('Begin');
-  expect(state('Begin').Next).toBe('Preflight');
+  expect(state('Begin').Next).toBe('Lock Needed?');
+});
+
+describe('the lock', () => {
+  test('is acquired before the preflight, except by a plan', () => {
+    expect(state('Lock Needed?')).toMatchObject({
+      Choices: [
+        {
+          And: [
+            { Variable: '$.input.mode', IsPresent: true },
+            { Variable: '$.input.mode', StringEquals: 'plan' },
+          ],
+          Next: 'No Lock Needed',
+        },
+      ],
+      Default: 'Read Lock',
+    });
+    for (const name of ['No Lock Needed', 'Lock Held', 'Lock Held By Other', 'Lock Failed']) {
+      expect(state(name)).toMatchObject({ ResultPath: '$.lock', Next: 'Preflight' });
+    }
+  });
+
+  test('is a parameter with the ARN of the execution and the version that the write expects', () => {
+    expect(state('Prepare First Lock').Parameters).toMatchObject({ version: 1, overwrite: false });
+    expect(state('Prepare Lock').Parameters).toEqual({
+      'version.$': 'States.MathAdd($.lock.version, 1)',
+      overwrite: true,
+      value: {
+        'execution.$': '$$.Execution.Id',
+        'deploy.$': '$$.Execution.Name',
+        'startedAt.$': '$$.Execution.StartTime',
+        'version.$': 'States.MathAdd($.lock.version, 1)',
+      },
+    });
+    expect(state('Write Lock').Parameters).toMatchObject({
+      Name: '/pg-deploy-step/prod/deploy-lock',
+      'Overwrite.$': '$.lockWrite.overwrite',
+      'Value.$': 'States.JsonToString($.lockWrite.value)',
+    });
+    expect(branchesOf(state('Lock Acquired?'))).toEqual(['Lock Held', 'Read Lock']);
+  });
+
+  test('is released at the end, also if the release fails, and never deleted', () => {
+    expect(branchesOf(state('Own Lock?'))).toEqual(['Prepare Release', 'Succeeded?']);
+    for (const name of ['Read Lock To Release', 'Release Lock']) {
+      expect(state(name).Catch).toEqual(catchAll('Succeeded?', '$.lockFailure'));
+    }
+    expect(state('Release Lock').Next).toBe('Succeeded?');
+    expect(Object.values(statesOf(deploy())).map(({ Resource: resource }) => resource)).not.toContain(
+      'arn:aws:states:::aws-sdk:ssm:deleteParameter',
+    );
+  });
 });
 
 test.each([
@@ -81,8 +154,14 @@ test('continues with the decision of the preflight, and with the report after a 
 });
 
 test('changes nothing before the decision of the preflight, but may send an alert', () => {
-  expect(changing(reachableWithout(deploy(), 'Preflight'))).toEqual([]);
-  expect(changing(reachableWithout(deploy(), 'What To Do?'))).toEqual(['Alert', 'Preflight', 'Report']);
+  expect(changing(reachableWithout(deploy(), 'Preflight'))).toEqual(['Write Lock']);
+  expect(changing(reachableWithout(deploy(), 'What To Do?'))).toEqual([
+    'Alert',
+    'Preflight',
+    'Release Lock',
+    'Report',
+    'Write Lock',
+  ]);
 });
 
 describe('after the maintenance window', () => {
@@ -112,7 +191,6 @@ describe('after the maintenance window', () => {
       Overwrite: true,
       'Value.$': 'States.JsonToString($.stateToSave)',
     });
-    expect(state('Save Left Stopped Marker').Retry).toContainEqual(RESTORE_RETRY);
   });
 
   test('saves no marker in an environment without services, where nothing deletes it', () => {
@@ -125,7 +203,10 @@ describe('after the maintenance window', () => {
   });
 
   test('retries for minutes to start the services', () => {
-    expect(state('Start Services').Retry).toEqual([RESTORE_RETRY]);
+    expect(state('Start Services').Retry).toEqual([
+      expect.objectContaining({ MaxAttempts: 75, JitterStrategy: 'FULL' }),
+      RESTORE_RETRY,
+    ]);
   });
 
   test('passes its execution to the window, so that a recovery can identify the deploy of a service', () => {
@@ -146,11 +227,11 @@ test('ends with the status of the report, also when the alert could not be sent'
   const alert = state('Alert');
 
   expect(alert.Resource).toBe('arn:aws:states:::sns:publish');
-  expect(alert.Next).toBe('Succeeded?');
+  expect(alert.Next).toBe('Read Lock To Release');
   expect(alert.Catch?.map((catcher) => [catcher.ErrorEquals, catcher.Next])).toEqual([
-    [['States.ALL'], 'Succeeded?'],
+    [['States.ALL'], 'Read Lock To Release'],
   ]);
-  expect(branchesOf(state('Alert Needed?'))).toEqual(['Alert', 'Succeeded?']);
+  expect(branchesOf(state('Alert Needed?'))).toEqual(['Alert', 'Read Lock To Release']);
   expect(branchesOf(state('Succeeded?'))).toEqual(['Succeeded', 'Failed']);
   expect(state('Failed')).toEqual({ Type: 'Fail', Error: 'DeployFailed', CausePath: '$.failure' });
 });

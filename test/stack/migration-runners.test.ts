@@ -107,7 +107,12 @@ describe('the runner ecs-task', () => {
   test('retries only if ECS did not start the task, so that no migration runs twice', () => {
     const retried = (state('fargate', 'Run Migrations').Retry ?? []).flatMap((retry) => retry.ErrorEquals);
 
-    expect(retried).toEqual(['AmazonECS.Unknown', 'ECS.AmazonECSException', 'ECS.ThrottlingException']);
+    expect(retried).toEqual([
+      'ECS.AmazonECSException',
+      'ECS.ThrottlingException',
+      'AmazonECS.Unknown',
+      'ECS.InvalidParameterException',
+    ]);
   });
 
   test('records every failure as data, and stops the task after a time-out', () => {
@@ -209,6 +214,7 @@ describe('the runner lambda', () => {
 
     expect(retried).toEqual([
       'Lambda.TooManyRequestsException',
+      'Lambda.EC2ThrottledException',
       'Lambda.ResourceNotReadyException',
       'Lambda.ResourceConflictException',
       'Lambda.ENILimitReachedException',

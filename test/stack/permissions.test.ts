@@ -77,6 +77,8 @@ const onParameters = (...actions: string[]) =>
 const onMarker = (...actions: string[]) =>
   actions.map((action) => `${action} on ${arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped')}`);
 
+const LOCK = arn('ssm', 'parameter/pg-deploy-step/prod/deploy-lock');
+
 const ALERTS = `sns:Publish on ${arn('sns', 'pg-deploy-step-prod-alerts')}`;
 
 /** The ARN of a scalable target ends in an id that is unknown at synth. */
@@ -103,6 +105,10 @@ test.each([
       ...CHILD_EVENTS,
       ALERTS,
       ...onMarker('ssm:PutParameter'),
+      `ssm:GetParameter on ${LOCK}`,
+      `ssm:PutParameter on ${LOCK}`,
+      // Of the execution that holds the lock.
+      `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
     ],
   ],
   [

@@ -37,6 +37,7 @@ test('has these states and no others', () => {
     'Describe Deploy',
     'Enable Mapping',
     'Enable Rule',
+    'End Of Deploy Reported?',
     'Is Recovery?',
     'Is Service Steady?',
     'Left Stopped',
@@ -109,7 +110,8 @@ describe('the marker of services that are left stopped deliberately', () => {
 
 describe('a recovery', () => {
   test('does not start the services of a deploy that is still running', () => {
-    expect(branchesOf(state('Is Recovery?'))).toEqual(['Describe Deploy', 'Which Kind To Start?']);
+    expect(branchesOf(state('Is Recovery?'))).toEqual(['End Of Deploy Reported?', 'Which Kind To Start?']);
+    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual(['Which Kind To Start?', 'Describe Deploy']);
     expect(state('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },

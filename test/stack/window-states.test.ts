@@ -179,7 +179,7 @@ describe('sessions of the application', () => {
 test('retries only the errors of a migration that are temporary', () => {
   const run = state('Run Migrations');
 
-  expect(run.Retry?.[2]).toEqual({
+  expect(run.Retry?.[3]).toEqual({
     ErrorEquals: ['LockNotAvailable', 'Deadlock', 'MigrationLocked', 'ConnectionLost'],
     IntervalSeconds: 2,
     MaxAttempts: 9,

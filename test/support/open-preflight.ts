@@ -48,7 +48,7 @@ export async function openPreflight(
   return {
     preflight: (input = {}) =>
       preflight(
-        { execution, input },
+        { execution, lock: { status: 'held' }, input },
         {
           registry,
           database: databaseOf(variables),
@@ -56,6 +56,7 @@ export async function openPreflight(
           migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
           connectPauses: [10, 10],
           runningDeploys: async () => [],
+          listPauses: [],
           howToAbort: 'abort it',
           log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
         },

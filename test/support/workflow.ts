@@ -49,6 +49,8 @@ export interface TestWorkflowOptions {
   engineClock?: EngineClock;
   /** Refuses calls before they reach the service. @default none */
   refuse?: Refuse;
+  /** How many reads of an execution do not show its start or its end yet. @default 0 */
+  staleReads?: number;
   /** Called for each event. */
   onEvent?: (event: EngineEvent) => void;
   /** File with the state of the local AWS, if it is used after this workflow. @default a temporary file */
@@ -104,6 +106,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     ...(options.lambdaSeconds === undefined ? {} : { lambdaSeconds: options.lambdaSeconds }),
     ...(options.engineClock && { engineClock: options.engineClock }),
     ...(options.refuse && { refuse: options.refuse }),
+    ...(options.staleReads !== undefined && { staleReads: options.staleReads }),
     onEvent: (event) => {
       events.push(event);
       options.onEvent?.(event);

@@ -85,7 +85,7 @@ describe('ten minutes of throttling', () => {
       engineClock: clock,
       refuse: (resource, parameters) => {
         const { StateMachineArn } = parameters as Record<string, string>;
-        if (resource !== START || !StateMachineArn?.endsWith('start-services')) return undefined;
+        if (resource !== START || !StateMachineArn?.includes('start-services')) return undefined;
         since.push(clock.now());
         return clock.now() - (since[0] ?? 0) < TEN_MINUTES_MS ? throttlingError(resource) : undefined;
       },
@@ -106,7 +106,8 @@ test('every call that is throttled ten times is made, and the services are as be
     environment: { services: ALL_KINDS },
     aws: ALL_KINDS_IN_AWS,
     refuse: (resource, parameters) => {
-      const call = `${resource} ${JSON.stringify(parameters)}`;
+      // The payload of run-migrations has the number of retries.
+      const call = `${resource} ${JSON.stringify(parameters).replace(/"retryCount":\d+/, '')}`;
       const made = (calls.get(call) ?? 0) + 1;
       calls.set(call, made);
       const names = throttlingNames(resource);
@@ -117,7 +118,7 @@ test('every call that is throttled ten times is made, and the services are as be
 
   const { status, cause } = await workflow.deploy();
 
-  expect({ status, cause }).toMatchObject({ status: 'SUCCEEDED' });
+  expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
   expect(readServices(workflow)).toEqual(before);
   expect(Math.min(...calls.values())).toBeGreaterThan(10);
 });

@@ -7,7 +7,7 @@ import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
  * The figures of docs/cost.md: transitions that Step Functions charges for. A check that is not the first one of its loop
  * adds 4, and how many there are depends on the machine that runs the test.
  */
-const FIXED = { deploy: 10, 'maintenance-window': 13, 'build-indexes': 6, 'start-services': 8 };
+const FIXED = { deploy: 21, 'maintenance-window': 13, 'build-indexes': 6, 'start-services': 8 };
 const OF_LANE = 1;
 const OF_INDEX = 3;
 const OF_SERVICE = { 'maintenance-window': 15, 'start-services': 13 };
@@ -40,6 +40,10 @@ afterAll(async () => {
 });
 
 test('a deploy with two services, one of them scaled, has as many transitions as documented', async () => {
+  // The very first deploy creates the parameter of the lock.
+  await workflow.deploy({ mode: 'start-services' });
+  workflow.events.length = 0;
+
   const { status } = await workflow.deploy();
 
   expect(status).toBe('SUCCEEDED');

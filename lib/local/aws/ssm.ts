@@ -4,6 +4,8 @@ import { type Actions, action, serviceError } from './action.ts';
 import type { StateFile } from './state-file.ts';
 
 const MAX_VALUE_CHARACTERS = 4096;
+/** Parameter Store deletes older versions. */
+const MOST_VERSIONS = 100;
 const SDK = 'arn:aws:states:::aws-sdk:ssm';
 
 /** Parameter Store: puts, gets and deletes standard parameters. */
@@ -49,7 +51,14 @@ export function ssmActions(file: StateFile): Actions {
           );
         }
         const Version = (existing?.Version ?? 0) + 1;
-        parameters[Name] = { Type: type, Value, Version, LastModifiedDate: new Date().toISOString() };
+        const earlier =
+          existing === undefined
+            ? []
+            : [{ Version: existing.Version, Value: existing.Value }, ...(existing.earlier ?? [])];
+        parameters[Name] = {
+          ...{ Type: type, Value, Version, LastModifiedDate: new Date().toISOString() },
+          earlier: earlier.slice(0, MOST_VERSIONS - 1),
+        };
         file.save();
         return { Tier: 'Standard', Version };
       },
@@ -57,14 +66,29 @@ export function ssmActions(file: StateFile): Actions {
     action(
       `${SDK}:getParameter`,
       z.strictObject({ Name: z.string(), WithDecryption: z.boolean().optional() }),
-      ({ Name }) => ({
-        Parameter: {
-          Arn: localArn('ssm', `parameter/${Name.replace(/^\//, '')}`),
-          DataType: 'text',
-          Name,
-          ...find(Name),
-        },
-      }),
+      ({ Name: selected }) => {
+        // NAME or NAME:VERSION. A name contains no colon.
+        const [Name = '', version] = selected.split(':');
+        const { earlier = [], ...latest } = find(Name);
+        const wanted = version === undefined ? latest.Version : Number(version);
+        const found = [latest, ...earlier].find(({ Version }) => Version === wanted);
+        if (found === undefined) {
+          throw serviceError(
+            'Ssm.ParameterVersionNotFoundException',
+            `Systems Manager could not find version ${version} of ${Name}. Verify the version and try again.`,
+          );
+        }
+        return {
+          Parameter: {
+            Arn: localArn('ssm', `parameter/${Name.replace(/^\//, '')}`),
+            DataType: 'text',
+            Name,
+            ...latest,
+            ...found,
+            ...(version !== undefined && { Selector: `:${version}` }),
+          },
+        };
+      },
     ),
     action(`${SDK}:deleteParameter`, z.strictObject({ Name: z.string() }), ({ Name }) => {
       find(Name);

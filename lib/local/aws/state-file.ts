@@ -109,6 +109,8 @@ interface StoredParameter {
   readonly Version: number;
   /** ISO 8601. */
   readonly LastModifiedDate: string;
+  /** The values of earlier versions, the latest first. @default none */
+  readonly earlier?: readonly { readonly Version: number; readonly Value: string }[];
 }
 
 interface PublishedMessage {
