@@ -124,9 +124,13 @@ describe('a failed critical index', () => {
 function savedParameters(): string[] {
   const folder = '.pg-deploy-step';
   if (!place.files().includes(folder)) return [];
-  return place
-    .files(folder)
-    .map((name) => JSON.parse(readFileSync(place.file(`${folder}/${name}`), 'utf8')) as AwsState)
-    .flatMap(({ ssm }) => Object.keys(ssm.parameters).map((name) => name.split('/').at(-1) ?? name))
-    .toSorted();
+  return (
+    place
+      .files(folder)
+      .map((name) => JSON.parse(readFileSync(place.file(`${folder}/${name}`), 'utf8')) as AwsState)
+      .flatMap(({ ssm }) => Object.keys(ssm.parameters).map((name) => name.split('/').at(-1) ?? name))
+      // It stays, and is free: see lib/workflow/deploy-lock.ts.
+      .filter((name) => name !== 'deploy-lock')
+      .toSorted()
+  );
 }

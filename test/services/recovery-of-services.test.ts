@@ -146,7 +146,9 @@ describe('the reconciler', () => {
     const { status } = await workflow.deploy({ mode: 'start-services' });
     expect(status).toBe('SUCCEEDED');
     expect(readServices(workflow)).toMatchObject(UP);
-    expect(workflow.workflow.aws.state.ssm.parameters).toEqual({});
+    expect(Object.keys(workflow.workflow.aws.state.ssm.parameters)).toEqual([
+      '/pg-deploy-step/local/deploy-lock',
+    ]);
   });
 
   test('does nothing and sends no alert when no service is stopped', async () => {
