@@ -71,6 +71,7 @@ export class DeployStepStack extends Stack {
       services,
       startMinutes: environment.startMinutes,
       deployMachine: machines.deploy,
+      migrations: { functions, environmentName, environment },
       topic: this.topic.topic,
       logs,
     });

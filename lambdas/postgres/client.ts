@@ -75,9 +75,14 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
   };
 }
 
+/** The application_name of a session of this product. */
+export function applicationName(purpose: string): string {
+  return clipBytes(`pg-deploy-step ${purpose}`);
+}
+
 async function openSession(config: ClientConfig, purpose: string): Promise<Client> {
   const client = await connectClient(config, {
-    application_name: clipBytes(`pg-deploy-step ${purpose}`),
+    application_name: applicationName(purpose),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,

@@ -9,6 +9,7 @@ import {
 } from '../shared/migration-runner.ts';
 import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
 import type { MigrationsReport } from '../shared/report-schema.ts';
+import { visible } from '../shared/visible-text.ts';
 import { ecsTaskFailure } from './ecs-task-failure.ts';
 import { appliedAfterFailure, type MigrationFacts } from './migration-facts.ts';
 import {
@@ -44,7 +45,23 @@ function appliedOf(answer: unknown): string[] {
   return Array.isArray(answer.applied) ? answer.applied.filter((name) => typeof name === 'string') : [];
 }
 
-function failureOf({ runner, answer, caught }: WindowMigrations, facts: MigrationFacts | null): Failure {
+function failureOf(ran: WindowMigrations, facts: MigrationFacts | null): Failure {
+  const failure = failureOfRunner(ran, facts);
+  if (ran.stillRunning === undefined) return failure;
+  return {
+    ...failure,
+    message: `${failure.message} When the services were started, the migration was still running: ${visible(ran.stillRunning)}.`,
+    next: [
+      'Check whether the migration has ended. Until then it can lock tables that the services use, and change them. End it if it must not continue.',
+      ...failure.next,
+    ],
+  };
+}
+
+function failureOfRunner(
+  { runner, answer, caught }: WindowMigrations,
+  facts: MigrationFacts | null,
+): Failure {
   switch (runner.name) {
     case 'sql':
       return caught === undefined ? statementFailure(answer) : functionFailureOfSql(caught, facts);

@@ -1,5 +1,5 @@
 import { acquire, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
-import { backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
+import { applicationName, backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
 import { describeHolder } from '../postgres/lock-holders.ts';
 import {
   appliedMigrations,
@@ -10,7 +10,7 @@ import {
 import { ensureMigrationRecord } from '../postgres/migration-record.ts';
 import { prepareMigrationSession, restoreSession, sessionSettings } from '../postgres/session-settings.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
-import { MigrationLocked } from '../shared/errors.ts';
+import { MigrationLocked, MigrationsRunning } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { migrationFailureSchema } from '../shared/migration-runner.ts';
 import type { ShippedStatements } from '../shared/migration-statements.ts';
@@ -20,6 +20,9 @@ import { applyFiles, type Progress } from './apply-files.ts';
 import { resultOfRun } from './result-of-run.ts';
 import { shippedFileProblem } from './shipped-files.ts';
 import { watchBlockers } from './watch-blockers.ts';
+
+/** In the name of the session: another run of this function has the same. */
+const PURPOSE = 'migrate';
 
 interface RunMigrationsIo {
   database: Database;
@@ -42,11 +45,11 @@ interface RunMigrationsIo {
  * Applies all pending migrations in one transaction. If a statement fails, the answer says why, and what is applied.
  * A lock that was not acquired and a deadlock are thrown, so that the whole transaction is retried. In the last attempt they
  * are answered like any other failure.
- * @throws MigrationLocked, LockNotAvailable, Deadlock when another attempt may succeed; nothing was changed
+ * @throws MigrationsRunning, MigrationLocked, LockNotAvailable, Deadlock when another attempt may succeed; nothing was changed
  * @throws ConnectionLost when another attempt may succeed; it finds out whether this one was committed
  */
 export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsResult> {
-  return await withClient(io.database, 'migrate', async (client) => {
+  return await withClient(io.database, PURPOSE, async (client) => {
     try {
       await prepareMigrationSession(client, io.lockTimeoutSeconds);
       const isLocked = await acquireMigrationLock(client, io.log);
@@ -69,12 +72,16 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
 /**
  * @returns false when a session that is not trusted holds the lock: then only the lock on the table of applied migrations keeps
  *   others out
- * @throws MigrationLocked when a session of a trusted role applies migrations
+ * @throws MigrationsRunning when another run of this function applies migrations
+ * @throws MigrationLocked when another session of a trusted role applies migrations
  */
 async function acquireMigrationLock(client: Client, log: Log): Promise<boolean> {
   const acquired = await acquire(client, [MIGRATION_LOCK]);
   if (acquired.kind === 'busy') {
     const by = acquired.holder === null ? '' : `: ${describeHolder(acquired.holder)}`;
+    // Lambda may run a function twice for one call. The other run ends within the time limit of a function.
+    if (acquired.holder?.application === applicationName(PURPOSE))
+      throw new MigrationsRunning(`Another run of this function is still applying migrations${by}.`);
     throw new MigrationLocked(`Another session is applying migrations to this database${by}.`);
   }
   if (acquired.despite.length === 0) return true;

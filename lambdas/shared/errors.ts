@@ -52,6 +52,11 @@ export class MigrationLocked extends DeployStepError {
   override readonly name = 'MigrationLocked';
 }
 
+/** An earlier invocation for this deploy, or another deploy, still applies migrations. A retry continues when it has ended. */
+export class MigrationsRunning extends DeployStepError {
+  override readonly name = 'MigrationsRunning';
+}
+
 /** The input of an execution or of a command is wrong. The message names the field and the valid values. */
 export class BadInput extends DeployStepError {
   override readonly name = 'BadInput';

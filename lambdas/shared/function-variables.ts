@@ -57,6 +57,14 @@ export const migrationsVariablesSchema = z
   })
   .refine(hasDatabase, hasDatabaseMessage);
 
+export const checkMigrationsVariablesSchema = z
+  .object({
+    ...databaseVariables,
+    /** Key of the advisory lock that the application's function holds while it migrates. Unset: that of node-pg-migrate. */
+    MIGRATION_LOCK: z.string().optional(),
+  })
+  .refine(hasDatabase, hasDatabaseMessage);
+
 export const planVariablesSchema = z
   .object({
     ...databaseVariables,

@@ -82,6 +82,15 @@ export const runMigrationsResultSchema = z.object({
 });
 export type RunMigrationsResult = z.infer<typeof runMigrationsResultSchema>;
 
+// Check Migrations
+
+const checkMigrationsResultSchema = z.object({
+  running: z.boolean(),
+  /** The session that holds the lock, for messages. Empty: no session does. */
+  by: z.string(),
+});
+export type CheckMigrationsResult = z.infer<typeof checkMigrationsResultSchema>;
+
 /** The migrations in the output of the maintenance window. */
 export const windowMigrationsSchema = z.object({
   status: z.enum(['applied', 'failed']),
@@ -90,6 +99,8 @@ export const windowMigrationsSchema = z.object({
   answer: z.unknown().optional(),
   /** The error of Run Migrations. */
   caught: caughtErrorSchema.optional(),
+  /** What still ran when the deadline for its end had passed. Absent: nothing. */
+  stillRunning: z.string().optional(),
 });
 export type WindowMigrations = z.infer<typeof windowMigrationsSchema>;
 

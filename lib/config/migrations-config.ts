@@ -84,6 +84,11 @@ function hasPathKeys(value: unknown): boolean {
   return Object.entries(value).some(([key, inner]) => key.endsWith('.$') || hasPathKeys(inner));
 }
 
+/** Whether PostgreSQL reads the text as a bigint. A number of JSON would lose digits. */
+function isBigint(text: string): boolean {
+  return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
+}
+
 const lambdaSchema = fields({
   runner: z.literal('lambda'),
   /** Name or ARN of the function, optionally with :ALIAS or :VERSION. */
@@ -101,6 +106,14 @@ const lambdaSchema = fields({
       'must not contain a key that ends in .$, because Step Functions would replace its value',
     )
     .default({}),
+  /** Key of the advisory lock that the function holds while it migrates, as text. */
+  advisoryLock: z
+    .string()
+    .refine(
+      isBigint,
+      'must be the key of an advisory lock as text: an integer of 64 bits, such as "72707369"',
+    )
+    .optional(),
   /** Time limit of the function, in minutes. */
   timeoutMinutes: timeoutMinutes
     .max(15, 'must be at most 15, the time limit of Lambda: for longer migrations, use the runner ecs-task')

@@ -10,6 +10,7 @@ export const FUNCTIONS = [
   'preflight',
   'check-sessions',
   'run-migrations',
+  'check-migrations',
   'plan-builds',
   'build-index',
   'check-index',

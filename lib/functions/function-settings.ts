@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import type {
   buildVariablesSchema,
+  checkMigrationsVariablesSchema,
   checkVariablesSchema,
   databaseVariablesSchema,
   migrationsVariablesSchema,
@@ -26,6 +27,7 @@ export const TIMEOUTS: Record<FunctionName, Duration> = {
   preflight: Duration.minutes(2),
   'check-sessions': Duration.minutes(1),
   'run-migrations': LONGEST,
+  'check-migrations': Duration.minutes(1),
   'plan-builds': Duration.minutes(2),
   'build-index': LONGEST,
   'check-index': Duration.minutes(5),
@@ -37,6 +39,7 @@ interface FunctionVariables extends Record<FunctionName, Record<string, string>>
   preflight: Variables<typeof preflightVariablesSchema>;
   'check-sessions': Variables<typeof sessionsVariablesSchema>;
   'run-migrations': Variables<typeof migrationsVariablesSchema>;
+  'check-migrations': Variables<typeof checkMigrationsVariablesSchema>;
   'plan-builds': Variables<typeof planVariablesSchema>;
   'build-index': Variables<typeof buildVariablesSchema>;
   'check-index': Variables<typeof checkVariablesSchema>;
@@ -84,6 +87,11 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       ...shared,
       LOCK_TIMEOUT_SECONDS: String(sql.lockTimeoutSeconds),
       MIGRATION_ATTEMPTS: String(sql.attempts),
+    },
+    'check-migrations': {
+      ...shared,
+      ...(migrations.runner === 'lambda' &&
+        migrations.advisoryLock && { MIGRATION_LOCK: migrations.advisoryLock }),
     },
     'plan-builds': { ...shared, BUILDS_PER_ROUND: String(builds.perRound), ...window },
     'build-index': {

@@ -129,6 +129,11 @@ export class LocalEngine {
     throw noSuchMachine(`State machine does not exist: "${machineName}". Machines here: ${known}.`);
   }
 
+  /** Aborts an execution and its children, as StopExecution does. An execution that does not run is not changed. */
+  stop(executionArn: string): void {
+    this.#executions.get(executionArn)?.controller.abort(new Aborted());
+  }
+
   /** Aborts all executions and waits until they have ended. */
   async close(): Promise<void> {
     for (const execution of this.#running) execution.abort();

@@ -18,6 +18,7 @@ import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
 import { DeployLock, LOCK_CHECKS } from './deploy-lock.ts';
 import { invokeFunction } from './invoke-function.ts';
+import { WINDOW_VERDICTS_OF_DEPLOY } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
 import { catchAll, RESTORE_RETRY } from './retry-and-catch.ts';
@@ -156,7 +157,10 @@ export class Deploy extends Construct {
     const start = startExecution(this, DEPLOY.startServices, {
       machine: this.props.startServices,
       comment: 'Starts the services, even if non-critical indexes failed',
-      input: { deploy: JsonPath.stringAt('$.deploy') },
+      input: {
+        deploy: JsonPath.stringAt('$.deploy'),
+        window: JsonPath.listAt(WINDOW_VERDICTS_OF_DEPLOY),
+      },
       resultPath: '$.start',
     });
     start.addRetry(RESTORE_RETRY);

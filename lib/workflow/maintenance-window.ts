@@ -53,6 +53,7 @@ export class MaintenanceWindow extends Construct {
     const migrated = runMigrations(this, migrations, {
       functions: props.functions,
       environmentName: props.environmentName,
+      environment: props.environment,
       next: build,
       failed: this.verdict(
         WINDOW.verdicts.migrationFailed,
@@ -83,7 +84,9 @@ export class MaintenanceWindow extends Construct {
       logs: props.logs,
     });
     // Also if this configuration does not use them: an execution that started with an earlier one may invoke them.
-    this.machine.addToRolePolicy(props.functions.mayInvoke('check-sessions', 'run-migrations'));
+    this.machine.addToRolePolicy(
+      props.functions.mayInvoke('check-sessions', 'run-migrations', 'check-migrations'),
+    );
   }
 
   private stop(next: IChainable): IChainable {

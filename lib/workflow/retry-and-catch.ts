@@ -151,6 +151,18 @@ export function migrationRetry({ attempts }: Pick<SqlMigrations, 'attempts'>): R
 }
 
 /**
+ * Another run of run-migrations: Lambda may run a function twice for one call, and a function that has timed out for Step
+ * Functions continues. It ends within 15 minutes, the limit of Lambda. Pauses: 5 + 10 + 20 + 30 + 30 … s, 20 minutes in total.
+ */
+export const MIGRATIONS_RUNNING_RETRY: RetryProps = {
+  errors: ['MigrationsRunning'],
+  interval: Duration.seconds(5),
+  maxAttempts: 42,
+  backoffRate: 2,
+  maxDelay: Duration.seconds(30),
+};
+
+/**
  * ECS refused to start the migration task. Errors that may occur after the start (ECS.ServerException, States.TaskFailed, a
  * time-out) are not retried, because two migrations must not run at once.
  */

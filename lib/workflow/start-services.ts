@@ -12,6 +12,7 @@ import {
 import { Construct } from 'constructs';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { awsCall } from './aws-call.ts';
+import { type MigrationsProps, WINDOW_ENDED, waitForMigrations } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
 import { deleteState, PARAMETER_MISSING, readState } from './services/saved-state.ts';
@@ -29,6 +30,7 @@ export interface StartServicesProps {
   deployMachine: string;
   topic: sns.ITopic;
   logs: LogSettings;
+  migrations: MigrationsProps;
 }
 
 /** Time for the API calls, in addition to the deadline for steady services. */
@@ -130,6 +132,11 @@ export class StartServices extends Construct {
     const start = chooseKind(this, START_SERVICES.whichKindToStart, services, (kind) =>
       kind.start(this, { steady, late }),
     );
+    const whenMigrationsEnded = waitForMigrations(this, {
+      ...this.props.migrations,
+      stillRunningPath: '$.migrationStillRunning',
+      next: start,
+    });
 
     const deleteSaved = deleteState(this, START_SERVICES.deleteState, services.savedState);
     const done = new Pass(this, START_SERVICES.serviceDone, {
@@ -158,8 +165,9 @@ export class StartServices extends Construct {
 
     return read.next(
       new Choice(this, START_SERVICES.isRecovery)
-        .when(Condition.booleanEquals('$.recovery', true), this.unlessDeployRuns(start))
-        .otherwise(start),
+        .when(Condition.booleanEquals('$.recovery', true), this.unlessDeployRuns(whenMigrationsEnded))
+        .when(WINDOW_ENDED, start)
+        .otherwise(whenMigrationsEnded),
     );
   }
 

@@ -68,10 +68,37 @@ export const MIGRATIONS = {
   noneConfigured: 'No Migrations Configured',
   areApplied: 'Migrations Applied?',
   recordError: 'Record Migration Error',
+} as const;
+
+/** States of `maintenance-window` and `start-services` that wait until no migration runs any more. */
+export const MIGRATIONS_END = {
+  stillRunning: 'Record Running Migration',
+  /** A function that may still run. */
+  lock: {
+    begin: 'Begin Migration Check',
+    check: 'Check Migrations',
+    reached: 'Migrations Ended?',
+    wait: 'Wait For Migrations',
+    count: 'Count Migration Check',
+  },
+  /** A task that may still run. */
+  beginTasks: 'Begin Task Check',
+  findTasks: 'Find Migration Tasks',
   listTasks: 'List Migration Tasks',
+  listMoreTasks: 'List More Migration Tasks',
+  anyTasksListed: 'Any Tasks Listed?',
   describeTasks: 'Describe Migration Tasks',
+  summarizeTasks: 'Summarize Migration Tasks',
+  anyTasksFound: 'Any Migration Tasks Found?',
+  tasksFound: 'Migration Tasks Found',
+  noTasksFound: 'No Migration Tasks Found',
+  countTasks: 'Count Migration Tasks',
+  tasksStopped: 'Migration Tasks Stopped?',
   stopTasks: 'Stop Migration Tasks',
   stopTask: 'Stop Migration Task',
+  stopRequested: 'Migration Task Stop Requested',
+  waitForTasks: 'Wait For Migration Tasks',
+  countTaskCheck: 'Count Task Check',
 } as const;
 
 /** States of `maintenance-window`, except those of a runner of migrations or of a kind of service. */

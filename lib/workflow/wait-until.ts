@@ -20,7 +20,8 @@ export interface WaitUntilProps {
   reached: Condition;
   /** Number of checks until the deadline. */
   checks: number;
-  pollSeconds: number;
+  /** Pause between two checks. `growing`: 0, 1, 2, 3 … seconds, see `growingChecksWithin`. */
+  pollSeconds: number | 'growing';
   onReached: IChainable;
   onLate: IChainable;
 }
@@ -38,7 +39,10 @@ export function waitUntil(scope: Construct, props: WaitUntilProps): Pass {
     resultPath: '$.checks',
   });
   const wait = new Wait(scope, names.wait, {
-    time: WaitTime.duration(Duration.seconds(props.pollSeconds)),
+    time:
+      props.pollSeconds === 'growing'
+        ? WaitTime.secondsPath('$.checks.count')
+        : WaitTime.duration(Duration.seconds(props.pollSeconds)),
   });
   begin.next(check);
   check.next(
@@ -54,4 +58,12 @@ export function waitUntil(scope: Construct, props: WaitUntilProps): Pass {
 /** @returns how many checks fit into a deadline, at least one */
 export function checksWithin(seconds: number, pollSeconds: number): number {
   return Math.max(1, Math.ceil(seconds / pollSeconds));
+}
+
+/**
+ * With growing pauses a short wait ends soon, and a long one needs few events of the history.
+ * @returns how many checks fit into a deadline, if the pause before check n has n seconds
+ */
+export function growingChecksWithin(seconds: number): number {
+  return Math.ceil((Math.sqrt(1 + 8 * seconds) - 1) / 2);
 }

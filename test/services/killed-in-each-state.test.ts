@@ -7,6 +7,7 @@ import {
   DEPLOY,
   ECS,
   MIGRATIONS,
+  MIGRATIONS_END,
   START_SERVICES,
   WINDOW,
 } from '../../lib/workflow/state-names.ts';
@@ -171,6 +172,12 @@ const NOT_REACHED = [
   `build-indexes: ${BUILD_INDEXES.unreadableResult}`,
   `deploy: ${DEPLOY.reportFailed}`,
   `maintenance-window: ${ECS.recordScalingNotSuspended}`,
+  // A migration that runs on after its state has failed: test/workflow/migration-end.test.ts.
+  ...['maintenance-window', 'start-services'].flatMap((machine) =>
+    [MIGRATIONS_END.lock.wait, MIGRATIONS_END.lock.count, MIGRATIONS_END.stillRunning].map(
+      (state) => `${machine}: ${state}`,
+    ),
+  ),
   `start-services: ${START_SERVICES.deployStillRunning}`,
   `start-services: ${START_SERVICES.leftStopped}`,
 ];

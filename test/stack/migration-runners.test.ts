@@ -115,9 +115,8 @@ describe('the runner ecs-task', () => {
     ]);
   });
 
-  test('records every failure as data, and stops the task after a time-out', () => {
+  test('records every failure as data, and waits until the task is STOPPED', () => {
     expect(state('fargate', 'Run Migrations').Catch).toEqual([
-      { ErrorEquals: ['States.Timeout'], Next: 'List Migration Tasks', ResultPath: '$.migrationError' },
       {
         ErrorEquals: ['States.DataLimitExceeded'],
         Next: 'Record Migration Error',
@@ -136,26 +135,49 @@ describe('the runner ecs-task', () => {
           'caught.$': '$.migrationError',
         },
       },
-      Next: 'Migration Failed',
+      Next: 'Begin Task Check',
     });
     expect(state('ec2', 'Record Migration Error').Parameters).toMatchObject({
       output: { runner: { logs: null } },
     });
-    expect(state('fargate', 'List Migration Tasks').Parameters).toEqual({
-      ...{ Cluster: 'prod', Family: 'shop-migrate', DesiredStatus: 'RUNNING' },
+    expect(state('fargate', 'Begin Task Check').Parameters).toEqual({
+      ...{ count: 0, statuses: ['RUNNING', 'STOPPED'] },
+    });
+    const family = {
+      Cluster: 'prod',
+      Family: 'shop-migrate',
+      'DesiredStatus.$': '$.status',
+      MaxResults: 20,
+    };
+    expect(state('fargate', 'List Migration Tasks').Parameters).toEqual(family);
+    expect(state('fargate', 'List More Migration Tasks').Parameters).toEqual({
+      ...{ ...family, 'NextToken.$': '$.page.next[0]' },
     });
     expect(state('fargate', 'Describe Migration Tasks')).toMatchObject({
-      Parameters: { Cluster: 'prod', 'Tasks.$': '$.found.tasks' },
+      Parameters: { Cluster: 'prod', 'Tasks.$': '$.page.tasks' },
       ResultSelector: {
         'tasks.$': "$.Tasks[?(@.Group == 'pg-deploy-step-fargate-migrations')].TaskArn",
+        'statuses.$': "$.Tasks[?(@.Group == 'pg-deploy-step-fargate-migrations')].LastStatus",
       },
-      Next: 'Stop Migration Tasks',
+      Next: 'Summarize Migration Tasks',
     });
-    for (const name of ['List Migration Tasks', 'Describe Migration Tasks', 'Stop Migration Tasks']) {
-      expect(state('fargate', name).Catch).toEqual([
-        { ErrorEquals: ['States.ALL'], Next: 'Record Migration Error', ResultPath: null },
-      ]);
-    }
+    expect(state('fargate', 'Find Migration Tasks').Catch).toEqual(
+      ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
+        ...{ ErrorEquals: [error], Next: 'Migration Failed', ResultPath: null },
+      })),
+    );
+    // 10 minutes, with pauses of 1, 2, 3 … seconds
+    expect(state('fargate', 'Migration Tasks Stopped?')).toMatchObject({
+      Choices: [
+        { Variable: '$.migrationTasks.total.tasks', NumericEquals: 0, Next: 'Migration Failed' },
+        {
+          Variable: '$.migrationTasks.count',
+          NumericGreaterThanEquals: 35,
+          Next: 'Record Running Migration',
+        },
+      ],
+      Default: 'Stop Migration Tasks',
+    });
     expect(Object.keys(reachableWithout(window('fargate'), 'Run Migrations'))).not.toContain('Build Indexes');
   });
 

@@ -115,6 +115,7 @@ test.each([
     'maintenance-window',
     [
       ...invoke('run-migrations'),
+      ...invoke('check-migrations'),
       // Not configured here: an execution that started with an earlier configuration may still invoke it.
       ...invoke('check-sessions'),
       ...runChild('build-indexes'),
@@ -134,6 +135,7 @@ test.each([
       ...onParameters('ssm:GetParameter', 'ssm:DeleteParameter'),
       ...onMarker('ssm:GetParameter', 'ssm:DeleteParameter'),
       `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
+      ...invoke('check-migrations'),
       SCALING,
       ALERTS,
     ],

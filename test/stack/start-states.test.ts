@@ -22,13 +22,16 @@ test('has these states and no others', () => {
     'Begin',
     'Begin Enabled Mapping Checks',
     'Begin Enabled Rule Checks',
+    'Begin Migration Check',
     'Begin Starting Checks',
     'Check Enabled Mapping',
     'Check Enabled Rule',
+    'Check Migrations',
     'Check Outcomes',
     'Check Starting Tasks',
     'Count Enabled Mapping Check',
     'Count Enabled Rule Check',
+    'Count Migration Check',
     'Count Starting Check',
     'Delete Marker',
     'Delete Saved State',
@@ -42,10 +45,12 @@ test('has these states and no others', () => {
     'Is Service Steady?',
     'Left Stopped',
     'Mapping Enabled?',
+    'Migrations Ended?',
     'Nothing Saved',
     'Prepare Alert',
     'Read Marker',
     'Read Saved State',
+    'Record Running Migration',
     'Resume Scaling',
     'Resume Scaling?',
     'Rule Enabled?',
@@ -62,6 +67,7 @@ test('has these states and no others', () => {
     'Tasks Running?',
     'Wait For Enabled Mapping',
     'Wait For Enabled Rule',
+    'Wait For Migrations',
     'Wait For Tasks To Run',
     'Was Mapping Enabled?',
     'Was Rule Enabled?',
@@ -110,8 +116,12 @@ describe('the marker of services that are left stopped deliberately', () => {
 
 describe('a recovery', () => {
   test('does not start the services of a deploy that is still running', () => {
-    expect(branchesOf(state('Is Recovery?'))).toEqual(['End Of Deploy Reported?', 'Which Kind To Start?']);
-    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual(['Which Kind To Start?', 'Describe Deploy']);
+    expect(branchesOf(state('Is Recovery?'))).toEqual([
+      'End Of Deploy Reported?',
+      'Which Kind To Start?',
+      'Begin Migration Check',
+    ]);
+    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual(['Begin Migration Check', 'Describe Deploy']);
     expect(state('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
@@ -119,7 +129,7 @@ describe('a recovery', () => {
     });
     expect(state('Deploy Running?')).toMatchObject({
       Choices: [{ Variable: '$.deploy.status', StringEquals: 'RUNNING', Next: 'Deploy Still Running' }],
-      Default: 'Which Kind To Start?',
+      Default: 'Begin Migration Check',
     });
     expect(state('Deploy Still Running')).toMatchObject({
       Parameters: { outcome: 'deploy-running', startedAt: null, stoppedAt: null },
@@ -131,10 +141,23 @@ describe('a recovery', () => {
     expect(state('Describe Deploy').Catch).toEqual([
       {
         ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
-        Next: 'Which Kind To Start?',
+        Next: 'Begin Migration Check',
         ResultPath: null,
       },
     ]);
+  });
+
+  test('starts a service only when no migration runs, unless the maintenance window has waited for it', () => {
+    expect(state('Window Ended By Itself?')).toMatchObject({
+      Choices: [{ Variable: '$$.Execution.Input.window[0]', IsPresent: true, Next: 'Which Kind To Start?' }],
+      Default: 'Begin Migration Check',
+    });
+    expect(branchesOf(state('Migrations Ended?'))).toEqual([
+      'Which Kind To Start?',
+      'Record Running Migration',
+      'Wait For Migrations',
+    ]);
+    expect(state('Record Running Migration').Next).toBe('Which Kind To Start?');
   });
 
   test('sends an alert only if it started a service', () => {

@@ -21,20 +21,26 @@ test('has these states outside of its Maps and no others', () => {
     'All Services Can Be Stopped?',
     'All Services Stopped?',
     'Any Critical Index Failed?',
+    'Begin Migration Check',
     'Begin Window',
     'Build Indexes',
+    'Check Migrations',
     'Check Services',
+    'Count Migration Check',
     'Critical Index Failed',
     'Migration Failed',
     'Migrations Applied?',
+    'Migrations Ended?',
     'More Indexes To Build?',
     'Record Migration Error',
+    'Record Running Migration',
     'Run Migrations',
     'Services Cannot Be Stopped',
     'Services Not Stopped',
     'Stop Services',
     'Summarize Service Checks',
     'Summarize Stopped Services',
+    'Wait For Migrations',
     'Window Complete',
   ]);
 });
@@ -179,14 +185,21 @@ describe('sessions of the application', () => {
 test('retries only the errors of a migration that are temporary', () => {
   const run = state('Run Migrations');
 
-  expect(run.Retry?.[3]).toEqual({
-    ErrorEquals: ['LockNotAvailable', 'Deadlock', 'MigrationLocked', 'ConnectionLost'],
-    IntervalSeconds: 2,
-    MaxAttempts: 9,
-    BackoffRate: 2,
-    MaxDelaySeconds: 30,
-    JitterStrategy: 'FULL',
-  });
+  expect(run.Retry?.slice(3)).toEqual([
+    // Longer than a function can run: 20 minutes in total.
+    {
+      ...{ ErrorEquals: ['MigrationsRunning'], IntervalSeconds: 5, MaxAttempts: 42, BackoffRate: 2 },
+      MaxDelaySeconds: 30,
+    },
+    {
+      ErrorEquals: ['LockNotAvailable', 'Deadlock', 'MigrationLocked', 'ConnectionLost'],
+      IntervalSeconds: 2,
+      MaxAttempts: 9,
+      BackoffRate: 2,
+      MaxDelaySeconds: 30,
+      JitterStrategy: 'FULL',
+    },
+  ]);
   expect(run.Catch).toEqual(
     ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
       ErrorEquals: [error],
@@ -197,7 +210,21 @@ test('retries only the errors of a migration that are temporary', () => {
   expect(state('Record Migration Error').Parameters).toEqual({
     output: { status: 'failed', runner: { name: 'sql' }, 'caught.$': '$.migrationError' },
   });
-  expect(state('Record Migration Error').Next).toBe('Migration Failed');
+  expect(state('Record Migration Error').Next).toBe('Begin Migration Check');
+  expect(state('Check Migrations').Catch).toEqual(
+    ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
+      ...{ ErrorEquals: [error], Next: 'Migration Failed', ResultPath: null },
+    })),
+  );
+  // 16 minutes, with pauses of 1, 2, 3 … seconds
+  expect(state('Migrations Ended?')).toMatchObject({
+    Choices: [
+      { Variable: '$.migrationLock.output.running', BooleanEquals: false, Next: 'Migration Failed' },
+      { Variable: '$.checks.count', NumericGreaterThanEquals: 44, Next: 'Record Running Migration' },
+    ],
+    Default: 'Wait For Migrations',
+  });
+  expect(state('Wait For Migrations')).toMatchObject({ SecondsPath: '$.checks.count' });
   expect(branchesOf(state('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
 });
 

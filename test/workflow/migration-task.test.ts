@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EnvironmentInput } from '../../lib/config/environment-config.ts';
-import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
+import { MIGRATIONS_END } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
@@ -230,7 +230,7 @@ test('a migration task that does not end within timeoutMinutes is stopped, and t
   await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   await eventually(toolSessions).toBe(0);
   expect(
-    workflow.events.filter(({ type, state }) => type === 'StateEntered' && state === MIGRATIONS.stopTask),
+    workflow.events.filter(({ type, state }) => type === 'StateEntered' && state === MIGRATIONS_END.stopTask),
   ).toHaveLength(1);
   expect(workflow.running()).toEqual(SERVICES_UP);
   expect(workflow.alerts[0]?.Message).toContain('aws ecs list-tasks --cluster demo --family shop-migrate');

@@ -1,13 +1,16 @@
 import { type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
+import type { Environment } from '../../config/environment-config.ts';
 import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
 import { withNulls } from '../null-parameters.ts';
 import { MIGRATIONS } from '../state-names.ts';
+import { waitForMigrations } from './wait-for-migrations.ts';
 
 export interface MigrateProps {
   functions: WorkflowFunctions;
   environmentName: string;
+  environment: Environment;
   /** The state after successful migrations. */
   next: IChainable;
   /** The verdict when the migrations fail. Reads `$.migrations.output`, a WindowMigrations. */
@@ -20,12 +23,25 @@ export const MIGRATIONS_PATH = '$.migrations';
 /** Path of the error that the state Run Migrations failed with. */
 export const ERROR_PATH = '$.migrationError';
 
-/** Records the error of Run Migrations as data, unparsed: the function `report` reads its cause. */
-export function recordMigrationError(scope: Construct, runner: MigrationRunner, failed: IChainable): Pass {
+/**
+ * Records the error of Run Migrations as data, unparsed: the function `report` reads its cause. Then waits for a task or a
+ * function that may still run.
+ */
+export function recordMigrationError(
+  scope: Construct,
+  runner: MigrationRunner,
+  { failed, ...props }: MigrateProps,
+): Pass {
   const record = new Pass(scope, MIGRATIONS.recordError, {
     parameters: { output: { status: 'failed', runner: withNulls(runner), 'caught.$': ERROR_PATH } },
     resultPath: MIGRATIONS_PATH,
   });
-  record.next(failed);
+  record.next(
+    waitForMigrations(scope, {
+      ...props,
+      stillRunningPath: `${MIGRATIONS_PATH}.output.stillRunning`,
+      next: failed,
+    }),
+  );
   return record;
 }

@@ -44,7 +44,7 @@ export function runLambdaFunction(
   });
   run.addRetry(NOT_STARTED_FUNCTION_RETRY);
   run.addRetry(IDLE_FUNCTION_RETRY);
-  catchAll(run, recordMigrationError(scope, runner, props.failed), ERROR_PATH);
+  catchAll(run, recordMigrationError(scope, runner, props), ERROR_PATH);
   return run.next(props.next);
 }
 

@@ -2,7 +2,7 @@ import { Choice, Condition, type IChainable, JsonPath, TaskInput } from 'aws-cdk
 import type { Construct } from 'constructs';
 import type { SqlMigrations } from '../../config/migrations-config.ts';
 import { invokeFunction } from '../invoke-function.ts';
-import { catchAll, migrationRetry } from '../retry-and-catch.ts';
+import { catchAll, MIGRATIONS_RUNNING_RETRY, migrationRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
 
@@ -24,9 +24,10 @@ export function runSqlFiles(scope: Construct, migrations: SqlMigrations, props: 
     },
     comment: 'Applies all pending migrations in one transaction',
   });
+  run.addRetry(MIGRATIONS_RUNNING_RETRY);
   const retry = migrationRetry(migrations);
   if (retry !== undefined) run.addRetry(retry);
-  catchAll(run, recordMigrationError(scope, runner, props.failed), ERROR_PATH);
+  catchAll(run, recordMigrationError(scope, runner, props), ERROR_PATH);
   run.next(
     new Choice(scope, MIGRATIONS.areApplied)
       .when(Condition.stringEquals('$.migrations.output.status', 'applied'), props.next)

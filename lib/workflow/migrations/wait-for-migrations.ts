@@ -1,0 +1,70 @@
+import { Condition, type IChainable, Pass, Result } from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import type { Environment } from '../../config/environment-config.ts';
+import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
+import { MIGRATIONS_END } from '../state-names.ts';
+import { LOCK_CHECK, waitForFunction } from './wait-for-function.ts';
+import { waitForTask } from './wait-for-task.ts';
+
+/** What the states need to find the migrations of an environment. */
+export interface MigrationsProps {
+  functions: WorkflowFunctions;
+  environmentName: string;
+  environment: Pick<Environment, 'migrations' | 'stopMinutes'>;
+}
+
+export interface WaitForMigrationsProps extends MigrationsProps {
+  /** Where to record, as text, what still runs when the deadline has passed. */
+  stillRunningPath: string;
+  next: IChainable;
+}
+
+/** The group in which the migration tasks of an environment run. */
+export function migrationGroup(environmentName: string): string {
+  return `pg-deploy-step-${environmentName}-migrations`;
+}
+
+/**
+ * Waits, at most until a deadline, until no migration of this environment runs any more. Services must not start while one
+ * does: an execution that failed, timed out or was aborted says nothing about the task or the function that it started.
+ * @returns the first state
+ */
+export function waitForMigrations(scope: Construct, props: WaitForMigrationsProps): IChainable {
+  const { migrations, stopMinutes } = props.environment;
+  const { functions, environmentName, stillRunningPath, next } = props;
+  switch (migrations.runner) {
+    case 'none':
+      return next;
+    case 'ecs-task': {
+      const late = new Pass(scope, MIGRATIONS_END.stillRunning, {
+        result: Result.fromString('its task'),
+        resultPath: stillRunningPath,
+      });
+      const group = migrationGroup(environmentName);
+      return waitForTask(scope, {
+        migrations,
+        group,
+        stopMinutes,
+        ended: next,
+        late: late.next(next),
+      });
+    }
+    case 'sql':
+    case 'lambda': {
+      const late = new Pass(scope, MIGRATIONS_END.stillRunning, {
+        inputPath: `${LOCK_CHECK}.output.by`,
+        resultPath: stillRunningPath,
+      });
+      return waitForFunction(scope, { functions, ended: next, late: late.next(next) });
+    }
+  }
+}
+
+/**
+ * The verdicts of the maintenance window in the state of `deploy`, for the field `window` in the input of start-services. The
+ * list is empty if the window did not end by itself.
+ */
+export const WINDOW_VERDICTS_OF_DEPLOY = '$..window.output.verdict';
+
+/** In `start-services`: the maintenance window of the parent ended by itself, and so it has waited for the migrations. */
+export const WINDOW_ENDED = Condition.isPresent('$$.Execution.Input.window[0]');

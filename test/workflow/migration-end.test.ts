@@ -1,0 +1,294 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { localArn } from '../../lib/local/local-arns.ts';
+import { MIGRATIONS, MIGRATIONS_END } from '../../lib/workflow/state-names.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { eventually } from '../support/waits.ts';
+import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
+
+/*
+ * The error of a migration, a time-out or an abort says nothing about the task or the function that was started. While one of
+ * them still runs, no service starts.
+ */
+
+const SERVICES_UP = { api: 2, worker: 1 };
+
+let database: TestDatabase;
+let folder: string;
+let opened: TestWorkflow | undefined;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-end-'));
+  database = await createDatabase();
+  await database.query('create table orders (id int primary key, status text)');
+});
+
+afterEach(async () => {
+  await opened?.close();
+  opened = undefined;
+  await database.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Whether a migration ran at a moment in which a service was running after all of them had been stopped. */
+interface Overlap {
+  seen: boolean;
+}
+
+async function open(
+  options: Omit<TestWorkflowOptions, 'databaseUrl' | 'indexes'>,
+  isMigrating: () => boolean,
+): Promise<{ workflow: TestWorkflow; overlap: Overlap; entered: string[] }> {
+  const overlap = { seen: false };
+  const entered: string[] = [];
+  let areStopped = false;
+  const workflow = await openTestWorkflow({
+    databaseUrl: database.url,
+    indexes: [],
+    ...options,
+    onEvent: ({ type, state }) => {
+      if (type === 'StateEntered') entered.push(state ?? '');
+      if (opened === undefined) return;
+      const running = Object.values(opened.running()).reduce((sum, count) => sum + count, 0);
+      areStopped ||= state === MIGRATIONS.run;
+      overlap.seen ||= areStopped && running > 0 && isMigrating();
+    },
+  });
+  opened = workflow;
+  return { workflow, overlap, entered };
+}
+
+describe('a migration task that ignores SIGTERM', () => {
+  /** Writes a file when it has connected, and then ends for SIGKILL only. */
+  const TOOL = `
+    import { writeFileSync } from 'node:fs';
+    process.on('SIGTERM', () => writeFileSync(process.argv[2] + '.term', ''));
+    setInterval(() => {}, 1000);
+    writeFileSync(process.argv[2], '');
+  `;
+
+  async function openWithTool(clock: ManualClock, more: { timeoutMinutes?: number; stopMinutes?: number }) {
+    const started = join(folder, 'started');
+    writeFileSync(join(folder, 'tool.mjs'), TOOL);
+    const tools = await open(
+      {
+        runner: {
+          runner: 'ecs-task',
+          ...{ cluster: 'demo', taskDefinition: 'shop-migrate', container: 'migrate' },
+          roles: { task: 'none', execution: 'none' },
+          network: { subnetIds: ['subnet-1'], securityGroupIds: ['sg-1'] },
+          ...(more.timeoutMinutes && { timeoutMinutes: more.timeoutMinutes }),
+        },
+        ...(more.stopMinutes && { environment: { stopMinutes: more.stopMinutes } }),
+        aws: {
+          clock,
+          tasks: [
+            {
+              ...{ cluster: 'demo', family: 'shop-migrate', container: 'migrate' },
+              command: [process.execPath, join(folder, 'tool.mjs'), started],
+              variables: { DATABASE_URL: database.url },
+            },
+          ],
+        },
+      },
+      () => (opened?.workflow.aws.runningTasks ?? 0) > 0,
+    );
+    return { ...tools, started };
+  }
+
+  test('is waited for until it is STOPPED after its time limit, and then the services start', async () => {
+    const clock = new ManualClock();
+    const { workflow, overlap, entered, started } = await openWithTool(clock, { timeoutMinutes: 0.1 });
+
+    const deploying = workflow.deploy();
+    await eventually(() => existsSync(`${started}.term`)).toBe(true);
+    await eventually(() => entered.includes(MIGRATIONS_END.countTaskCheck)).toBe(true);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    clock.advance(30);
+    const { status, report } = await deploying;
+
+    expect(status).toBe('FAILED');
+    expect(overlap).toEqual({ seen: false });
+    expect(report.failure).toMatch(/so the deploy stopped its task/);
+    expect(report.failure).not.toContain('still running');
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
+
+  test('of an aborted deploy is waited for by the recovery', async () => {
+    const clock = new ManualClock();
+    const { workflow, overlap, entered, started } = await openWithTool(clock, {});
+
+    const { execution, ended } = workflow.workflow.start({});
+    await eventually(() => existsSync(started)).toBe(true);
+    execution.abort();
+    const { result } = await ended;
+    const recovering = workflow.workflow.recover({ reason: 'deploy-ended' });
+    await eventually(() => entered.includes(MIGRATIONS_END.countTaskCheck)).toBe(true);
+    expect(workflow.workflow.aws.runningTasks).toBe(1);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    clock.advance(30);
+    await recovering;
+
+    expect(result.status).toBe('ABORTED');
+    expect(overlap).toEqual({ seen: false });
+    expect(workflow.running()).toEqual(SERVICES_UP);
+    expect(workflow.workflow.servicesWithSavedState).toEqual([]);
+  });
+
+  test('is no longer waited for after stopMinutes: the services start, and the report says that it still runs', async () => {
+    const clock = new ManualClock();
+    const { workflow, started } = await openWithTool(clock, { timeoutMinutes: 0.1, stopMinutes: 0.05 });
+
+    const { status, report } = await workflow.deploy();
+
+    expect(existsSync(`${started}.term`)).toBe(true);
+    expect(status).toBe('FAILED');
+    expect(report.failure).toContain(
+      'When the services were started, the migration was still running: its task.',
+    );
+    expect(workflow.alerts[0]?.Message).toContain('Check whether the migration has ended.');
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
+});
+
+/** Holds a lock that the migration waits for, until it is released. */
+async function blockMigration() {
+  const blocker = await connect(database.url, 'blocker');
+  await blocker.query('begin; lock table orders');
+  return {
+    waiting: async () =>
+      (
+        await database.query(
+          "select 1 from pg_locks join pg_stat_activity using (pid) where not granted and application_name = 'pg-deploy-step migrate'",
+        )
+      ).length,
+    release: async () => {
+      await blocker.query('rollback');
+      await blocker.end();
+    },
+  };
+}
+
+describe('the function that runs SQL files', () => {
+  const migrations = { '0001_note': 'alter table orders add column note text;' };
+
+  test('that runs twice for one call: the second run waits for the first one, also without further attempts', async () => {
+    const block = await blockMigration();
+    const { workflow } = await open(
+      {
+        migrations,
+        migrationLimits: { lockTimeoutSeconds: 60, attempts: 1 },
+        aws: {
+          delivery: (name) => (name.endsWith('run-migrations') ? (deliveries.shift() ?? 'once') : 'once'),
+        },
+      },
+      () => false,
+    );
+    const deliveries: ('lost-response' | 'once')[] = ['lost-response'];
+
+    const deploying = workflow.deploy();
+    await eventually(block.waiting).toBe(1);
+    await eventually(() =>
+      workflow.events.some(({ type, error }) => type === 'StateFailed' && error === 'MigrationsRunning'),
+    ).toBe(true);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    await block.release();
+    const { status, report } = await deploying;
+
+    expect(report.failure).toBeNull();
+    expect(status).toBe('SUCCEEDED');
+    expect(report.migrations).toMatchObject({ outcome: 'succeeded', applied: ['0001_note'] });
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
+
+  test('of an aborted deploy is waited for by the recovery: its advisory lock tells', async () => {
+    const block = await blockMigration();
+    const { workflow, entered } = await open(
+      { migrations, migrationLimits: { lockTimeoutSeconds: 60, attempts: 1 } },
+      () => false,
+    );
+
+    const { execution, ended } = workflow.workflow.start({});
+    await eventually(block.waiting).toBe(1);
+    execution.abort();
+    await ended;
+    const recovering = workflow.workflow.recover({ reason: 'deploy-ended' });
+    await eventually(() => entered.includes(MIGRATIONS_END.lock.count)).toBe(true);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    expect(await block.waiting()).toBe(1);
+    await block.release();
+    await recovering;
+
+    expect(workflow.running()).toEqual(SERVICES_UP);
+    expect(await database.query('select name from pgmigrations')).toEqual([{ name: '0001_note' }]);
+  });
+
+  test('of a maintenance window that was aborted is waited for by the deploy', async () => {
+    const block = await blockMigration();
+    const { workflow, entered } = await open(
+      { migrations, migrationLimits: { lockTimeoutSeconds: 60, attempts: 1 } },
+      () => false,
+    );
+
+    const deploying = workflow.deploy();
+    await eventually(block.waiting).toBe(1);
+    const { engine, machines } = workflow.workflow;
+    const [window] = engine.running(localArn('states', `stateMachine:${machines.maintenanceWindow}`));
+    engine.stop(window?.arn ?? '');
+    await eventually(() => entered.includes(MIGRATIONS_END.lock.count)).toBe(true);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    await block.release();
+    const { status } = await deploying;
+
+    expect(status).toBe('FAILED');
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
+});
+
+describe('the migration function of the application', () => {
+  /** Holds the lock 42 until the table `proceed` exists. */
+  const FUNCTION = `
+    import pg from ${JSON.stringify(import.meta.resolve('pg'))};
+    export const handler = async () => {
+      const client = new pg.Client({ connectionString: process.env.DATABASE_URL, application_name: 'shop' });
+      await client.connect();
+      await client.query('select pg_advisory_lock(42)');
+      for (;;) {
+        const { rows } = await client.query("select to_regclass('proceed') as proceed");
+        if (rows[0].proceed !== null) break;
+        await new Promise((done) => setTimeout(done, 100));
+      }
+      await client.end();
+    };
+  `;
+
+  test('whose response is lost is waited for: its advisory lock tells', async () => {
+    writeFileSync(join(folder, 'index.mjs'), FUNCTION);
+    const { workflow, entered } = await open(
+      {
+        runner: { runner: 'lambda', function: 'shop-migrate:live', advisoryLock: '42' },
+        aws: {
+          migrationFunction: { directory: folder, timeoutSeconds: 120 },
+          delivery: (name) => (name === 'shop-migrate' ? 'lost-response' : 'once'),
+        },
+      },
+      () => false,
+    );
+    const holders = async () =>
+      (await database.query("select 1 from pg_stat_activity where application_name = 'shop'")).length;
+
+    const deploying = workflow.deploy();
+    await eventually(holders).toBe(1);
+    await eventually(() => entered.includes(MIGRATIONS_END.lock.count)).toBe(true);
+    expect(workflow.running()).toEqual({ api: 0, worker: 0 });
+    await database.query('create table proceed ()');
+    const { status, report } = await deploying;
+
+    expect(status).toBe('FAILED');
+    expect(report.failure).toContain('Lambda.SdkClientException');
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
+});
