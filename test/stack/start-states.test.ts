@@ -121,7 +121,10 @@ describe('a recovery', () => {
       'Which Kind To Start?',
       'Begin Migration Check',
     ]);
-    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual(['Begin Migration Check', 'Describe Deploy']);
+    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual([
+      'Begin Migration Check',
+      'Describe Deploy',
+    ]);
     expect(state('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
