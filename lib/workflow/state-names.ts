@@ -68,6 +68,9 @@ export const MIGRATIONS = {
   noneConfigured: 'No Migrations Configured',
   areApplied: 'Migrations Applied?',
   recordError: 'Record Migration Error',
+  hasRun: 'Migration Has Run?',
+  whoseTaskRuns: 'Whose Task Still Runs?',
+  earlierRuns: 'Earlier Migration Still Runs',
 } as const;
 
 /** States of `maintenance-window` and `start-services` that wait until no migration runs any more. */

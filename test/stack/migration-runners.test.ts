@@ -1,6 +1,12 @@
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Definition, definitionsOf, reachableWithout, stateOf } from './support/definitions.ts';
+import {
+  branchesOf,
+  type Definition,
+  definitionsOf,
+  reachableWithout,
+  stateOf,
+} from './support/definitions.ts';
 import {
   ecsTaskInput,
   ecsTaskOnEc2Input,
@@ -163,21 +169,29 @@ describe('the runner ecs-task', () => {
     });
     expect(state('fargate', 'Find Migration Tasks').Catch).toEqual(
       ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
-        ...{ ErrorEquals: [error], Next: 'Migration Failed', ResultPath: null },
+        ...{ ErrorEquals: [error], Next: 'Migration Has Run?', ResultPath: null },
       })),
     );
     // 10 minutes, with pauses of 1, 2, 3 … seconds
     expect(state('fargate', 'Migration Tasks Stopped?')).toMatchObject({
       Choices: [
-        { Variable: '$.migrationTasks.total.tasks', NumericEquals: 0, Next: 'Migration Failed' },
+        { Variable: '$.migrationTasks.total.tasks', NumericEquals: 0, Next: 'Migration Has Run?' },
         {
           Variable: '$.migrationTasks.count',
           NumericGreaterThanEquals: 35,
-          Next: 'Record Running Migration',
+          Next: 'Whose Task Still Runs?',
         },
       ],
       Default: 'Stop Migration Tasks',
     });
+    expect(branchesOf(state('fargate', 'Migration Has Run?'))).toEqual([
+      'Migration Failed',
+      'Run Migrations',
+    ]);
+    expect(branchesOf(state('fargate', 'Whose Task Still Runs?'))).toEqual([
+      'Record Running Migration',
+      'Earlier Migration Still Runs',
+    ]);
     expect(Object.keys(reachableWithout(window('fargate'), 'Run Migrations'))).not.toContain('Build Indexes');
   });
 

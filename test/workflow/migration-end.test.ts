@@ -62,9 +62,10 @@ async function open(
 }
 
 describe('a migration task that ignores SIGTERM', () => {
-  /** Writes a file when it has connected, and then ends for SIGKILL only. */
+  /** The first one writes a file and ends for SIGKILL only. The next one ends at once. */
   const TOOL = `
-    import { writeFileSync } from 'node:fs';
+    import { existsSync, writeFileSync } from 'node:fs';
+    if (existsSync(process.argv[2])) process.exit(0);
     process.on('SIGTERM', () => writeFileSync(process.argv[2] + '.term', ''));
     setInterval(() => {}, 1000);
     writeFileSync(process.argv[2], '');
@@ -136,6 +137,27 @@ describe('a migration task that ignores SIGTERM', () => {
     expect(overlap).toEqual({ seen: false });
     expect(workflow.running()).toEqual(SERVICES_UP);
     expect(workflow.workflow.servicesWithSavedState).toEqual([]);
+  });
+
+  test('of an earlier deploy is waited for before the next one migrates', async () => {
+    const clock = new ManualClock();
+    const { workflow, entered, started } = await openWithTool(clock, {});
+    const { execution, ended } = workflow.workflow.start({});
+    await eventually(() => existsSync(started)).toBe(true);
+    execution.abort();
+    await ended;
+    entered.length = 0;
+
+    const deploying = workflow.deploy();
+    await eventually(() => entered.includes(MIGRATIONS_END.countTaskCheck)).toBe(true);
+    expect(entered).not.toContain(MIGRATIONS.run);
+    expect(workflow.workflow.aws.runningTasks).toBe(1);
+    clock.advance(30);
+    const { status, report } = await deploying;
+
+    expect(report.failure).toBeNull();
+    expect(status).toBe('SUCCEEDED');
+    expect(workflow.running()).toEqual(SERVICES_UP);
   });
 
   test('is no longer waited for after stopMinutes: the services start, and the report says that it still runs', async () => {

@@ -20,28 +20,28 @@ export interface MigrateProps {
 /** Path of each runner's WindowMigrations. */
 export const MIGRATIONS_PATH = '$.migrations';
 
+/** Path, in the WindowMigrations, of what still runs after the deadline. */
+export const STILL_RUNNING_PATH = `${MIGRATIONS_PATH}.output.stillRunning`;
+
 /** Path of the error that the state Run Migrations failed with. */
 export const ERROR_PATH = '$.migrationError';
 
-/**
- * Records the error of Run Migrations as data, unparsed: the function `report` reads its cause. Then waits for a task or a
- * function that may still run.
- */
-export function recordMigrationError(
-  scope: Construct,
-  runner: MigrationRunner,
-  { failed, ...props }: MigrateProps,
-): Pass {
+/** Records the error of Run Migrations as data, unparsed: the function `report` reads its cause. */
+export function recordMigrationError(scope: Construct, runner: MigrationRunner, next: IChainable): Pass {
   const record = new Pass(scope, MIGRATIONS.recordError, {
     parameters: { output: { status: 'failed', runner: withNulls(runner), 'caught.$': ERROR_PATH } },
     resultPath: MIGRATIONS_PATH,
   });
-  record.next(
-    waitForMigrations(scope, {
-      ...props,
-      stillRunningPath: `${MIGRATIONS_PATH}.output.stillRunning`,
-      next: failed,
-    }),
-  );
+  record.next(next);
   return record;
+}
+
+/** Records the error of a function, and waits for its end: it may still run. */
+export function recordFunctionError(scope: Construct, runner: MigrationRunner, props: MigrateProps): Pass {
+  const wait = waitForMigrations(scope, {
+    ...props,
+    stillRunningPath: STILL_RUNNING_PATH,
+    next: props.failed,
+  });
+  return recordMigrationError(scope, runner, wait);
 }

@@ -7,7 +7,7 @@ import { withNulls } from '../null-parameters.ts';
 import { RawTaskState } from '../raw-task-state.ts';
 import { catchAll, IDLE_FUNCTION_RETRY, NOT_STARTED_FUNCTION_RETRY } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
+import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordFunctionError } from './migration-states.ts';
 
 /** Added to the function's own time limit, because the function's time-out error says more. */
 const GRACE = Duration.seconds(30);
@@ -44,7 +44,7 @@ export function runLambdaFunction(
   });
   run.addRetry(NOT_STARTED_FUNCTION_RETRY);
   run.addRetry(IDLE_FUNCTION_RETRY);
-  catchAll(run, recordMigrationError(scope, runner, props), ERROR_PATH);
+  catchAll(run, recordFunctionError(scope, runner, props), ERROR_PATH);
   return run.next(props.next);
 }
 

@@ -4,7 +4,7 @@ import type { SqlMigrations } from '../../config/migrations-config.ts';
 import { invokeFunction } from '../invoke-function.ts';
 import { catchAll, MIGRATIONS_RUNNING_RETRY, migrationRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
-import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordMigrationError } from './migration-states.ts';
+import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordFunctionError } from './migration-states.ts';
 
 /**
  * The runner `sql`: the function run-migrations applies the files. When SQL fails, the function returns the failure as its
@@ -27,7 +27,7 @@ export function runSqlFiles(scope: Construct, migrations: SqlMigrations, props: 
   run.addRetry(MIGRATIONS_RUNNING_RETRY);
   const retry = migrationRetry(migrations);
   if (retry !== undefined) run.addRetry(retry);
-  catchAll(run, recordMigrationError(scope, runner, props), ERROR_PATH);
+  catchAll(run, recordFunctionError(scope, runner, props), ERROR_PATH);
   run.next(
     new Choice(scope, MIGRATIONS.areApplied)
       .when(Condition.stringEquals('$.migrations.output.status', 'applied'), props.next)
