@@ -5,6 +5,7 @@ import { indexId } from '../shared/registry.ts';
 import type { Report } from '../shared/report-schema.ts';
 import { counted, listed, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
+import { notStoppedFailure, startedByOthersFailure } from './window-services.ts';
 
 /** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
 const CAUSE_LIMIT_BYTES = 32 * 1024;
@@ -54,14 +55,12 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
       const reasons = [...byReason].map(
         ([reason, services]) => `${servicesIn(services.map(({ name }) => name))}: ${visible(reason)}`,
       );
-      return `Services cannot be stopped, so nothing was stopped or changed. ${reasons.join('; ')}. Correct "services" of the environment in cdk.json.`;
+      return `Services cannot be stopped, so nothing was stopped or changed. ${reasons.join('; ')}.`;
     }
-    case 'services-not-stopped': {
-      const running = window.stopped
-        .filter((service) => service.outcome !== 'stopped')
-        .map((service) => service.name);
-      return `Services did not stop in time: ${servicesIn(running)}. No migration ran and no index was built.`;
-    }
+    case 'services-not-stopped':
+      return notStoppedFailure(window);
+    case 'services-started-by-others':
+      return startedByOthersFailure(window, window.migrations?.status === 'applied');
     case 'sessions-remain':
       return `The services are stopped, but sessions of the application remain: ${visible(window.sessions ?? 'unknown')}. No migration ran and no index was built. Find out which program opened these sessions, and end them.`;
     case 'migration-failed':

@@ -221,6 +221,7 @@ export const WINDOW_VERDICTS = [
   'ok',
   'services-refused',
   'services-not-stopped',
+  'services-started-by-others',
   'sessions-remain',
   'migration-failed',
   'critical-failed',
@@ -236,9 +237,14 @@ const checkedServiceSchema = z.object({
 
 const stoppedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['stopped', 'not-stopped']),
+  outcome: z.enum(['stopped', 'not-stopped', 'started-by-others']),
   stoppedAt: z.string().nullable(),
+  /** Of the last check of an ECS service. Absent in executions of earlier versions. */
+  counts: z.object({ desired: z.int(), running: z.int(), pending: z.int() }).optional(),
+  /** The distinct last statuses of the tasks of an ECS service at the last check. */
+  stopping: z.object({ statuses: z.array(z.string()) }).optional(),
 });
+export type StoppedService = z.infer<typeof stoppedServiceSchema>;
 
 const startedServiceSchema = z.object({
   name: z.string(),
@@ -256,6 +262,8 @@ const windowOutputSchema = z.object({
   /** Sessions that stayed connected after the services were stopped, for messages. Null: none. */
   sessions: z.string().nullable(),
   stopped: z.array(stoppedServiceSchema),
+  /** Services whose desired count was above 0 after they had stopped, and these counts. Absent in executions of earlier versions. */
+  raised: z.object({ names: z.array(z.string()), counts: z.array(z.int()) }).optional(),
   migrations: windowMigrationsSchema.nullable(),
   unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
 });

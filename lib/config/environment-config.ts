@@ -52,6 +52,8 @@ const buildsSchema = fields({
  * execution has at most 25,000 events. Each check adds 11 of them: a call, a choice, a pause and a count.
  */
 const EVENTS_PER_CHECK = 11;
+/** An ECS deployment takes minutes, so its checks have longer pauses: this many times `pollSeconds`. */
+export const DEPLOYMENT_POLLS = 3;
 const MAX_CHECK_EVENTS = 18_000;
 
 export const environmentSchema = fields({
@@ -75,6 +77,8 @@ export const environmentSchema = fields({
   onMigrationFailure: z.enum(['start', 'leave-stopped']).default('start'),
   /** Whether the services start after the build of a critical index has failed. */
   onCriticalFailure: z.enum(['leave-stopped', 'start']).default('leave-stopped'),
+  /** How long a service that is in the middle of an ECS deployment is waited for, in minutes. 0: it is refused at once. */
+  deploymentMinutes: z.number().min(0).max(120).default(15),
   /** Deadline for a service to stop, in minutes. */
   stopMinutes: z.number().positive().max(120).default(10),
   /** Deadline for a service to be steady, in minutes. */
@@ -116,16 +120,18 @@ export const environmentSchema = fields({
     },
   )
   .refine(
-    ({ services, stopMinutes, startMinutes, drain, pollSeconds }) => {
+    ({ services, deploymentMinutes, stopMinutes, startMinutes, drain, pollSeconds }) => {
       const checks = (seconds: number) => Math.ceil(seconds / pollSeconds);
-      const stopping = services.length * checks(stopMinutes * 60) + checks(drain?.seconds ?? 0);
+      const stopping =
+        services.length * (checks((deploymentMinutes * 60) / DEPLOYMENT_POLLS) + checks(stopMinutes * 60)) +
+        checks(drain?.seconds ?? 0);
       const starting = services.length * checks(startMinutes * 60);
       return Math.max(stopping, starting) * EVENTS_PER_CHECK <= MAX_CHECK_EVENTS;
     },
     {
       path: ['pollSeconds'],
       message:
-        'too many checks for the history of one execution: increase pollSeconds, or decrease stopMinutes, startMinutes or drain.seconds',
+        'too many checks for the history of one execution: increase pollSeconds, or decrease deploymentMinutes, stopMinutes, startMinutes or drain.seconds',
     },
   );
 

@@ -39,6 +39,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
     migrations,
     services,
     pollSeconds: 1,
+    deploymentMinutes: 1,
     stopMinutes: 1,
     startMinutes: 1,
     builds,

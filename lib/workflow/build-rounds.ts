@@ -18,14 +18,23 @@ export interface BuildRoundsProps {
   /** Additional fields of the input, such as `windowStartedAt`. */
   input?: Record<string, unknown>;
   comment: string;
+  /** States before each round, which end with the build. @default none */
+  before?: (build: RawTaskState) => IChainable;
   after: IChainable;
+}
+
+export interface BuildRounds {
+  /** The first state. */
+  first: IChainable;
+  /** The state that builds one round. */
+  build: RawTaskState;
 }
 
 /**
  * Runs `build-indexes` until no build remains. Each round is a separate execution, so that a large registry does not
  * exceed the limit of one execution history. Reads `$.deploy` and `$.indexes`, writes the last plan to `$.builds.output`.
  */
-export function buildRounds(scope: Construct, props: BuildRoundsProps): RawTaskState {
+export function buildRounds(scope: Construct, props: BuildRoundsProps): BuildRounds {
   const build = startExecution(scope, props.build, {
     machine: props.machine,
     comment: props.comment,
@@ -39,10 +48,11 @@ export function buildRounds(scope: Construct, props: BuildRoundsProps): RawTaskS
     },
     resultPath: '$.builds',
   });
+  const first = props.before?.(build) ?? build;
   build.next(
     new Choice(scope, props.more)
-      .when(Condition.stringEquals('$.builds.output.decision', 'build'), build)
+      .when(Condition.stringEquals('$.builds.output.decision', 'build'), first)
       .otherwise(props.after),
   );
-  return build;
+  return { first, build };
 }

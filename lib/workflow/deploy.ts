@@ -181,7 +181,7 @@ export class Deploy extends Construct {
   }
 
   private buildOnline(report: IChainable): IChainable {
-    const build = buildRounds(this, {
+    const { build } = buildRounds(this, {
       build: DEPLOY.buildOnline,
       more: DEPLOY.moreToBuildOnline,
       machine: this.props.buildIndexes,

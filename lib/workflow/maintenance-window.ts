@@ -10,7 +10,8 @@ import { drainSessions } from './drain-sessions.ts';
 import { runMigrations } from './migrations/run-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
-import { WINDOW } from './state-names.ts';
+import { type StillStoppedNames, WINDOW } from './state-names.ts';
+import { NOTHING_RAISED, stillStopped } from './still-stopped.ts';
 import { checkServices, stopServices } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
@@ -28,11 +29,12 @@ export interface MaintenanceWindowProps {
 
 /**
  * The state machine `maintenance-window`:
- * 1. check all services;
+ * 1. check all services, and wait for ECS deployments that are running;
  * 2. stop them and wait until they have stopped;
  * 3. wait until the database sessions of the application are closed;
  * 4. run the migrations;
  * 5. build the indexes.
+ * Before 4, before and after 5 it checks that no one has started a service again.
  * It ends with a verdict as data. Only unexpected problems are errors, which `deploy` catches.
  */
 export class MaintenanceWindow extends Construct {
@@ -48,7 +50,19 @@ export class MaintenanceWindow extends Construct {
       'critical-failed',
       props.environment.onCriticalFailure,
     );
-    const build = this.build(ok, critical);
+    const startedByOthers = this.verdict(
+      WINDOW.verdicts.servicesStartedByOthers,
+      'services-started-by-others',
+      'start',
+    );
+    const unlessStarted = (names: StillStoppedNames, next: IChainable) =>
+      stillStopped(this, { services: props.services, names, next, raised: startedByOthers });
+    const { beforeMigrations, beforeBuilds, afterBuilds } = WINDOW.stillStopped;
+    const build = this.build({
+      before: (build) => unlessStarted(beforeBuilds, build),
+      ok: unlessStarted(afterBuilds, ok),
+      critical,
+    });
     const { migrations } = props.environment;
     const migrated = runMigrations(this, migrations, {
       functions: props.functions,
@@ -61,7 +75,9 @@ export class MaintenanceWindow extends Construct {
         props.environment.onMigrationFailure,
       ),
     });
-    const drain = this.drain(migrated);
+    const drain = this.drain(
+      migrations.runner === 'none' ? migrated : unlessStarted(beforeMigrations, migrated),
+    );
     const begin = new Pass(this, WINDOW.begin, {
       parameters: {
         'deploy.$': '$.deploy',
@@ -69,13 +85,16 @@ export class MaintenanceWindow extends Construct {
         'indexes.$': '$.indexes',
         'startedAt.$': '$$.State.EnteredTime',
         services: props.services.items,
+        counted: props.services.counted,
+        rounds: { round: 0 },
         checked: [],
         stopped: [],
+        raised: NOTHING_RAISED,
         sessions: { output: { sessions: NULL } },
         migrations: { output: NULL },
       },
     });
-    begin.next(props.services.items.length === 0 ? drain : this.stop(drain));
+    begin.next(props.services.items.length === 0 ? drain : this.stop(drain, startedByOthers));
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Stops services, runs migrations, builds indexes, and ends with a verdict',
@@ -89,25 +108,37 @@ export class MaintenanceWindow extends Construct {
     );
   }
 
-  private stop(next: IChainable): IChainable {
+  private stop(next: IChainable, startedByOthers: IChainable): IChainable {
     const check = checkServices(this, this.props.services);
     const refused = this.verdict(WINDOW.verdicts.servicesCannotBeStopped, 'services-refused', 'untouched');
     const stop = stopServices(this, this.props.services);
     const notStopped = this.verdict(WINDOW.verdicts.servicesNotStopped, 'services-not-stopped', 'start');
+    // A deployment of another service, or scaling, may have begun while the check waited.
+    const again = new Pass(this, WINDOW.checkAgain, {
+      parameters: { round: JsonPath.mathAdd(JsonPath.numberAt('$.rounds.round'), 1) },
+      resultPath: '$.rounds',
+    });
     check.next(
-      anyOf(
-        this,
-        { summary: WINDOW.summarizeChecks, choice: WINDOW.allCanBeStopped },
-        { list: '$.checked[*].usable', value: 'false' },
-        { yes: refused, no: stop },
+      summarize(this, WINDOW.summarizeChecks, {
+        refused: contains('$.checked[*].usable', 'false'),
+        waited: contains('$.checked[*].waited', 'true'),
+      }).next(
+        new Choice(this, WINDOW.allCanBeStopped)
+          .when(Condition.booleanEquals('$.summary.refused', true), refused)
+          .when(Condition.booleanEquals('$.summary.waited', true), again)
+          .otherwise(stop),
       ),
     );
+    again.next(check);
     stop.next(
-      anyOf(
-        this,
-        { summary: WINDOW.summarizeStopped, choice: WINDOW.allStopped },
-        { list: '$.stopped[*].outcome', value: "'not-stopped'" },
-        { yes: notStopped, no: next },
+      summarize(this, WINDOW.summarizeStopped, {
+        startedByOthers: contains('$.stopped[*].outcome', "'started-by-others'"),
+        late: contains('$.stopped[*].outcome', "'not-stopped'"),
+      }).next(
+        new Choice(this, WINDOW.allStopped)
+          .when(Condition.booleanEquals('$.summary.startedByOthers', true), startedByOthers)
+          .when(Condition.booleanEquals('$.summary.late', true), notStopped)
+          .otherwise(next),
       ),
     );
     return check;
@@ -128,19 +159,25 @@ export class MaintenanceWindow extends Construct {
     });
   }
 
-  private build(ok: IChainable, critical: IChainable): IChainable {
+  private build(next: {
+    before: (build: IChainable) => IChainable;
+    ok: IChainable;
+    critical: IChainable;
+  }): IChainable {
     const scope: BuildScope = this.props.environment.builds.when === 'after-start' ? 'critical' : 'all';
-    return buildRounds(this, {
+    const { first } = buildRounds(this, {
       build: WINDOW.buildIndexes,
       more: WINDOW.moreToBuild,
       machine: this.props.buildIndexes,
       scope,
       input: { windowStartedAt: JsonPath.stringAt('$.startedAt') },
       comment: 'Builds the missing indexes of the registry until the window ends',
+      before: next.before,
       after: new Choice(this, WINDOW.anyCriticalFailed)
-        .when(Condition.numberGreaterThan('$.builds.output.failed.critical', 0), critical)
-        .otherwise(ok),
+        .when(Condition.numberGreaterThan('$.builds.output.failed.critical', 0), next.critical)
+        .otherwise(next.ok),
     });
+    return first;
   }
 
   private verdict(id: string, verdict: Verdict, services: 'start' | 'leave-stopped' | 'untouched'): Pass {
@@ -150,6 +187,7 @@ export class MaintenanceWindow extends Construct {
         services,
         'checked.$': '$.checked',
         'stopped.$': '$.stopped',
+        'raised.$': '$.raised',
         'sessions.$': '$.sessions.output.sessions',
         'migrations.$': '$.migrations.output',
         'unrecordedFailures.$': UNRECORDED_FAILURES,
@@ -158,21 +196,14 @@ export class MaintenanceWindow extends Construct {
   }
 }
 
-/** Continues with `yes` if the list contains the value, otherwise with `no`. */
-function anyOf(
-  scope: Construct,
-  names: { summary: string; choice: string },
-  { list, value }: { list: string; value: string },
-  next: { yes: IChainable; no: IChainable },
-): Pass {
-  const summary = new Pass(scope, names.summary, {
-    parameters: { 'any.$': `States.ArrayContains(${list}, ${value})` },
+/** Writes what a list contains to `$.summary`. */
+function summarize(scope: Construct, id: string, values: Record<string, string>): Pass {
+  return new Pass(scope, id, {
+    parameters: Object.fromEntries(Object.entries(values).map(([name, value]) => [`${name}.$`, value])),
     resultPath: '$.summary',
   });
-  summary.next(
-    new Choice(scope, names.choice)
-      .when(Condition.booleanEquals('$.summary.any', true), next.yes)
-      .otherwise(next.no),
-  );
-  return summary;
+}
+
+function contains(list: string, value: string): string {
+  return `States.ArrayContains(${list}, ${value})`;
 }

@@ -12,6 +12,13 @@ export interface WaitNames {
   readonly count: string;
 }
 
+/** The states of a check that no desired count has risen above 0. */
+export interface StillStoppedNames {
+  readonly check: string;
+  readonly describe: string;
+  readonly reached: string;
+}
+
 /** States of `deploy`. */
 export const DEPLOY = {
   begin: 'Begin',
@@ -113,6 +120,7 @@ export const WINDOW = {
   serviceCannotBeStopped: 'Service Cannot Be Stopped',
   summarizeChecks: 'Summarize Service Checks',
   allCanBeStopped: 'All Services Can Be Stopped?',
+  checkAgain: 'Check Services Again',
   stopServices: 'Stop Services',
   recordCurrentState: 'Record Current State',
   saveState: 'Save Service State',
@@ -122,6 +130,7 @@ export const WINDOW = {
   whichKindToStop: 'Which Kind To Stop?',
   serviceStopped: 'Service Stopped',
   serviceNotStopped: 'Service Not Stopped',
+  serviceStartedByOthers: 'Service Started By Others',
   summarizeStopped: 'Summarize Stopped Services',
   allStopped: 'All Services Stopped?',
   drain: {
@@ -132,6 +141,24 @@ export const WINDOW = {
     count: 'Count Session Check',
   },
   noSessionsLeft: 'No Sessions Left',
+  /** The desired counts stay at 0 until the window ends. */
+  stillStopped: {
+    beforeMigrations: {
+      check: 'Check Counts Before Migrations',
+      describe: 'Describe Service Before Migrations',
+      reached: 'Counts Still 0 Before Migrations?',
+    },
+    beforeBuilds: {
+      check: 'Check Counts Before Builds',
+      describe: 'Describe Service Before Builds',
+      reached: 'Counts Still 0 Before Builds?',
+    },
+    afterBuilds: {
+      check: 'Check Counts After Builds',
+      describe: 'Describe Service After Builds',
+      reached: 'Counts Still 0 After Builds?',
+    },
+  },
   buildIndexes: 'Build Indexes',
   moreToBuild: 'More Indexes To Build?',
   anyCriticalFailed: 'Any Critical Index Failed?',
@@ -139,6 +166,7 @@ export const WINDOW = {
     complete: 'Window Complete',
     servicesCannotBeStopped: 'Services Cannot Be Stopped',
     servicesNotStopped: 'Services Not Stopped',
+    servicesStartedByOthers: 'Services Started By Others',
     sessionsRemain: 'Sessions Remain',
     migrationFailed: 'Migration Failed',
     criticalIndexFailed: 'Critical Index Failed',
@@ -204,6 +232,10 @@ export const ECS = {
   isUsable: 'Service Usable?',
   notFound: 'Service Not Found',
   daemon: 'Service Is A Daemon',
+  deploymentFailed: 'Last Deployment Failed',
+  deploymentRunning: 'Deployment Still Running',
+  waitForDeployment: 'Wait For Deployment',
+  countDeployment: 'Count Deployment Check',
   recordCount: 'Record Count',
   hasScaling: 'Has Scaling?',
   describeScaling: 'Describe Scaling',
@@ -220,6 +252,18 @@ export const ECS = {
     reached: 'Tasks Stopped?',
     wait: 'Wait For Tasks To Stop',
     count: 'Count Stopping Check',
+  },
+  /** The tasks that have to stop, in pages. */
+  stopping: {
+    listRunning: 'List Running Tasks',
+    noneRunning: 'No Running Task?',
+    list: 'List Stopping Tasks',
+    listMore: 'List More Stopping Tasks',
+    anyListed: 'Any Stopping Task?',
+    describe: 'Describe Stopping Tasks',
+    reached: 'Listed Tasks Stopped?',
+    wait: 'Wait For Listed Tasks',
+    count: 'Count Listed Check',
   },
   start: 'Start Tasks',
   running: {

@@ -8,14 +8,15 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null-parameters.ts';
+import { NO_STOPPING_TASKS } from './services/ecs-stopped-tasks.ts';
 import { PARAMETER_EXISTS, readState, saveState } from './services/saved-state.ts';
 import type { ServiceKind } from './services/service-kind.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 
 /**
- * Checks all services before the first one is stopped. Reads `$.services`, writes an item for each service to
- * `$.checked`, with the state to restore in `current`.
+ * Checks all services before the first one is stopped. Reads `$.services` and `$.rounds`, writes an item for each service to
+ * `$.checked`, with the state to restore in `current`, and in `waited` whether the check waited for a deployment.
  */
 export function checkServices(scope: Construct, services: ServiceTargets): MapState {
   const usable = new Pass(scope, WINDOW.serviceCanBeStopped, {
@@ -23,17 +24,27 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
       'name.$': '$.service.name',
       usable: true,
       reason: NULL,
+      'waited.$': '$.deployment.waited',
       'service.$': '$.service',
       'current.$': '$.current',
     },
   });
   const refused = new Pass(scope, WINDOW.serviceCannotBeStopped, {
-    parameters: { 'name.$': '$.service.name', usable: false, 'reason.$': '$.refusal.reason' },
+    parameters: {
+      'name.$': '$.service.name',
+      usable: false,
+      'reason.$': '$.refusal.reason',
+      'waited.$': '$.deployment.waited',
+    },
   });
   const map = new MapState(scope, WINDOW.checkServices, {
     comment: 'Checks all services before the first one is stopped',
     itemsPath: '$.services',
-    itemSelector: { 'service.$': '$$.Map.Item.Value' },
+    itemSelector: {
+      'service.$': '$$.Map.Item.Value',
+      'round.$': '$.rounds.round',
+      deployment: { waited: false, checks: 0 },
+    },
     resultPath: '$.checked',
   });
   map.itemProcessor(
@@ -52,8 +63,9 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
   const stopped = outcome(scope, WINDOW.serviceStopped, 'stopped');
   const late = outcome(scope, WINDOW.serviceNotStopped, 'not-stopped');
+  const startedByOthers = outcome(scope, WINDOW.serviceStartedByOthers, 'started-by-others');
   const stop = chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
-    kind.stop(scope, { stopped, late }),
+    kind.stop(scope, { stopped, late, startedByOthers }),
   );
 
   const recordCurrent = new Pass(scope, WINDOW.recordCurrentState, {
@@ -92,6 +104,9 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
       'execution.$': '$.execution',
       'service.$': '$$.Map.Item.Value.service',
       'current.$': '$$.Map.Item.Value.current',
+      // The kinds without tasks do not write these.
+      counts: { desired: 0, running: 0, pending: 0 },
+      stopping: NO_STOPPING_TASKS,
     },
     resultPath: '$.stopped',
   });
@@ -101,7 +116,13 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
 
 function outcome(scope: Construct, id: string, result: string): Pass {
   return new Pass(scope, id, {
-    parameters: { 'name.$': '$.service.name', outcome: result, 'stoppedAt.$': '$.stateToSave.stoppedAt' },
+    parameters: {
+      'name.$': '$.service.name',
+      outcome: result,
+      'stoppedAt.$': '$.stateToSave.stoppedAt',
+      'counts.$': '$.counts',
+      'stopping.$': '$.stopping',
+    },
   });
 }
 

@@ -71,8 +71,7 @@ describe('the Cause', () => {
     };
     expect(causeOf([], { window: { output } })).toBe(
       'Services cannot be stopped, so nothing was stopped or changed. api-0, api-1, api-2, api-3, api-4, api-5, api-6, ' +
-        'api-7, api-8, api-9 and 50 more: the ECS service does not exist; cron: the EventBridge rule does not exist. ' +
-        'Correct "services" of the environment in cdk.json.',
+        'api-7, api-8, api-9 and 50 more: the ECS service does not exist; cron: the EventBridge rule does not exist.',
     );
   });
 });

@@ -69,6 +69,7 @@ beforeAll(async () => {
     environment: {
       services: ALL_KINDS,
       drain: { roles: [], applicationNames: ['cron'], seconds: 1 },
+      deploymentMinutes: 0.1,
       // Far longer than the services need, also on a busy machine. Only the scenarios with timeouts wait as long.
       stopMinutes: 0.2,
       startMinutes: 0.4,
@@ -301,6 +302,48 @@ const SCENARIOS: Scenario[] = [
       change(workflow.workflow.aws.state.eventBridge.rules[0], {
         state: 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS',
       }),
+  },
+  {
+    name: 'a service in the middle of a deployment',
+    prepare: async () => change(workerService().deployments[0], { rolloutState: 'IN_PROGRESS', bakes: true }),
+  },
+  {
+    name: 'a deployment that ends while the deploy waits for it',
+    onState: (state) => {
+      if (state === ECS.waitForDeployment)
+        Object.assign(workerService().deployments[0] ?? {}, { bakes: false });
+    },
+    prepare: async () => change(workerService().deployments[0], { rolloutState: 'IN_PROGRESS', bakes: true }),
+  },
+  {
+    name: 'a service whose last deployment failed',
+    prepare: async () => change(workerService().deployments[0], { rolloutState: 'FAILED' }),
+  },
+  {
+    name: 'tasks that a load balancer deregisters, on several pages',
+    prepare: async () => {
+      const at = new Date().toISOString();
+      const task = { pid: 0, deployment: 'd', taskDefinition: 'worker:1', startedAt: at, stoppedAt: at };
+      const stoppedTasks = Array.from({ length: 25 }, (_, number) => ({
+        ...task,
+        id: `${number}`,
+        stoppingSince: at,
+      }));
+      Object.assign(workerService(), { deregistrationDelaySeconds: 2, stoppedTasks });
+      return async () => Object.assign(workerService(), { deregistrationDelaySeconds: 0, stoppedTasks: [] });
+    },
+  },
+  {
+    name: 'a service that someone else starts while it stops',
+    onState: (state) => {
+      if (state === ECS.stopped.begin) workerService().desiredCount = 2;
+    },
+  },
+  {
+    name: 'a service that someone else starts after it has stopped',
+    onState: (state) => {
+      if (state === WINDOW.summarizeStopped) workerService().desiredCount = 2;
+    },
   },
   {
     name: 'a service that is a daemon',

@@ -257,6 +257,8 @@ describe('a wrong value is refused with its path', () => {
     ],
     ['an email address', 'alerts.emails', ['on-call'], 'environments.prod.alerts.emails.0: '],
     ['a deadline', 'stopMinutes', 0, 'environments.prod.stopMinutes: '],
+    ['a negative deadline', 'deploymentMinutes', -1, 'environments.prod.deploymentMinutes: '],
+    ['a deadline of more than two hours', 'deploymentMinutes', 121, 'environments.prod.deploymentMinutes: '],
   ])('%s', (_what, path, value, message) => {
     expect(refusalOf(prodWith(path, value))).toContain(message);
   });
@@ -282,11 +284,25 @@ describe('a wrong value is refused with its path', () => {
 test('checks of sessions count towards the limit of checks as well', () => {
   const { prod } = prodWith('drain', { roles: ['app'], seconds: 3_600 });
   const services = [{ name: 'api', cluster: 'prod', service: 'api' }];
-  const few = { ...(prod as object), services, stopMinutes: 1, startMinutes: 1 };
+  const few = { ...(prod as object), services, deploymentMinutes: 0, stopMinutes: 1, startMinutes: 1 };
 
   expect(parseEnvironments({ prod: { ...few, pollSeconds: 3 } }).prod?.drain?.seconds).toBe(3_600);
   expect(refusalOf({ prod: { ...few, pollSeconds: 1 } })).toContain(
     'environments.prod.pollSeconds: too many checks for the history of one execution',
+  );
+});
+
+test('checks of ECS deployments count towards the limit of checks as well, with pauses that are three times as long', () => {
+  const services = Array.from({ length: 18 }, (_, n) => ({
+    name: `s${n}`,
+    cluster: 'prod',
+    service: `s${n}`,
+  }));
+  const { prod } = prodWith('services', services);
+
+  expect(parseEnvironments({ prod }).prod?.deploymentMinutes).toBe(15);
+  expect(refusalOf({ prod: { ...(prod as object), deploymentMinutes: 18 } })).toContain(
+    'increase pollSeconds, or decrease deploymentMinutes, stopMinutes',
   );
 });
 

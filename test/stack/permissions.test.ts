@@ -121,6 +121,9 @@ test.each([
       ...runChild('build-indexes'),
       ...CHILD_EVENTS,
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
+      // With a condition on the cluster.
+      'ecs:ListTasks on *',
+      `ecs:DescribeTasks on ${arn('ecs', 'task/prod/*')}`,
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
       SCALING,
       // It only reads, and IAM supports no resources for it.

@@ -72,6 +72,8 @@ describe('the permissions of a state machine for services', () => {
     ecs: [
       `ecs:DescribeServices on ${service}`,
       `ecs:UpdateService on ${service}`,
+      'ecs:ListTasks on *',
+      `ecs:DescribeTasks on ${arn('ecs', 'task/prod/*')}`,
       // IAM supports no resources for it.
       'application-autoscaling:DescribeScalableTargets on *',
       `application-autoscaling:RegisterScalableTarget on ${targets}`,
@@ -83,7 +85,7 @@ describe('the permissions of a state machine for services', () => {
     mappings: [`lambda:GetEventSourceMapping on ${mapping}`, `lambda:UpdateEventSourceMapping on ${mapping}`],
   };
   const STARTING = {
-    ecs: STOPPING.ecs.filter((pair) => !pair.includes('DescribeScalableTargets')),
+    ecs: STOPPING.ecs.filter((pair) => !/DescribeScalableTargets|Tasks on/.test(pair)),
     rules: STOPPING.rules.map((pair) => pair.replace('DisableRule', 'EnableRule')),
     mappings: STOPPING.mappings,
   };
@@ -172,6 +174,37 @@ describe.each(WITH_SERVICES)('with any data, a window of the environment %s', (e
     const withoutSaving = changesWithout('Save Service State');
 
     expect(withoutSaving.filter((name) => [...stops, ...SAVES].includes(name))).toEqual([]);
+  });
+});
+
+test('the tasks of services may be listed and described only in the clusters of the services', () => {
+  const services = [ECS, { name: 'jobs', cluster: 'batch', service: 'jobs' }];
+  return synthesise({ two: { ...prodInput(), services } }).then((two) => {
+    try {
+      const onTasks = statementsIn(two.template('two')).filter(({ Action: actions }) =>
+        actions.some((action) => /^ecs:(List|Describe)Tasks$/.test(action)),
+      );
+      const statement = (action: string, resource: string, cluster: string) => [
+        ...[action, resource],
+        { ArnEquals: { 'ecs:cluster': arn('ecs', `cluster/${cluster}`) } },
+      ];
+      expect(
+        onTasks.map(({ Action: actions, Resource: resources, Condition: condition }) => [
+          ...actions,
+          ...resources,
+          condition,
+        ]),
+      ).toEqual(
+        expect.arrayContaining(
+          ['prod', 'batch'].flatMap((cluster) => [
+            statement('ecs:ListTasks', '*', cluster),
+            statement('ecs:DescribeTasks', arn('ecs', `task/${cluster}/*`), cluster),
+          ]),
+        ),
+      );
+    } finally {
+      two.dispose();
+    }
   });
 });
 

@@ -15,6 +15,7 @@ test('services stop in these states and no others', () => {
   const map = { States: state('Stop Services').ItemProcessor?.States ?? {} };
 
   expect(Object.keys(statesOf(map)).sort()).toEqual([
+    'Any Stopping Task?',
     'Begin Disabled Mapping Checks',
     'Begin Disabled Rule Checks',
     'Begin Stopping Checks',
@@ -23,16 +24,24 @@ test('services stop in these states and no others', () => {
     'Check Stopping Tasks',
     'Count Disabled Mapping Check',
     'Count Disabled Rule Check',
+    'Count Listed Check',
     'Count Stopping Check',
+    'Describe Stopping Tasks',
     'Disable Mapping',
     'Disable Rule',
+    'List More Stopping Tasks',
+    'List Running Tasks',
+    'List Stopping Tasks',
+    'Listed Tasks Stopped?',
     'Mapping Disabled?',
+    'No Running Task?',
     'Read Earlier State',
     'Record Current State',
     'Rule Disabled?',
     'Save Earlier State',
     'Save Service State',
     'Service Not Stopped',
+    'Service Started By Others',
     'Service Stopped',
     'Stop Tasks',
     'Suspend Scaling',
@@ -41,6 +50,7 @@ test('services stop in these states and no others', () => {
     'Use Earlier State',
     'Wait For Disabled Mapping',
     'Wait For Disabled Rule',
+    'Wait For Listed Tasks',
     'Wait For Tasks To Stop',
     'Which Kind To Stop?',
   ]);
@@ -105,7 +115,7 @@ test('each kind of service has its own states to stop it', () => {
 
 describe('an ECS service', () => {
   test('has all scaling suspended before its desired count is set to 0', () => {
-    expect(branchesOf(state('Suspend Scaling?'))).toEqual(['Suspend Scaling', 'Stop Tasks']);
+    expect(branchesOf(state('Suspend Scaling?'))).toEqual(['Stop Tasks', 'Stop Tasks', 'Suspend Scaling']);
     const suspend = state('Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
@@ -121,20 +131,87 @@ describe('an ECS service', () => {
     expect(state('Stop Tasks').Parameters).toMatchObject({ DesiredCount: 0 });
   });
 
-  test('has stopped when it has no running and no pending task', () => {
+  test('keeps scaling that is suspended completely, because registering it would raise the desired count', () => {
+    const [without, suspended] = state('Suspend Scaling?').Choices ?? [];
+
+    expect(without).toEqual({ Variable: '$.service.scaling', BooleanEquals: false, Next: 'Stop Tasks' });
+    expect(suspended).toEqual({
+      And: ['DynamicScalingInSuspended', 'DynamicScalingOutSuspended', 'ScheduledScalingSuspended'].map(
+        (flag) => ({
+          And: [
+            { Variable: `$.current.scaling.${flag}`, IsPresent: true },
+            { Variable: `$.current.scaling.${flag}`, BooleanEquals: true },
+          ],
+        }),
+      ),
+      Next: 'Stop Tasks',
+    });
+  });
+
+  test('has no task left to describe as long as its counts are not 0', () => {
     expect(state('Tasks Stopped?')).toMatchObject({
       Choices: [
         {
+          And: ['desired', 'running', 'pending'].map((field) => ({
+            Variable: `$.counts.${field}`,
+            NumericEquals: 0,
+          })),
+          Next: 'List Running Tasks',
+        },
+        {
           And: [
-            { Variable: '$.counts.running', NumericEquals: 0 },
-            { Variable: '$.counts.pending', NumericEquals: 0 },
+            { Variable: '$.counts.desired', NumericGreaterThan: 0 },
+            {
+              Or: [
+                { Variable: '$.checks.count', NumericGreaterThanEquals: 3 },
+                { Variable: '$.checks.count', NumericGreaterThanEquals: 60 },
+              ],
+            },
           ],
-          Next: 'Service Stopped',
+          Next: 'Service Started By Others',
         },
         // 10 minutes, checked every 10 seconds
         { Variable: '$.checks.count', NumericGreaterThanEquals: 60, Next: 'Service Not Stopped' },
       ],
       Default: 'Wait For Tasks To Stop',
+    });
+  });
+
+  test('has stopped when no task has the desired status RUNNING and each page of the others is STOPPED', () => {
+    const task = { 'Cluster.$': '$.service.cluster', 'ServiceName.$': '$.service.service' };
+    expect(state('List Running Tasks').Parameters).toEqual({
+      ...task,
+      DesiredStatus: 'RUNNING',
+      MaxResults: 1,
+    });
+    expect(state('List Stopping Tasks').Parameters).toEqual({
+      ...{ ...task, DesiredStatus: 'STOPPED', MaxResults: 20 },
+    });
+    expect(state('List More Stopping Tasks').Parameters).toEqual({
+      ...{ ...task, DesiredStatus: 'STOPPED', MaxResults: 20, 'NextToken.$': '$.page.NextToken' },
+    });
+    expect(branchesOf(state('No Running Task?'))).toEqual([
+      'List Stopping Tasks',
+      'Service Not Stopped',
+      'Wait For Tasks To Stop',
+    ]);
+    // After a page that was not STOPPED at first, everything is checked again: Count Stopping Check.
+    expect(branchesOf(state('Any Stopping Task?'))).toEqual([
+      'Describe Stopping Tasks',
+      'List More Stopping Tasks',
+      'Service Stopped',
+      'Count Stopping Check',
+    ]);
+    expect(branchesOf(state('Listed Tasks Stopped?'))).toEqual([
+      'Service Not Stopped',
+      'Wait For Listed Tasks',
+      'List More Stopping Tasks',
+      'Service Stopped',
+      'Count Stopping Check',
+    ]);
+    expect(state('Count Listed Check')).toMatchObject({
+      Parameters: { settled: false },
+      Next: 'Describe Stopping Tasks',
     });
   });
 });
@@ -194,7 +271,7 @@ test('a mapping is disabled itself, because a concurrency of 0 would send valid 
   expect(state('Disable Mapping').Parameters).toEqual({ 'Uuid.$': '$.service.uuid', Enabled: false });
 });
 
-test.each(['Service Stopped', 'Service Not Stopped'])(
+test.each(['Service Stopped', 'Service Not Stopped', 'Service Started By Others'])(
   '%s reports since when the service is stopped',
   (name) => {
     expect(state(name)).toMatchObject({

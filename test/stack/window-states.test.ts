@@ -24,9 +24,16 @@ test('has these states outside of its Maps and no others', () => {
     'Begin Migration Check',
     'Begin Window',
     'Build Indexes',
+    'Check Counts After Builds',
+    'Check Counts Before Builds',
+    'Check Counts Before Migrations',
     'Check Migrations',
+    'Check Services Again',
     'Check Services',
     'Count Migration Check',
+    'Counts Still 0 After Builds?',
+    'Counts Still 0 Before Builds?',
+    'Counts Still 0 Before Migrations?',
     'Critical Index Failed',
     'Migration Failed',
     'Migrations Applied?',
@@ -37,6 +44,7 @@ test('has these states outside of its Maps and no others', () => {
     'Run Migrations',
     'Services Cannot Be Stopped',
     'Services Not Stopped',
+    'Services Started By Others',
     'Stop Services',
     'Summarize Service Checks',
     'Summarize Stopped Services',
@@ -46,20 +54,23 @@ test('has these states outside of its Maps and no others', () => {
 });
 
 test('begins with the configured services and with null for results that do not exist yet', () => {
+  const counted = [
+    {
+      ...{ kind: 'ecs', name: 'api', cluster: 'prod', service: 'api', scaling: true },
+      ...{ resourceId: 'service/prod/api', parameter: '/pg-deploy-step/every/services/api' },
+    },
+    {
+      ...{ kind: 'ecs', name: 'worker', cluster: 'prod', service: 'worker', scaling: false },
+      ...{ resourceId: 'service/prod/worker', parameter: '/pg-deploy-step/every/services/worker' },
+    },
+  ];
   expect(state('Begin Window', 'every').Parameters).toEqual({
     'deploy.$': '$.deploy',
     'execution.$': '$.execution',
     'indexes.$': '$.indexes',
     'startedAt.$': '$$.State.EnteredTime',
     services: [
-      {
-        ...{ kind: 'ecs', name: 'api', cluster: 'prod', service: 'api', scaling: true },
-        ...{ resourceId: 'service/prod/api', parameter: '/pg-deploy-step/every/services/api' },
-      },
-      {
-        ...{ kind: 'ecs', name: 'worker', cluster: 'prod', service: 'worker', scaling: false },
-        ...{ resourceId: 'service/prod/worker', parameter: '/pg-deploy-step/every/services/worker' },
-      },
+      ...counted,
       {
         ...{ kind: 'event-rule', name: 'nightly', rule: 'nightly-import', eventBus: 'default' },
         parameter: '/pg-deploy-step/every/services/nightly',
@@ -73,8 +84,11 @@ test('begins with the configured services and with null for results that do not 
         parameter: '/pg-deploy-step/every/services/queue',
       },
     ],
+    counted,
+    rounds: { round: 0 },
     checked: [],
     stopped: [],
+    raised: { names: [], counts: [] },
     sessions: { output: { sessions: null } },
     migrations: { output: null },
   });
@@ -95,14 +109,34 @@ describe('before the first service is stopped', () => {
 
   test('one service that cannot be stopped refuses the whole window, which then changes no service', () => {
     expect(state('Summarize Service Checks')).toMatchObject({
-      Parameters: { 'any.$': 'States.ArrayContains($.checked[*].usable, false)' },
+      Parameters: {
+        'refused.$': 'States.ArrayContains($.checked[*].usable, false)',
+        'waited.$': 'States.ArrayContains($.checked[*].waited, true)',
+      },
       ResultPath: '$.summary',
       Next: 'All Services Can Be Stopped?',
     });
     expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
       'Services Cannot Be Stopped',
+      'Check Services Again',
       'Stop Services',
     ]);
+  });
+
+  test('a service in the middle of an ECS deployment is waited for, and then all services are checked again', () => {
+    expect(branchesOf(state('Service Usable?')).at(-1)).toBe('Wait For Deployment');
+    expect(state('Wait For Deployment')).toMatchObject({ Seconds: 30, Next: 'Count Deployment Check' });
+    expect(state('Count Deployment Check').Next).toBe('Describe Service');
+    expect(state('Check Services').ItemSelector).toEqual({
+      'service.$': '$$.Map.Item.Value',
+      'round.$': '$.rounds.round',
+      deployment: { waited: false, checks: 0 },
+    });
+    expect(state('Check Services Again')).toMatchObject({
+      Parameters: { 'round.$': 'States.MathAdd($.rounds.round, 1)' },
+      ResultPath: '$.rounds',
+      Next: 'Check Services',
+    });
   });
 
   test('a service that is missing, inactive or a DAEMON is refused', () => {
@@ -112,16 +146,56 @@ describe('before the first service is stopped', () => {
         { Not: { Variable: first, IsPresent: true }, Next: 'Service Not Found' },
         { Not: { Variable: `${first}.Status`, StringEquals: 'ACTIVE' }, Next: 'Service Not Found' },
         { Variable: `${first}.SchedulingStrategy`, StringEquals: 'DAEMON', Next: 'Service Is A Daemon' },
+        {
+          And: [
+            { Variable: '$.described.primary[0]', IsPresent: true },
+            { Variable: '$.described.primary[0]', StringEquals: 'FAILED' },
+          ],
+          Next: 'Last Deployment Failed',
+        },
+        {
+          Not: {
+            Or: ['running[0]', 'replaced[0]', 'taskSets[1]'].map((field) => ({
+              Variable: `$.described.${field}`,
+              IsPresent: true,
+            })),
+          },
+          Next: 'Record Count',
+        },
+        // 15 minutes, checked every 30 seconds; in the third round it is not waited for
+        {
+          Or: [
+            { Variable: '$.deployment.checks', NumericGreaterThanEquals: 30 },
+            { Variable: '$.round', NumericGreaterThanEquals: 2 },
+          ],
+          Next: 'Deployment Still Running',
+        },
       ],
-      Default: 'Record Count',
     });
-    for (const name of ['Service Not Found', 'Service Is A Daemon', 'Scaling Not Found']) {
+    expect(state('Describe Service')).toMatchObject({
+      ResultSelector: {
+        'running.$': "$.Services[*].Deployments[?(@.RolloutState == 'IN_PROGRESS')].Id",
+        'replaced.$': "$.Services[*].Deployments[?(@.Status == 'ACTIVE')].Id",
+        // Empty behind a Classic Load Balancer, where deployments have no rollout state.
+        'primary.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].RolloutState",
+        // Two during a deployment of CodeDeploy
+        'taskSets.$': '$.Services[*].TaskSets[*].Id',
+      },
+    });
+    for (const name of [
+      'Service Not Found',
+      'Service Is A Daemon',
+      'Last Deployment Failed',
+      'Deployment Still Running',
+      'Scaling Not Found',
+    ]) {
       expect(state(name)).toMatchObject({ ResultPath: '$.refusal', Next: 'Service Cannot Be Stopped' });
     }
     expect(state('Service Cannot Be Stopped').Parameters).toEqual({
       'name.$': '$.service.name',
       usable: false,
       'reason.$': '$.refusal.reason',
+      'waited.$': '$.deployment.waited',
     });
   });
 
@@ -148,9 +222,36 @@ describe('before the first service is stopped', () => {
 test('runs no migration while a service runs', () => {
   expect(state('Stop Services').Next).toBe('Summarize Stopped Services');
   expect(state('Summarize Stopped Services').Parameters).toEqual({
-    'any.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
+    'startedByOthers.$': "States.ArrayContains($.stopped[*].outcome, 'started-by-others')",
+    'late.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
   });
-  expect(branchesOf(state('All Services Stopped?'))).toEqual(['Services Not Stopped', 'Run Migrations']);
+  expect(branchesOf(state('All Services Stopped?'))).toEqual([
+    'Services Started By Others',
+    'Services Not Stopped',
+    'Check Counts Before Migrations',
+  ]);
+});
+
+test.each([
+  ['Before Migrations', 'Run Migrations'],
+  ['Before Builds', 'Build Indexes'],
+  ['After Builds', 'Window Complete'],
+])('a desired count that someone else has raised ends the window: %s', (when, next) => {
+  expect(state(`Check Counts ${when}`)).toMatchObject({
+    ItemsPath: '$.counted',
+    ResultPath: '$.raised',
+    Next: `Counts Still 0 ${when}?`,
+  });
+  expect(branchesOf(state(`Counts Still 0 ${when}?`))).toEqual(['Services Started By Others', next]);
+  expect(Object.keys(reachableWithout(window(), `Counts Still 0 ${when}?`))).not.toContain(next);
+});
+
+test('an environment without migrations checks the counts only around the builds', async () => {
+  const none = await synthesiseMachines({ none: { ...prodInput(), migrations: 'none' } });
+  const states = Object.keys(none.machine('none', 'maintenance-window').States);
+
+  expect(states).not.toContain('Check Counts Before Migrations');
+  expect(states).toContain('Check Counts Before Builds');
 });
 
 describe('sessions of the application', () => {
@@ -161,6 +262,7 @@ describe('sessions of the application', () => {
       expect(names).not.toContain(name);
     }
     expect(branchesOf(state('All Services Stopped?', 'every'))).toEqual([
+      'Services Started By Others',
       'Services Not Stopped',
       'Begin Drain',
     ]);
@@ -175,7 +277,7 @@ describe('sessions of the application', () => {
       ],
       Default: 'Wait For Sessions',
     });
-    expect(state('No Sessions Left', 'every').Next).toBe('Run Migrations');
+    expect(state('No Sessions Left', 'every').Next).toBe('Check Counts Before Migrations');
     expect(Object.keys(reachableWithout(window('every'), 'No Sessions Left'))).not.toContain(
       'Run Migrations',
     );
@@ -225,7 +327,10 @@ test('retries only the errors of a migration that are temporary', () => {
     Default: 'Wait For Migrations',
   });
   expect(state('Wait For Migrations')).toMatchObject({ SecondsPath: '$.checks.count' });
-  expect(branchesOf(state('Migrations Applied?'))).toEqual(['Build Indexes', 'Migration Failed']);
+  expect(branchesOf(state('Migrations Applied?'))).toEqual([
+    'Check Counts Before Builds',
+    'Migration Failed',
+  ]);
 });
 
 test('passes the number of retries to the migrations, and makes as many attempts as configured', async () => {
@@ -248,6 +353,7 @@ test.each([
   ['Window Complete', 'ok', 'start'],
   ['Services Cannot Be Stopped', 'services-refused', 'untouched'],
   ['Services Not Stopped', 'services-not-stopped', 'start'],
+  ['Services Started By Others', 'services-started-by-others', 'start'],
   ['Sessions Remain', 'sessions-remain', 'start'],
   ['Migration Failed', 'migration-failed', 'start'],
   ['Critical Index Failed', 'critical-failed', 'leave-stopped'],
@@ -260,6 +366,7 @@ test.each([
     services,
     'checked.$': '$.checked',
     'stopped.$': '$.stopped',
+    'raised.$': '$.raised',
     'sessions.$': '$.sessions.output.sessions',
     'migrations.$': '$.migrations.output',
     'unrecordedFailures.$': '$..unrecordedFailures[*]',
@@ -268,14 +375,14 @@ test.each([
 
 test('checks for failed critical indexes when no builds remain', () => {
   expect(branchesOf(state('More Indexes To Build?'))).toEqual([
-    'Build Indexes',
+    'Check Counts Before Builds',
     'Any Critical Index Failed?',
   ]);
   expect(state('Any Critical Index Failed?')).toMatchObject({
     Choices: [
       { Variable: '$.builds.output.failed.critical', NumericGreaterThan: 0, Next: 'Critical Index Failed' },
     ],
-    Default: 'Window Complete',
+    Default: 'Check Counts After Builds',
   });
 });
 

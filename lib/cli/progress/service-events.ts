@@ -2,7 +2,7 @@ import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { ECS, MAPPING, RULE, START_SERVICES, WINDOW } from '../../workflow/state-names.ts';
 import { humanDuration } from '../terminal/human-units.ts';
-import { numberAt, textAt } from './event-payload.ts';
+import { listAt, numberAt, textAt } from './event-payload.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import type { RunProgress } from './run-progress.ts';
 import type { ServiceProgress } from './service-progress.ts';
@@ -43,7 +43,20 @@ export function applyStopEvent(run: RunProgress, event: EngineEvent): ProgressLi
       ];
     case WINDOW.serviceNotStopped:
       service.state = 'not-stopped';
-      return [line('failure', `${service.name} did not stop before the timeout${stillRunning(service)}`)];
+      return [
+        line(
+          'failure',
+          `${service.name} did not stop before the timeout${stillRunning(service, event.output)}`,
+        ),
+      ];
+    case WINDOW.serviceStartedByOthers:
+      service.state = 'not-stopped';
+      return [
+        line(
+          'failure',
+          `${service.name} was started by someone else: its desired count is ${numberAt(event.output, 'counts', 'desired')}`,
+        ),
+      ];
     default:
       return [];
   }
@@ -104,8 +117,10 @@ function taskCount({ count }: ServiceProgress): string {
   return count === null ? '' : ` (${counted(count, 'task')})`;
 }
 
-function stillRunning({ running }: ServiceProgress): string {
-  return running === null ? '' : `: ${counted(running, 'task')} still running`;
+function stillRunning({ running }: ServiceProgress, output: unknown): string {
+  if (running !== null && running > 0) return `: ${counted(running, 'task')} still running`;
+  const statuses = listAt(output, 'stopping', 'statuses').filter((status) => status !== 'STOPPED');
+  return statuses.length === 0 ? '' : `: tasks in ${statuses.join(', ')}`;
 }
 
 function runningOfCount({ count, running }: ServiceProgress): string {

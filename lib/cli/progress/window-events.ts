@@ -24,6 +24,7 @@ const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
 const FAILURE_OF: Readonly<Record<string, PhaseKey>> = {
   [WINDOW.verdicts.servicesCannotBeStopped]: 'stop',
   [WINDOW.verdicts.servicesNotStopped]: 'stop',
+  [WINDOW.verdicts.servicesStartedByOthers]: 'stop',
   [WINDOW.verdicts.criticalIndexFailed]: 'build',
 };
 
@@ -39,6 +40,11 @@ export function applyWindowEvent(run: RunProgress, event: EngineEvent): Progress
   if (state === WINDOW.verdicts.sessionsRemain && event.type === 'StateExited') {
     run.end('drain', event, 'failed');
     return [line('failure', `Sessions of the application remain: ${textAt(event.output, 'sessions')}`)];
+  }
+  if (state === WINDOW.verdicts.servicesStartedByOthers && event.type === 'StateExited') {
+    // Services that were started while they stopped have a line already.
+    const names = listAt(event.output, 'raised', 'names');
+    return names.length === 0 ? [] : [line('failure', `Someone else started services: ${names.join(', ')}`)];
   }
   const key = PHASE_OF[state];
   if (key === undefined) return [];

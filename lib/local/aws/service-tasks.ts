@@ -156,6 +156,7 @@ export class ServiceTasks {
     service.deployments = [primary, ...old.filter((deployment) => keptOf(deployment).length > 0)];
     if (
       primary.rolloutState === 'IN_PROGRESS' &&
+      !primary.bakes &&
       service.deployments.length === 1 &&
       running === desiredCount
     ) {

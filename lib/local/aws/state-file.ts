@@ -33,6 +33,8 @@ export interface DeploymentState {
   /** PRIMARY: the most recent one. ACTIVE: it is being replaced and still has tasks. */
   status: 'PRIMARY' | 'ACTIVE';
   rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
+  /** Alarms still observe it (its bake time): it stays IN_PROGRESS, also when all of its tasks run. */
+  bakes?: boolean;
 }
 
 export interface ServiceState {

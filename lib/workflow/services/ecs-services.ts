@@ -1,4 +1,4 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
 import {
   Choice,
   Condition,
@@ -6,6 +6,8 @@ import {
   JsonPath,
   Pass,
   type State,
+  Wait,
+  WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
@@ -14,18 +16,40 @@ import { type AwsCall, awsCall } from '../aws-call.ts';
 import { NULL } from '../null-parameters.ts';
 import { ECS } from '../state-names.ts';
 import { waitUntil } from '../wait-until.ts';
+import { waitForStoppedTasks } from './ecs-stopped-tasks.ts';
 import {
   type AfterCheck,
   type AfterStart,
   type AfterStop,
+  LAST_ROUND,
   refusal,
   type ServiceKind,
   type WaitLimits,
 } from './service-kind.ts';
 
+/** Fields of a response of DescribeServices. The lists are empty if the service does not exist. */
+const DEPLOYMENTS = {
+  'services.$': '$.Services',
+  'running.$': "$.Services[*].Deployments[?(@.RolloutState == 'IN_PROGRESS')].Id",
+  'replaced.$': "$.Services[*].Deployments[?(@.Status == 'ACTIVE')].Id",
+  // Empty behind a Classic Load Balancer, where deployments have no rollout state.
+  'primary.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].RolloutState",
+  // Of CodeDeploy and of external deployment controllers, which have no deployments here.
+  'taskSets.$': '$.Services[*].TaskSets[*].Id',
+};
+
+function isDeploying(): Condition {
+  return Condition.or(
+    Condition.isPresent('$.described.running[0]'),
+    Condition.isPresent('$.described.replaced[0]'),
+    Condition.isPresent('$.described.taskSets[1]'),
+  );
+}
+
 /**
  * ECS services, with or without Application Auto Scaling.
- * Stop: suspend scaling, set the desired count to 0, wait until no task is left.
+ * Check: a service in the middle of an ECS deployment is waited for, and refused after the deadline.
+ * Stop: suspend scaling unless it is suspended already, set the desired count to 0, wait until every task is STOPPED.
  * Start: set the saved desired count, wait until all tasks run, restore the suspended state of scaling.
  * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling.
  */
@@ -44,33 +68,54 @@ export class EcsServices implements ServiceKind {
   }
 
   check(scope: Construct, next: AfterCheck): State {
-    const describe = this.#describe(scope, ECS.describe, {
-      path: '$.described',
-      // The whole list, which is empty if the service does not exist.
-      selector: { 'services.$': '$.Services' },
-    });
+    const describe = this.#describe(scope, ECS.describe, { path: '$.described', selector: DEPLOYMENTS });
     const recordCount = new Pass(scope, ECS.recordCount, {
       parameters: { 'desiredCount.$': '$.described.services[0].DesiredCount', scaling: NULL },
       resultPath: '$.current',
     });
     const first = '$.described.services[0]';
-    const notFound = refusal(
-      scope,
+    const refuse = (id: string, reason: string) => {
+      const state = refusal(scope, id, reason);
+      state.next(next.refused);
+      return state;
+    };
+    const notFound = refuse(
       ECS.notFound,
-      'the ECS service does not exist: check "cluster" and "service"',
+      'the ECS service does not exist: check "cluster" and "service" of its entry in cdk.json',
     );
-    const daemon = refusal(
-      scope,
+    const daemon = refuse(
       ECS.daemon,
       'it is a DAEMON service, which cannot be scaled to 0: remove it from the configuration',
     );
-    for (const reason of [notFound, daemon]) reason.next(next.refused);
+    const failed = refuse(
+      ECS.deploymentFailed,
+      'its last ECS deployment failed, and ECS starts no task for a failed deployment, so the service could not be started again: deploy a revision that works, and then start this deploy again',
+    );
+    const deploying = refuse(
+      ECS.deploymentRunning,
+      'it is in the middle of an ECS deployment, which did not end within "deploymentMinutes": wait until it has ended, or roll it back, and then start this deploy again',
+    );
     describe.next(
       new Choice(scope, ECS.isUsable)
         .when(Condition.not(Condition.isPresent(first)), notFound)
         .when(Condition.not(Condition.stringEquals(`${first}.Status`, 'ACTIVE')), notFound)
         .when(Condition.stringEquals(`${first}.SchedulingStrategy`, 'DAEMON'), daemon)
-        .otherwise(recordCount),
+        .when(
+          Condition.and(
+            Condition.isPresent('$.described.primary[0]'),
+            Condition.stringEquals('$.described.primary[0]', 'FAILED'),
+          ),
+          failed,
+        )
+        .when(Condition.not(isDeploying()), recordCount)
+        .when(
+          Condition.or(
+            Condition.numberGreaterThanEquals('$.deployment.checks', this.#limits.deploymentChecks),
+            Condition.numberGreaterThanEquals('$.round', LAST_ROUND),
+          ),
+          deploying,
+        )
+        .otherwise(this.#waitForDeployment(scope, describe)),
     );
     recordCount.next(
       new Choice(scope, ECS.hasScaling)
@@ -78,6 +123,19 @@ export class EcsServices implements ServiceKind {
         .otherwise(next.usable),
     );
     return describe;
+  }
+
+  /** Waits and then reads the service again. Counts in `$.deployment.checks`. */
+  #waitForDeployment(scope: Construct, describe: CallAwsService): Wait {
+    const wait = new Wait(scope, ECS.waitForDeployment, {
+      time: WaitTime.duration(Duration.seconds(this.#limits.deploymentPollSeconds)),
+    });
+    const count = new Pass(scope, ECS.countDeployment, {
+      parameters: { waited: true, checks: JsonPath.mathAdd(JsonPath.numberAt('$.deployment.checks'), 1) },
+      resultPath: '$.deployment',
+    });
+    wait.next(count).next(describe);
+    return wait;
   }
 
   #checkScaling(scope: Construct, { usable, refused }: AfterCheck): State {
@@ -125,29 +183,48 @@ export class EcsServices implements ServiceKind {
     return describe;
   }
 
-  stop(scope: Construct, { stopped, late }: AfterStop): State {
+  stop(scope: Construct, after: AfterStop): State {
     const suspend = this.#register(scope, ECS.suspendScaling, {
       DynamicScalingInSuspended: true,
       DynamicScalingOutSuspended: true,
       ScheduledScalingSuspended: true,
     });
     const toZero = this.#setCount(scope, ECS.stop, 0);
-    const waiting = waitUntil(scope, {
-      names: ECS.stopped,
-      check: this.#counts(scope, ECS.stopped.check),
-      reached: Condition.and(
-        Condition.numberEquals('$.counts.running', 0),
-        Condition.numberEquals('$.counts.pending', 0),
-      ),
-      checks: this.#limits.stopChecks,
-      pollSeconds: this.#limits.pollSeconds,
-      onReached: stopped,
-      onLate: late,
+    const waiting = waitForStoppedTasks(scope, {
+      clusters: [...new Set(this.#services.map(({ cluster }) => cluster))],
+      limits: this.#limits,
+      counts: this.#counts(scope, ECS.stopped.check),
+      after,
     });
     suspend.next(toZero).next(waiting);
-    return new Choice(scope, ECS.shouldSuspendScaling)
-      .when(Condition.booleanEquals('$.service.scaling', true), suspend)
-      .otherwise(toZero);
+    // The state of scaling at the check, which is not the saved one if an earlier deploy has suspended it.
+    const flag = (name: string) =>
+      Condition.and(
+        Condition.isPresent(`$.current.scaling.${name}`),
+        Condition.booleanEquals(`$.current.scaling.${name}`, true),
+      );
+    return (
+      new Choice(scope, ECS.shouldSuspendScaling)
+        .when(Condition.booleanEquals('$.service.scaling', false), toZero)
+        // Registering it again would raise the desired count of a service at 0 to the minimum capacity.
+        .when(
+          Condition.and(
+            flag('DynamicScalingInSuspended'),
+            flag('DynamicScalingOutSuspended'),
+            flag('ScheduledScalingSuspended'),
+          ),
+          toZero,
+        )
+        .otherwise(suspend)
+    );
+  }
+
+  checkCount(scope: Construct, id: string): State {
+    // A list: empty if someone has deleted the service.
+    return this.#describe(scope, id, {
+      path: '$.described',
+      selector: { 'desired.$': '$.Services[*].DesiredCount' },
+    });
   }
 
   start(scope: Construct, { steady, late }: AfterStart): State {
@@ -195,7 +272,11 @@ export class EcsServices implements ServiceKind {
   #counts(scope: Construct, id: string): CallAwsService {
     return this.#describe(scope, id, {
       path: '$.counts',
-      selector: { 'running.$': '$.Services[0].RunningCount', 'pending.$': '$.Services[0].PendingCount' },
+      selector: {
+        'desired.$': '$.Services[0].DesiredCount',
+        'running.$': '$.Services[0].RunningCount',
+        'pending.$': '$.Services[0].PendingCount',
+      },
     });
   }
 

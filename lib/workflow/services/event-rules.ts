@@ -27,7 +27,7 @@ export class EventRules extends SwitchedServices {
     on: 'ENABLED',
     off: 'DISABLED',
     missingError: 'EventBridge.ResourceNotFoundException',
-    missing: 'the EventBridge rule does not exist: check "rule" and "eventBus"',
+    missing: 'the EventBridge rule does not exist: check "rule" and "eventBus" of its entry in cdk.json',
     otherState:
       'its state is neither ENABLED nor DISABLED, and EnableRule could not restore that state: remove it from the configuration',
     describe: (scope, id, path) =>

@@ -30,7 +30,7 @@ export class EventSourceMappings extends SwitchedServices {
     on: 'Enabled',
     off: 'Disabled',
     missingError: 'Lambda.ResourceNotFoundException',
-    missing: 'the event source mapping does not exist: check "uuid"',
+    missing: 'the event source mapping does not exist: check "uuid" of its entry in cdk.json',
     otherState:
       'its state is neither Enabled nor Disabled: wait until its change is complete, then deploy again',
     describe: (scope, id, path) =>

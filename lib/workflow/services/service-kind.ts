@@ -12,6 +12,11 @@ export interface ServiceKind {
   check(scope: Construct, next: AfterCheck): State;
   /** Stops the service and waits until it has stopped. @returns the first state */
   stop(scope: Construct, next: AfterStop): State;
+  /**
+   * Writes a list with the desired count to `$.described.desired`. Undefined: the kind has no count.
+   * @returns the only state
+   */
+  checkCount?(scope: Construct, id: string): State;
   /** Restores `$.savedState.value.current` and waits until the service is steady. @returns the first state */
   start(scope: Construct, next: AfterStart): State;
   /** States that follow the start, also after a time-out. Undefined: none. @returns the first state */
@@ -29,6 +34,8 @@ export interface AfterStop {
   stopped: IChainable;
   /** The deadline has passed. */
   late: IChainable;
+  /** Someone else has started the service again. */
+  startedByOthers: IChainable;
 }
 
 export interface AfterStart {
@@ -37,8 +44,18 @@ export interface AfterStart {
   late: IChainable;
 }
 
+/**
+ * The last round of checks, counted from 0 in `$.round`. All services are checked again if one of them was waited for. In the
+ * last round none is waited for: then all of them were ready at the same time.
+ */
+export const LAST_ROUND = 2;
+
 /** The deadlines as numbers of checks. */
 export interface WaitLimits {
+  /** Checks of a service that is in the middle of a deployment. 0: it is refused at once. */
+  deploymentChecks: number;
+  /** Pause between two of these checks. */
+  deploymentPollSeconds: number;
   stopChecks: number;
   startChecks: number;
   /** Pause between two checks. */

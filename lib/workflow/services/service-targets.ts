@@ -1,6 +1,6 @@
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Environment } from '../../config/environment-config.ts';
+import { DEPLOYMENT_POLLS, type Environment } from '../../config/environment-config.ts';
 import type { Service } from '../../config/services-config.ts';
 import { checksWithin } from '../wait-until.ts';
 import { EcsServices } from './ecs-services.ts';
@@ -13,6 +13,8 @@ import type { ServiceKind, WaitLimits } from './service-kind.ts';
 export interface ServiceTargets {
   /** The items of the Maps: a service's configuration and the name of its parameter. */
   readonly items: Record<string, unknown>[];
+  /** Those that have a desired count. */
+  readonly counted: Record<string, unknown>[];
   /** The kinds of the configured services. */
   readonly kinds: ServiceKind[];
   /** The parameter with the saved state of the service in `$.service`. */
@@ -26,8 +28,11 @@ export function serviceTargetsOf(
   environmentName: string,
   environment: Environment,
 ): ServiceTargets {
-  const { services, stopMinutes, startMinutes, pollSeconds } = environment;
+  const { services, deploymentMinutes, stopMinutes, startMinutes, pollSeconds } = environment;
+  const deploymentPollSeconds = DEPLOYMENT_POLLS * pollSeconds;
   const limits: WaitLimits = {
+    deploymentChecks: Math.ceil((deploymentMinutes * 60) / deploymentPollSeconds),
+    deploymentPollSeconds,
     stopChecks: checksWithin(stopMinutes * 60, pollSeconds),
     startChecks: checksWithin(startMinutes * 60, pollSeconds),
     pollSeconds,
@@ -40,12 +45,15 @@ export function serviceTargetsOf(
     new EventSourceMappings(of('event-source-mapping'), limits),
   ];
   const marker = markerName(environmentName);
+  const items = services.map((service) => ({
+    ...service,
+    ...(service.kind === 'ecs' && { resourceId: `service/${service.cluster}/${service.service}` }),
+    parameter: savedStateName(environmentName, service.name),
+  }));
+  const hasCount = kinds.filter((kind) => kind.checkCount !== undefined).map(({ kind }) => kind);
   return {
-    items: services.map((service) => ({
-      ...service,
-      ...(service.kind === 'ecs' && { resourceId: `service/${service.cluster}/${service.service}` }),
-      parameter: savedStateName(environmentName, service.name),
-    })),
+    items,
+    counted: items.filter(({ kind }) => hasCount.includes(kind)),
     kinds: kinds.filter((kind) => kind.isUsed),
     savedState: {
       name: JsonPath.stringAt('$.service.parameter'),
