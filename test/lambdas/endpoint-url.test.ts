@@ -21,7 +21,7 @@ const EXECUTION = { id: 'arn:of:execution', name: 'one', startedAt: '2026-01-01T
 
 /** An event with which each function reads the secret of the database. */
 const EVENTS: Record<FunctionName, unknown> = {
-  preflight: { execution: EXECUTION, input: { mode: 'plan' } },
+  preflight: { execution: EXECUTION, lock: { status: 'not-needed' }, input: { mode: 'plan' } },
   'check-sessions': {},
   'run-migrations': { deploy: 'one' },
   'check-migrations': {},
@@ -98,7 +98,9 @@ describe('with AWS_ENDPOINT_URL', () => {
   });
 
   test('preflight lists the running deploys of the emulator', async () => {
-    const answer = await lambdas.invoke('preflight', { execution: EXECUTION, input: {} });
+    const event = { execution: EXECUTION, lock: { status: 'held' }, input: {} };
+
+    const answer = await lambdas.invoke('preflight', event);
 
     expect(calls).toEqual(['AWSStepFunctions.ListExecutions']);
     expect(answer).toMatchObject({

@@ -151,10 +151,10 @@ describe('a recovery', () => {
   });
 
   test('starts a service only when no migration runs, unless the maintenance window has waited for it', () => {
-    expect(state('Window Ended By Itself?')).toMatchObject({
-      Choices: [{ Variable: '$$.Execution.Input.window[0]', IsPresent: true, Next: 'Which Kind To Start?' }],
-      Default: 'Begin Migration Check',
-    });
+    expect(state('Is Recovery?').Choices?.slice(1)).toEqual([
+      { Variable: '$$.Execution.Input.window[0]', IsPresent: true, Next: 'Which Kind To Start?' },
+    ]);
+    expect(state('Is Recovery?').Default).toBe('Begin Migration Check');
     expect(branchesOf(state('Migrations Ended?'))).toEqual([
       'Which Kind To Start?',
       'Record Running Migration',
