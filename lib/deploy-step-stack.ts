@@ -29,7 +29,7 @@ export interface DeployStepStackProps extends StackProps {
  * 1. the Lambda functions;
  * 2. the alert topic;
  * 3. the state machines build-indexes, start-services, maintenance-window and deploy;
- * 4. the recovery, if services are configured.
+ * 4. the recovery.
  */
 export class DeployStepStack extends Stack {
   readonly deploy: Deploy;
@@ -96,13 +96,12 @@ export class DeployStepStack extends Stack {
       topic: this.topic.topic,
       logs,
     });
-    if (environment.services.length > 0) {
-      new Recovery(this, 'Recovery', {
-        environmentName,
-        deploy: this.deploy.machine,
-        startServices: startServices.machine,
-      });
-    }
+    // Also without services: the last one can have been removed while it was stopped.
+    new Recovery(this, 'Recovery', {
+      environmentName,
+      deploy: this.deploy.machine,
+      startServices: startServices.machine,
+    });
     new CfnOutput(this, 'DeployMachineArn', { value: this.deploy.machine.stateMachineArn });
     new CfnOutput(this, 'AlertTopicArn', { value: this.topic.topic.topicArn });
   }

@@ -31,6 +31,8 @@ const LONGEST_LINE = 4_000;
 /** More indexes are not named in the input of an execution, because the input {} builds all that are missing. */
 const NAMED_INDEXES = 20;
 const SHOWN_SERVICES = 20;
+/** Reasons why services could not be started. The report has all of them. */
+const MAX_REASONS = 3;
 
 /** The alert for a deploy that failed or in which an index failed. Undefined: no alert is needed. */
 export function alertOf(report: Report, context: AlertContext): Alert | undefined {
@@ -56,6 +58,7 @@ function alertMessage(report: Report, failed: readonly IndexReport[], context: A
     `Deploy: ${report.deploy.replaceAll('.', DOT)} (${report.mode})`,
     `Status: ${status}`,
     `Services: ${servicesLine(report)}`,
+    ...notStartedLines(report),
   ];
   const after = [
     ...warningLines(report.warnings),
@@ -93,11 +96,26 @@ function servicesLine(report: Report): string {
   return `up; they were down for ${Math.round((report.downtimeMs ?? 0) / 1000)} s`;
 }
 
-/** Names of the services that this deploy stopped and nothing has started yet. */
+/** Names of the services that a deploy stopped and nothing has started yet. */
 function stoppedServices({ services }: Report): string[] {
   return services
-    .filter((service) => service.stoppedAt !== null && service.startedAt === null)
+    .filter(
+      ({ stoppedAt, startedAt, status }) => status === 'failed' || (stoppedAt !== null && startedAt === null),
+    )
     .map((service) => service.name);
+}
+
+/** Why services could not be started: a line for each reason. */
+function notStartedLines({ services }: Report): string[] {
+  const failed = services.filter(({ status }) => status === 'failed');
+  const byReason = Map.groupBy(failed, ({ error }) => error?.message ?? 'unknown');
+  return [...byReason].slice(0, MAX_REASONS).map(
+    ([reason, group]) =>
+      `Not started: ${listed(
+        group.map(({ name }) => name),
+        SHOWN_SERVICES,
+      )}: ${reason}`,
+  );
 }
 
 /** @param room lines, the heading included */

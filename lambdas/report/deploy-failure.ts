@@ -2,7 +2,7 @@ import { describeCaught } from '../shared/caught-error.ts';
 import { groupFailures, groupLines } from '../shared/failure-groups.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
-import type { Report } from '../shared/report-schema.ts';
+import type { Report, ServiceReport } from '../shared/report-schema.ts';
 import { counted, listed, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
 import { notStoppedFailure, startedByOthersFailure } from './window-services.ts';
@@ -51,11 +51,7 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
   switch (window.verdict) {
     case 'services-refused': {
       const refused = window.checked.filter((service) => !service.usable);
-      const byReason = Map.groupBy(refused, (service) => service.reason ?? 'unknown');
-      const reasons = [...byReason].map(
-        ([reason, services]) => `${servicesIn(services.map(({ name }) => name))}: ${visible(reason)}`,
-      );
-      return `Services cannot be stopped, so nothing was stopped or changed. ${reasons.join('; ')}.`;
+      return `Services cannot be stopped, so nothing was stopped or changed. ${groupedByReason(refused)}.`;
     }
     case 'services-not-stopped':
       return notStoppedFailure(window);
@@ -88,6 +84,14 @@ function servicesIn(names: readonly string[]): string {
   return listed(names, SHOWN_SERVICES);
 }
 
+/** The services by the reason that they share, as `api, worker: REASON; nightly: REASON`. */
+function groupedByReason(services: readonly { name: string; reason: string | null }[]): string {
+  const byReason = Map.groupBy(services, (service) => service.reason ?? 'unknown');
+  return [...byReason]
+    .map(([reason, group]) => `${servicesIn(group.map(({ name }) => name))}: ${visible(reason)}`)
+    .join('; ');
+}
+
 /** The state knows that a critical index failed, and the database could not be read to say which. */
 function unreadCriticalFailure({ window, builds }: ReportState): string | null {
   const failed = window?.output.verdict === 'critical-failed' || (builds?.output.failed.critical ?? 0) > 0;
@@ -98,13 +102,22 @@ function unreadCriticalFailure({ window, builds }: ReportState): string | null {
 
 function startFailure(state: ReportState, { services }: Pick<Report, 'services'>): string | null {
   if (state.startFailure) return `The services could not be started: ${describeCaught(state.startFailure)}`;
-  const notSteady = (state.start?.output.services ?? []).filter(
-    (service) => service.outcome === 'not-steady',
+  const withStatus = (status: ServiceReport['status']) =>
+    services.filter((service) => service.status === status);
+  const notSteady = withStatus('not-steady');
+  const failed = withStatus('failed');
+  const steady = services.length - notSteady.length - failed.length;
+  const counts = `(${steady} of ${services.length} are steady)`;
+  const late =
+    notSteady.length === 0
+      ? null
+      : `Services were started but did not become steady in time: ${servicesIn(notSteady.map(({ name }) => name))} ${counts}.`;
+  if (failed.length === 0) return late;
+  const reasons = groupedByReason(
+    failed.map(({ name, error }) => ({ name, reason: error?.message ?? 'unknown' })),
   );
-  if (notSteady.length === 0) return null;
-  const names = notSteady.map((service) => service.name);
-  const steady = services.length - names.length;
-  return `Services were started but did not become steady in time: ${servicesIn(names)} (${steady} of ${services.length} are steady).`;
+  const notStarted = `Services could not be started: ${reasons} ${counts}. Their saved state is kept: fix the cause, then run start-services.`;
+  return late === null ? notStarted : `${notStarted} ${late}`;
 }
 
 function buildsFailure(state: ReportState): string | null {

@@ -1,21 +1,62 @@
+import { describeCaught } from '../shared/caught-error.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import type { ServiceReport } from '../shared/report-schema.ts';
+import { shortened } from '../shared/text.ts';
+import { oneLine } from '../shared/visible-text.ts';
 
-/** When this deploy stopped and started each configured service. */
+/** Characters of the message of an error. */
+const MAX_MESSAGE = 500;
+
+type Started = NonNullable<ReportState['start']>['output']['services'][number];
+
+/**
+ * What this deploy did to each service: the configured ones, and those that an earlier deploy stopped and that have another
+ * name now or are no longer configured.
+ */
 export function serviceReports(state: ReportState, configured: readonly string[]): ServiceReport[] {
   const stopped = new Map(state.window?.output.stopped.map((service) => [service.name, service]));
   const started = new Map(state.start?.output.services.map((service) => [service.name, service]));
-  return configured.map((name) => ({
-    name,
+  const names = [...configured, ...[...started.keys()].filter((name) => !configured.includes(name))];
+  return names.map((name) => {
+    const start = started.get(name);
     // A window that failed has no output, but the stop time is also in the saved state of the service.
-    stoppedAt: stopped.get(name)?.stoppedAt ?? started.get(name)?.stoppedAt ?? null,
-    startedAt: started.get(name)?.startedAt ?? null,
-  }));
+    const stoppedAt = stopped.get(name)?.stoppedAt ?? start?.stoppedAt ?? null;
+    return {
+      name,
+      stoppedAt,
+      startedAt: start?.startedAt ?? null,
+      status: statusOf(start, stoppedAt),
+      error: errorOf(start),
+    };
+  });
+}
+
+function statusOf(start: Started | undefined, stoppedAt: string | null): ServiceReport['status'] {
+  switch (start?.outcome) {
+    case 'started':
+    case 'not-steady':
+    case 'failed':
+      return start.outcome;
+    case 'deploy-running':
+      return 'stopped';
+    case 'nothing-saved':
+    case undefined:
+      return stoppedAt === null ? 'unchanged' : 'stopped';
+  }
+}
+
+function errorOf(start: Started | undefined): ServiceReport['error'] {
+  if (start?.error == null) return null;
+  return {
+    name: oneLine(start.error.Error),
+    message: shortened(oneLine(describeCaught(start.error)), MAX_MESSAGE),
+  };
 }
 
 /** From the first stop to the last start, in milliseconds. Null: a service is still stopped. */
 export function downtimeOf(services: readonly ServiceReport[]): number | null {
   const stopped = services.filter((service) => service.stoppedAt !== null);
+  if (services.some(({ status }) => status === 'failed')) return null;
   if (stopped.length === 0) return 0;
   if (stopped.some((service) => service.startedAt === null)) return null;
   const times = (pick: (service: ServiceReport) => string | null) =>

@@ -248,10 +248,12 @@ export type StoppedService = z.infer<typeof stoppedServiceSchema>;
 
 const startedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['started', 'not-steady', 'nothing-saved', 'deploy-running']),
+  outcome: z.enum(['started', 'not-steady', 'failed', 'nothing-saved', 'deploy-running']),
   startedAt: z.string().nullable(),
   /** When it was stopped, from its saved state. */
   stoppedAt: z.string().nullable(),
+  /** Why it could not be started, with the outcome `failed`. */
+  error: caughtErrorSchema.nullable().default(null),
 });
 
 const windowOutputSchema = z.object({

@@ -48,12 +48,22 @@ const indexReportSchema = z.object({
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 
+/**
+ * What happened to one service. `unchanged`: it was not stopped. `started`: it runs as before. `not-steady`: it was started, but
+ * was not steady in time. `failed`: it could not be started. `stopped`: it was stopped, and nothing has tried to start it.
+ */
+const SERVICE_STATUSES = ['unchanged', 'started', 'not-steady', 'failed', 'stopped'] as const;
+
 const serviceReportSchema = z.object({
+  /** The configured name, or the name when it was stopped if it is no longer configured. */
   name: z.string(),
   /** ISO 8601. Null: this deploy did not stop it. */
   stoppedAt: z.string().nullable(),
   /** ISO 8601. Null: it is not running again. */
   startedAt: z.string().nullable(),
+  status: z.enum(SERVICE_STATUSES).default('unchanged'),
+  /** Why it could not be started. Null: it did not fail. */
+  error: z.object({ name: z.string(), message: z.string() }).nullable().default(null),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 

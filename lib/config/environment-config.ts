@@ -49,7 +49,8 @@ const buildsSchema = fields({
 
 /*
  * One execution stops all services and then waits for their sessions; one execution starts all services. The history of an
- * execution has at most 25,000 events. Each check adds 11 of them: a call, a choice, a pause and a count.
+ * execution has at most 25,000 events. Each check adds 11 of them: a call, a choice, a pause and a count. (A check of
+ * target groups adds more. Then the execution that starts the services makes longer pauses.)
  */
 const EVENTS_PER_CHECK = 11;
 /** An ECS deployment takes minutes, so its checks have longer pauses: this many times `pollSeconds`. */
@@ -83,6 +84,8 @@ export const environmentSchema = fields({
   stopMinutes: z.number().positive().max(120).default(10),
   /** Deadline for a service to be steady, in minutes. */
   startMinutes: z.number().positive().max(120).default(15),
+  /** How many checks in a row must find a started service as it was before the deploy. */
+  steadyChecks: z.int().min(1).max(60).default(3),
   /**
    * How long non-critical builds may keep the services stopped, in minutes after the first stop. Then they continue
    * online. The deploy waits for critical builds in any case. @default without limit

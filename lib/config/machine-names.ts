@@ -15,3 +15,22 @@ export function machineNamesOf(environmentName: string): MachineNames {
     startServices: `${prefix}-start-services`,
   };
 }
+
+/** The names of the EventBridge rules that start the recovery. */
+export interface RuleNames {
+  /** A deploy has failed, timed out or was aborted. */
+  readonly deployEnded: string;
+  /** The schedule. */
+  readonly reconcile: string;
+  /** The stack was created or updated. */
+  readonly stackUpdated: string;
+}
+
+export function ruleNamesOf(environmentName: string): RuleNames {
+  const prefix = `pg-deploy-step-${environmentName}`;
+  return {
+    deployEnded: `${prefix}-recovery`,
+    reconcile: `${prefix}-reconcile`,
+    stackUpdated: `${prefix}-stack-updated`,
+  };
+}

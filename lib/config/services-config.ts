@@ -50,8 +50,20 @@ const serviceSchema = z.discriminatedUnion(
 );
 export type Service = z.output<typeof serviceSchema>;
 
-/** Identifies the resource in AWS, whatever its `name`. */
-function resourceOf(service: Service): string {
+/** Identifies the resource in AWS, whatever its `name` is. It is a part of the saved state. */
+export function resourceKey(service: Service): string {
+  switch (service.kind) {
+    case 'ecs':
+      return `ecs/${service.cluster}/${service.service}`;
+    case 'event-rule':
+      return `event-rule/${service.eventBus}/${service.rule}`;
+    case 'event-source-mapping':
+      return `event-source-mapping/${service.uuid}`;
+  }
+}
+
+/** The resource in AWS, for messages. */
+function describeResource(service: Service): string {
   switch (service.kind) {
     case 'ecs':
       return `the service "${service.service}" of the cluster "${service.cluster}"`;
@@ -76,11 +88,11 @@ export const servicesSchema = z.array(serviceSchema).superRefine((services, cont
         message: `must be unique, but another service is named "${service.name}" too`,
       });
     }
-    if (before.some((other) => resourceOf(other) === resourceOf(service))) {
+    if (before.some((other) => resourceKey(other) === resourceKey(service))) {
       context.addIssue({
         code: 'custom',
         path: [at],
-        message: `${resourceOf(service)} is already in the list: remove one of the two entries`,
+        message: `${describeResource(service)} is already in the list: remove one of the two entries`,
       });
     }
   });

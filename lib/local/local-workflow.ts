@@ -27,6 +27,7 @@ import type { LambdaFunction } from './lambda-sandbox.ts';
 import { LOCAL_ENVIRONMENT } from './local-environment.ts';
 import { PublishedVersions } from './published-versions.ts';
 import { readStack, type SynthesisedStack } from './read-stack.ts';
+import { RetainedPolicies } from './retained-policies.ts';
 import type { OtherRun } from './run-lock.ts';
 
 export interface LocalWorkflowOptions {
@@ -98,6 +99,7 @@ export class LocalWorkflow {
   readonly #outdir: string;
   readonly #options: LocalWorkflowOptions;
   readonly #versions = new PublishedVersions();
+  readonly #policies = new RetainedPolicies();
   /** Number of updates of the stack. */
   #updates = 0;
   /** The function `report` saves its whole report there: an execution could omit indexes of it. */
@@ -130,7 +132,7 @@ export class LocalWorkflow {
     this.#outdir = outdir;
     this.#options = options;
     this.#reportFile = join(outdir, 'report.json');
-    const stack = synthesise(join(outdir, 'cdk.out.0'), options, this.#versions);
+    const stack = this.#synthesise(options);
     this.lambdas = new LambdaHost({
       functions: this.#functionsOf(stack, options),
       ...(options.onLog && { onLog: options.onLog }),
@@ -139,7 +141,7 @@ export class LocalWorkflow {
     this.aws = new LocalAws({
       stateFile: options.stateFile,
       services: options.services ?? [],
-      rules: options.rules ?? [],
+      rules: [...(options.rules ?? []), ...stack.rules],
       mappings: options.mappings ?? [],
       topicArns: stack.topicArns,
       tasks: options.tasks ?? [],
@@ -168,9 +170,24 @@ export class LocalWorkflow {
   update(changes: Partial<Pick<LocalWorkflowOptions, 'environment' | 'registry'>>): void {
     const options = { ...this.#options, ...changes };
     this.#updates += 1;
-    const stack = synthesise(join(this.#outdir, `cdk.out.${this.#updates}`), options, this.#versions);
+    const stack = this.#synthesise(options);
     this.lambdas.update(this.#functionsOf(stack, options));
     this.engine.update(stack.machines);
+  }
+
+  #synthesise({ environment, registry, projectRoot }: LocalWorkflowOptions): SynthesisedStack {
+    const outdir = join(this.#outdir, `cdk.out.${this.#updates}`);
+    // The validation takes seconds. `cdk synth` and the tests validate the template.
+    const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
+    const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
+    new DeployStepStack(app, name, {
+      environmentName: LOCAL_ENVIRONMENT,
+      environment,
+      registry,
+      projectRoot,
+    });
+    const template = this.#policies.addTo(app.synth().getStackByName(name).template);
+    return readStack(template, outdir, this.#versions);
   }
 
   #functionsOf(stack: SynthesisedStack, options: LocalWorkflowOptions): LambdaFunction[] {
@@ -245,18 +262,6 @@ export class LocalWorkflow {
 /** Shows the run of another process as an execution of `deploy`. It has no ARN. */
 function asExecution({ name, startedAt }: OtherRun, machineArn: string): RunningExecution {
   return { arn: '', name, machineArn, startedAt: startedAt ?? Date.now() };
-}
-
-function synthesise(
-  outdir: string,
-  { environment, registry, projectRoot }: LocalWorkflowOptions,
-  versions: PublishedVersions,
-): SynthesisedStack {
-  // The validation takes seconds. `cdk synth` and the tests validate the template.
-  const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
-  const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
-  new DeployStepStack(app, name, { environmentName: LOCAL_ENVIRONMENT, environment, registry, projectRoot });
-  return readStack(app.synth().getStackByName(name).template, outdir, versions);
 }
 
 /** The application's migration function, if the environment uses the runner lambda. */

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { RuleState } from './aws/state-file.ts';
 import type { Definition } from './engine/definition.ts';
 import type { Machine } from './engine.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
@@ -23,6 +24,8 @@ export interface SynthesisedStack {
   readonly machines: readonly SynthesisedMachine[];
   readonly functions: readonly SynthesisedFunction[];
   readonly topicArns: readonly string[];
+  /** The rules of the stack. A local run enables and disables them, but they start nothing. */
+  readonly rules: readonly RuleState[];
 }
 
 /**
@@ -88,6 +91,11 @@ export function readStack(
       };
     }),
     topicArns: ofType('AWS::SNS::Topic').map(([logicalId]) => references.arn(logicalId)),
+    rules: ofType('AWS::Events::Rule').map(([logicalId, { Properties }]) => ({
+      name: references.name(logicalId),
+      eventBus: 'default',
+      state: Properties?.State === 'DISABLED' ? 'DISABLED' : 'ENABLED',
+    })),
   };
 }
 

@@ -27,6 +27,10 @@ const NAMED: Readonly<Record<string, { property: string; arn: (name: string) => 
     property: 'FunctionName',
     arn: functionArn,
   },
+  'AWS::Events::Rule': {
+    property: 'Name',
+    arn: (name) => localArn('events', `rule/${name}`),
+  },
   'AWS::SNS::Topic': {
     property: 'TopicName',
     arn: (name) => localArn('sns', name),

@@ -4,6 +4,7 @@ import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { ruleNamesOf } from '../config/machine-names.ts';
 import type { RecoveryReason } from '../workflow/start-services.ts';
 
 export interface RecoveryProps {
@@ -14,21 +15,25 @@ export interface RecoveryProps {
 
 const RECONCILE_EVERY = Duration.minutes(10);
 
+/** Ends of a change of the stack after which its newest definitions and permissions are in place, or the old ones again. */
+const STACK_CHANGED = ['CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_ROLLBACK_COMPLETE', 'IMPORT_COMPLETE'];
+
 /**
  * Starts `start-services` after a deploy that could not start the services itself, because it was aborted, timed out or
  * failed with States.Runtime:
  * 1. a rule, when a deploy ends as FAILED, TIMED_OUT or ABORTED;
- * 2. a schedule, every 10 minutes, because EventBridge may lose such an event.
+ * 2. a schedule, every 10 minutes, because EventBridge may lose such an event. The rule is disabled; it is enabled by
+ *    `maintenance-window` before it stops services, and disabled by `start-services` when nothing is saved any more;
+ * 3. a rule, when the stack was updated, because the update may have disabled the schedule.
  * With the `reason` in the input, `start-services` respects the marker of services that are left stopped deliberately.
  */
 export class Recovery extends Construct {
   constructor(scope: Construct, id: string, props: RecoveryProps) {
     super(scope, id);
-    const ruleNames = {
-      deployEnded: `pg-deploy-step-${props.environmentName}-recovery`,
-      reconcile: `pg-deploy-step-${props.environmentName}-reconcile`,
-    };
-    const role = roleOfRules(this, Object.values(ruleNames));
+    const ruleNames = ruleNamesOf(props.environmentName);
+    const role = roleOfRules(this, [ruleNames.deployEnded, ruleNames.reconcile, ruleNames.stackUpdated]);
+    const start = (input: { reason: RecoveryReason } & Record<string, string>) =>
+      new SfnStateMachine(props.startServices, { role, input: events.RuleTargetInput.fromObject(input) });
     new events.Rule(this, 'DeployEnded', {
       ruleName: ruleNames.deployEnded,
       description: 'Starts services that a failed, timed out or aborted deploy left stopped',
@@ -41,13 +46,10 @@ export class Recovery extends Construct {
         },
       },
       targets: [
-        new SfnStateMachine(props.startServices, {
-          role,
-          input: events.RuleTargetInput.fromObject({
-            reason: 'deploy-ended' satisfies RecoveryReason,
-            deploy: events.EventField.fromPath('$.detail.name'),
-            status: events.EventField.fromPath('$.detail.status'),
-          }),
+        start({
+          reason: 'deploy-ended',
+          deploy: events.EventField.fromPath('$.detail.name'),
+          status: events.EventField.fromPath('$.detail.status'),
         }),
       ],
     });
@@ -55,12 +57,21 @@ export class Recovery extends Construct {
       ruleName: ruleNames.reconcile,
       description: 'Starts services that have a saved state and belong to no running deploy',
       schedule: events.Schedule.rate(RECONCILE_EVERY),
-      targets: [
-        new SfnStateMachine(props.startServices, {
-          role,
-          input: events.RuleTargetInput.fromObject({ reason: 'reconcile' satisfies RecoveryReason }),
-        }),
-      ],
+      enabled: false,
+      targets: [start({ reason: 'reconcile' })],
+    });
+    new events.Rule(this, 'StackUpdated', {
+      ruleName: ruleNames.stackUpdated,
+      description: 'Enables the schedule of the recovery again if services are stopped',
+      eventPattern: {
+        source: ['aws.cloudformation'],
+        detailType: ['CloudFormation Stack Status Change'],
+        detail: {
+          'stack-id': [Stack.of(this).stackId],
+          'status-details': { status: STACK_CHANGED },
+        },
+      },
+      targets: [start({ reason: 'stack-updated' })],
     });
   }
 }

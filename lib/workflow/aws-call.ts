@@ -1,7 +1,8 @@
-import { Duration } from 'aws-cdk-lib';
-import { JsonPath, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
+import { Aws, Duration } from 'aws-cdk-lib';
+import { JsonPath, type TaskStateBase, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
+import { RawTaskState } from './raw-task-state.ts';
 import { type API_ERRORS, apiRetry } from './retry-and-catch.ts';
 
 /** The prefix of a service's IAM actions, by its name in SDK integrations. */
@@ -11,6 +12,7 @@ const IAM_PREFIXES = {
   sfn: 'states',
   lambda: 'lambda',
   eventbridge: 'events',
+  elasticloadbalancingv2: 'elasticloadbalancing',
   applicationautoscaling: 'application-autoscaling',
 } as const satisfies Record<keyof typeof API_ERRORS, string>;
 
@@ -18,26 +20,38 @@ export interface AwsCall {
   api: keyof typeof API_ERRORS;
   /** In camel case, as in the integration. The IAM action is derived from it. */
   action: string;
-  iamResources: string[];
+  /** @default the role of the state machine gets no permission from this state, but from elsewhere */
+  iamResources?: string[];
   parameters: Record<string, unknown>;
   /** Path and selected fields of the response. @default the response is discarded */
   result?: { path: string; selector: Record<string, unknown> };
 }
 
 /** A state that calls an AWS API with an SDK integration, without a Lambda function. */
-export function awsCall(scope: Construct, id: string, props: AwsCall): CallAwsService {
-  const state = new CallAwsService(scope, id, {
-    service: props.api,
-    action: props.action,
-    // Without it the CDK uses the name of the integration as IAM prefix, which is wrong for some services.
-    iamAction: `${IAM_PREFIXES[props.api]}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
-    iamResources: props.iamResources,
-    parameters: props.parameters,
+export function awsCall(scope: Construct, id: string, props: AwsCall): TaskStateBase {
+  const common = {
     taskTimeout: Timeout.duration(Duration.minutes(2)),
     ...(props.result === undefined
       ? { resultPath: JsonPath.DISCARD }
       : { resultSelector: props.result.selector, resultPath: props.result.path }),
-  });
+  };
+  const state =
+    props.iamResources === undefined
+      ? new RawTaskState(scope, id, {
+          resource: `arn:${Aws.PARTITION}:states:::aws-sdk:${props.api}:${props.action}`,
+          parameters: props.parameters,
+          policies: [],
+          ...common,
+        })
+      : new CallAwsService(scope, id, {
+          service: props.api,
+          action: props.action,
+          // Without it the CDK uses the name of the integration as IAM prefix, which is wrong for some services.
+          iamAction: `${IAM_PREFIXES[props.api]}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
+          iamResources: props.iamResources,
+          parameters: props.parameters,
+          ...common,
+        });
   state.addRetry(apiRetry(props.api));
   return state;
 }

@@ -6,10 +6,11 @@ import {
   JsonPath,
   Pass,
   type State,
+  type TaskStateBase,
   Wait,
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+
 import { Construct } from 'constructs';
 import type { PreflightLock } from '../../lambdas/shared/payloads.ts';
 import { awsCall } from './aws-call.ts';
@@ -255,7 +256,7 @@ export class DeployLock extends Construct {
   }
 
   /** Reads the lock into `$.lock`. */
-  private read(id: string, name: string): CallAwsService {
+  private read(id: string, name: string): TaskStateBase {
     return awsCall(this, id, {
       api: 'ssm',
       action: 'getParameter',
@@ -271,7 +272,7 @@ export class DeployLock extends Construct {
   private write(
     id: string,
     { overwrite, value, resultPath }: { overwrite: string | true; value: string; resultPath: string },
-  ): CallAwsService {
+  ): TaskStateBase {
     return awsCall(this, id, {
       api: 'ssm',
       action: 'putParameter',

@@ -9,6 +9,7 @@ import { buildRounds, UNRECORDED_FAILURES } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
 import { runMigrations } from './migrations/run-migrations.ts';
 import { NULL } from './null-parameters.ts';
+import { saveServices } from './save-services.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { type StillStoppedNames, WINDOW } from './state-names.ts';
 import { NOTHING_RAISED, stillStopped } from './still-stopped.ts';
@@ -30,7 +31,7 @@ export interface MaintenanceWindowProps {
 /**
  * The state machine `maintenance-window`:
  * 1. check all services, and wait for ECS deployments that are running;
- * 2. stop them and wait until they have stopped;
+ * 2. save their states, stop them and wait until they have stopped;
  * 3. wait until the database sessions of the application are closed;
  * 4. run the migrations;
  * 5. build the indexes.
@@ -126,7 +127,7 @@ export class MaintenanceWindow extends Construct {
         new Choice(this, WINDOW.allCanBeStopped)
           .when(Condition.booleanEquals('$.summary.refused', true), refused)
           .when(Condition.booleanEquals('$.summary.waited', true), again)
-          .otherwise(stop),
+          .otherwise(saveServices(this, this.props.services, stop)),
       ),
     );
     again.next(check);

@@ -217,6 +217,7 @@ export const API_ERRORS = {
   ecs: { prefix: 'Ecs', base: 'EcsException' },
   ssm: { prefix: 'Ssm', base: 'SsmException' },
   sfn: { prefix: 'Sfn', base: 'SfnException' },
+  elasticloadbalancingv2: { prefix: 'ElasticLoadBalancingV2', base: 'ElasticLoadBalancingV2Exception' },
   eventbridge: { prefix: 'EventBridge', base: 'EventBridgeException' },
   applicationautoscaling: { prefix: 'ApplicationAutoScaling', base: 'ApplicationAutoScalingException' },
   // Lambda models throttling, so its base exception, LambdaException, is not retried.

@@ -7,11 +7,13 @@ import { THROTTLED_CHILD_RETRY } from './retry-and-catch.ts';
 import type { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartExecutionProps {
-  machine: WorkflowMachine;
+  machine: Pick<WorkflowMachine, 'machineName' | 'stateMachineArn' | 'versionArn'>;
   input: Record<string, unknown>;
   /** The output of the child is written to `output` below this path. */
   resultPath: string;
   comment: string;
+  /** @default longer than any execution of a child */
+  timeout?: Duration;
 }
 
 /**
@@ -33,11 +35,32 @@ export function startExecution(scope: Construct, id: string, props: StartExecuti
     // The whole output, because a path to a missing field in it would fail the parent with States.Runtime.
     resultSelector: { 'output.$': '$.Output' },
     resultPath: props.resultPath,
-    taskTimeout: Timeout.duration(Duration.days(8)),
+    taskTimeout: Timeout.duration(props.timeout ?? Duration.days(8)),
     policies: mayRun(scope, props.machine),
   });
   state.addRetry(THROTTLED_CHILD_RETRY);
   return state;
+}
+
+/**
+ * A state that runs a child execution of the state machine that it belongs to, with the newest definition. The definition
+ * and the policies name it by its fixed name, because a reference to itself would be circular.
+ */
+export function startOwnExecution(
+  scope: Construct,
+  id: string,
+  { machineName, ...props }: Omit<StartExecutionProps, 'machine'> & { machineName: string },
+): RawTaskState {
+  const stateMachineArn = Stack.of(scope).formatArn({
+    service: 'states',
+    resource: 'stateMachine',
+    resourceName: machineName,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  return startExecution(scope, id, {
+    ...props,
+    machine: { machineName, stateMachineArn, versionArn: stateMachineArn },
+  });
 }
 
 /** The ARN of all executions of one state machine, and of no other: a name contains no colon. */
@@ -50,7 +73,7 @@ export function executionsArn(scope: Construct, machineName: string): string {
   });
 }
 
-function mayRun(scope: Construct, machine: WorkflowMachine): PolicyStatement[] {
+function mayRun(scope: Construct, machine: StartExecutionProps['machine']): PolicyStatement[] {
   return [
     // IAM knows a state machine, not its versions: this covers the versions of earlier generations too.
     new PolicyStatement({ actions: ['states:StartExecution'], resources: [machine.stateMachineArn] }),

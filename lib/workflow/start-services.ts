@@ -4,6 +4,7 @@ import {
   Choice,
   Condition,
   Errors,
+  Fail,
   type IChainable,
   JsonPath,
   Map as MapState,
@@ -12,14 +13,17 @@ import {
 import { Construct } from 'constructs';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { awsCall } from './aws-call.ts';
-import { type MigrationsProps, WINDOW_ENDED, waitForMigrations } from './migrations/wait-for-migrations.ts';
-import { NULL } from './null-parameters.ts';
+import type { MigrationsProps } from './migrations/wait-for-migrations.ts';
 import { publishAlert } from './publish-alert.ts';
-import { deleteState, PARAMETER_MISSING, readState } from './services/saved-state.ts';
+import { recoverServices } from './recover-services.ts';
+import { catchAll } from './retry-and-catch.ts';
+import { listSavedStates } from './services/list-saved-states.ts';
+import { turnReconciler } from './services/reconciler.ts';
+import { grantRestore } from './services/restore-rights.ts';
+import { deleteState, PARAMETER_MISSING, parameterArn, putParameter } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
-import { executionsArn } from './start-execution.ts';
+import { ITERATION, startService } from './start-service.ts';
 import { START_SERVICES } from './state-names.ts';
-import { chooseKind } from './stop-services.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartServicesProps {
@@ -30,24 +34,27 @@ export interface StartServicesProps {
   deployMachine: string;
   topic: sns.ITopic;
   logs: LogSettings;
+  /** To start no service while a migration runs. */
   migrations: MigrationsProps;
 }
 
-/** Time for the API calls, in addition to the deadline for steady services. */
+/** Time for the API calls and for a migration function, in addition to the other deadlines. */
 const CALLS_MINUTES = 30;
+/** Time for a recovery, in addition to that of its child execution. */
+const RECOVERY_MINUTES = 15;
 
-/** Values of `reason` in the input of a recovery: from the rule for failed deploys, and from the schedule. */
-const RECOVERY_REASONS = ['deploy-ended', 'reconcile'] as const;
+/** Values of `reason` in the input of a recovery, from the rules in lib/recovery. */
+const RECOVERY_REASONS = ['deploy-ended', 'reconcile', 'stack-updated'] as const;
 export type RecoveryReason = (typeof RECOVERY_REASONS)[number];
 
 /**
  * The state machine `start-services`. It accepts any input and may run at any time, also twice at once.
- * 1. As a recovery (`reason` in the input): end if the marker says that the services are left stopped deliberately.
- *    Otherwise: delete the marker.
- * 2. For each service at the same time: read its saved state. A service without a saved state was not stopped and is
- *    not changed. A recovery does not change a service whose deploy is still running.
- * 3. Start the service, wait until it is steady, restore its scaling, delete its saved state.
- * 4. Send an alert if a recovery started services.
+ * 1. As a recovery (`reason` in the input): see recover-services.ts. Otherwise: delete the marker.
+ * 2. List the saved states, because a service that was stopped may have another name since, or not be configured any more.
+ * 3. Start each service at the same time: see start-service.ts.
+ * 4. Send an alert if a recovery started services, once for each of them.
+ * 5. Record the services that did not start, so that the next recovery neither sets their count nor sends an alert again.
+ * 6. Enable the schedule of the recovery if a state is still saved, otherwise disable it.
  */
 export class StartServices extends Construct {
   readonly machine: WorkflowMachine;
@@ -59,193 +66,226 @@ export class StartServices extends Construct {
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Starts the services that a deploy stopped and restores their saved state',
-      definition: props.services.items.length === 0 ? this.nothing() : this.startAll(),
-      timeout: Duration.minutes(props.startMinutes + CALLS_MINUTES),
+      definition: this.definition(),
+      timeout: Duration.minutes(minutesOf(props) + RECOVERY_MINUTES),
       logs: props.logs,
     });
+    grantRestore(this, this.machine, props.services);
   }
 
-  private nothing(): IChainable {
-    return new Pass(this, START_SERVICES.noneConfigured, { parameters: { services: [] } });
-  }
-
-  private startAll(): IChainable {
-    const { services } = this.props;
+  private definition(): IChainable {
+    const { services, machineName, topic } = this.props;
+    const timeout = Duration.minutes(minutesOf(this.props));
     const begin = new Pass(this, START_SERVICES.begin, { parameters: { 'input.$': '$' } });
+    // The configured services are in the list in any case, so that their report is complete, also if the listing fails.
+    const listed = { names: services.items.map(({ parameter }) => parameter) };
+    const configured = services.items;
     const onRequest = new Pass(this, START_SERVICES.startOnRequest, {
-      parameters: { recovery: false, services: services.items, input: {} },
+      parameters: { recovery: false, listed, configured, request: {}, 'input.$': '$.input' },
     });
     const asRecovery = new Pass(this, START_SERVICES.startAsRecovery, {
-      parameters: { recovery: true, services: services.items, 'input.$': '$.input' },
+      parameters: {
+        recovery: true,
+        listed,
+        configured,
+        'request.$': '$.input.request',
+        'input.$': '$.input',
+      },
     });
+    const list = this.startAll();
+    onRequest.next(list);
+    asRecovery.next(list);
     const deleteMarker = deleteState(this, START_SERVICES.deleteMarker, services.marker);
     deleteMarker.addCatch(onRequest, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const readMarker = readState(this, START_SERVICES.readMarker, services.marker);
-    readMarker.addCatch(asRecovery, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    const leftStopped = new Pass(this, START_SERVICES.leftStopped, { parameters: { services: [] } });
-    readMarker.next(leftStopped);
-
-    const all = new MapState(this, START_SERVICES.startServices, {
-      itemsPath: '$.services',
-      itemSelector: {
-        'recovery.$': '$.recovery',
-        'input.$': '$.input',
-        'service.$': '$$.Map.Item.Value',
-      },
-      resultPath: '$.services',
-    });
-    all.itemProcessor(this.startOne());
-    deleteMarker.next(onRequest).next(all);
-    asRecovery.next(all);
-    all.next(this.sendAlert());
+    deleteMarker.next(onRequest);
+    const isRecovery = Condition.and(
+      Condition.isPresent('$.input.reason'),
+      Condition.or(...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason))),
+    );
     return begin.next(
       new Choice(this, START_SERVICES.startedAsRecovery)
         .when(
           Condition.and(
-            Condition.isPresent('$.input.reason'),
-            Condition.or(
-              ...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason)),
-            ),
+            isRecovery,
+            Condition.isPresent('$.input.request'),
+            Condition.isPresent('$.input.recovery'),
+            Condition.booleanEquals('$.input.recovery', true),
           ),
-          readMarker,
+          asRecovery,
         )
+        .when(isRecovery, recoverServices(this, { services, machineName, topic, timeout }))
         .otherwise(deleteMarker),
     );
   }
 
-  private startOne(): IChainable {
-    const { services } = this.props;
-    const read = readState(this, START_SERVICES.readState, services.savedState);
-    read.addCatch(this.unchanged(START_SERVICES.nothingSaved, 'nothing-saved'), {
-      errors: PARAMETER_MISSING,
-      resultPath: JsonPath.DISCARD,
+  private startAll(): IChainable {
+    const { services, deployMachine, migrations } = this.props;
+    const all = new MapState(this, START_SERVICES.startServices, {
+      itemsPath: '$.listed.names',
+      itemSelector: ITERATION,
+      resultPath: '$.results',
     });
+    all.itemProcessor(startService(this, { services, deployMachine, migrations }));
+    all.next(this.checkOutcomes());
+    return listSavedStates(this, {
+      names: START_SERVICES.savedStates,
+      path: services.savedStatesPath,
+      next: all,
+      // An error here must not keep the configured services stopped.
+      onError: all,
+    });
+  }
 
-    const steady = new Pass(this, START_SERVICES.steady, {
-      parameters: { outcome: 'started', 'startedAt.$': '$$.State.EnteredTime' },
-      resultPath: '$.result',
-    });
-    const late = new Pass(this, START_SERVICES.notSteady, {
-      parameters: { outcome: 'not-steady', startedAt: NULL },
-      resultPath: '$.result',
-    });
-    const start = chooseKind(this, START_SERVICES.whichKindToStart, services, (kind) =>
-      kind.start(this, { steady, late }),
-    );
-    const whenMigrationsEnded = waitForMigrations(this, {
-      ...this.props.migrations,
-      stillRunningPath: '$.migrationStillRunning',
-      next: start,
-    });
-
-    const deleteSaved = deleteState(this, START_SERVICES.deleteState, services.savedState);
-    const done = new Pass(this, START_SERVICES.serviceDone, {
+  private checkOutcomes(): IChainable {
+    const record = this.recordIncidents(this.end());
+    const check = new Pass(this, START_SERVICES.checkOutcomes, {
       parameters: {
-        'name.$': '$.service.name',
-        'outcome.$': '$.result.outcome',
-        'startedAt.$': '$.result.startedAt',
-        'stoppedAt.$': '$.savedState.value.stoppedAt',
-      },
-    });
-    // Another execution may have deleted the saved state in the meantime.
-    deleteSaved.addCatch(done, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
-    deleteSaved.next(done);
-    // The saved state of a service that is not steady is kept, so that the next recovery starts the service again.
-    const isSteady = new Choice(this, START_SERVICES.isSteady)
-      .when(Condition.stringEquals('$.result.outcome', 'started'), deleteSaved)
-      .otherwise(done);
-    const afterStart = chooseKind(
-      this,
-      START_SERVICES.whichKindStarted,
-      services,
-      (kind) => kind.afterStart?.(this, isSteady) ?? isSteady,
-    );
-    steady.next(afterStart);
-    late.next(afterStart);
-
-    return read.next(
-      new Choice(this, START_SERVICES.isRecovery)
-        .when(Condition.booleanEquals('$.recovery', true), this.unlessDeployRuns(whenMigrationsEnded))
-        .when(WINDOW_ENDED, start)
-        .otherwise(whenMigrationsEnded),
-    );
-  }
-
-  /** A recovery does not start the services of a deploy that is still running. */
-  private unlessDeployRuns(start: IChainable): IChainable {
-    const describe = awsCall(this, START_SERVICES.describeDeploy, {
-      api: 'sfn',
-      action: 'describeExecution',
-      iamResources: [executionsArn(this, this.props.deployMachine)],
-      parameters: { ExecutionArn: JsonPath.stringAt('$.savedState.value.execution') },
-      result: { path: '$.deploy', selector: { 'status.$': '$.Status' } },
-    });
-    // Step Functions deletes an execution 90 days after its end.
-    describe.addCatch(start, {
-      errors: ['Sfn.ExecutionDoesNotExistException'],
-      resultPath: JsonPath.DISCARD,
-    });
-    describe.next(
-      new Choice(this, START_SERVICES.isDeployRunning)
-        .when(
-          Condition.stringEquals('$.deploy.status', 'RUNNING'),
-          this.unchanged(START_SERVICES.deployStillRunning, 'deploy-running'),
-        )
-        .otherwise(start),
-    );
-    // DescribeExecution is eventually consistent: the deploy whose end was reported can still look as if it was running.
-    return new Choice(this, START_SERVICES.hasDeployEnded)
-      .when(
-        Condition.and(
-          Condition.isPresent('$.input.deploy'),
-          Condition.stringEqualsJsonPath('$.input.deploy', '$.savedState.value.deploy'),
-        ),
-        start,
-      )
-      .otherwise(describe);
-  }
-
-  private unchanged(id: string, outcome: string): Pass {
-    return new Pass(this, id, {
-      parameters: { 'name.$': '$.service.name', outcome, startedAt: NULL, stoppedAt: NULL },
-    });
-  }
-
-  /** Sends an alert if a recovery started services, because nobody requested that start. */
-  private sendAlert(): IChainable {
-    const started = new Pass(this, START_SERVICES.started, { parameters: { 'services.$': '$.services' } });
-    const checkOutcomes = new Pass(this, START_SERVICES.checkOutcomes, {
-      parameters: {
-        'started.$': "States.ArrayContains($.services[*].outcome, 'started')",
-        'late.$': "States.ArrayContains($.services[*].outcome, 'not-steady')",
+        'services.$': '$.results[*].service',
+        'toReport.$': '$.results[?(@.alerted == false)].service',
+        'notStarted.$': '$.results[?(@.open == true)].service.name',
+        'open.$': '$.results[?(@.open == true)].incident',
+        'kept.$': '$.results[?(@.kept == true)].service.name',
+        alerted: false,
       },
       resultPath: '$.outcomes',
     });
-    const prepare = new Pass(this, START_SERVICES.prepareAlert, {
+    const allAlerted = new Pass(this, START_SERVICES.alertSent, {
       parameters: {
-        subject: 'pg-deploy-step: the recovery started services',
-        // One line, because the text of an intrinsic function cannot contain line breaks.
-        'message.$':
-          "States.Format('A deploy stopped services and ended without starting them. The recovery ({}) started them. Services: {}. What to do next: if a service is not steady, find out why its tasks do not start. Read in the execution history of the deploy why it ended. Then start the deploy again. Index builds that were running continue in the database.', $.input.reason, States.JsonToString($.services))",
+        alerted: true,
+        'open.$': '$.outcomes.open',
+        'kept.$': '$.outcomes.kept',
+        'services.$': '$.outcomes.services',
       },
-      resultPath: '$.alert',
+      resultPath: '$.outcomes',
     });
+    allAlerted.next(record);
+    const isRecovery = Condition.booleanEquals('$.recovery', true);
+    const prepare = this.prepareAlert();
     const alert = publishAlert(this, START_SERVICES.alert, this.props.topic);
-    alert.addCatch(started, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
-    prepare.next(alert).next(started);
-    return checkOutcomes.next(
+    alert.addCatch(record, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
+    for (const alertOf of [prepare.notStarted, prepare.started]) alertOf.next(alert);
+    alert.next(allAlerted);
+    return check.next(
       new Choice(this, START_SERVICES.shouldAlert)
-        .when(
-          Condition.and(
-            Condition.booleanEquals('$.recovery', true),
-            Condition.or(
-              Condition.booleanEquals('$.outcomes.started', true),
-              Condition.booleanEquals('$.outcomes.late', true),
-            ),
-          ),
-          prepare,
-        )
-        .otherwise(started),
+        // Nobody requested the start of a recovery. Who requests a start reads its result.
+        .when(Condition.not(isRecovery), record)
+        .when(Condition.not(Condition.isPresent('$.outcomes.toReport[0]')), allAlerted)
+        .when(Condition.isPresent('$.outcomes.notStarted[0]'), prepare.notStarted)
+        .otherwise(prepare.started),
     );
   }
+
+  // The messages are one line, because the text of an intrinsic function cannot contain line breaks.
+  private prepareAlert(): Record<'started' | 'notStarted', Pass> {
+    const { services, machineName } = this.props;
+    const { environmentName } = services;
+    const found =
+      'A deploy stopped services and ended without starting them. The recovery ({}) started them. Services: {}.';
+    const read =
+      'Read in the execution history of the deploy why it ended. Then start the deploy again. Index builds that were running continue in the database.';
+    return {
+      started: new Pass(this, START_SERVICES.prepareAlert, {
+        parameters: {
+          subject: 'pg-deploy-step: the recovery started services',
+          'message.$': `States.Format('Environment: ${environmentName}. ${found} What to do next: ${read}', $.input.reason, States.JsonToString($.outcomes.toReport))`,
+        },
+        resultPath: '$.alert',
+      }),
+      notStarted: new Pass(this, START_SERVICES.prepareAlertNotStarted, {
+        parameters: {
+          subject: 'pg-deploy-step: services could NOT be started',
+          'message.$': `States.Format('Environment: ${environmentName}. NOT RUNNING as before the deploy: {}. A deploy stopped services and ended without starting them, and the recovery ({}) could not start all of them. Services: {}. What to do next: 1. failed: read its error. not-steady: read the events and the stopped tasks of the service in ECS. 2. Fix the cause. 3. Start an execution of the state machine ${machineName} with the input \\{\\}. 4. If a service no longer exists, delete its saved state: aws ssm delete-parameter --name ${services.savedStatesPath}/NAME. The schedule checks every 10 minutes. It sends no further alert about these services and sets no count again. ${read}', States.JsonToString($.outcomes.notStarted), $.input.reason, States.JsonToString($.outcomes.toReport))`,
+        },
+        resultPath: '$.alert',
+      }),
+    };
+  }
+
+  /** Records each service that did not start, with what the next recovery need not do again. */
+  private recordIncidents(next: IChainable): IChainable {
+    const { services } = this.props;
+    const record = putParameter(this, START_SERVICES.recordIncident, services.incident, {
+      value: JsonPath.jsonToString(JsonPath.objectAt('$.record')),
+      overwrite: true,
+    });
+    const recorded = new Pass(this, START_SERVICES.incidentRecorded, { parameters: {} });
+    // The next recovery then starts the service again and sends an alert again, which is better than nothing.
+    catchAll(record, new Pass(this, START_SERVICES.incidentNotRecorded, { parameters: {} }), '$.ignored');
+    const all = new MapState(this, START_SERVICES.recordIncidents, {
+      itemsPath: '$.outcomes.open',
+      itemSelector: {
+        'name.$': '$$.Map.Item.Value.name',
+        record: {
+          'execution.$': '$$.Map.Item.Value.execution',
+          'counted.$': '$$.Map.Item.Value.counted',
+          'alerted.$': '$.outcomes.alerted',
+        },
+      },
+      resultPath: JsonPath.DISCARD,
+    });
+    all.itemProcessor(record.next(recorded));
+    all.next(next);
+    return new Choice(this, START_SERVICES.shouldRecordIncidents)
+      .when(Condition.isPresent('$.outcomes.open[0]'), all)
+      .otherwise(next);
+  }
+
+  private end(): IChainable {
+    const started = new Pass(this, START_SERVICES.started, {
+      parameters: { 'services.$': '$.outcomes.services' },
+    });
+    const incomplete = new Fail(this, START_SERVICES.listIncomplete, {
+      error: 'SavedStatesNotListed',
+      cause:
+        'The configured services were started. Whether other services are stopped is unknown, because Parameter Store did not list the saved states: see the state "List Saved States".',
+    });
+    return new Choice(this, START_SERVICES.isListComplete)
+      .when(Condition.isPresent('$.listFailure'), incomplete)
+      .otherwise(this.switchReconciler(started));
+  }
+
+  /**
+   * Disables the schedule of the recovery if nothing is saved. A deploy saves the state of its services before it enables
+   * the schedule. Therefore the states are listed after it was disabled: one of the two enables it in any case.
+   */
+  private switchReconciler(next: IChainable): IChainable {
+    const { services } = this.props;
+    const disable = turnReconciler(this, START_SERVICES.disableReconciler, services, false);
+    const enable = turnReconciler(this, START_SERVICES.enableReconciler, services, true);
+    const list = awsCall(this, START_SERVICES.listRemaining, {
+      api: 'ssm',
+      action: 'getParametersByPath',
+      iamResources: [parameterArn(this, services.savedStatesPath)],
+      parameters: { Path: services.savedStatesPath, MaxResults: 1 },
+      result: {
+        path: '$.remaining',
+        selector: { 'names.$': '$.Parameters[*].Name', 'token.$': '$..NextToken' },
+      },
+    });
+    // An enabled schedule costs little, and a missing one would leave services stopped.
+    catchAll(disable, enable, '$.ignored');
+    catchAll(list, enable, '$.ignored');
+    catchAll(enable, next, '$.ignored');
+    enable.next(next);
+    disable.next(list).next(
+      new Choice(this, START_SERVICES.isAnythingSaved)
+        .when(
+          Condition.or(
+            Condition.isPresent('$.remaining.names[0]'),
+            // A page can be empty and still not be the last one.
+            Condition.isPresent('$.remaining.token[0]'),
+          ),
+          enable,
+        )
+        .otherwise(next),
+    );
+    return new Choice(this, START_SERVICES.isAnythingKept)
+      .when(Condition.isPresent('$.outcomes.kept[0]'), enable)
+      .otherwise(disable);
+  }
+}
+
+/** The longest start: a migration task stops within `stopMinutes`, then the services become steady within `startMinutes`. */
+function minutesOf({ startMinutes, migrations }: StartServicesProps): number {
+  return startMinutes + migrations.environment.stopMinutes + CALLS_MINUTES;
 }

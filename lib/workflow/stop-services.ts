@@ -1,22 +1,15 @@
-import {
-  Choice,
-  Condition,
-  JsonPath,
-  Map as MapState,
-  Pass,
-  type State,
-} from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, Map as MapState, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null-parameters.ts';
 import { NO_STOPPING_TASKS } from './services/ecs-stopped-tasks.ts';
-import { PARAMETER_EXISTS, readState, saveState } from './services/saved-state.ts';
 import type { ServiceKind } from './services/service-kind.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 
 /**
  * Checks all services before the first one is stopped. Reads `$.services` and `$.rounds`, writes an item for each service to
- * `$.checked`, with the state to restore in `current`, and in `waited` whether the check waited for a deployment.
+ * `$.checked`: its state in `current`, the state to restore in `toRestore`, and in `waited` whether the check waited for a
+ * deployment.
  */
 export function checkServices(scope: Construct, services: ServiceTargets): MapState {
   const usable = new Pass(scope, WINDOW.serviceCanBeStopped, {
@@ -27,6 +20,7 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
       'waited.$': '$.deployment.waited',
       'service.$': '$.service',
       'current.$': '$.current',
+      'toRestore.$': '$.current',
     },
   });
   const refused = new Pass(scope, WINDOW.serviceCannotBeStopped, {
@@ -54,63 +48,31 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
 }
 
 /**
- * Stops all services at the same time. For each service:
- * 1. save the state to restore in Parameter Store;
- * 2. stop it;
- * 3. wait until it has stopped.
- * Reads `$.checked`, `$.deploy` and `$.execution`, writes a StoppedService for each service to `$.stopped`.
+ * Stops all services at the same time, and waits until they have stopped. Their states are saved: see save-services.ts.
+ * Reads `$.saved`, writes a StoppedService for each service to `$.stopped`.
  */
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
   const stopped = outcome(scope, WINDOW.serviceStopped, 'stopped');
   const late = outcome(scope, WINDOW.serviceNotStopped, 'not-stopped');
   const startedByOthers = outcome(scope, WINDOW.serviceStartedByOthers, 'started-by-others');
-  const stop = chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
-    kind.stop(scope, { stopped, late, startedByOthers }),
-  );
-
-  const recordCurrent = new Pass(scope, WINDOW.recordCurrentState, {
-    parameters: {
-      'current.$': '$.current',
-      'stoppedAt.$': '$$.State.EnteredTime',
-      'deploy.$': '$.deploy',
-      'execution.$': '$.execution',
-    },
-    resultPath: '$.stateToSave',
-  });
-  const save = saveState(scope, WINDOW.saveState, services.savedState, false);
-  // The parameter exists if an earlier deploy was killed before it started the service. Then the saved state is the one
-  // to restore, because the current desired count is 0. Saving it again with this execution makes this deploy
-  // responsible, so that no recovery starts the service in the meantime.
-  const readEarlier = readState(scope, WINDOW.readEarlierState, services.savedState);
-  const useEarlier = new Pass(scope, WINDOW.useEarlierState, {
-    parameters: {
-      'current.$': '$.savedState.value.current',
-      'stoppedAt.$': '$.savedState.value.stoppedAt',
-      'deploy.$': '$.deploy',
-      'execution.$': '$.execution',
-    },
-    resultPath: '$.stateToSave',
-  });
-  const saveEarlier = saveState(scope, WINDOW.saveEarlierState, services.savedState, true);
-  recordCurrent.next(save).next(stop);
-  save.addCatch(readEarlier, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
-  readEarlier.next(useEarlier).next(saveEarlier).next(stop);
-
   const map = new MapState(scope, WINDOW.stopServices, {
     comment: 'Stops all services at the same time, so that the window is as short as possible',
-    itemsPath: '$.checked',
+    itemsPath: '$.saved',
     itemSelector: {
-      'deploy.$': '$.deploy',
-      'execution.$': '$.execution',
       'service.$': '$$.Map.Item.Value.service',
       'current.$': '$$.Map.Item.Value.current',
+      'stateToSave.$': '$$.Map.Item.Value.stateToSave',
       // The kinds without tasks do not write these.
       counts: { desired: 0, running: 0, pending: 0 },
       stopping: NO_STOPPING_TASKS,
     },
     resultPath: '$.stopped',
   });
-  map.itemProcessor(recordCurrent);
+  map.itemProcessor(
+    chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
+      kind.stop(scope, { stopped, late, startedByOthers }),
+    ),
+  );
   return map;
 }
 

@@ -223,9 +223,7 @@ describe('the phases of a run', () => {
     story.emit('deploy', 'StateEntered', DEPLOY.startServices);
     story.startEvent('StateExited', START_SERVICES.readState, 'api', { savedState: { value: stateToSave } });
     story.startEvent('StateEntered', ECS.start, 'api');
-    story.startEvent('StateExited', ECS.running.check, 'api', {
-      counts: { running: 1 },
-    });
+    story.startEvent('StateExited', ECS.checkStarting, 'api', { tasks: { onRevision: [1] } });
     story.now = 3;
     story.startEvent('StateExited', START_SERVICES.steady, 'api', {});
     expect(story.texts).toEqual([
@@ -242,7 +240,7 @@ describe('the phases of a run', () => {
 
   test('services that do not stop or do not become steady make failure lines', () => {
     const story = new Story(registry);
-    const counts = { counts: { running: 1 } };
+    const counts = { counts: { running: 1 }, tasks: { onRevision: [1] } };
     story.stopEvent('StateExited', ECS.stopped.check, 'api', counts);
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'api', {});
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'rule', {});

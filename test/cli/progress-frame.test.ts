@@ -133,11 +133,11 @@ describe('the picture', () => {
 
   test('shows task counts for ECS services only', () => {
     const story = new Story(registryOf('a.x'));
-    const output = { savedState: { value: { current: { desiredCount: 2 } } }, counts: { running: 1 } };
+    const output = { savedState: { value: { current: { desiredCount: 2 } } }, tasks: { onRevision: [1] } };
     story.start();
     story.emit('deploy', 'StateEntered', DEPLOY.startServices);
     story.startEvent('StateEntered', ECS.start, 'api');
-    story.startEvent('StateExited', ECS.running.check, 'api', output);
+    story.startEvent('StateExited', ECS.checkStarting, 'api', output);
     story.startEvent('StateEntered', RULE.enable, 'nightly');
     expect(draw(story).join('\n')).toContain('api starting, 1 of 2 tasks, nightly starting');
     story.startEvent('StateExited', START_SERVICES.steady, 'api', output);

@@ -29,7 +29,13 @@ const report = (more: Partial<Report> = {}): Report => ({
   ...more,
 });
 
-const api = { name: 'api', stoppedAt: '2026-01-01T00:00:01.000Z', startedAt: '2026-01-01T00:00:09.200Z' };
+const api = {
+  name: 'api',
+  stoppedAt: '2026-01-01T00:00:01.000Z',
+  startedAt: '2026-01-01T00:00:09.200Z',
+  status: 'started' as const,
+  error: null,
+};
 const show = (more: Partial<Report>) =>
   runSummary(report(more), { colour: false, startCommand: 'pg-deploy-step recover' }).split('\n');
 
@@ -92,8 +98,8 @@ describe('the summary of a run', () => {
       indexes: [failedIndex],
       totals: { created: 0, skipped: 0, failed: 1, remaining: 0 },
       services: [
-        { ...api, startedAt: null },
-        { name: 'worker', stoppedAt: api.stoppedAt, startedAt: null },
+        { ...api, startedAt: null, status: 'stopped' as const },
+        { name: 'worker', stoppedAt: api.stoppedAt, startedAt: null, status: 'stopped', error: null },
       ],
       downtimeMs: null,
     });
@@ -122,7 +128,7 @@ describe('the summary of a run', () => {
     const lines = show({
       indexes: [index('idx_a', { status: 'present', attempts: 0, durationMs: null })],
       totals: { created: 0, skipped: 1, failed: 0, remaining: 0 },
-      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+      services: [{ name: 'api', stoppedAt: null, startedAt: null, status: 'unchanged', error: null }],
       warnings: ['Nothing to do.'],
     });
     expect(lines).toEqual([
@@ -153,7 +159,7 @@ describe('the summary of a run', () => {
       ],
       totals: { created: 0, skipped: 1, failed: 0, remaining: 2 },
       migrations: migrations({ pending: ['0003_c'] }),
-      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+      services: [{ name: 'api', stoppedAt: null, startedAt: null, status: 'unchanged', error: null }],
     });
     expect(lines).toEqual([
       'Indexes: 1 already present, 2 to build',
@@ -176,7 +182,7 @@ describe('the summary of a run', () => {
       mode: 'plan',
       indexes: [index('idx_a', { ...missing, detail: 'Index idx_a cannot be built: the reason.' })],
       totals: { created: 0, skipped: 0, failed: 0, remaining: 1 },
-      services: [{ name: 'api', stoppedAt: null, startedAt: null }],
+      services: [{ name: 'api', stoppedAt: null, startedAt: null, status: 'unchanged', error: null }],
     });
     expect(lines).toContain('Indexes: 0 already present, 0 to build, 1 that cannot be built');
     expect(lines).toContain('✖ Index idx_a cannot be built: the reason.');
@@ -184,7 +190,10 @@ describe('the summary of a run', () => {
   });
 
   test('shows that a deploy would change nothing after a plan with nothing to do', () => {
-    const lines = show({ mode: 'plan', services: [{ name: 'api', stoppedAt: null, startedAt: null }] });
+    const lines = show({
+      mode: 'plan',
+      services: [{ name: 'api', stoppedAt: null, startedAt: null, status: 'unchanged', error: null }],
+    });
     expect(lines).toContain('Every index exists.');
     expect(lines).toContain('No migrations are pending.');
     expect(lines).toContain('A deploy would not stop the services: api');

@@ -83,7 +83,15 @@ describe('the alert', () => {
     return alertOf(
       reportOf(indexes, {
         ...{ status, failure, warnings: [...notBuiltWarnings(indexes), ...warnings] },
-        services: [{ name: 'api', stoppedAt: '2026-01-01T00:00:01.000Z', startedAt: null }],
+        services: [
+          {
+            name: 'api',
+            stoppedAt: '2026-01-01T00:00:01.000Z',
+            startedAt: null,
+            status: 'stopped',
+            error: null,
+          },
+        ],
       }),
       CONTEXT,
     );

@@ -100,7 +100,9 @@ function hostileReport([a = '', b = '', c = '', d = '', e = '', f = '', g = '', 
       status: 'failed',
       failure: e,
       warnings: [f, g],
-      services: [{ name: h, stoppedAt: '2026-01-01T00:00:01.000Z', startedAt: null }],
+      services: [
+        { name: h, stoppedAt: '2026-01-01T00:00:01.000Z', startedAt: null, status: 'stopped', error: null },
+      ],
       migrations: {
         ...{ runner: 'ecs-task', outcome: 'failed', applied: [a], pending: [b] },
         failure: {

@@ -8,6 +8,7 @@ import {
   ECS,
   MIGRATIONS,
   MIGRATIONS_END,
+  RECOVERY,
   START_SERVICES,
   WINDOW,
 } from '../../lib/workflow/state-names.ts';
@@ -73,6 +74,8 @@ beforeAll(async () => {
       // Far longer than the services need, also on a busy machine. Only the scenarios with timeouts wait as long.
       stopMinutes: 0.2,
       startMinutes: 0.4,
+      // The fewest that have a second check of the same tasks.
+      steadyChecks: 2,
     },
     aws: ALL_KINDS_IN_AWS,
     onEvent: (event) => observe(event),
@@ -131,6 +134,20 @@ function setWorkerDatabase(url: string): void {
   workerService().variables.DATABASE_URL = url;
 }
 
+let deletedWorker: ReturnType<typeof workerService> | undefined;
+
+function deleteWorker(): void {
+  const { services } = workflow.workflow.aws.state.ecs;
+  deletedWorker ??= services.find(({ service }) => service === 'worker');
+  const at = services.findIndex(({ service }) => service === 'worker');
+  if (at !== -1) services.splice(at, 1);
+}
+
+function restoreWorker(): void {
+  if (deletedWorker !== undefined) workflow.workflow.aws.state.ecs.services.push(deletedWorker);
+  deletedWorker = undefined;
+}
+
 /** Removes the last element of a list in the state of the local AWS. @returns a function that adds it again */
 function removeLast<T>(list: T[]): Run {
   const removed = list.splice(-1);
@@ -166,8 +183,9 @@ function change(what: object | undefined, fields: Record<string, unknown>): Run 
 
 /**
  * No scenario reaches these states. For the first, a function would have to return what its own schema refuses. For the
- * second, all attempts of the function report would have to fail. For the third, scaling would have to omit its suspended state, which the local AWS always returns. The others are the states in which a
- * recovery ends without starting services.
+ * second, all attempts of the function report would have to fail. For the third, scaling would have to omit its suspended
+ * state, which the local AWS always returns. The next ones need more than ten saved states, which saved-states.test.ts has,
+ * and a blue/green deployment, which the local AWS does not have.
  */
 const NOT_REACHED = [
   `build-indexes: ${BUILD_INDEXES.unreadableResult}`,
@@ -179,9 +197,45 @@ const NOT_REACHED = [
       (state) => `${machine}: ${state}`,
     ),
   ),
-  `start-services: ${START_SERVICES.deployStillRunning}`,
-  `start-services: ${START_SERVICES.leftStopped}`,
+  `maintenance-window: ${WINDOW.savedStates.listMore}`,
+  `start-services: ${START_SERVICES.savedStates.listMore}`,
+  `start-services: ${ECS.describeOtherTargets}`,
+  `start-services: ${ECS.countOtherTargets}`,
+  `start-services: ${ECS.enoughOtherTargets}`,
 ];
+
+/** States of a recovery, in which killed-recovery.test.ts kills it. */
+const OF_RECOVERY: readonly string[] = [
+  ...Object.values(RECOVERY),
+  START_SERVICES.startAsRecovery,
+  START_SERVICES.hasDeployEnded,
+  START_SERVICES.describeDeploy,
+  START_SERVICES.isDeployRunning,
+  START_SERVICES.deployStillRunning,
+  START_SERVICES.readIncident,
+  START_SERVICES.isSameIncident,
+  START_SERVICES.knownIncident,
+  START_SERVICES.useCountOfIncident,
+  START_SERVICES.deleteIncident,
+  START_SERVICES.prepareAlert,
+  START_SERVICES.prepareAlertNotStarted,
+  START_SERVICES.alert,
+  START_SERVICES.alertSent,
+  START_SERVICES.incidentNotRecorded,
+  START_SERVICES.savedByOtherDeploy,
+  START_SERVICES.listIncomplete,
+].map((state) => `start-services: ${state}`);
+
+/** The parameters with the saved states. */
+const savedStates = () =>
+  Object.entries(workflow.workflow.aws.state.ssm.parameters).filter(([name]) => name.includes('/services/'));
+
+/** A deploy that was killed after it had stopped the services. */
+async function killedEarlier(): Promise<void> {
+  await runOnce({ name: 'an earlier deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
+  // The preflight refuses the next deploy while the killed one's function still holds the migration lock.
+  await functionsEnded();
+}
 
 const SCENARIOS: Scenario[] = [
   { name: 'a deploy that builds everything' },
@@ -247,11 +301,65 @@ const SCENARIOS: Scenario[] = [
   {
     name: 'services that an earlier deploy left stopped',
     prepare: async () => {
-      await runOnce({ name: 'an earlier deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
-      // The preflight refuses the next deploy while the killed one's function still holds the migration lock.
-      await functionsEnded();
+      await killedEarlier();
       return async () => {};
     },
+  },
+  {
+    name: 'a service that was renamed while it was stopped',
+    prepare: async () => {
+      await killedEarlier();
+      const { parameters } = workflow.workflow.aws.state.ssm;
+      for (const [name, parameter] of savedStates().filter(([name]) => name.endsWith('/worker'))) {
+        delete parameters[name];
+        parameters[name.replace('worker', 'old-name')] = parameter;
+      }
+      return async () => {};
+    },
+  },
+  {
+    name: 'saved states of an earlier version',
+    input: { mode: 'start-services' },
+    prepare: async () => {
+      await killedEarlier();
+      for (const [, parameter] of savedStates()) {
+        const { service: _service, ...earlier } = JSON.parse(parameter.Value);
+        Object.assign(parameter, { Value: JSON.stringify(earlier) });
+      }
+      return async () => {};
+    },
+  },
+  {
+    name: 'saved states that cannot be used',
+    input: { mode: 'start-services' },
+    prepare: async () => {
+      await killedEarlier();
+      const undo = savedStates().map(([name, parameter]) => {
+        const { Value } = parameter;
+        if (name.endsWith('/worker')) Object.assign(parameter, { Value: '{}' });
+        if (name.endsWith('/nightly')) {
+          Object.assign(parameter, { Value: Value.replace('"kind":"event-rule"', '"kind":"other"') });
+        }
+        return () => Object.assign(parameter, { Value });
+      });
+      return async () => {
+        for (const restore of undo) restore();
+      };
+    },
+  },
+  {
+    name: 'a service that is deleted while it starts',
+    onState: (state) => {
+      if (state === ECS.beginStarting) deleteWorker();
+    },
+    prepare: async () => async () => restoreWorker(),
+  },
+  {
+    name: 'targets that become healthy',
+    onState: (state) => {
+      if (state === ECS.targetsUnhealthy) workerService().targetHealth = 'healthy';
+    },
+    prepare: async () => change(workerService(), { targetGroups: ['arn:targets'], targetHealth: 'initial' }),
   },
   {
     name: 'a migration history that cannot be read',
@@ -384,6 +492,9 @@ const SCENARIOS: Scenario[] = [
   { name: 'building while the services run', input: { mode: 'indexes' } },
 ];
 
+/** How often the schedule may have to repeat a recovery in these tests. */
+const REPEATS = 10;
+
 let releaseBuild: Run = async () => {};
 
 const covered = new Set<string>();
@@ -413,6 +524,10 @@ async function recover(): Promise<void> {
     expect(readServices(workflow)).toEqual(before);
     await workflow.workflow.recover({});
   }
+  // The schedule repeats it, for example if the tasks of a service could not connect before.
+  for (let at = 0; at < REPEATS && readServices(workflow).withSavedState.length > 0; at += 1) {
+    await workflow.workflow.recover({ reason: 'reconcile' });
+  }
 }
 
 test.each(SCENARIOS)(
@@ -438,42 +553,9 @@ test.each(SCENARIOS)(
   900_000,
 );
 
-test('after a kill of the recovery in any of its states the next recovery starts the services', async () => {
-  const before = readServices(workflow);
-  const recovering = [
-    START_SERVICES.startedAsRecovery,
-    START_SERVICES.readMarker,
-    START_SERVICES.startAsRecovery,
-    START_SERVICES.describeDeploy,
-    START_SERVICES.isDeployRunning,
-  ];
-  for (const state of [
-    ...recovering,
-    START_SERVICES.shouldAlert,
-    START_SERVICES.prepareAlert,
-    START_SERVICES.alert,
-  ]) {
-    await runOnce({ name: 'a deploy' }, `maintenance-window: ${MIGRATIONS.run}`);
-    expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
-    const { engine, machines } = workflow.workflow;
-    const killed = engine.start(machines.startServices, { reason: 'reconcile' });
-    observe = (event) => {
-      if (isEntered(event, machines.startServices) && event.state === state) killed.abort();
-    };
-    await killed.result;
-    observe = () => {};
-    await recover();
-    await workflow.workflow.aws.steady();
-    expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
-    covered.add(`start-services: ${state}`);
-    kills += 1;
-    await reset();
-  }
-}, 900_000);
-
 test('the scenarios reach every state of the definitions, except the listed ones', () => {
   const missed = workflow.workflow.stateNames().filter((state) => !covered.has(state));
   console.log(`Killed in ${kills} states. The services were started again after each.`);
 
-  expect(missed.toSorted()).toEqual(NOT_REACHED);
+  expect(missed.filter((state) => !OF_RECOVERY.includes(state)).toSorted()).toEqual(NOT_REACHED.toSorted());
 });

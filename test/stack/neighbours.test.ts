@@ -62,7 +62,9 @@ function resourcesOf(name: string): string[] {
       arn('logs', `log-group:/aws/lambda/${fn}:log-stream:1`),
     ]),
     arn('sns', `pg-deploy-step-${name}-alerts`),
-    ...['recovery', 'reconcile'].map((rule) => arn('events', `rule/pg-deploy-step-${name}-${rule}`)),
+    ...['recovery', 'reconcile', 'stack-updated'].map((rule) =>
+      arn('events', `rule/pg-deploy-step-${name}-${rule}`),
+    ),
     arn('events', `rule/${name}-nightly`),
     arn('lambda', `event-source-mapping:${mappingOf(name)}`),
     ...['services/api', 'services/nightly', 'left-stopped', 'anything'].map((parameter) =>
@@ -132,16 +134,18 @@ test.each(NAMES)('the roles of the environment %s may act on its own resources',
   }
 });
 
-test('the recovery of an environment reacts only to its own deploys', () => {
+test('the recovery of an environment reacts only to its own deploys and its own stack', () => {
   for (const name of NAMES) {
     const template = synthesised.template(name);
     const patterns = resourcesOfType(template, 'AWS::Events::Rule')
       .map(([, rule]) => rule.Properties.EventPattern)
-      .filter((pattern) => pattern !== undefined);
-    expect(patterns).toHaveLength(1);
+      .filter((pattern) => pattern !== undefined)
+      .map((pattern) => resolveValue(template, pattern) as { detail: Record<string, unknown[]> });
     // A text in a pattern matches exactly. A prefix or a wildcard would be an object.
-    const { detail } = resolveValue(template, patterns[0]) as { detail: { stateMachineArn: unknown[] } };
-    expect(detail.stateMachineArn).toEqual([arn('states', `stateMachine:pg-deploy-step-${name}-deploy`)]);
+    expect(patterns.map(({ detail }) => detail.stateMachineArn ?? detail['stack-id'])).toEqual([
+      [arn('states', `stateMachine:pg-deploy-step-${name}-deploy`)],
+      [arn('cloudformation', 'stack/this-stack')],
+    ]);
   }
 });
 

@@ -74,6 +74,12 @@ const onParameters = (...actions: string[]) =>
     ),
   );
 
+const onParameter = (name: string, ...actions: string[]) =>
+  actions.map((action) => `${action} on ${arn('ssm', `parameter/pg-deploy-step/prod/${name}`)}`);
+
+/** The schedule of the recovery, which is enabled only while a state is saved. */
+const SCHEDULE = arn('events', 'rule/pg-deploy-step-prod-reconcile');
+
 const onMarker = (...actions: string[]) =>
   actions.map((action) => `${action} on ${arn('ssm', 'parameter/pg-deploy-step/prod/left-stopped')}`);
 
@@ -125,6 +131,10 @@ test.each([
       'ecs:ListTasks on *',
       `ecs:DescribeTasks on ${arn('ecs', 'task/prod/*')}`,
       ...onParameters('ssm:GetParameter', 'ssm:PutParameter'),
+      // A service can have been stopped under another name.
+      ...onParameter('services/*', 'ssm:GetParameter', 'ssm:DeleteParameter'),
+      ...onParameter('services', 'ssm:GetParametersByPath'),
+      `events:EnableRule on ${SCHEDULE}`,
       SCALING,
       // It only reads, and IAM supports no resources for it.
       'application-autoscaling:DescribeScalableTargets on *',
@@ -135,8 +145,18 @@ test.each([
     'start-services',
     [
       ...onServices('ecs:DescribeServices', 'ecs:UpdateService'),
-      ...onParameters('ssm:GetParameter', 'ssm:DeleteParameter'),
+      'elasticloadbalancing:DescribeTargetHealth on *',
+      ...onParameter('services/*', 'ssm:GetParameter', 'ssm:DeleteParameter'),
+      ...onParameter('services', 'ssm:GetParametersByPath'),
       ...onMarker('ssm:GetParameter', 'ssm:DeleteParameter'),
+      ...['incidents/*', 'recovery'].flatMap((name) =>
+        onParameter(name, 'ssm:GetParameter', 'ssm:PutParameter', 'ssm:DeleteParameter'),
+      ),
+      ...onParameter('recovery-failed', 'ssm:PutParameter', 'ssm:DeleteParameter'),
+      `events:EnableRule on ${SCHEDULE}`,
+      `events:DisableRule on ${SCHEDULE}`,
+      ...runChild('start-services'),
+      ...CHILD_EVENTS,
       `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
       ...invoke('check-migrations'),
       SCALING,
@@ -169,7 +189,10 @@ test.each([
 
     expect(
       permissionsOf(every, role).filter(
-        (permission) => /^events:|EventSourceMapping/.test(permission) && !CHILD_EVENTS.includes(permission),
+        (permission) =>
+          /^events:|EventSourceMapping/.test(permission) &&
+          !CHILD_EVENTS.includes(permission) &&
+          !permission.endsWith('rule/pg-deploy-step-every-reconcile'),
       ),
     ).toEqual(
       [
@@ -228,6 +251,7 @@ test('the actions have the prefixes of IAM, not the names of the integrations', 
     'application-autoscaling',
     'ec2',
     'ecs',
+    'elasticloadbalancing',
     'events',
     'kms',
     'lambda',

@@ -13,6 +13,7 @@ beforeAll(async () => {
 afterAll(() => synthesised?.dispose());
 
 const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
+const RULES = ['recovery', 'reconcile', 'stack-updated'];
 const START = arn('states', 'stateMachine:pg-deploy-step-prod-start-services');
 
 interface Target {
@@ -68,20 +69,48 @@ test('the input of the recovery names the reason and the deploy', () => {
   });
 });
 
-test('the schedule starts the recovery every 10 minutes', () => {
-  expect(rule('reconcile')).toMatchObject({ State: 'ENABLED', ScheduleExpression: 'rate(10 minutes)' });
+test('the schedule starts the recovery every 10 minutes, while a state is saved', () => {
+  expect(rule('reconcile')).toMatchObject({ State: 'DISABLED', ScheduleExpression: 'rate(10 minutes)' });
   expect(resolveValue(template, onlyTarget('reconcile').Arn)).toBe(START);
   expect(JSON.parse(onlyTarget('reconcile').Input ?? '')).toEqual({ reason: 'reconcile' });
 });
 
-test('both rules may start start-services and nothing else', () => {
-  for (const name of ['recovery', 'reconcile']) {
+test('an update of this stack starts the recovery, because it can disable the schedule', () => {
+  expect(rule('stack-updated')).toMatchObject({
+    State: 'ENABLED',
+    EventPattern: {
+      source: ['aws.cloudformation'],
+      'detail-type': ['CloudFormation Stack Status Change'],
+      detail: {
+        'stack-id': [{ Ref: 'AWS::StackId' }],
+        'status-details': {
+          status: ['CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_ROLLBACK_COMPLETE', 'IMPORT_COMPLETE'],
+        },
+      },
+    },
+  });
+  expect(JSON.parse(onlyTarget('stack-updated').Input ?? '')).toEqual({ reason: 'stack-updated' });
+});
+
+test('the rules may start start-services and nothing else', () => {
+  for (const name of RULES) {
     const [role] = onlyTarget(name).RoleArn['Fn::GetAtt'];
     expect(permissionsOf(template, role)).toEqual([`states:StartExecution on ${START}`]);
   }
-  expect(resourcesOfType(template, 'AWS::Events::Rule')).toHaveLength(2);
+  expect(resourcesOfType(template, 'AWS::Events::Rule')).toHaveLength(RULES.length);
 });
 
-test('an environment without services has no recovery', () => {
-  expect(resourcesOfType(synthesised.template('none'), 'AWS::Events::Rule')).toEqual([]);
+test('nothing of an idle stack runs by itself', () => {
+  for (const name of ['prod', 'none']) {
+    const schedules = resourcesOfType(synthesised.template(name), 'AWS::Events::Rule').filter(
+      ([, { Properties: properties }]) =>
+        properties.ScheduleExpression !== undefined && properties.State !== 'DISABLED',
+    );
+    expect(schedules).toEqual([]);
+    expect(resourcesOfType(synthesised.template(name), 'AWS::Scheduler::Schedule')).toEqual([]);
+  }
+});
+
+test('an environment without services has a recovery too, because its last service may be stopped', () => {
+  expect(resourcesOfType(synthesised.template('none'), 'AWS::Events::Rule')).toHaveLength(RULES.length);
 });

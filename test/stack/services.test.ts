@@ -46,8 +46,9 @@ const machine = (environmentName: EnvironmentName, name: Machine): Definition =>
 const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222222222222:${rest}`;
 
 describe('the permissions of a state machine for services', () => {
-  const OURS = /^(application-autoscaling|ecs|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
-  const CHILDREN = /StepFunctionsGetEvents|execution:pg-deploy-step-\w+-build-indexes/;
+  const OURS =
+    /^(application-autoscaling|ecs|elasticloadbalancing|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
+  const CHILDREN = /StepFunctionsGetEvents|execution:pg-deploy-step-\w+-(build-indexes|start-services)/;
 
   function permissions(environmentName: EnvironmentName, name: Machine): string[] {
     const template = synthesised.template(environmentName);
@@ -85,7 +86,11 @@ describe('the permissions of a state machine for services', () => {
     mappings: [`lambda:GetEventSourceMapping on ${mapping}`, `lambda:UpdateEventSourceMapping on ${mapping}`],
   };
   const STARTING = {
-    ecs: STOPPING.ecs.filter((pair) => !/DescribeScalableTargets|Tasks on/.test(pair)),
+    ecs: [
+      ...STOPPING.ecs.filter((pair) => !/DescribeScalableTargets|Tasks on/.test(pair)),
+      // It only reads, and IAM supports no resources for it.
+      'elasticloadbalancing:DescribeTargetHealth on *',
+    ],
     rules: STOPPING.rules.map((pair) => pair.replace('DisableRule', 'EnableRule')),
     mappings: STOPPING.mappings,
   };
@@ -102,23 +107,41 @@ describe('the permissions of a state machine for services', () => {
       [
         ...kinds.flatMap((kind) => STOPPING[kind]),
         ...on(savedStates, 'ssm:GetParameter', 'ssm:PutParameter'),
+        // A service can have been stopped under another name.
+        ...on([parameter('services/*')], 'ssm:GetParameter', 'ssm:DeleteParameter'),
+        `ssm:GetParametersByPath on ${parameter('services')}`,
+        `events:EnableRule on ${schedule(name)}`,
       ].sort(),
     );
     expect(permissions(name, 'start-services')).toEqual(
-      [
-        ...kinds.flatMap((kind) => STARTING[kind]),
-        ...on([...savedStates, parameter('left-stopped')], 'ssm:GetParameter', 'ssm:DeleteParameter'),
-        // Checks whether the deploy that stopped a service is still running.
-        `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-${name}-deploy:*`)}`,
-      ].sort(),
+      [...kinds.flatMap((kind) => STARTING[kind]), ...onSavedStates(name)].sort(),
     );
   });
 
-  test('do not exist without services, and no role may then write a parameter', () => {
+  const schedule = (name: string) => arn('events', `rule/pg-deploy-step-${name}-reconcile`);
+  const onSavedStates = (name: string) => {
+    const parameter = (rest: string) => arn('ssm', `parameter/pg-deploy-step/${name}/${rest}`);
+    return [
+      `ssm:GetParametersByPath on ${parameter('services')}`,
+      ...['services/*', 'left-stopped', 'incidents/*', 'recovery'].map(
+        (rest) => `ssm:GetParameter on ${parameter(rest)}`,
+      ),
+      ...['services/*', 'left-stopped', 'incidents/*', 'recovery', 'recovery-failed'].map(
+        (rest) => `ssm:DeleteParameter on ${parameter(rest)}`,
+      ),
+      ...['incidents/*', 'recovery', 'recovery-failed'].map(
+        (rest) => `ssm:PutParameter on ${parameter(rest)}`,
+      ),
+      `events:EnableRule on ${schedule(name)}`,
+      `events:DisableRule on ${schedule(name)}`,
+      // Checks whether the deploy that stopped a service is still running.
+      `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-${name}-deploy:*`)}`,
+    ];
+  };
+
+  test('are, without services, those to read saved states and no right on any service', () => {
     expect(permissions('none', 'maintenance-window')).toEqual([]);
-    expect(permissions('none', 'start-services')).toEqual([]);
-    const actions = statementsIn(synthesised.template('none')).flatMap((statement) => statement.Action);
-    expect(actions.filter((action) => action.startsWith('ssm:'))).toEqual([]);
+    expect(permissions('none', 'start-services')).toEqual(onSavedStates('none').sort());
   });
 
   test('allow one role of the stack to list the executions of its deploy machine', () => {
@@ -142,11 +165,15 @@ describe.each(WITH_SERVICES)('with any data, a window of the environment %s', (e
   };
   const stops = environmentName === 'all' ? Object.values(STOPS).flat() : STOPS[environmentName];
   const SAVES = ['Save Earlier State', 'Save Service State'];
+  const SCHEDULE = ['Enable Reconciler', 'Delete State Of Other Name'];
   const DATABASE = ['Build Indexes', 'Run Migrations'];
-  const CHECKS = environmentName === 'all' ? ['Check Sessions'] : [];
+  // They only read, but a function can do more.
+  const CHECKS = ['Check Migrations', ...(environmentName === 'all' ? ['Check Sessions'] : [])];
 
   test('has these states that change something', () => {
-    expect(changing(statesOf(window()))).toEqual([...stops, ...SAVES, ...DATABASE, ...CHECKS].sort());
+    expect(changing(statesOf(window()))).toEqual(
+      [...stops, ...SAVES, ...SCHEDULE, ...DATABASE, ...CHECKS].sort(),
+    );
   });
 
   test.each(['Check Services', 'All Services Can Be Stopped?'])(
@@ -171,9 +198,12 @@ describe.each(WITH_SERVICES)('with any data, a window of the environment %s', (e
   );
 
   test('stops no service whose state it has not tried to save', () => {
-    const withoutSaving = changesWithout('Save Service State');
-
+    const withoutSaving = changesWithout('Save Services');
     expect(withoutSaving.filter((name) => [...stops, ...SAVES].includes(name))).toEqual([]);
+    // Inside of the Map, each path of a service leads through the saving.
+    const saving = stateOf(window(), 'Save Services').ItemProcessor;
+    if (saving === undefined) throw new Error('Save Services is not a Map.');
+    expect(Object.keys(reachableWithout(saving, 'Save Service State'))).toEqual(['Record Current State']);
   });
 });
 
@@ -213,7 +243,11 @@ describe('the search for paths', () => {
     const window = structuredClone(machine('ecs', 'maintenance-window'));
     stateOf(window, 'Begin Window').Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Run Migrations' }];
 
-    expect(changing(reachableWithout(window, 'Check Services'))).toEqual(['Build Indexes', 'Run Migrations']);
+    expect(changing(reachableWithout(window, 'Check Services'))).toEqual([
+      'Build Indexes',
+      'Check Migrations',
+      'Run Migrations',
+    ]);
   });
 
   test('refuses to exclude a state that does not exist', () => {
@@ -238,6 +272,20 @@ test.each(WITH_SERVICES)(
   (environmentName) => {
     const start = machine(environmentName, 'start-services');
 
-    expect(changing(reachableWithout(start, 'Read Saved State'))).toEqual(['Alert', 'Delete Marker']);
+    expect(changing(reachableWithout(start, 'Read Saved State'))).toEqual([
+      'Acquire Recovery Lock',
+      'Alert',
+      'Alert Of Failure',
+      'Delete Marker',
+      'Delete Recorded Failure',
+      'Disable Reconciler',
+      'Enable Reconciler',
+      'Record Incident',
+      'Record Recovery Failure',
+      'Release Recovery Lock',
+      'Release Recovery Lock After Failure',
+      'Run Recovery',
+      'Take Over Recovery Lock',
+    ]);
   },
 );

@@ -6,75 +6,174 @@ import { everyKindInput } from './support/synthesise.ts';
 let machines: Machines;
 
 beforeAll(async () => {
-  machines = await synthesiseMachines({ every: everyKindInput() });
+  machines = await synthesiseMachines({
+    every: everyKindInput(),
+    none: { ...everyKindInput(), services: [] },
+  });
 });
 
-const start = () => machines.machine('every', 'start-services');
 const state = (name: string) => machines.state('every', 'start-services', name);
+
+const REASON = {
+  And: [
+    { Variable: '$.input.reason', IsPresent: true },
+    {
+      Or: [
+        { Variable: '$.input.reason', StringEquals: 'deploy-ended' },
+        { Variable: '$.input.reason', StringEquals: 'reconcile' },
+        { Variable: '$.input.reason', StringEquals: 'stack-updated' },
+      ],
+    },
+  ],
+};
+
+/** Every error that a Catch can handle. */
+const ofAnyError = (next: string, path = '$.failure') =>
+  ['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
+    ErrorEquals: [error],
+    Next: next,
+    ResultPath: path,
+  }));
 
 const ifMissing = (next: string) => [
   { ErrorEquals: ['Ssm.ParameterNotFoundException'], Next: next, ResultPath: null },
 ];
 
-test('has these states and no others', () => {
-  expect(Object.keys(statesOf(start())).sort()).toEqual([
-    'Alert',
-    'Begin',
-    'Begin Enabled Mapping Checks',
-    'Begin Enabled Rule Checks',
-    'Begin Migration Check',
-    'Begin Starting Checks',
-    'Check Enabled Mapping',
-    'Check Enabled Rule',
-    'Check Migrations',
-    'Check Outcomes',
-    'Check Starting Tasks',
-    'Count Enabled Mapping Check',
-    'Count Enabled Rule Check',
-    'Count Migration Check',
-    'Count Starting Check',
-    'Delete Marker',
-    'Delete Saved State',
-    'Deploy Running?',
-    'Deploy Still Running',
-    'Describe Deploy',
-    'Enable Mapping',
-    'Enable Rule',
-    'End Of Deploy Reported?',
-    'Is Recovery?',
-    'Is Service Steady?',
-    'Left Stopped',
-    'Mapping Enabled?',
-    'Migrations Ended?',
-    'Nothing Saved',
-    'Prepare Alert',
-    'Read Marker',
-    'Read Saved State',
-    'Record Running Migration',
-    'Resume Scaling',
-    'Resume Scaling?',
-    'Rule Enabled?',
-    'Send Alert?',
-    'Service Done',
-    'Service Not Steady',
-    'Service Steady',
-    'Services Started',
-    'Start As Recovery',
-    'Start On Request',
-    'Start Services',
-    'Start Tasks',
-    'Started As Recovery?',
-    'Tasks Running?',
-    'Wait For Enabled Mapping',
-    'Wait For Enabled Rule',
-    'Wait For Migrations',
-    'Wait For Tasks To Run',
-    'Was Mapping Enabled?',
-    'Was Rule Enabled?',
-    'Which Kind To Start?',
-    'Which Kind Was Started?',
-  ]);
-});
+test.each(['every', 'none'])(
+  'has these states and no others, whatever services the environment %s has',
+  (environment) => {
+    expect(Object.keys(statesOf(machines.machine(environment, 'start-services'))).sort()).toEqual([
+      'Acquire Recovery Lock',
+      'Add Page Of Saved States',
+      'Alert',
+      'Alert Of Failure',
+      'Alert Sent',
+      'All Targets Healthy?',
+      'Anything Saved Meanwhile?',
+      'Anything Still Saved?',
+      'Begin',
+      'Begin Enabled Mapping Checks',
+      'Begin Enabled Rule Checks',
+      'Begin Migration Check',
+      'Begin Starting Checks',
+      'Check Enabled Mapping',
+      'Check Enabled Rule',
+      'Check Migrations',
+      'Check Outcomes',
+      'Check Starting Tasks',
+      'Check Targets',
+      'Collect Configured Service',
+      'Configured Service',
+      'Configured Service Found?',
+      'Count Already Set?',
+      'Count Enabled Mapping Check',
+      'Count Enabled Rule Check',
+      'Count First Steady Check',
+      'Count Healthy Targets',
+      'Count Migration Check',
+      'Count Other Healthy Targets',
+      'Count Starting Check',
+      'Count Steady Check',
+      'Delete Incident',
+      'Delete Marker',
+      'Delete Recorded Failure',
+      'Delete Saved State',
+      'Deploy Running?',
+      'Deploy Still Running',
+      'Describe Deploy',
+      'Describe Other Recovery',
+      'Describe Other Targets',
+      'Describe Targets',
+      'Disable Reconciler',
+      'Enable Mapping',
+      'Enable Reconciler',
+      'Enable Rule',
+      'End Of Deploy Reported?',
+      'Enough Healthy Targets?',
+      'Enough Other Healthy Targets?',
+      'Find Configured Service',
+      'Has Incident?',
+      'Incident Not Recorded',
+      'Incident Recorded',
+      'Is Recovery?',
+      'Is Service Steady?',
+      'Known Incident',
+      'Left Stopped',
+      'List Complete?',
+      'List More Saved States',
+      'List Remaining States',
+      'List Saved States',
+      'Mapping Enabled?',
+      'Merge Saved States',
+      'Migrations Ended?',
+      'More Saved States?',
+      'Nothing Saved',
+      'Other Recovery Running?',
+      'Other Recovery Runs',
+      'Other Service',
+      'Prepare Alert',
+      'Prepare Alert Not Started',
+      'Prepare Failure Alert',
+      'Read Incident',
+      'Read Marker',
+      'Read Recovery Lock',
+      'Read Saved State',
+      'Read Saved State Again',
+      'Record Incident',
+      'Record Incidents',
+      'Record Incidents?',
+      'Record Recovery Failure',
+      'Record Running Migration',
+      'Recovered',
+      'Recovery Failed',
+      'Release Recovery Lock',
+      'Release Recovery Lock After Failure',
+      'Resume Scaling',
+      'Resume Scaling?',
+      'Rule Enabled?',
+      'Run Recovery',
+      'Same Incident?',
+      'Same Parameter?',
+      'Saved By Other Deploy',
+      'Saved By Same Deploy?',
+      'Saved State Readable?',
+      'Saved State Unreadable',
+      'Saved States Not Listed',
+      'Send Alert?',
+      'Service Done',
+      'Service Failed',
+      'Service Gone',
+      'Service Not Done',
+      'Service Not Steady',
+      'Service Steady',
+      'Services Started',
+      'Start As Recovery',
+      'Start On Request',
+      'Start Services',
+      'Start Tasks',
+      'Started As Recovery?',
+      'Steady Long Enough?',
+      'Summarize Targets',
+      'Take Over Recovery Lock',
+      'Targets Healthy',
+      'Targets Unhealthy',
+      'Tasks Running?',
+      'Tasks Unchanged?',
+      'Unknown Kind',
+      'Use Configured Service',
+      'Use Count Of Incident',
+      'Use Saved Service',
+      'Wait For Enabled Mapping',
+      'Wait For Enabled Rule',
+      'Wait For Migrations',
+      'Wait For Tasks To Run',
+      'Was Mapping Enabled?',
+      'Was Rule Enabled?',
+      'Which Kind To Start?',
+      'Which Kind Was Started?',
+    ]);
+  },
+);
 
 describe('the marker of services that are left stopped deliberately', () => {
   const marker = { Name: '/pg-deploy-step/every/left-stopped' };
@@ -82,23 +181,22 @@ describe('the marker of services that are left stopped deliberately', () => {
   test('is respected by a recovery, which then starts no service', () => {
     expect(state('Started As Recovery?')).toMatchObject({
       Choices: [
+        // The child execution of a recovery.
         {
           And: [
-            { Variable: '$.input.reason', IsPresent: true },
-            {
-              Or: [
-                { Variable: '$.input.reason', StringEquals: 'deploy-ended' },
-                { Variable: '$.input.reason', StringEquals: 'reconcile' },
-              ],
-            },
+            REASON,
+            { Variable: '$.input.request', IsPresent: true },
+            { Variable: '$.input.recovery', IsPresent: true },
+            { Variable: '$.input.recovery', BooleanEquals: true },
           ],
-          Next: 'Read Marker',
+          Next: 'Start As Recovery',
         },
+        { ...REASON, Next: 'Read Marker' },
       ],
       Default: 'Delete Marker',
     });
     expect(state('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
-    expect(state('Read Marker').Catch).toEqual(ifMissing('Start As Recovery'));
+    expect(state('Read Marker').Catch?.slice(0, 1)).toEqual(ifMissing('Acquire Recovery Lock'));
     expect(state('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
     expect(state('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
   });
@@ -121,10 +219,7 @@ describe('a recovery', () => {
       'Which Kind To Start?',
       'Begin Migration Check',
     ]);
-    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual([
-      'Begin Migration Check',
-      'Describe Deploy',
-    ]);
+    expect(branchesOf(state('End Of Deploy Reported?'))).toEqual(['Read Incident', 'Describe Deploy']);
     expect(state('Describe Deploy')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:sfn:describeExecution',
       Parameters: { 'ExecutionArn.$': '$.savedState.value.execution' },
@@ -132,92 +227,242 @@ describe('a recovery', () => {
     });
     expect(state('Deploy Running?')).toMatchObject({
       Choices: [{ Variable: '$.deploy.status', StringEquals: 'RUNNING', Next: 'Deploy Still Running' }],
-      Default: 'Begin Migration Check',
+      Default: 'Read Incident',
     });
     expect(state('Deploy Still Running')).toMatchObject({
-      Parameters: { outcome: 'deploy-running', startedAt: null, stoppedAt: null },
+      Parameters: {
+        service: { outcome: 'deploy-running', startedAt: null, stoppedAt: null, error: null },
+        kept: true,
+      },
       End: true,
     });
   });
 
   test('starts the services of a deploy whose execution no longer exists', () => {
     expect(state('Describe Deploy').Catch).toEqual([
-      {
-        ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
-        Next: 'Begin Migration Check',
-        ResultPath: null,
+      { ErrorEquals: ['Sfn.ExecutionDoesNotExistException'], Next: 'Read Incident', ResultPath: null },
+      ...ofAnyError('Service Failed'),
+    ]);
+  });
+
+  test('runs in a child execution of its own machine, and every error of it sends an alert', () => {
+    expect(state('Run Recovery')).toMatchObject({
+      Resource: 'arn:aws:states:::states:startExecution.sync:2',
+      Parameters: {
+        StateMachineArn:
+          'arn:aws:states:eu-west-1:222222222222:stateMachine:pg-deploy-step-every-start-services',
+        Input: { recovery: true, 'reason.$': '$.input.reason', 'request.$': '$.input' },
       },
-    ]);
+      Next: 'Release Recovery Lock',
+    });
+    expect(state('Run Recovery').Catch).toEqual(ofAnyError('Release Recovery Lock After Failure'));
+    expect(state('Release Recovery Lock After Failure').Next).toBe('Record Recovery Failure');
+    // Only the first of several failures sends an alert. If it cannot be recorded, each of them does.
+    expect(state('Record Recovery Failure')).toMatchObject({
+      Parameters: { Name: '/pg-deploy-step/every/recovery-failed', Overwrite: false },
+      Next: 'Prepare Failure Alert',
+      Catch: [
+        { ErrorEquals: ['Ssm.ParameterAlreadyExistsException'], Next: 'Recovery Failed', ResultPath: null },
+        ...ofAnyError('Prepare Failure Alert', '$.ignored'),
+      ],
+    });
+    expect(state('Alert Of Failure')).toMatchObject({ Next: 'Recovery Failed' });
+    expect(state('Alert Of Failure').Catch).toEqual(ofAnyError('Recovery Failed', '$.ignored'));
+    expect(state('Recovery Failed').Type).toBe('Fail');
   });
 
-  test('starts a service only when no migration runs, unless the maintenance window has waited for it', () => {
-    expect(state('Is Recovery?').Choices?.slice(1)).toEqual([
-      { Variable: '$$.Execution.Input.window[0]', IsPresent: true, Next: 'Which Kind To Start?' },
-    ]);
-    expect(state('Is Recovery?').Default).toBe('Begin Migration Check');
-    expect(branchesOf(state('Migrations Ended?'))).toEqual([
-      'Which Kind To Start?',
-      'Record Running Migration',
-      'Wait For Migrations',
-    ]);
-    expect(state('Record Running Migration').Next).toBe('Which Kind To Start?');
+  test('acquires a lock with a conditional write, and takes it over only from an execution that has ended', () => {
+    expect(state('Acquire Recovery Lock')).toMatchObject({
+      Parameters: {
+        Name: '/pg-deploy-step/every/recovery',
+        'Value.$': '$$.Execution.Id',
+        Overwrite: false,
+      },
+      Next: 'Run Recovery',
+    });
+    expect(state('Acquire Recovery Lock').Catch?.[0]).toEqual({
+      ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
+      Next: 'Read Recovery Lock',
+      ResultPath: null,
+    });
+    expect(state('Other Recovery Running?')).toMatchObject({
+      Choices: [{ Variable: '$.holder.status', StringEquals: 'RUNNING', Next: 'Other Recovery Runs' }],
+      Default: 'Take Over Recovery Lock',
+    });
+    // A lock that cannot be written keeps no service stopped.
+    for (const name of ['Acquire Recovery Lock', 'Read Recovery Lock', 'Take Over Recovery Lock']) {
+      expect(state(name).Catch?.slice(-2)).toEqual(ofAnyError('Run Recovery', '$.lockFailure'));
+    }
   });
 
-  test('sends an alert only if it started a service', () => {
+  test('sends an alert only for services that no alert has named', () => {
+    expect(state('Check Outcomes').Parameters).toMatchObject({
+      'toReport.$': '$.results[?(@.alerted == false)].service',
+    });
     expect(state('Send Alert?')).toMatchObject({
       Choices: [
-        {
-          And: [
-            { Variable: '$.recovery', BooleanEquals: true },
-            {
-              Or: [
-                { Variable: '$.outcomes.started', BooleanEquals: true },
-                { Variable: '$.outcomes.late', BooleanEquals: true },
-              ],
-            },
-          ],
-          Next: 'Prepare Alert',
-        },
+        { Not: { Variable: '$.recovery', BooleanEquals: true }, Next: 'Record Incidents?' },
+        { Not: { Variable: '$.outcomes.toReport[0]', IsPresent: true }, Next: 'Alert Sent' },
+        { Variable: '$.outcomes.notStarted[0]', IsPresent: true, Next: 'Prepare Alert Not Started' },
       ],
-      Default: 'Services Started',
+      Default: 'Prepare Alert',
     });
-    expect(state('Alert')).toMatchObject({
-      Resource: 'arn:aws:states:::sns:publish',
-      Next: 'Services Started',
+    expect(state('Alert')).toMatchObject({ Resource: 'arn:aws:states:::sns:publish', Next: 'Alert Sent' });
+    expect(state('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Record Incidents?']);
+  });
+
+  test('sets a count once for an incident', () => {
+    expect(state('Same Incident?').Choices?.[0]).toMatchObject({
+      And: expect.arrayContaining([
+        {
+          Variable: '$.recorded.value.execution',
+          StringEqualsPath: '$.savedState.value.execution',
+        },
+      ]),
+      Next: 'Known Incident',
     });
-    expect(state('Alert').Catch?.map((catcher) => catcher.Next)).toEqual(['Services Started']);
+    expect(state('Use Count Of Incident')).toMatchObject({ ResultPath: '$.counted' });
+    expect(state('Count Already Set?')).toMatchObject({
+      Choices: [{ Variable: '$.counted.set', BooleanEquals: true, Next: 'Begin Starting Checks' }],
+      Default: 'Start Tasks',
+    });
   });
 });
 
+test('the services come from the saved states, and from the configuration in case they cannot be listed', () => {
+  const names = ['api', 'worker', 'nightly', 'orders', 'queue'].map(
+    (name) => `/pg-deploy-step/every/services/${name}`,
+  );
+  expect(state('Start On Request').Parameters).toMatchObject({ listed: { names } });
+  expect(state('List Saved States')).toMatchObject({
+    Resource: 'arn:aws:states:::aws-sdk:ssm:getParametersByPath',
+    Parameters: { Path: '/pg-deploy-step/every/services', MaxResults: 10 },
+  });
+  expect(state('List Saved States').Catch).toEqual(ofAnyError('Start Services', '$.listFailure'));
+  expect(state('List Complete?').Choices).toEqual([
+    { Variable: '$.listFailure', IsPresent: true, Next: 'Saved States Not Listed' },
+  ]);
+  expect(state('Saved States Not Listed').Type).toBe('Fail');
+});
+
+test('starts a service only when no migration runs, unless the maintenance window has waited for it', () => {
+  expect(state('Is Recovery?').Choices?.[1]).toMatchObject({
+    Variable: '$$.Execution.Input.window[0]',
+    IsPresent: true,
+    Next: 'Which Kind To Start?',
+  });
+  expect(state('Use Count Of Incident').Next).toBe('Begin Migration Check');
+  expect(branchesOf(state('Same Incident?'))).toEqual(['Known Incident', 'Begin Migration Check']);
+  expect(branchesOf(state('Migrations Ended?'))).toEqual([
+    'Which Kind To Start?',
+    'Record Running Migration',
+    'Wait For Migrations',
+  ]);
+  expect(state('Record Running Migration').Next).toBe('Which Kind To Start?');
+});
+
 test('does not change a service without a saved state', () => {
-  expect(state('Read Saved State').Catch).toEqual(ifMissing('Nothing Saved'));
+  expect(state('Read Saved State').Catch).toEqual([
+    ...ifMissing('Nothing Saved'),
+    ...ofAnyError('Service Failed'),
+  ]);
   expect(state('Nothing Saved').Parameters).toEqual({
-    'name.$': '$.service.name',
-    outcome: 'nothing-saved',
-    startedAt: null,
-    stoppedAt: null,
+    service: { 'name.$': '$.name', outcome: 'nothing-saved', startedAt: null, stoppedAt: null, error: null },
+    alerted: true,
+    open: false,
+    kept: false,
   });
   const one = state('Start Services').ItemProcessor;
   if (one === undefined) throw new Error('Start Services is not a Map.');
   expect(changing(reachableWithout(one, 'Read Saved State'))).toEqual([]);
 });
 
+test('an error in any state of one service is the failure of that service', () => {
+  const one = state('Start Services').ItemProcessor;
+  if (one === undefined) throw new Error('Start Services is not a Map.');
+  const calls = Object.entries(one.States).filter(([, { Type: type }]) => type === 'Task' || type === 'Map');
+  const caught = calls.map(([name, { Catch: catchers }]) => [name, catchers?.at(-1)?.ErrorEquals]);
+
+  expect(caught.length).toBeGreaterThan(10);
+  // It calls nothing.
+  const withoutCalls = ['Find Configured Service'];
+  expect(caught.filter(([, errors]) => errors === undefined).map(([name]) => name)).toEqual(withoutCalls);
+  for (const [name, errors] of caught) {
+    if (!withoutCalls.includes(String(name))) expect([name, errors]).toEqual([name, ['States.ALL']]);
+  }
+});
+
 test('starts the saved number of tasks and checks them until the deadline', () => {
   expect(state('Start Tasks').Parameters).toMatchObject({
     'DesiredCount.$': '$.savedState.value.current.desiredCount',
   });
+  const enough = (variable: string) => ({
+    And: [
+      { Variable: variable, IsPresent: true },
+      {
+        Variable: variable,
+        NumericGreaterThanEqualsPath: '$.savedState.value.current.desiredCount',
+      },
+    ],
+  });
+  const running = {
+    Or: [
+      enough('$.tasks.onRevision[0]'),
+      {
+        And: [{ Not: { Variable: '$.tasks.onRevision[0]', IsPresent: true } }, enough('$.tasks.running[0]')],
+      },
+    ],
+  };
+  expect(state('Check Starting Tasks')).toMatchObject({
+    ResultSelector: {
+      'onRevision.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].RunningCount",
+    },
+  });
   expect(state('Tasks Running?')).toMatchObject({
     Choices: [
+      { Not: { Variable: '$.tasks.active[0]', IsPresent: true }, Next: 'Service Gone' },
       {
-        Variable: '$.counts.running',
-        NumericEqualsPath: '$.savedState.value.current.desiredCount',
-        Next: 'Service Steady',
+        And: [running, { Variable: '$.tasks.loadBalancers[0]', IsPresent: true }],
+        Next: 'Check Targets',
       },
-      // 15 minutes, checked every 10 seconds
-      { Variable: '$.checks.count', NumericGreaterThanEquals: 90, Next: 'Service Not Steady' },
+      { ...running, Next: 'Tasks Unchanged?' },
+    ],
+    Default: 'Count Starting Check',
+  });
+  expect(state('Steady Long Enough?')).toMatchObject({
+    Choices: [
+      { Variable: '$.checks.steady', NumericGreaterThanEquals: 3, Next: 'Service Steady' },
+      {
+        And: [
+          { Variable: '$.incident.known', BooleanEquals: true },
+          { Variable: '$.checks.count', NumericGreaterThanEquals: 3 },
+        ],
+        Next: 'Service Not Steady',
+      },
+      // 15 minutes. With five services the pause is 11 seconds, so that the history of the execution is long enough.
+      { Variable: '$.checks.count', NumericGreaterThanEquals: 82, Next: 'Service Not Steady' },
     ],
     Default: 'Wait For Tasks To Run',
   });
+});
+
+test('a target group must have the saved number of healthy targets, itself or its other one of a blue/green deployment', () => {
+  expect(state('Describe Targets')).toMatchObject({
+    Resource: 'arn:aws:states:::aws-sdk:elasticloadbalancingv2:describeTargetHealth',
+    Parameters: { 'TargetGroupArn.$': '$.loadBalancer.TargetGroupArn' },
+  });
+  expect(state('Enough Healthy Targets?')).toMatchObject({
+    Choices: [
+      { Variable: '$.targets.healthy', NumericGreaterThanEqualsPath: '$.count', Next: 'Targets Healthy' },
+      {
+        Variable: '$.loadBalancer.AdvancedConfiguration.AlternateTargetGroupArn',
+        IsPresent: true,
+        Next: 'Describe Other Targets',
+      },
+    ],
+    Default: 'Targets Unhealthy',
+  });
+  expect(branchesOf(state('All Targets Healthy?'))).toEqual(['Count Starting Check', 'Tasks Unchanged?']);
 });
 
 test.each([
@@ -240,20 +485,49 @@ test.each([
   },
 );
 
-test('always restores scaling, and deletes the saved state only of a steady service', () => {
+test('restores scaling as it was saved, and deletes the saved state only of a steady service', () => {
   for (const name of ['Service Steady', 'Service Not Steady']) {
     expect(state(name).Next).toBe('Which Kind Was Started?');
   }
   expect(state('Service Not Steady').Parameters).toEqual({ outcome: 'not-steady', startedAt: null });
-  expect(state('Which Kind Was Started?').Choices).toContainEqual({
-    Variable: '$.service.kind',
-    StringEquals: 'ecs',
-    Next: 'Resume Scaling?',
+  expect(state('Which Kind Was Started?')).toMatchObject({
+    Choices: [{ Variable: '$.service.kind', StringEquals: 'ecs', Next: 'Resume Scaling?' }],
+    Default: 'Is Service Steady?',
   });
-  expect(branchesOf(state('Resume Scaling?'))).toEqual(['Resume Scaling', 'Is Service Steady?']);
+  expect(state('Resume Scaling?')).toMatchObject({
+    Choices: [
+      {
+        And: [
+          { Variable: '$.savedState.value.current.scaling', IsPresent: true },
+          { Variable: '$.savedState.value.current.scaling', IsNull: false },
+          { Variable: '$.service.resourceId', IsPresent: true },
+        ],
+        Next: 'Resume Scaling',
+      },
+    ],
+    Default: 'Is Service Steady?',
+  });
   expect(state('Resume Scaling').Parameters).toMatchObject({
     'SuspendedState.$': '$.savedState.value.current.scaling',
   });
-  expect(branchesOf(state('Is Service Steady?'))).toEqual(['Delete Saved State', 'Service Done']);
-  expect(state('Delete Saved State').Catch).toEqual(ifMissing('Service Done'));
+  expect(branchesOf(state('Is Service Steady?'))).toEqual(['Read Saved State Again', 'Service Not Done']);
+  expect(branchesOf(state('Saved By Same Deploy?'))).toEqual(['Delete Saved State', 'Saved By Other Deploy']);
+  expect(state('Delete Saved State').Catch).toEqual([
+    ...ifMissing('Has Incident?'),
+    ...ofAnyError('Service Failed'),
+  ]);
+});
+
+test('disables the schedule only if nothing is saved, and lists the states again after that', () => {
+  expect(branchesOf(state('Anything Still Saved?'))).toEqual(['Enable Reconciler', 'Disable Reconciler']);
+  expect(state('Disable Reconciler')).toMatchObject({
+    Resource: 'arn:aws:states:::aws-sdk:eventbridge:disableRule',
+    Parameters: { Name: 'pg-deploy-step-every-reconcile' },
+    Next: 'List Remaining States',
+  });
+  expect(branchesOf(state('Anything Saved Meanwhile?'))).toEqual(['Enable Reconciler', 'Services Started']);
+  for (const name of ['Disable Reconciler', 'List Remaining States']) {
+    expect(state(name).Catch).toEqual(ofAnyError('Enable Reconciler', '$.ignored'));
+  }
+  expect(state('Enable Reconciler').Catch).toEqual(ofAnyError('Services Started', '$.ignored'));
 });

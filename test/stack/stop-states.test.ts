@@ -35,11 +35,7 @@ test('services stop in these states and no others', () => {
     'Listed Tasks Stopped?',
     'Mapping Disabled?',
     'No Running Task?',
-    'Read Earlier State',
-    'Record Current State',
     'Rule Disabled?',
-    'Save Earlier State',
-    'Save Service State',
     'Service Not Stopped',
     'Service Started By Others',
     'Service Stopped',
@@ -47,7 +43,6 @@ test('services stop in these states and no others', () => {
     'Suspend Scaling',
     'Suspend Scaling?',
     'Tasks Stopped?',
-    'Use Earlier State',
     'Wait For Disabled Mapping',
     'Wait For Disabled Rule',
     'Wait For Listed Tasks',
@@ -56,53 +51,6 @@ test('services stop in these states and no others', () => {
   ]);
   // All services at the same time.
   expect(state('Stop Services').MaxConcurrency ?? 0).toBe(0);
-});
-
-describe('the state of a service', () => {
-  test('is saved before the service is stopped, together with the deploy', () => {
-    expect(state('Stop Services').ItemProcessor?.StartAt).toBe('Record Current State');
-    expect(state('Record Current State')).toMatchObject({
-      Parameters: {
-        'current.$': '$.current',
-        'stoppedAt.$': '$$.State.EnteredTime',
-        'deploy.$': '$.deploy',
-        'execution.$': '$.execution',
-      },
-      ResultPath: '$.stateToSave',
-      Next: 'Save Service State',
-    });
-    const save = state('Save Service State');
-    expect(save.Resource).toBe('arn:aws:states:::aws-sdk:ssm:putParameter');
-    expect(save.Parameters).toMatchObject({ 'Name.$': '$.service.parameter', Overwrite: false });
-    expect(save.Next).toBe('Which Kind To Stop?');
-    expect(save.Catch).toEqual([
-      {
-        ErrorEquals: ['Ssm.ParameterAlreadyExistsException'],
-        Next: 'Read Earlier State',
-        ResultPath: null,
-      },
-    ]);
-  });
-
-  test('is the one that an earlier deploy saved, if that deploy did not start the service', () => {
-    expect(state('Read Earlier State').Next).toBe('Use Earlier State');
-    expect(state('Use Earlier State')).toMatchObject({
-      Parameters: {
-        'current.$': '$.savedState.value.current',
-        'stoppedAt.$': '$.savedState.value.stoppedAt',
-        // Now it belongs to this deploy, so that no recovery starts the service in the meantime.
-        'deploy.$': '$.deploy',
-        'execution.$': '$.execution',
-      },
-      ResultPath: '$.stateToSave',
-      Next: 'Save Earlier State',
-    });
-    expect(state('Save Earlier State').Parameters).toMatchObject({
-      'Name.$': '$.service.parameter',
-      Overwrite: true,
-    });
-    expect(state('Save Earlier State').Next).toBe('Which Kind To Stop?');
-  });
 });
 
 test('each kind of service has its own states to stop it', () => {

@@ -138,7 +138,9 @@ test('a service can assume a role only for this account, or for a resource that 
     (environment) =>
       `events.amazonaws.com ${JSON.stringify({
         StringEquals: { 'aws:SourceAccount': '222222222222' },
-        ArnEquals: { 'aws:SourceArn': [rule('recovery', environment), rule('reconcile', environment)] },
+        ArnEquals: {
+          'aws:SourceArn': ['recovery', 'reconcile', 'stack-updated'].map((name) => rule(name, environment)),
+        },
       })}`,
   );
 

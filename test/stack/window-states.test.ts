@@ -18,10 +18,13 @@ const state = (name: string, environmentName = 'prod') =>
 
 test('has these states outside of its Maps and no others', () => {
   expect(Object.keys(window().States).sort()).toEqual([
+    'Add Page Of Saved States',
     'All Services Can Be Stopped?',
     'All Services Stopped?',
     'Any Critical Index Failed?',
+    'Any Service Renamed?',
     'Begin Migration Check',
+    'Begin Saving',
     'Begin Window',
     'Build Indexes',
     'Check Counts After Builds',
@@ -30,18 +33,31 @@ test('has these states outside of its Maps and no others', () => {
     'Check Migrations',
     'Check Services Again',
     'Check Services',
+    'Collect Other Saved States',
     'Count Migration Check',
+    'Count Saved States',
     'Counts Still 0 After Builds?',
     'Counts Still 0 Before Builds?',
     'Counts Still 0 Before Migrations?',
     'Critical Index Failed',
+    'Delete States Of Other Names',
+    'Enable Reconciler',
+    'Find Renamed Services',
+    'List More Saved States',
+    'List Renamed Services',
+    'List Saved States',
+    'Merge Saved States',
     'Migration Failed',
     'Migrations Applied?',
     'Migrations Ended?',
     'More Indexes To Build?',
+    'More Saved States?',
+    'Read Other Saved States',
     'Record Migration Error',
     'Record Running Migration',
     'Run Migrations',
+    'Save Services',
+    'Saved Under Other Names?',
     'Services Cannot Be Stopped',
     'Services Not Stopped',
     'Services Started By Others',
@@ -57,11 +73,13 @@ test('begins with the configured services and with null for results that do not 
   const counted = [
     {
       ...{ kind: 'ecs', name: 'api', cluster: 'prod', service: 'api', scaling: true },
-      ...{ resourceId: 'service/prod/api', parameter: '/pg-deploy-step/every/services/api' },
+      ...{ resourceId: 'service/prod/api', resource: 'ecs/prod/api' },
+      parameter: '/pg-deploy-step/every/services/api',
     },
     {
       ...{ kind: 'ecs', name: 'worker', cluster: 'prod', service: 'worker', scaling: false },
-      ...{ resourceId: 'service/prod/worker', parameter: '/pg-deploy-step/every/services/worker' },
+      ...{ resourceId: 'service/prod/worker', resource: 'ecs/prod/worker' },
+      parameter: '/pg-deploy-step/every/services/worker',
     },
   ];
   expect(state('Begin Window', 'every').Parameters).toEqual({
@@ -73,14 +91,17 @@ test('begins with the configured services and with null for results that do not 
       ...counted,
       {
         ...{ kind: 'event-rule', name: 'nightly', rule: 'nightly-import', eventBus: 'default' },
+        resource: 'event-rule/default/nightly-import',
         parameter: '/pg-deploy-step/every/services/nightly',
       },
       {
         ...{ kind: 'event-rule', name: 'orders', rule: 'order-placed', eventBus: 'shop' },
+        resource: 'event-rule/shop/order-placed',
         parameter: '/pg-deploy-step/every/services/orders',
       },
       {
         ...{ kind: 'event-source-mapping', name: 'queue', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
+        resource: 'event-source-mapping/0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d',
         parameter: '/pg-deploy-step/every/services/queue',
       },
     ],
@@ -119,7 +140,7 @@ describe('before the first service is stopped', () => {
     expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
       'Services Cannot Be Stopped',
       'Check Services Again',
-      'Stop Services',
+      'Begin Saving',
     ]);
   });
 

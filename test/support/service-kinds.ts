@@ -32,7 +32,10 @@ export function readServices({ workflow }: Pick<TestWorkflow, 'workflow'>) {
     ),
     desired: Object.fromEntries(ecs.services.map((service) => [service.service, service.desiredCount])),
     suspended: scaling.targets.map((target) => ({ ...target.SuspendedState })),
-    rules: eventBridge.rules.map((rule) => `${rule.name} ${rule.state}`),
+    // Without the rules of the stack itself.
+    rules: eventBridge.rules
+      .filter((rule) => !rule.name.startsWith('pg-deploy-step-'))
+      .map((rule) => `${rule.name} ${rule.state}`),
     mappings: lambda.mappings.map((mapping) => `${mapping.uuid} ${mapping.enabled}`),
     withSavedState: workflow.servicesWithSavedState,
   };

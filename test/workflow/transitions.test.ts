@@ -1,21 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { markerName } from '../../lib/workflow/services/saved-state.ts';
+import { ECS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
- * The figures of docs/cost.md: transitions that Step Functions charges for. A check that is not the first one of its loop
- * adds 4, and how many there are depends on the machine that runs the test.
+ * The figures of docs/cost.md: transitions that Step Functions charges for. How many further checks there are depends on
+ * the machine that runs the test.
  */
-const FIXED = { deploy: 21, 'maintenance-window': 19, 'build-indexes': 6, 'start-services': 8 };
+const FIXED = { deploy: 21, 'maintenance-window': 29, 'build-indexes': 6, 'start-services': 18 };
 const OF_LANE = 1;
 const OF_INDEX = 3;
-const OF_SERVICE = { 'maintenance-window': 24, 'start-services': 13 };
+const OF_SERVICE = { 'maintenance-window': 25, 'start-services': 34 };
 const OF_SCALING = { 'maintenance-window': 4, 'start-services': 1 };
-const OF_CHECK = 4;
+const OF_CHECK = { stopping: 4, starting: 5, steady: 6 };
 /** A service whose tasks did not have the last status STOPPED at first is checked completely again. */
 const OF_SECOND_CHECK = 9;
-const OF_RECONCILIATION = { fixed: 8, service: 2 };
+/** Checks in a row that must find a service steady. They are included in OF_SERVICE. */
+const STEADY_CHECKS = 3;
+/** A recovery that finds the services left stopped deliberately. */
+const OF_LEFT_STOPPED = 4;
 
 const TABLES = ['a', 'b', 'c'];
 const SERVICES = 2;
@@ -61,28 +68,54 @@ test('a deploy with two services, one of them scaled, has as many transitions as
       FIXED['start-services'] +
       SERVICES * OF_SERVICE['start-services'] +
       OF_SCALING['start-services'] +
-      OF_CHECK * furtherChecks('Count Starting Check'),
+      OF_CHECK.starting * entered(ECS.countStarting) +
+      // A check that finds other tasks than the one before begins the row again.
+      OF_CHECK.steady * (entered(ECS.countFirstSteady) + entered(ECS.countSteady) - SERVICES * STEADY_CHECKS),
   });
 });
 
-test('a reconciliation without stopped services has as many transitions as documented', async () => {
+test('a stack whose services run causes no transitions, because its schedule is disabled', () => {
+  const schedule = workflow.workflow.aws.state.eventBridge.rules.find(({ name }) =>
+    name.endsWith('-reconcile'),
+  );
+
+  expect(schedule?.state).toBe('DISABLED');
+});
+
+test('a recovery of services that are left stopped has as many transitions as documented', async () => {
+  const marker = { Type: 'String', Value: '{}', Version: 1, LastModifiedDate: new Date().toISOString() };
+  Object.assign(workflow.workflow.aws.state.ssm.parameters, { [markerName('local')]: marker });
   workflow.events.length = 0;
 
   await workflow.workflow.recover({ reason: 'reconcile' });
 
-  expect(transitions(workflow.events)).toEqual({
-    'start-services': OF_RECONCILIATION.fixed + SERVICES * OF_RECONCILIATION.service,
-  });
+  expect(transitions(workflow.events)).toEqual({ 'start-services': OF_LEFT_STOPPED });
+});
+
+test('docs/cost.md has these figures', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/cost.md'), 'utf8').replaceAll(/\s+/g, ' ');
+  const service = OF_SERVICE['maintenance-window'] + OF_SERVICE['start-services'];
+  const scaling = OF_SCALING['maintenance-window'] + OF_SCALING['start-services'];
+
+  for (const text of [
+    `\`deploy\` ${FIXED.deploy}, of which 11 are for the lock, \`maintenance-window\` ${FIXED['maintenance-window']}, \`build-indexes\` ${FIXED['build-indexes']}, \`start-services\` ${FIXED['start-services']} | ${Object.values(FIXED).reduce((sum, count) => sum + count)} |`,
+    `each ECS service: ${OF_SERVICE['maintenance-window']} to stop, ${OF_SERVICE['start-services']} to start | ${service}, with scaling ${service + scaling} |`,
+    `each further check of a service that stops (every 10 s), or of its ECS deployment before the stop (every 30 s) | ${OF_CHECK.stopping} |`,
+    `each further check of a service that starts (every 10 s) | ${OF_CHECK.starting} |`,
+    `${OF_LEFT_STOPPED} transitions`,
+  ]) {
+    expect(page).toContain(text);
+  }
 });
 
 /** All checks of services that stop, except the first ones. */
 function stoppingChecks(): number {
-  const waits = furtherChecks('Wait For Tasks To Stop');
-  const second = furtherChecks('Count Stopping Check') - waits;
+  const waits = entered('Wait For Tasks To Stop');
+  const second = entered('Count Stopping Check') - waits;
   // A task was started when the counts were 0 already.
-  const running = furtherChecks('List Running Tasks') - SERVICES - second;
-  const listed = furtherChecks('Wait For Listed Tasks');
-  return OF_CHECK * (waits + listed) + OF_SECOND_CHECK * second + 2 * running;
+  const running = entered('List Running Tasks') - SERVICES - second;
+  const listed = entered('Wait For Listed Tasks');
+  return OF_CHECK.stopping * (waits + listed) + OF_SECOND_CHECK * second + 2 * running;
 }
 
 /** By state machine, without the prefix of its name. */
@@ -96,6 +129,6 @@ function transitions(events: readonly EngineEvent[]): Record<string, number> {
   return counted;
 }
 
-function furtherChecks(state: string): number {
+function entered(state: string): number {
   return workflow.events.filter((event) => event.type === 'StateEntered' && event.state === state).length;
 }

@@ -1,7 +1,9 @@
+import { describeCaught } from '../../../lambdas/shared/caught-error.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { ECS, MAPPING, RULE, START_SERVICES, WINDOW } from '../../workflow/state-names.ts';
 import { humanDuration } from '../terminal/human-units.ts';
+import { plain } from '../terminal/styled-text.ts';
 import { listAt, numberAt, textAt } from './event-payload.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import type { RunProgress } from './run-progress.ts';
@@ -74,7 +76,7 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
   }
   if (event.type !== 'StateExited') return [];
   service.count = numberAt(event.output, 'savedState', 'value', 'current', 'desiredCount') ?? service.count;
-  service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
+  service.running = runningTasks(event.output) ?? service.running;
   switch (event.state) {
     case START_SERVICES.steady:
       return [steady(service, now)];
@@ -83,6 +85,14 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
       return [
         line('failure', `${service.name} did not become steady before the timeout${runningOfCount(service)}`),
       ];
+    case START_SERVICES.failed: {
+      service.state = 'not-started';
+      const error = {
+        Error: textAt(event.output, 'service', 'error', 'Error'),
+        Cause: textAt(event.output, 'service', 'error', 'Cause'),
+      };
+      return [line('failure', `${service.name} could not be started: ${plain(describeCaught(error))}`)];
+    }
     case START_SERVICES.nothingSaved:
       service.state = 'running';
       return [];
@@ -103,13 +113,22 @@ function steady(service: ServiceProgress, now: number): ProgressLine {
   return line('done', `${service.name} is steady${at} after ${humanDuration(now - service.since)}`);
 }
 
+/** The tasks that run on the revision of the service, or all of them if ECS does not make its deployments. */
+function runningTasks(output: unknown): number | null {
+  const [onRevision] = listAt(output, 'tasks', 'onRevision');
+  const [all] = listAt(output, 'tasks', 'running');
+  const running = onRevision ?? all;
+  return typeof running === 'number' ? running : null;
+}
+
 /** The service of an event, which is added in `state` if it is new. */
 function serviceOf(
   run: RunProgress,
   event: EngineEvent,
   state: ServiceProgress['state'],
 ): ServiceProgress | undefined {
-  const name = textAt(event.input, 'service', 'name');
+  // The states that read a saved state know only its name.
+  const name = textAt(event.input, 'service', 'name') || textAt(event.input, 'name');
   return name === '' ? undefined : run.services.ensure(name, state, Date.parse(event.at));
 }
 

@@ -9,6 +9,7 @@ export interface ServiceProgress {
     | 'starting'
     | 'steady'
     | 'not-steady'
+    | 'not-started'
     | 'deploy-running';
   /** The task count to restore. Null: not known, or the service has no tasks. */
   count: number | null;

@@ -102,7 +102,9 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
     const pending = toBuild > 0 || files.length > 0 || !knowsPending(runner);
     return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
-  const down = services.filter((service) => service.stoppedAt !== null && service.startedAt === null);
+  const down = services.filter(
+    ({ stoppedAt, startedAt, status }) => status === 'failed' || (stoppedAt !== null && startedAt === null),
+  );
   if (down.length > 0) {
     const next = startCommand === null ? 'they stop with this run' : `start them with: ${startCommand}`;
     return [paint(`Services LEFT STOPPED: ${names(down)}; ${next}`, ['red', 'bold'], colour)];

@@ -8,6 +8,7 @@ import type { ServiceTasks } from './service-tasks.ts';
 import type { ServiceState, StateFile } from './state-file.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:ecs';
+const MAX_EVENTS = 100;
 const arn = (resource: string) => localArn('ecs', resource);
 
 /** ECS: describes services and changes their desired counts. The tasks are processes on this machine. */
@@ -135,8 +136,12 @@ function describe(service: ServiceState, tasks: ServiceTasks) {
         UpdatedAt: deployment.createdAt,
       };
     }),
-    Events: [],
-    LoadBalancers: [],
+    Events: eventsOf(service),
+    LoadBalancers: service.targetGroups.map((TargetGroupArn) => ({
+      TargetGroupArn,
+      ContainerName: name,
+      ContainerPort: 80,
+    })),
     PlacementConstraints: [],
     PlacementStrategy: [],
     ServiceRegistries: [],
@@ -144,6 +149,18 @@ function describe(service: ServiceState, tasks: ServiceTasks) {
     EnableExecuteCommand: false,
     PropagateTags: 'NONE',
   };
+}
+
+/** The starts of its tasks, the newest first. ECS shows at most 100 events. */
+function eventsOf({ service, tasks, stoppedTasks }: ServiceState) {
+  return [...stoppedTasks, ...tasks]
+    .toSorted((one, other) => other.startedAt.localeCompare(one.startedAt) || other.id.localeCompare(one.id))
+    .slice(0, MAX_EVENTS)
+    .map(({ id, startedAt }) => ({
+      Id: id,
+      CreatedAt: startedAt,
+      Message: `(service ${service}) has started 1 tasks: (task ${id}).`,
+    }));
 }
 
 function invalid(message: string) {

@@ -12,6 +12,7 @@ import { ServiceTasks } from './service-tasks.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
 import { type AwsState, type RuleState, StateFile, serviceState } from './state-file.ts';
+import { targetHealthActions } from './target-health.ts';
 import type { LocalTask } from './task-process.ts';
 
 export interface LocalService {
@@ -30,6 +31,8 @@ export interface LocalService {
   readonly deprovisioningSeconds?: number;
   /** Number of calls of DescribeServices after a change that still return the service as before. @default 0 */
   readonly staleReads?: number;
+  /** ARNs of the target groups of its load balancers. @default no load balancer */
+  readonly targetGroups?: string[];
 }
 
 export interface LocalAwsOptions {
@@ -54,8 +57,8 @@ export interface LocalAwsOptions {
 }
 
 /**
- * Local versions of the AWS services that the state machines call: ECS, Application Auto Scaling, Parameter Store,
- * EventBridge, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
+ * Local versions of the AWS services that the state machines call: ECS, Elastic Load Balancing, Application Auto Scaling,
+ * Parameter Store, EventBridge, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
  * Functions. Any other action is refused.
  */
 export class LocalAws {
@@ -99,6 +102,7 @@ export class LocalAws {
       ...ecsServiceActions(this.#file, this.#tasks, clock),
       ...ecsTaskActions([this.#tasks, this.#runTasks], (cluster, service) => this.#has(cluster, service)),
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
+      ...targetHealthActions(this.#file, this.#tasks),
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
       ...eventBridgeActions(this.#file),

@@ -1,14 +1,16 @@
 import { z } from 'zod';
 import { localArn } from '../local-arns.ts';
 import { type Actions, action, serviceError } from './action.ts';
-import type { StateFile } from './state-file.ts';
+import type { AwsState, StateFile } from './state-file.ts';
 
 const MAX_VALUE_CHARACTERS = 4096;
 /** Parameter Store deletes older versions. */
 const MOST_VERSIONS = 100;
+/** Parameters in one result of GetParametersByPath. */
+const MAX_PAGE = 10;
 const SDK = 'arn:aws:states:::aws-sdk:ssm';
 
-/** Parameter Store: puts, gets and deletes standard parameters. */
+/** Parameter Store: puts, gets, lists and deletes standard parameters. */
 export function ssmActions(file: StateFile): Actions {
   const { parameters } = file.state.ssm;
   const find = (name: string) => {
@@ -80,13 +82,34 @@ export function ssmActions(file: StateFile): Actions {
         }
         return {
           Parameter: {
-            Arn: localArn('ssm', `parameter/${Name.replace(/^\//, '')}`),
-            DataType: 'text',
-            Name,
-            ...latest,
-            ...found,
+            ...described(Name, { ...latest, ...found }),
             ...(version !== undefined && { Selector: `:${version}` }),
           },
+        };
+      },
+    ),
+    action(
+      `${SDK}:getParametersByPath`,
+      z.strictObject({
+        Path: z.string().startsWith('/'),
+        Recursive: z.boolean().default(false),
+        WithDecryption: z.boolean().optional(),
+        MaxResults: z.int().min(1).max(MAX_PAGE).default(MAX_PAGE),
+        NextToken: z.string().optional(),
+      }),
+      ({ Path, Recursive, MaxResults, NextToken }) => {
+        const prefix = Path.endsWith('/') ? Path : `${Path}/`;
+        const names = Object.keys(parameters)
+          .filter((name) => name.startsWith(prefix))
+          .filter((name) => Recursive || !name.slice(prefix.length).includes('/'))
+          .toSorted();
+        const from = NextToken === undefined ? 0 : names.findIndex((name) => name > NextToken);
+        if (from === -1) return { Parameters: [] };
+        const page = names.slice(from, from + MaxResults);
+        const last = page.at(-1);
+        return {
+          Parameters: page.map((Name) => described(Name, find(Name))),
+          ...(from + MaxResults < names.length && { NextToken: last }),
         };
       },
     ),
@@ -97,4 +120,14 @@ export function ssmActions(file: StateFile): Actions {
       return {};
     }),
   ]);
+}
+
+function described(Name: string, stored: AwsState['ssm']['parameters'][string]) {
+  const { earlier: _earlier, ...parameter } = stored;
+  return {
+    Arn: localArn('ssm', `parameter/${Name.replace(/^\//, '')}`),
+    DataType: 'text',
+    Name,
+    ...parameter,
+  };
 }

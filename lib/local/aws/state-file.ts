@@ -52,6 +52,10 @@ export interface ServiceState {
   deprovisioningSeconds: number;
   /** Number of calls of DescribeServices after a change that still return the service as before. */
   staleReads: number;
+  /** ARNs of the target groups of its load balancers. */
+  targetGroups: string[];
+  /** The health of its tasks in the target groups. */
+  targetHealth: 'healthy' | 'unhealthy' | 'initial';
   /** The PRIMARY deployment and the ones that it replaces. */
   deployments: DeploymentState[];
   tasks: TaskState[];
@@ -78,6 +82,8 @@ export function serviceState(service: StoredService): ServiceState {
     deregistrationDelaySeconds: 0,
     deprovisioningSeconds: 0,
     staleReads: 0,
+    targetGroups: [],
+    targetHealth: 'healthy',
     deployments: [deployment],
     stoppedTasks: [],
     variables: {},

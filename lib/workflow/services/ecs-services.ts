@@ -1,21 +1,21 @@
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   Choice,
   Condition,
-  type IChainable,
   JsonPath,
   Pass,
   type State,
+  type TaskStateBase,
   Wait,
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
-import type { EcsService } from '../../config/services-config.ts';
+import { type EcsService, resourceKey } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { NULL } from '../null-parameters.ts';
+import { catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
-import { waitUntil } from '../wait-until.ts';
 import { waitForStoppedTasks } from './ecs-stopped-tasks.ts';
 import {
   type AfterCheck,
@@ -26,6 +26,7 @@ import {
   type ServiceKind,
   type WaitLimits,
 } from './service-kind.ts';
+import { startEcsService } from './start-ecs-service.ts';
 
 /** Fields of a response of DescribeServices. The lists are empty if the service does not exist. */
 const DEPLOYMENTS = {
@@ -50,7 +51,7 @@ function isDeploying(): Condition {
  * ECS services, with or without Application Auto Scaling.
  * Check: a service in the middle of an ECS deployment is waited for, and refused after the deadline.
  * Stop: suspend scaling unless it is suspended already, set the desired count to 0, wait until every task is STOPPED.
- * Start: set the saved desired count, wait until all tasks run, restore the suspended state of scaling.
+ * Start: set the saved desired count, wait until the service is steady, restore the suspended state of scaling.
  * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling.
  */
 export class EcsServices implements ServiceKind {
@@ -126,7 +127,7 @@ export class EcsServices implements ServiceKind {
   }
 
   /** Waits and then reads the service again. Counts in `$.deployment.checks`. */
-  #waitForDeployment(scope: Construct, describe: CallAwsService): Wait {
+  #waitForDeployment(scope: Construct, describe: TaskStateBase): Wait {
     const wait = new Wait(scope, ECS.waitForDeployment, {
       time: WaitTime.duration(Duration.seconds(this.#limits.deploymentPollSeconds)),
     });
@@ -227,36 +228,65 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  start(scope: Construct, { steady, late }: AfterStart): State {
-    const desiredCount = '$.savedState.value.current.desiredCount';
-    const start = this.#setCount(scope, ECS.start, JsonPath.numberAt(desiredCount));
-    const waiting = waitUntil(scope, {
-      names: ECS.running,
-      check: this.#counts(scope, ECS.running.check),
-      // A change of the desired count starts no ECS deployment, so no circuit breaker detects tasks that fail.
-      reached: Condition.numberEqualsJsonPath('$.counts.running', desiredCount),
-      checks: this.#limits.startChecks,
-      pollSeconds: this.#limits.pollSeconds,
-      onReached: steady,
-      onLate: late,
+  readonly canBeStarted = Condition.and(
+    Condition.isPresent('$.service.cluster'),
+    Condition.isPresent('$.service.service'),
+    Condition.isPresent('$.savedState.value.current.desiredCount'),
+    Condition.isNumeric('$.savedState.value.current.desiredCount'),
+  );
+
+  start(scope: Construct, after: AfterStart): State {
+    return startEcsService(scope, this.#limits, after);
+  }
+
+  /** Restores the scaling as it was saved, whatever is configured now. */
+  afterStart(scope: Construct, { steady, failed }: Pick<AfterStart, 'steady' | 'failed'>): State {
+    const saved = '$.savedState.value.current.scaling';
+    const resume = awsCall(scope, ECS.resumeScaling, {
+      api: 'applicationautoscaling',
+      ...registerTarget(JsonPath.objectAt(saved)),
     });
-    start.next(waiting);
-    return start;
-  }
-
-  afterStart(scope: Construct, next: IChainable): State {
-    const resume = this.#register(
-      scope,
-      ECS.resumeScaling,
-      JsonPath.objectAt('$.savedState.value.current.scaling'),
-    );
-    resume.next(next);
+    catchAll(resume, failed, '$.failure');
+    resume.next(steady);
     return new Choice(scope, ECS.shouldResumeScaling)
-      .when(Condition.booleanEquals('$.service.scaling', true), resume)
-      .otherwise(next);
+      .when(
+        Condition.and(
+          Condition.isPresent(saved),
+          Condition.isNotNull(saved),
+          Condition.isPresent('$.service.resourceId'),
+        ),
+        resume,
+      )
+      .otherwise(steady);
   }
 
-  #describe(scope: Construct, id: string, result: NonNullable<AwsCall['result']>): CallAwsService {
+  restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
+    const ofServices = this.#services.map((service, at) => [
+      resourceKey(service),
+      [
+        new PolicyStatement({
+          actions: ['ecs:DescribeServices', 'ecs:UpdateService'],
+          resources: this.#serviceArns(scope).slice(at, at + 1),
+        }),
+      ],
+    ]);
+    const ofTargetGroups = new PolicyStatement({
+      actions: ['elasticloadbalancing:DescribeTargetHealth'],
+      // It only reads, and IAM supports no resources for it.
+      resources: ['*'],
+    });
+    const ofScaling = new PolicyStatement({
+      actions: ['application-autoscaling:RegisterScalableTarget'],
+      resources: scalableTargets(scope),
+    });
+    return Object.fromEntries([
+      ...ofServices,
+      ...(this.isUsed ? [['ecs target groups', [ofTargetGroups]]] : []),
+      ...(this.#services.some(({ scaling }) => scaling) ? [['ecs scaling', [ofScaling]]] : []),
+    ]);
+  }
+
+  #describe(scope: Construct, id: string, result: NonNullable<AwsCall['result']>): TaskStateBase {
     return awsCall(scope, id, {
       api: 'ecs',
       action: 'describeServices',
@@ -269,7 +299,7 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  #counts(scope: Construct, id: string): CallAwsService {
+  #counts(scope: Construct, id: string): TaskStateBase {
     return this.#describe(scope, id, {
       path: '$.counts',
       selector: {
@@ -280,7 +310,7 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  #setCount(scope: Construct, id: string, desiredCount: number): CallAwsService {
+  #setCount(scope: Construct, id: string, desiredCount: number): TaskStateBase {
     return awsCall(scope, id, {
       api: 'ecs',
       action: 'updateService',
@@ -293,35 +323,17 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  /** RegisterScalableTarget without limits keeps the limits of an existing target. */
-  #register(scope: Construct, id: string, suspendedState: unknown): CallAwsService {
-    return this.#scaling(scope, id, {
-      action: 'registerScalableTarget',
-      parameters: {
-        ServiceNamespace: 'ecs',
-        ResourceId: JsonPath.stringAt('$.service.resourceId'),
-        ScalableDimension: 'ecs:service:DesiredCount',
-        SuspendedState: suspendedState,
-      },
-    });
+  #register(scope: Construct, id: string, suspendedState: unknown): TaskStateBase {
+    return this.#scaling(scope, id, registerTarget(suspendedState));
   }
 
   #scaling(
     scope: Construct,
     id: string,
     call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
-  ): CallAwsService {
-    // IAM supports no resource for DescribeScalableTargets. The ARN of a target ends in an id that is unknown at synth.
-    const arns =
-      call.action === 'describeScalableTargets'
-        ? ['*']
-        : [
-            Stack.of(scope).formatArn({
-              service: 'application-autoscaling',
-              resource: 'scalable-target',
-              resourceName: '*',
-            }),
-          ];
+  ): TaskStateBase {
+    // IAM supports no resource for DescribeScalableTargets.
+    const arns = call.action === 'describeScalableTargets' ? ['*'] : scalableTargets(scope);
     return awsCall(scope, id, { api: 'applicationautoscaling', iamResources: arns, ...call });
   }
 
@@ -335,4 +347,28 @@ export class EcsServices implements ServiceKind {
       }),
     );
   }
+}
+
+/** RegisterScalableTarget without limits keeps the limits of an existing target. */
+function registerTarget(suspendedState: unknown): Pick<AwsCall, 'action' | 'parameters'> {
+  return {
+    action: 'registerScalableTarget',
+    parameters: {
+      ServiceNamespace: 'ecs',
+      ResourceId: JsonPath.stringAt('$.service.resourceId'),
+      ScalableDimension: 'ecs:service:DesiredCount',
+      SuspendedState: suspendedState,
+    },
+  };
+}
+
+/** The ARN of a scalable target ends in an id that is unknown at synth. */
+function scalableTargets(scope: Construct): string[] {
+  return [
+    Stack.of(scope).formatArn({
+      service: 'application-autoscaling',
+      resource: 'scalable-target',
+      resourceName: '*',
+    }),
+  ];
 }

@@ -1,8 +1,8 @@
 import { Stack } from 'aws-cdk-lib';
-import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Condition, JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { EventRule } from '../../config/services-config.ts';
+import { type EventRule, resourceKey } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { RULE } from '../state-names.ts';
 import type { WaitLimits } from './service-kind.ts';
@@ -22,6 +22,11 @@ export class EventRules extends SwitchedServices {
     return this.#rules.length > 0;
   }
 
+  protected readonly identity = Condition.and(
+    Condition.isString('$.service.rule'),
+    Condition.isString('$.service.eventBus'),
+  );
+
   protected readonly switch: Switch = {
     names: RULE,
     on: 'ENABLED',
@@ -30,21 +35,38 @@ export class EventRules extends SwitchedServices {
     missing: 'the EventBridge rule does not exist: check "rule" and "eventBus" of its entry in cdk.json',
     otherState:
       'its state is neither ENABLED nor DISABLED, and EnableRule could not restore that state: remove it from the configuration',
-    describe: (scope, id, path) =>
-      this.#call(scope, id, { action: 'describeRule', result: { path, selector: { 'state.$': '$.State' } } }),
-    turn: (scope, id, on) => this.#call(scope, id, { action: on ? 'enableRule' : 'disableRule' }),
+    describe: (scope, id, { path, ...rights }) =>
+      this.#call(scope, id, {
+        action: 'describeRule',
+        result: { path, selector: { 'state.$': '$.State' } },
+        ...rights,
+      }),
+    turn: (scope, id, { on, ...rights }) =>
+      this.#call(scope, id, { action: on ? 'enableRule' : 'disableRule', ...rights }),
   };
 
-  #call(scope: Construct, id: string, call: Pick<AwsCall, 'action' | 'result'>): CallAwsService {
+  restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
+    return Object.fromEntries(
+      this.#rules.map((rule) => [
+        resourceKey(rule),
+        [
+          new PolicyStatement({
+            actions: ['events:DescribeRule', 'events:EnableRule'],
+            resources: [arnOf(scope, rule)],
+          }),
+        ],
+      ]),
+    );
+  }
+
+  #call(
+    scope: Construct,
+    id: string,
+    { granted, ...call }: Pick<AwsCall, 'action' | 'result'> & { granted: boolean },
+  ): TaskStateBase {
     return awsCall(scope, id, {
       api: 'eventbridge',
-      iamResources: this.#rules.map(({ rule, eventBus }) =>
-        Stack.of(scope).formatArn({
-          service: 'events',
-          resource: 'rule',
-          resourceName: eventBus === 'default' ? rule : `${eventBus}/${rule}`,
-        }),
-      ),
+      ...(granted ? {} : { iamResources: this.#rules.map((rule) => arnOf(scope, rule)) }),
       parameters: {
         Name: JsonPath.stringAt('$.service.rule'),
         EventBusName: JsonPath.stringAt('$.service.eventBus'),
@@ -52,4 +74,12 @@ export class EventRules extends SwitchedServices {
       ...call,
     });
   }
+}
+
+function arnOf(scope: Construct, { rule, eventBus }: EventRule): string {
+  return Stack.of(scope).formatArn({
+    service: 'events',
+    resource: 'rule',
+    resourceName: eventBus === 'default' ? rule : `${eventBus}/${rule}`,
+  });
 }

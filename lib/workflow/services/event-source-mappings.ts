@@ -1,8 +1,8 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
-import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Condition, JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { EventSourceMapping } from '../../config/services-config.ts';
+import { type EventSourceMapping, resourceKey } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { MAPPING } from '../state-names.ts';
 import type { WaitLimits } from './service-kind.ts';
@@ -25,6 +25,8 @@ export class EventSourceMappings extends SwitchedServices {
     return this.#mappings.length > 0;
   }
 
+  protected readonly identity = Condition.isString('$.service.uuid');
+
   protected readonly switch: Switch = {
     names: MAPPING,
     on: 'Enabled',
@@ -33,35 +35,53 @@ export class EventSourceMappings extends SwitchedServices {
     missing: 'the event source mapping does not exist: check "uuid" of its entry in cdk.json',
     otherState:
       'its state is neither Enabled nor Disabled: wait until its change is complete, then deploy again',
-    describe: (scope, id, path) =>
+    describe: (scope, id, { path, ...rights }) =>
       this.#call(scope, id, {
         action: 'getEventSourceMapping',
         parameters: { Uuid: JsonPath.stringAt('$.service.uuid') },
         result: { path, selector: { 'state.$': '$.State' } },
+        ...rights,
       }),
-    turn: (scope, id, on) =>
+    turn: (scope, id, { on, ...rights }) =>
       this.#call(scope, id, {
         action: 'updateEventSourceMapping',
         parameters: { Uuid: JsonPath.stringAt('$.service.uuid'), Enabled: on },
+        ...rights,
       }),
   };
+
+  restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
+    return Object.fromEntries(
+      this.#mappings.map((mapping) => [
+        resourceKey(mapping),
+        [
+          new PolicyStatement({
+            actions: ['lambda:GetEventSourceMapping', 'lambda:UpdateEventSourceMapping'],
+            resources: [arnOf(scope, mapping)],
+          }),
+        ],
+      ]),
+    );
+  }
 
   #call(
     scope: Construct,
     id: string,
-    call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
-  ): CallAwsService {
+    { granted, ...call }: Pick<AwsCall, 'action' | 'parameters' | 'result'> & { granted: boolean },
+  ): TaskStateBase {
     return awsCall(scope, id, {
       api: 'lambda',
-      iamResources: this.#mappings.map(({ uuid }) =>
-        Stack.of(scope).formatArn({
-          service: 'lambda',
-          resource: 'event-source-mapping',
-          resourceName: uuid,
-          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-        }),
-      ),
+      ...(granted ? {} : { iamResources: this.#mappings.map((mapping) => arnOf(scope, mapping)) }),
       ...call,
     });
   }
+}
+
+function arnOf(scope: Construct, { uuid }: EventSourceMapping): string {
+  return Stack.of(scope).formatArn({
+    service: 'lambda',
+    resource: 'event-source-mapping',
+    resourceName: uuid,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
 }

@@ -1,23 +1,49 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
-import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { awsCall } from '../aws-call.ts';
+import { type AwsCall, awsCall } from '../aws-call.ts';
 
 /*
- * While services are stopped, Parameter Store holds what is needed to start them, because it outlives every execution:
- * one parameter for each service with the state to restore, and a marker if a failed deploy left the services stopped
- * deliberately. Later versions of the product read these parameters: do not change the names or the fields.
+ * While services are stopped, Parameter Store holds what is needed to start them, because it outlives every execution and
+ * every version of the stack. Below /pg-deploy-step/ENVIRONMENT/ there are:
+ * - services/NAME: the saved state of a service, with everything that its restore needs, whatever is configured then;
+ * - incidents/NAME: what the recovery has done for a service that did not start;
+ * - left-stopped: a marker, if a failed deploy left the services stopped deliberately;
+ * - recovery: the ARN of the execution that runs as the recovery;
+ * - recovery-failed: the alert about a recovery that failed has been sent.
+ * Later versions of the product read these parameters: do not change the names or the fields, only add fields.
  */
+
+const rootOf = (environmentName: string) => `/pg-deploy-step/${environmentName}`;
+
+/** The path that contains the saved states, and nothing else. */
+export function savedStatesPath(environmentName: string): string {
+  return `${rootOf(environmentName)}/services`;
+}
 
 /** Name of the parameter with the saved state of a service. */
 export function savedStateName(environmentName: string, service: string): string {
-  return `/pg-deploy-step/${environmentName}/services/${service}`;
+  return `${savedStatesPath(environmentName)}/${service}`;
 }
 
 /** Name of the marker: services are left stopped deliberately. */
 export function markerName(environmentName: string): string {
-  return `/pg-deploy-step/${environmentName}/left-stopped`;
+  return `${rootOf(environmentName)}/left-stopped`;
+}
+
+/** The path of the incidents. */
+export function incidentsPath(environmentName: string): string {
+  return `${rootOf(environmentName)}/incidents`;
+}
+
+/** Name of the lock: its value is the ARN of the execution that runs as the recovery. */
+export function recoveryLockName(environmentName: string): string {
+  return `${rootOf(environmentName)}/recovery`;
+}
+
+/** Name of the parameter that exists after a recovery has failed and the alert about it was sent. */
+export function recoveryFailureName(environmentName: string): string {
+  return `${rootOf(environmentName)}/recovery-failed`;
 }
 
 export function parameterArn(scope: Construct, name: string): string {
@@ -48,7 +74,18 @@ export function saveState(
   id: string,
   parameter: ParameterName,
   overwrite: boolean,
-): CallAwsService {
+): TaskStateBase {
+  const value = JsonPath.jsonToString(JsonPath.objectAt('$.stateToSave'));
+  return putParameter(scope, id, parameter, { value, overwrite });
+}
+
+/** Writes a text to the parameter. Without `overwrite` it fails if the parameter exists. */
+export function putParameter(
+  scope: Construct,
+  id: string,
+  parameter: ParameterName,
+  { value, overwrite }: { value: string; overwrite: boolean },
+): TaskStateBase {
   return awsCall(scope, id, {
     api: 'ssm',
     action: 'putParameter',
@@ -57,24 +94,56 @@ export function saveState(
       Name: parameter.name,
       Type: 'String',
       Overwrite: overwrite,
-      Value: JsonPath.jsonToString(JsonPath.objectAt('$.stateToSave')),
+      Value: value,
       Description: 'pg-deploy-step: needed while services are stopped',
     },
   });
 }
 
 /** Reads the parameter into `$.savedState.value`. */
-export function readState(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
+export function readState(scope: Construct, id: string, parameter: ParameterName): TaskStateBase {
+  return readParameter(scope, id, parameter, '$.savedState');
+}
+
+/** Reads the JSON in a parameter into `value` below the path. */
+export function readParameter(
+  scope: Construct,
+  id: string,
+  parameter: ParameterName,
+  path: string,
+): TaskStateBase {
+  return get(scope, id, parameter, {
+    path,
+    selector: { 'value.$': 'States.StringToJson($.Parameter.Value)' },
+  });
+}
+
+/** Reads the text in a parameter into `text` below the path. */
+export function readText(
+  scope: Construct,
+  id: string,
+  parameter: ParameterName,
+  path: string,
+): TaskStateBase {
+  return get(scope, id, parameter, { path, selector: { 'text.$': '$.Parameter.Value' } });
+}
+
+function get(
+  scope: Construct,
+  id: string,
+  parameter: ParameterName,
+  result: NonNullable<AwsCall['result']>,
+): TaskStateBase {
   return awsCall(scope, id, {
     api: 'ssm',
     action: 'getParameter',
     iamResources: parameter.arns,
     parameters: { Name: parameter.name },
-    result: { path: '$.savedState', selector: { 'value.$': 'States.StringToJson($.Parameter.Value)' } },
+    result,
   });
 }
 
-export function deleteState(scope: Construct, id: string, parameter: ParameterName): CallAwsService {
+export function deleteState(scope: Construct, id: string, parameter: ParameterName): TaskStateBase {
   return awsCall(scope, id, {
     api: 'ssm',
     action: 'deleteParameter',

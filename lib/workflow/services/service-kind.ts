@@ -1,4 +1,5 @@
-import { type IChainable, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type Condition, type IChainable, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Service } from '../../config/services-config.ts';
 
@@ -8,6 +9,8 @@ export interface ServiceKind {
   readonly kind: Service['kind'];
   /** Whether services of this kind are configured. */
   readonly isUsed: boolean;
+  /** Whether `$.service` and `$.savedState.value.current` have the fields that `start` reads. */
+  readonly canBeStarted: Condition;
   /** Checks whether the service can be stopped. @returns the first state */
   check(scope: Construct, next: AfterCheck): State;
   /** Stops the service and waits until it has stopped. @returns the first state */
@@ -17,10 +20,17 @@ export interface ServiceKind {
    * @returns the only state
    */
   checkCount?(scope: Construct, id: string): State;
-  /** Restores `$.savedState.value.current` and waits until the service is steady. @returns the first state */
+  /**
+   * Restores `$.savedState.value.current` and waits until the service is steady. Sets `$.counted.set` when the count or the
+   * state is restored, and does not restore it if it is already set. The role of the state machine gets no permission from
+   * these states: see `restoreRights`.
+   * @returns the first state
+   */
   start(scope: Construct, next: AfterStart): State;
   /** States that follow the start, also after a time-out. Undefined: none. @returns the first state */
-  afterStart?(scope: Construct, next: IChainable): State;
+  afterStart?(scope: Construct, next: Pick<AfterStart, 'steady' | 'failed'>): State;
+  /** The permissions that `start` and `afterStart` need, by what they are for: a resource, or all services of the kind. */
+  restoreRights(scope: Construct): Record<string, PolicyStatement[]>;
 }
 
 export interface AfterCheck {
@@ -42,6 +52,8 @@ export interface AfterStart {
   steady: IChainable;
   /** The deadline has passed. */
   late: IChainable;
+  /** The service cannot be started. Reads the error from `$.failure`. */
+  failed: IChainable;
 }
 
 /**
@@ -58,8 +70,12 @@ export interface WaitLimits {
   deploymentPollSeconds: number;
   stopChecks: number;
   startChecks: number;
+  /** How many checks in a row must find a service steady. */
+  steadyChecks: number;
   /** Pause between two checks. */
   pollSeconds: number;
+  /** Pause between two checks of a service that starts. */
+  startPollSeconds: number;
 }
 
 /** Records why a service cannot be stopped. */

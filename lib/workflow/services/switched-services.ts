@@ -1,7 +1,15 @@
-import { Choice, Condition, type IChainable, JsonPath, type State } from 'aws-cdk-lib/aws-stepfunctions';
-import type { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  type State,
+  type TaskStateBase,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Service } from '../../config/services-config.ts';
+import { catchAll } from '../retry-and-catch.ts';
 import type { SwitchNames, WaitNames } from '../state-names.ts';
 import { waitUntil } from '../wait-until.ts';
 import {
@@ -26,16 +34,24 @@ export interface Switch {
   /** The reason for a refusal if the service is in any other state. */
   otherState: string;
   /** Writes the current state to `state` below `path`. */
-  describe(scope: Construct, id: string, path: string): CallAwsService;
-  turn(scope: Construct, id: string, on: boolean): CallAwsService;
+  describe(scope: Construct, id: string, props: { path: string } & Rights): TaskStateBase;
+  turn(scope: Construct, id: string, props: { on: boolean } & Rights): TaskStateBase;
 }
 
-interface Goal {
+interface Rights {
+  /** The role of the state machine gets the permission elsewhere: see `ServiceKind.restoreRights`. */
+  granted: boolean;
+}
+
+interface Goal extends Rights {
   names: WaitNames;
   state: string;
   checks: number;
+  pollSeconds: number;
   onReached: IChainable;
   onLate: IChainable;
+  /** @default an error of a check fails the execution */
+  onError?: IChainable;
 }
 
 /** A kind of service that is enabled and disabled. `$.current` holds `state`: a disabled service stays disabled. */
@@ -43,6 +59,8 @@ export abstract class SwitchedServices implements ServiceKind {
   abstract readonly kind: Service['kind'];
   abstract readonly isUsed: boolean;
   protected abstract readonly switch: Switch;
+  /** Whether `$.service` names a service of this kind. */
+  protected abstract readonly identity: Condition;
   readonly #limits: WaitLimits;
 
   constructor(limits: WaitLimits) {
@@ -51,7 +69,7 @@ export abstract class SwitchedServices implements ServiceKind {
 
   check(scope: Construct, { usable, refused }: AfterCheck): State {
     const { names, on, off, missing, missingError } = this.switch;
-    const describe = this.switch.describe(scope, names.describe, '$.current');
+    const describe = this.switch.describe(scope, names.describe, { path: '$.current', granted: false });
     const notFound = refusal(scope, names.notFound, missing);
     const otherState = refusal(scope, names.otherState, this.switch.otherState);
     for (const reason of [notFound, otherState]) reason.next(refused);
@@ -67,12 +85,14 @@ export abstract class SwitchedServices implements ServiceKind {
 
   stop(scope: Construct, { stopped, late }: AfterStop): State {
     const { names, off } = this.switch;
-    const disable = this.switch.turn(scope, names.disable, false);
+    const disable = this.switch.turn(scope, names.disable, { on: false, granted: false });
     disable.next(
       this.#waitFor(scope, {
         names: names.disabled,
         state: off,
         checks: this.#limits.stopChecks,
+        pollSeconds: this.#limits.pollSeconds,
+        granted: false,
         onReached: stopped,
         onLate: late,
       }),
@@ -80,29 +100,43 @@ export abstract class SwitchedServices implements ServiceKind {
     return disable;
   }
 
-  start(scope: Construct, { steady, late }: AfterStart): State {
-    const { names, on } = this.switch;
-    const enable = this.switch.turn(scope, names.enable, true);
-    enable.next(
-      this.#waitFor(scope, {
-        names: names.enabled,
-        state: on,
-        checks: this.#limits.startChecks,
-        onReached: steady,
-        onLate: late,
-      }),
+  get canBeStarted(): Condition {
+    return Condition.and(
+      this.identity,
+      Condition.isPresent('$.savedState.value.current.state'),
+      Condition.isString('$.savedState.value.current.state'),
     );
+  }
+
+  start(scope: Construct, { steady, late, failed }: AfterStart): State {
+    const { names, on } = this.switch;
+    const enable = this.switch.turn(scope, names.enable, { on: true, granted: true });
+    catchAll(enable, failed, '$.failure');
+    const waiting = this.#waitFor(scope, {
+      names: names.enabled,
+      state: on,
+      checks: this.#limits.startChecks,
+      pollSeconds: this.#limits.startPollSeconds,
+      granted: true,
+      onReached: steady,
+      onLate: late,
+      onError: failed,
+    });
+    enable.next(waiting);
     return new Choice(scope, names.wasEnabled)
       .when(Condition.stringEquals('$.savedState.value.current.state', on), enable)
       .otherwise(steady);
   }
 
-  #waitFor(scope: Construct, { state, ...goal }: Goal): State {
+  abstract restoreRights(scope: Construct): Record<string, PolicyStatement[]>;
+
+  #waitFor(scope: Construct, { state, granted, onError, ...goal }: Goal): State {
+    const check = this.switch.describe(scope, goal.names.check, { path: '$.switch', granted });
+    if (onError !== undefined) catchAll(check, onError, '$.failure');
     return waitUntil(scope, {
       ...goal,
-      check: this.switch.describe(scope, goal.names.check, '$.switch'),
+      check,
       reached: Condition.stringEquals('$.switch.state', state),
-      pollSeconds: this.#limits.pollSeconds,
     });
   }
 }

@@ -70,6 +70,25 @@ export const FORCED_WILDCARDS: readonly ForcedWildcard[] = [
     reason: 'The ARN of a scalable target ends in an id that is unknown at synth.',
   },
   {
+    actions: ['elasticloadbalancing:DescribeTargetHealth'],
+    resource: '*',
+    reach: 'account',
+    reason: 'Elastic Load Balancing supports no resources for this action, which only reads.',
+  },
+  {
+    actions: ['ssm:GetParameter', 'ssm:DeleteParameter'],
+    resource: onArn('ssm', 'parameter/pg-deploy-step/ENV/services/*'),
+    reach: 'environment',
+    reason:
+      'A service that is stopped can have another name in the configuration since, or be missing there.',
+  },
+  {
+    actions: ['ssm:GetParameter', 'ssm:PutParameter', 'ssm:DeleteParameter'],
+    resource: onArn('ssm', 'parameter/pg-deploy-step/ENV/incidents/*'),
+    reach: 'environment',
+    reason: 'The recovery records what it did for such a service under its name.',
+  },
+  {
     actions: ['ecs:ListTasks'],
     resource: '*',
     reach: 'environment',

@@ -13,6 +13,7 @@ const PSEUDO: Record<string, string> = {
   'AWS::Region': REGION,
   'AWS::AccountId': ACCOUNT,
   'AWS::URLSuffix': 'amazonaws.com',
+  'AWS::StackId': `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack/this-stack`,
 };
 
 export function resourcesOf(template: Template): Record<string, Resource> {

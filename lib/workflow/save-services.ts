@@ -1,0 +1,227 @@
+import {
+  Choice,
+  Condition,
+  type IChainable,
+  JsonPath,
+  Map as MapState,
+  Pass,
+} from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import { listSavedStates } from './services/list-saved-states.ts';
+import { turnReconciler } from './services/reconciler.ts';
+import {
+  deleteState,
+  PARAMETER_EXISTS,
+  PARAMETER_MISSING,
+  readState,
+  saveState,
+} from './services/saved-state.ts';
+import type { ServiceTargets } from './services/service-targets.ts';
+import { WINDOW } from './state-names.ts';
+
+/**
+ * Saves the state of all services in Parameter Store, before the first one is stopped:
+ * 1. Find saved states of an earlier deploy under other names: a service can have been renamed while it was stopped. Then
+ *    its current count is 0, and the saved one is the count to restore.
+ * 2. Save the state of each service.
+ * 3. Enable the schedule of the recovery. Only now, because a recovery without saved states disables it.
+ * Reads `$.checked`, `$.deploy` and `$.execution`, writes `service`, `current` and `stateToSave` of each service to
+ * `$.saved`.
+ * @returns the first state
+ */
+export function saveServices(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {
+  const enable = turnReconciler(scope, WINDOW.enableReconciler, services, true);
+  enable.next(next);
+  const save = saveAll(scope, services);
+  save.next(
+    new Choice(scope, WINDOW.anyRenamed)
+      .when(Condition.isPresent('$.others[0]'), deleteRenamed(scope, services, enable))
+      .otherwise(enable),
+  );
+  const count = new Pass(scope, WINDOW.countSavedStates, {
+    parameters: { count: JsonPath.arrayLength(JsonPath.listAt('$.listed.names')) },
+    resultPath: '$.listed.total',
+  });
+  count.next(
+    new Choice(scope, WINDOW.anyOtherName)
+      .when(
+        Condition.numberGreaterThan('$.listed.total.count', services.items.length),
+        readOthers(scope, services, findRenamed(scope, save)),
+      )
+      .otherwise(save),
+  );
+  const begin = new Pass(scope, WINDOW.beginSaving, {
+    parameters: { names: services.items.map(({ parameter }) => parameter) },
+    resultPath: '$.listed',
+  });
+  return begin.next(
+    listSavedStates(scope, { names: WINDOW.savedStates, path: services.savedStatesPath, next: count }),
+  );
+}
+
+/** Saves each state. Without an error, a service has a saved state before it is stopped. */
+function saveAll(scope: Construct, services: ServiceTargets): MapState {
+  const saved = new Pass(scope, WINDOW.serviceSaved, {
+    parameters: { 'service.$': '$.service', 'current.$': '$.current', 'stateToSave.$': '$.stateToSave' },
+  });
+  // The saved state contains all that a restore needs, because the service can have another name in the configuration then,
+  // or be missing there.
+  const recordCurrent = new Pass(scope, WINDOW.recordCurrentState, {
+    parameters: {
+      'service.$': '$.service',
+      'current.$': '$.toRestore',
+      'stoppedAt.$': '$$.State.EnteredTime',
+      'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
+    },
+    resultPath: '$.stateToSave',
+  });
+  const save = saveState(scope, WINDOW.saveState, services.savedState, false);
+  // The parameter exists if an earlier deploy was killed before it started the service. Then the saved state is the one
+  // to restore, because the current desired count is 0. Saving it again with this execution makes this deploy
+  // responsible, so that no recovery starts the service in the meantime.
+  const readEarlier = readState(scope, WINDOW.readEarlierState, services.savedState);
+  const useEarlier = new Pass(scope, WINDOW.useEarlierState, {
+    parameters: {
+      'service.$': '$.service',
+      'current.$': '$.savedState.value.current',
+      'stoppedAt.$': '$.savedState.value.stoppedAt',
+      'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
+    },
+    resultPath: '$.stateToSave',
+  });
+  const saveEarlier = saveState(scope, WINDOW.saveEarlierState, services.savedState, true);
+  recordCurrent.next(save).next(saved);
+  save.addCatch(readEarlier, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
+  readEarlier.next(useEarlier).next(saveEarlier).next(saved);
+
+  const map = new MapState(scope, WINDOW.saveServices, {
+    comment: 'Saves the state of all services before the first one is stopped',
+    itemsPath: '$.checked',
+    itemSelector: {
+      'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
+      'service.$': '$$.Map.Item.Value.service',
+      'current.$': '$$.Map.Item.Value.current',
+      'toRestore.$': '$$.Map.Item.Value.toRestore',
+    },
+    resultPath: '$.saved',
+  });
+  map.itemProcessor(recordCurrent);
+  return map;
+}
+
+/** Reads all saved states into `$.others`, with the resources to which they belong. */
+function readOthers(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {
+  const read = readState(scope, WINDOW.readOther, services.anySavedState);
+  const none = new Pass(scope, WINDOW.noOtherState, { parameters: {} });
+  read.addCatch(none, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+  read.next(
+    new Choice(scope, WINDOW.isOtherReadable)
+      .when(
+        Condition.and(
+          Condition.isPresent('$.savedState.value.service.resource'),
+          Condition.isPresent('$.savedState.value.current'),
+        ),
+        new Pass(scope, WINDOW.otherState, {
+          parameters: {
+            state: {
+              'parameter.$': '$.parameter',
+              'resource.$': '$.savedState.value.service.resource',
+              'current.$': '$.savedState.value.current',
+            },
+          },
+        }),
+      )
+      // A state of an earlier version belongs to the configured service with its name.
+      .otherwise(none),
+  );
+  const all = new MapState(scope, WINDOW.readOthers, {
+    itemsPath: '$.listed.names',
+    itemSelector: { 'parameter.$': '$$.Map.Item.Value' },
+    resultPath: '$.read',
+  });
+  all.itemProcessor(read);
+  const collect = new Pass(scope, WINDOW.collectOthers, {
+    inputPath: '$.read[*].state',
+    resultPath: '$.others',
+  });
+  all.next(collect).next(next);
+  return all;
+}
+
+/** Replaces `toRestore` of each service that an earlier deploy saved under another name. */
+function findRenamed(scope: Construct, next: IChainable): IChainable {
+  const compare = new MapState(scope, WINDOW.compareStates, {
+    itemsPath: '$.others',
+    itemSelector: { 'other.$': '$$.Map.Item.Value', 'service.$': '$.checked.service' },
+    resultPath: '$.compared',
+  });
+  compare.itemProcessor(
+    new Choice(scope, WINDOW.isSameService)
+      .when(
+        Condition.and(
+          Condition.stringEqualsJsonPath('$.other.resource', '$.service.resource'),
+          Condition.not(Condition.stringEqualsJsonPath('$.other.parameter', '$.service.parameter')),
+        ),
+        new Pass(scope, WINDOW.sameService, { parameters: { 'match.$': '$.other' } }),
+      )
+      .otherwise(new Pass(scope, WINDOW.differentService, { parameters: {} })),
+  );
+  const collect = new Pass(scope, WINDOW.collectMatches, {
+    inputPath: '$.compared[*].match',
+    resultPath: '$.matches',
+  });
+  compare.next(collect).next(
+    new Choice(scope, WINDOW.wasRenamed)
+      .when(
+        Condition.isPresent('$.matches[0]'),
+        new Pass(scope, WINDOW.useStateOfOtherName, {
+          parameters: {
+            'service.$': '$.checked.service',
+            'current.$': '$.checked.current',
+            'toRestore.$': '$.matches[0].current',
+            'renamed.$': '$.matches[*].parameter',
+          },
+        }),
+      )
+      .otherwise(
+        new Pass(scope, WINDOW.notRenamed, {
+          parameters: {
+            'service.$': '$.checked.service',
+            'current.$': '$.checked.current',
+            'toRestore.$': '$.checked.current',
+            renamed: [],
+          },
+        }),
+      ),
+  );
+  const all = new MapState(scope, WINDOW.compareServices, {
+    itemsPath: '$.checked',
+    itemSelector: { 'checked.$': '$$.Map.Item.Value', 'others.$': '$.others' },
+    resultPath: '$.checked',
+  });
+  all.itemProcessor(compare);
+  all.next(next);
+  return all;
+}
+
+/** Deletes the states under the other names, now that they are saved under the configured ones. */
+function deleteRenamed(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {
+  const deleteOther = deleteState(scope, WINDOW.deleteOther, services.anySavedState);
+  const deleted = new Pass(scope, WINDOW.otherDeleted, { parameters: {} });
+  deleteOther.addCatch(deleted, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+  const list = new Pass(scope, WINDOW.listRenamed, {
+    inputPath: '$.checked[*].renamed[*]',
+    resultPath: '$.renamed',
+  });
+  const all = new MapState(scope, WINDOW.deleteRenamed, {
+    itemsPath: '$.renamed',
+    itemSelector: { 'parameter.$': '$$.Map.Item.Value' },
+    resultPath: JsonPath.DISCARD,
+  });
+  all.itemProcessor(deleteOther.next(deleted));
+  list.next(all).next(next);
+  return list;
+}

@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { AwsState } from '../../lib/local/aws/state-file.ts';
+import { StatesRuntime } from '../../lib/local/engine/errors.ts';
+import type { EngineEvent } from '../../lib/local/engine.ts';
+import { savedStateName } from '../../lib/workflow/services/saved-state.ts';
+import { RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
+
+/*
+ * Kills the recovery in each of its states. The next recovery starts the services. killed-in-each-state.test.ts covers the
+ * states of start-services that every start has.
+ */
+
+let database: TestDatabase;
+let workflow: TestWorkflow;
+let observe: (event: EngineEvent) => void = () => {};
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await database.query('create table orders (id int primary key, status text)');
+  workflow = await openTestWorkflow({
+    databaseUrl: database.url,
+    indexes: [
+      {
+        name: 'idx_orders_status',
+        sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
+        description: 'orders by status',
+      },
+    ],
+    environment: { services: ALL_KINDS, steadyChecks: 2, startMinutes: 0.4 },
+    aws: ALL_KINDS_IN_AWS,
+    onEvent: (event) => observe(event),
+  });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  observe = () => {};
+});
+
+afterAll(async () => {
+  await workflow.close();
+  await database.drop();
+});
+
+/** A deploy that is killed when it has stopped the services. */
+async function killedDeploy(): Promise<void> {
+  await database.query('drop index if exists idx_orders_status');
+  const { execution } = workflow.workflow.start({});
+  observe = ({ type, state }) => {
+    if (type === 'StateEntered' && state === WINDOW.buildIndexes) execution.abort();
+  };
+  await execution.result;
+  observe = () => {};
+  await workflow.workflow.lambdas.idle();
+  expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
+}
+
+/** Writes a parameter as an earlier recovery did. */
+function setParameter(name: string, Value: string): void {
+  const { parameters } = workflow.workflow.aws.state.ssm;
+  parameters[`/pg-deploy-step/local/${name}`] = {
+    ...{ Type: 'String', Value, Version: 1, LastModifiedDate: new Date().toISOString() },
+  };
+}
+
+/** The ARN of an execution that does not exist any more. */
+const ENDED = 'arn:aws:states:eu-west-1:000000000000:execution:pg-deploy-step-local-start-services:ended';
+
+function setKnownIncident(): void {
+  const saved = workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')];
+  const { execution } = JSON.parse(saved?.Value ?? '{}');
+  setParameter('incidents/worker', JSON.stringify({ execution, counted: false, alerted: false }));
+}
+
+/** Every recovery fails until the mock is removed. */
+function failChildren(): void {
+  const { aws } = workflow.workflow;
+  const call = aws.call.bind(aws);
+  vi.spyOn(aws, 'call').mockImplementation(async (resource, ...rest) => {
+    if (resource.endsWith(':getParametersByPath')) throw new StatesRuntime('no such path');
+    return await call(resource, ...rest);
+  });
+}
+
+let deleted: AwsState['ecs']['services'] = [];
+
+function deleteWorker(): void {
+  const { services } = workflow.workflow.aws.state.ecs;
+  deleted = services.splice(
+    services.findIndex(({ service }) => service === 'worker'),
+    1,
+  );
+}
+
+interface Situation {
+  /** The states in which the recovery is killed. */
+  states: readonly string[];
+  /** Creates the situation after a deploy was killed. */
+  prepare: () => void;
+}
+
+const SITUATIONS: readonly Situation[] = [
+  {
+    prepare: () => undefined,
+    states: [
+      START_SERVICES.begin,
+      START_SERVICES.startedAsRecovery,
+      RECOVERY.readMarker,
+      RECOVERY.acquireLock,
+      RECOVERY.run,
+      START_SERVICES.startAsRecovery,
+      START_SERVICES.hasDeployEnded,
+      START_SERVICES.describeDeploy,
+      START_SERVICES.isDeployRunning,
+      START_SERVICES.readIncident,
+      START_SERVICES.shouldAlert,
+      START_SERVICES.prepareAlert,
+      START_SERVICES.alert,
+      START_SERVICES.alertSent,
+      RECOVERY.releaseLock,
+      RECOVERY.deleteFailure,
+      RECOVERY.recovered,
+    ],
+  },
+  {
+    // A lock of a recovery that was killed.
+    prepare: () => setParameter('recovery', ENDED),
+    states: [RECOVERY.readLock, RECOVERY.describeHolder, RECOVERY.isHolderRunning, RECOVERY.takeOverLock],
+  },
+  {
+    prepare: setKnownIncident,
+    states: [
+      START_SERVICES.isSameIncident,
+      START_SERVICES.knownIncident,
+      START_SERVICES.useCountOfIncident,
+      START_SERVICES.deleteIncident,
+    ],
+  },
+  {
+    prepare: failChildren,
+    states: [
+      RECOVERY.releaseLockAfterFailure,
+      RECOVERY.recordFailure,
+      RECOVERY.prepareFailureAlert,
+      RECOVERY.failureAlert,
+      RECOVERY.failed,
+    ],
+  },
+  { prepare: deleteWorker, states: [START_SERVICES.prepareAlertNotStarted] },
+];
+
+test('after a kill of the recovery in any of its states the next recovery starts the services', async () => {
+  const before = readServices(workflow);
+  const { engine, machines } = workflow.workflow;
+  const reached: string[] = [];
+  for (const { prepare, state } of SITUATIONS.flatMap(({ states, ...situation }) =>
+    states.map((state) => ({ state, ...situation })),
+  )) {
+    await killedDeploy();
+    prepare();
+    const killed = engine.start(machines.startServices, { reason: 'reconcile' });
+    observe = (event) => {
+      if (event.type !== 'StateEntered' || event.machine !== machines.startServices) return;
+      if (event.state !== state) return;
+      reached.push(state);
+      killed.abort();
+    };
+    await killed.result;
+    observe = () => {};
+    vi.restoreAllMocks();
+    workflow.workflow.aws.state.ecs.services.push(...deleted.splice(0));
+
+    await workflow.workflow.recover({ reason: 'reconcile' });
+    await workflow.workflow.aws.steady();
+    expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
+  }
+  const states = SITUATIONS.flatMap((situation) => situation.states);
+  console.log(
+    `Killed in ${states.length} states of the recovery. The services were started again after each.`,
+  );
+
+  expect([...new Set(reached)]).toEqual(states);
+}, 1_200_000);
