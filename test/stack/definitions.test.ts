@@ -143,6 +143,7 @@ test('the names of our own errors in a Retry are the names of error classes', ()
     'Deadlock',
     'LockNotAvailable',
     'MigrationLocked',
+    'MigrationsRunning',
   ]);
   expect(thrown).toEqual(expect.arrayContaining(ours));
 });

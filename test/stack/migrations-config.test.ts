@@ -46,6 +46,14 @@ describe('the runner of the migrations', () => {
       { runner: 'lambda', function: 'migrate' },
       { runner: 'lambda', function: 'migrate', payload: {}, timeoutMinutes: 15 },
     ],
+    [
+      'the advisory lock of the runner lambda',
+      { runner: 'lambda', function: 'migrate', advisoryLock: '-9223372036854775808' },
+      {
+        ...{ runner: 'lambda', function: 'migrate', payload: {}, timeoutMinutes: 15 },
+        advisoryLock: '-9223372036854775808',
+      },
+    ],
   ])('%s', (_what, written, expected) => {
     expect(parse(written)).toEqual(expected);
   });
@@ -94,7 +102,7 @@ describe('a wrong value is refused with its path and what is valid there', () =>
     [
       'a lock timeout of another runner',
       { runner: 'lambda', function: 'f', lockTimeoutSeconds: 30 },
-      'migrations: unknown field lockTimeoutSeconds; valid fields: runner, function, payload, timeoutMinutes',
+      'migrations: unknown field lockTimeoutSeconds; valid fields: runner, function, payload, advisoryLock, timeoutMinutes',
     ],
     ['an unknown field', { runner: 'none', x: 1 }, 'migrations: unknown field x; valid fields: runner'],
     [
@@ -149,6 +157,11 @@ describe('a wrong value is refused with its path and what is valid there', () =>
       { runner: 'lambda', function: 'f', payload: { a: [{ 'b.$': '$.c' }] } },
       'migrations.payload: must not contain a key that ends in .$',
     ],
+    ...['9223372036854775808', '1.5', 'orders', ''].map((advisoryLock): [string, unknown, string] => [
+      `the advisory lock "${advisoryLock}"`,
+      { runner: 'lambda', function: 'f', advisoryLock },
+      'migrations.advisoryLock: must be the key of an advisory lock as text: an integer of 64 bits, such as "72707369"',
+    ]),
     [
       'a time limit that Lambda does not allow',
       { runner: 'lambda', function: 'f', timeoutMinutes: 16 },
