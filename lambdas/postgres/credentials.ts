@@ -14,10 +14,14 @@ const secretSchema = z.object({
 /** Reads the text of a secret by its ARN. A parameter, so that `readCredentials` can run without AWS. */
 type ReadSecret = (arn: string) => Promise<string>;
 
+/** The SDK retries throttling and temporary errors, with backoff and jitter. Its default is 3 attempts. */
+const SECRET_ATTEMPTS = 8;
+
 /** Reads a secret from Secrets Manager. The AWS SDK is loaded only here: with DATABASE_URL it is not needed. */
 export const readSecretFromAws: ReadSecret = async (arn) => {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
-  const answer = await new SecretsManagerClient().send(new GetSecretValueCommand({ SecretId: arn }));
+  const client = new SecretsManagerClient({ maxAttempts: SECRET_ATTEMPTS });
+  const answer = await client.send(new GetSecretValueCommand({ SecretId: arn }));
   if (answer.SecretString === undefined)
     throw new Error(`The secret ${arn} contains binary data. It must contain JSON in the format of RDS.`);
   return answer.SecretString;

@@ -44,7 +44,8 @@ export function refusalForLock(lock: PreflightLock, howToAbort: string): string 
     case 'failed':
       return (
         `The lock that allows one deploy at a time, the parameter ${lock.parameter}, could not be acquired: ` +
-        `${lock.error.Error}: ${lock.error.Cause ?? 'no cause'} Fix the cause, then start this deploy again.`
+        `${[lock.error.Error, lock.error.Cause?.replace(/\.$/, '')].filter(Boolean).join(': ')}. ` +
+        'Fix the cause, then start this deploy again.'
       );
   }
 }
@@ -56,18 +57,35 @@ export function refusalForLock(lock: PreflightLock, howToAbort: string): string 
  */
 export async function refusalForOlder(execution: Execution, io: OtherDeploysIo): Promise<string | null> {
   for (const pause of [...io.listPauses, null]) {
-    const older = olderThan(execution, await io.runningDeploys());
+    const running = await listUnlessThrottled(io, pause === null);
+    const older = running === null ? null : olderThan(execution, running);
     if (older === undefined) return null;
     // The list is eventually consistent. What runs outside of Step Functions is not in it by mistake.
-    if (pause === null || older.arn === '') {
+    if (older !== null && (pause === null || older.arn === '')) {
       return refusalFor({ ...older, startedAt: new Date(older.startedAt).toISOString() }, io.howToAbort);
     }
-    await sleep(pause);
+    if (pause !== null) await sleep(pause);
   }
   return null;
 }
 
-/** The oldest of the other deploys that started before this one. Undefined: none did. */
+/** Names of errors of throttling. Step Functions does not model them. */
+const THROTTLING = ['ThrottlingException', 'TooManyRequestsException', 'RequestLimitExceeded', 'Throttling'];
+
+/**
+ * @returns null when the call was throttled
+ * @throws the error of the call, and in the last attempt that of throttling
+ */
+async function listUnlessThrottled(io: OtherDeploysIo, isLast: boolean): Promise<RunningDeploy[] | null> {
+  try {
+    return await io.runningDeploys();
+  } catch (error) {
+    if (!isLast && error instanceof Error && THROTTLING.includes(error.name)) return null;
+    throw error;
+  }
+}
+
+/** The oldest of the other deploys that started before this one. Undefined: there is none. */
 function olderThan(execution: Execution, running: readonly RunningDeploy[]): RunningDeploy | undefined {
   const startedAt = Date.parse(execution.startedAt);
   return running

@@ -43,6 +43,10 @@ const LONGEST_PAUSE_SECONDS = 5;
 /** The first value of `$.lockChecks`. */
 export const LOCK_CHECKS = { count: 1 };
 
+/** The value in `$.lock` has the version that its writer expected. */
+const IS_VALID = Condition.numberEqualsJsonPath('$.lock.value.version', '$.lock.version');
+const IS_OWN = Condition.stringEqualsJsonPath('$.lock.value.execution', '$$.Execution.Id');
+
 const LOCK = DEPLOY.lock;
 const RELEASE = DEPLOY.release;
 
@@ -95,10 +99,7 @@ export class DeployLock extends Construct {
     unreadable.next(failed);
 
     const read = this.read(LOCK.read, this.name);
-    const readBefore = this.read(
-      LOCK.readBefore,
-      JsonPath.format('{}:{}', this.name, JsonPath.mathAdd(JsonPath.numberAt('$.lock.version'), -1)),
-    );
+    const readBefore = this.read(LOCK.readBefore, this.versionBefore());
     const countCheck = new Pass(this, LOCK.count, {
       parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.lockChecks.count'), 1) },
       resultPath: '$.lockChecks',
@@ -210,12 +211,9 @@ export class DeployLock extends Construct {
     unknown.next(hasEnded);
     return new Choice(this, LOCK.whose)
       .when(Condition.not(isLock('$.lock.value')), next.unreadable)
-      .when(
-        Condition.not(Condition.numberEqualsJsonPath('$.lock.value.version', '$.lock.version')),
-        next.readBefore,
-      )
+      .when(Condition.not(IS_VALID), next.readBefore)
       .when(Condition.stringEquals('$.lock.value.execution', ''), next.free)
-      .when(Condition.stringEqualsJsonPath('$.lock.value.execution', '$$.Execution.Id'), next.own)
+      .when(IS_OWN, next.own)
       .otherwise(describe);
   }
 
@@ -225,13 +223,10 @@ export class DeployLock extends Construct {
    */
   release(next: IChainable): State {
     const read = this.read(RELEASE.read, this.name);
+    const readBefore = this.read(RELEASE.readBefore, this.versionBefore());
+    const version = JsonPath.mathAdd(JsonPath.numberAt('$.lock.version'), 1);
     const prepare = new Pass(this, RELEASE.prepare, {
-      parameters: {
-        execution: '',
-        deploy: NULL,
-        startedAt: NULL,
-        version: JsonPath.mathAdd(JsonPath.numberAt('$.lock.version'), 1),
-      },
+      parameters: { execution: '', deploy: NULL, startedAt: NULL, version },
       resultPath: '$.lockWrite',
     });
     const write = this.write(RELEASE.write, {
@@ -239,20 +234,22 @@ export class DeployLock extends Construct {
       value: '$.lockWrite',
       resultPath: JsonPath.DISCARD,
     });
-    for (const state of [read, write]) catchAll(state, next, '$.lockFailure');
-    prepare.next(write).next(next);
-    read.next(
-      new Choice(this, RELEASE.isOwn)
-        .when(
-          Condition.and(
-            isLock('$.lock.value'),
-            Condition.stringEqualsJsonPath('$.lock.value.execution', '$$.Execution.Id'),
-          ),
-          prepare,
-        )
-        .otherwise(next),
-    );
+    for (const state of [read, readBefore, write]) catchAll(state, next, '$.lockFailure');
+    const isOwn = new Choice(this, RELEASE.isOwn)
+      .when(Condition.not(isLock('$.lock.value')), next)
+      // Written by an execution that was late, perhaps this one: then the lock is not its own.
+      .when(Condition.not(IS_VALID), readBefore)
+      .when(IS_OWN, write)
+      .otherwise(next);
+    read.next(prepare).next(isOwn);
+    readBefore.next(isOwn);
+    write.next(next);
     return read;
+  }
+
+  /** The name of the version before the one in `$.lock`. */
+  private versionBefore(): string {
+    return JsonPath.format('{}:{}', this.name, JsonPath.mathAdd(JsonPath.numberAt('$.lock.version'), -1));
   }
 
   /** Reads the lock into `$.lock`. */

@@ -60,6 +60,7 @@ export const DEPLOY = {
   /** States that release the lock. */
   release: {
     read: 'Read Lock To Release',
+    readBefore: 'Read Lock To Release Before',
     isOwn: 'Own Lock?',
     prepare: 'Prepare Release',
     write: 'Release Lock',

@@ -58,6 +58,7 @@ test('has these states and no others', () => {
     'Read Lock',
     'Read Lock Before',
     'Read Lock To Release',
+    'Read Lock To Release Before',
     'Record Left Stopped',
     'Release Lock',
     'Report',
@@ -116,8 +117,13 @@ describe('the lock', () => {
   });
 
   test('is released at the end, also if the release fails, and never deleted', () => {
-    expect(branchesOf(state('Own Lock?'))).toEqual(['Prepare Release', 'Succeeded?']);
-    for (const name of ['Read Lock To Release', 'Release Lock']) {
+    expect(branchesOf(state('Own Lock?'))).toEqual([
+      'Succeeded?',
+      'Read Lock To Release Before',
+      'Release Lock',
+      'Succeeded?',
+    ]);
+    for (const name of ['Read Lock To Release', 'Read Lock To Release Before', 'Release Lock']) {
       expect(state(name).Catch).toEqual(catchAll('Succeeded?', '$.lockFailure'));
     }
     expect(state('Release Lock').Next).toBe('Succeeded?');

@@ -76,17 +76,25 @@ const isBuilding = ({ events }: TestWorkflow) =>
 const entered = ({ events }: TestWorkflow, state: string) =>
   events.filter((event) => event.type === 'StateEntered' && event.state === state);
 
-/** Starts deploys at once. All but one must end, and then the blocker is released. */
-async function startTogether(workflow: LocalWorkflow, names: string[]): Promise<LocalDeploy[]> {
-  let open = names.length;
+/**
+ * Starts deploys at once. All but one must end, and then the blocker is released.
+ * @param meanwhile called while the one is still running
+ */
+async function startTogether(
+  workflow: LocalWorkflow,
+  names: string[],
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<LocalDeploy[]> {
+  let running = names.length;
   const ended = names.map((name) => {
     const { ended } = workflow.start({}, name);
     void ended.then(() => {
-      open -= 1;
+      running -= 1;
     });
     return ended;
   });
-  await eventually(() => open).toBe(1);
+  await eventually(() => running).toBe(1);
+  await meanwhile();
   await release();
   return await Promise.all(ended);
 }
@@ -217,6 +225,35 @@ describe('the lock', () => {
     await release();
     expect((await ended).result.status).toBe('SUCCEEDED');
     expect((await workflow.deploy()).status).toBe('SUCCEEDED');
+    expect(lockOf(workflow).value).toMatchObject(FREE);
+  });
+
+  test('stays with the winner when another execution has read the same version, and was late', async () => {
+    await block();
+    const refused = new Map<unknown, number>();
+    const workflow = await open({
+      // Each execution writes after all of them have read.
+      refuse: (resource, parameters) => {
+        const { Name, Value } = parameters as { Name: string; Value: string };
+        if (resource !== PUT || Name !== LOCK || Value.includes('"execution":""')) return undefined;
+        refused.set(Value, (refused.get(Value) ?? 0) + 1);
+        const isEachWaiting = refused.size === NAMES.length;
+        return isEachWaiting && refused.get(Value) !== 1
+          ? undefined
+          : new TaskError('Ssm.SsmException', 'Rate exceeded');
+      },
+    });
+    await writeLock(workflow, { execution: '', version: 1 });
+
+    const deploys = await startTogether(workflow.workflow, NAMES, async () => {
+      // The late writes are the latest versions, and the late executions have ended. The winner still holds the lock.
+      expect(lockOf(workflow).version).toBe(1 + NAMES.length);
+      const other = await workflow.workflow.start({}, 'other').ended;
+      expect(other.result.cause).toContain('Another deploy is running: ');
+    });
+
+    expectOneWinner(deploys);
+    expect(entered(workflow, DEPLOY.maintenanceWindow)).toHaveLength(1);
     expect(lockOf(workflow).value).toMatchObject(FREE);
   });
 
