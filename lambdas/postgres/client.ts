@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import type { ClientConfig } from 'pg';
-import { ConnectionLost } from '../shared/errors.ts';
+import { BuildFailed, ConnectionLost } from '../shared/errors.ts';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { connectClient } from './connect.ts';
-import { readCredentials, readSecretFromAws } from './credentials.ts';
-import { clipBytes } from './identifiers.ts';
+import { AWS_SOURCES, type CredentialSources, readCredentials } from './credentials.ts';
+import { clipBytes, quoteIdentifier } from './identifiers.ts';
 import { configureSearchPath } from './search-path.ts';
+import { explainCertificateError } from './server-certificate.ts';
 import { pinSettings } from './session-settings.ts';
 import {
   describeDatabaseError,
@@ -41,10 +42,10 @@ const KEEP_ALIVE_DELAY_MS = 10_000;
  * The database of a function. The credentials are read for the first connection, and again when the server refuses the
  * password: the secret may have been rotated since.
  */
-export function databaseOf(variables: DatabaseVariables, readSecret = readSecretFromAws): Database {
+export function databaseOf(variables: DatabaseVariables, sources: Partial<CredentialSources> = {}): Database {
   let credentials: Promise<ClientConfig> | undefined;
   const current = () => {
-    credentials ??= readCredentials(variables, readSecret);
+    credentials ??= readCredentials(variables, { ...AWS_SOURCES, ...sources });
     // Do not keep a failed read: the next connection reads the secret again.
     credentials.catch(() => {
       credentials = undefined;
@@ -52,11 +53,15 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
     return credentials;
   };
   const trustedRoles = variables.TRUSTED_ROLES ?? [];
+  const explained = async (error: unknown) => {
+    const host = (await credentials?.catch(() => undefined))?.host;
+    return asConnectError(host === undefined ? error : explainLogin(error, { ...variables, host }));
+  };
   return {
     trustedRoles,
     async connect(purpose) {
       const open = async () => {
-        const client = await openSession(await current(), purpose);
+        const client = await openSession(await current(), purpose, variables.SHOW_ROW_VALUES === 'true');
         trustedRolesOfClients.set(client, trustedRoles);
         if (variables.SEARCH_PATH !== undefined) configureSearchPath(client, variables.SEARCH_PATH);
         return client;
@@ -65,10 +70,10 @@ export function databaseOf(variables: DatabaseVariables, readSecret = readSecret
         return await open();
       } catch (error) {
         if (sqlstateOf(error) !== INVALID_PASSWORD || variables.DATABASE_SECRET_ARN === undefined)
-          throw asConnectError(error);
+          throw await explained(error);
         credentials = undefined;
-        return await open().catch((again) => {
-          throw asConnectError(again);
+        return await open().catch(async (again) => {
+          throw await explained(again);
         });
       }
     },
@@ -80,8 +85,9 @@ export function applicationName(purpose: string): string {
   return clipBytes(`pg-deploy-step ${purpose}`);
 }
 
-async function openSession(config: ClientConfig, purpose: string): Promise<Client> {
+async function openSession(config: ClientConfig, purpose: string, showRowValues: boolean): Promise<Client> {
   const client = await connectClient(config, {
+    showRowValues,
     application_name: applicationName(purpose),
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     keepAlive: true,
@@ -99,6 +105,19 @@ async function openSession(config: ClientConfig, purpose: string): Promise<Clien
 /** The process ID that the server sent when the connection was opened. node-postgres keeps it. Null: it sent none. */
 export function backendOf(client: Client): number | null {
   return 'processID' in client && typeof client.processID === 'number' ? client.processID : null;
+}
+
+/** With a secret or IAM: what to change in the configuration if the server cannot be verified or refuses the login. */
+function explainLogin(error: unknown, variables: DatabaseVariables & { host: string }): unknown {
+  const { DATABASE_IAM_USER: user, host } = variables;
+  const isRefused = sqlstateOf(error)?.startsWith('28') === true;
+  if (user === undefined || !isRefused) return explainCertificateError(error, variables);
+  return new BuildFailed(
+    `The database ${host} refused the login of "${user}" with IAM: ${describeDatabaseError(error)}. Check that IAM database ` +
+      `authentication is enabled for the database, that the role has it (GRANT rds_iam TO ${quoteIdentifier(user)};), and that ` +
+      'database.resourceId is the resource id of this database.',
+    { sqlstate: sqlstateOf(error), cause: error },
+  );
 }
 
 function asConnectError(error: unknown): Error {

@@ -4,6 +4,7 @@ import pg, { type ClientConfig } from 'pg';
 import { ConnectionLost, messageOf } from '../shared/errors.ts';
 import { type ConnectionParameters, parseConnectionUri } from './connection-uri.ts';
 import { RequiredAuthentication } from './required-authentication.ts';
+import { hideRowValues } from './row-values.ts';
 import { CANNOT_CONNECT_NOW, INVALID_PASSWORD, isConnectionError, sqlstateOf } from './sqlstate.ts';
 import { encryptionsOf, tlsProblem } from './tls-options.ts';
 
@@ -15,6 +16,8 @@ export interface ConnectionSettings {
   readonly query_timeout?: number;
   readonly keepAlive?: boolean;
   readonly keepAliveInitialDelayMillis?: number;
+  /** Errors contain values of rows, as the server sends them: see row-values.ts. @default false */
+  readonly showRowValues?: boolean;
 }
 
 /** libpq waits at least this long for a host. */
@@ -25,7 +28,16 @@ const LEAST_TIMEOUT_S = 2;
  * and the modes of TLS; what it does not contain comes from no variable of this process.
  * @throws ConnectionLost when none of several hosts can be used; otherwise the error of the host
  */
-export async function connectClient(config: ClientConfig, settings: ConnectionSettings): Promise<pg.Client> {
+export async function connectClient(
+  config: ClientConfig,
+  { showRowValues = false, ...settings }: ConnectionSettings,
+): Promise<pg.Client> {
+  const client = await connectTo(config, settings);
+  if (!showRowValues) hideRowValues(client);
+  return client;
+}
+
+async function connectTo(config: ClientConfig, settings: ConnectionSettings): Promise<pg.Client> {
   if (config.connectionString === undefined) {
     return await opened(withoutVariables(() => new pg.Client({ ...config, ...settings })));
   }

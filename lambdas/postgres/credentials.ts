@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg';
 import { z } from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
+import { verifyingTls } from './server-certificate.ts';
 
 /** The JSON that RDS writes into a secret. It has no `dbname` when RDS manages the master password. */
 const secretSchema = z.object({
@@ -18,7 +19,7 @@ type ReadSecret = (arn: string) => Promise<string>;
 const SECRET_ATTEMPTS = 8;
 
 /** Reads a secret from Secrets Manager. The AWS SDK is loaded only here: with DATABASE_URL it is not needed. */
-export const readSecretFromAws: ReadSecret = async (arn) => {
+const readSecretFromAws: ReadSecret = async (arn) => {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
   const client = new SecretsManagerClient({ maxAttempts: SECRET_ATTEMPTS });
   const answer = await client.send(new GetSecretValueCommand({ SecretId: arn }));
@@ -27,15 +28,41 @@ export const readSecretFromAws: ReadSecret = async (arn) => {
   return answer.SecretString;
 };
 
+/** A login for which a token is signed. */
+interface IamLogin {
+  hostname: string;
+  port: number;
+  username: string;
+}
+
+/** Signs a token of RDS, which is used as the password and is valid for 15 minutes. */
+type SignToken = (login: IamLogin) => Promise<string>;
+
+/** Signs with the credentials of the function's role, for its region. No request is sent. */
+const signTokenWithRole: SignToken = async (login) => {
+  const { Signer } = await import('@aws-sdk/rds-signer');
+  return await new Signer(login).getAuthToken();
+};
+
+/** Where passwords come from. A parameter, so that the code can run without AWS. */
+export interface CredentialSources {
+  readonly readSecret: ReadSecret;
+  readonly signToken: SignToken;
+}
+
+export const AWS_SOURCES: CredentialSources = { readSecret: readSecretFromAws, signToken: signTokenWithRole };
+
 /**
- * Reads the connection's settings: from the secret if DATABASE_SECRET_ARN is set, otherwise from DATABASE_URL. With a
- * secret, the connection uses TLS, and the server's certificate is verified (NODE_EXTRA_CA_CERTS adds authorities).
+ * Reads the connection's settings: from the secret if DATABASE_SECRET_ARN is set, from the other variables if DATABASE_IAM_USER
+ * is set, otherwise from DATABASE_URL. Except with a URL, the connection uses TLS and verifies the server's certificate.
  * @throws Error that names the wrong field of the secret, never its value
  */
 export async function readCredentials(
   variables: DatabaseVariables,
-  readSecret: ReadSecret,
+  { readSecret, signToken }: CredentialSources,
 ): Promise<ClientConfig> {
+  if (variables.DATABASE_IAM_USER !== undefined)
+    return iamLogin(variables, variables.DATABASE_IAM_USER, signToken);
   if (variables.DATABASE_SECRET_ARN === undefined) return { connectionString: variables.DATABASE_URL };
   const secret = parseSecret(await readSecret(variables.DATABASE_SECRET_ARN), variables.DATABASE_SECRET_ARN);
   const host = variables.DATABASE_HOST ?? secret.host;
@@ -50,7 +77,19 @@ export async function readCredentials(
     user: secret.username,
     password: secret.password,
     database,
-    ssl: { rejectUnauthorized: true },
+    ssl: verifyingTls(variables),
+  };
+}
+
+function iamLogin(variables: DatabaseVariables, username: string, signToken: SignToken): ClientConfig {
+  const { DATABASE_HOST: hostname, DATABASE_NAME: database, DATABASE_PORT: port = '5432' } = variables;
+  if (hostname === undefined || database === undefined)
+    throw new Error('DATABASE_IAM_USER needs DATABASE_HOST and DATABASE_NAME.');
+  return {
+    ...{ host: hostname, port: Number(port), user: username, database },
+    // node-postgres calls it for each connection: a token expires.
+    password: async () => await signToken({ hostname, port: Number(port), username }),
+    ssl: verifyingTls(variables),
   };
 }
 

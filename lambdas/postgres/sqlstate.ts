@@ -118,32 +118,18 @@ export function toDeployStepError(error: unknown, subject: string): DeployStepEr
   return new BuildFailed(message, details);
 }
 
-/** Classes data exception, integrity constraint violation, with check option violation: their details show values of rows. */
-const SHOWS_VALUES = /^(22|23|44)/;
-
-/** The message of these data exceptions quotes the value that could not be converted. */
-const QUOTES_VALUE = new Set(['22P02', '22003', '22007', '22008', '22018']);
-
-/** The detail without the values of rows: `Key (email)=(…) already exists.` Undefined: nothing remains. */
-function detailOf({ detail, code = '' }: pg.DatabaseError): string | undefined {
-  if (!detail || !SHOWS_VALUES.test(code)) return detail;
-  return detail.includes('=(') ? detail.replace(/=\(.*\)/s, '=(…)') : undefined;
-}
-
-function messageWithoutValue({ message, code = '' }: pg.DatabaseError): string {
-  return QUOTES_VALUE.has(code) ? message.replace(/".*"/s, '"…"') : message;
-}
-
-/** The server's message with its detail and hint, in one line. Contains neither the connection's password nor values of rows. */
+/**
+ * The server's message with its detail and hint, in one line. It does not contain the connection's password. The connection has
+ * removed values of rows: see row-values.ts.
+ */
 export function describeDatabaseError(error: unknown): string {
   return oneLine(withDetailAndHint(error));
 }
 
 function withDetailAndHint(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
-  const parts = [messageWithoutValue(error)];
-  const detail = detailOf(error);
-  if (detail) parts.push(`Detail: ${detail}`);
+  const parts = [error.message];
+  if (error.detail) parts.push(`Detail: ${error.detail}`);
   if (error.hint) parts.push(`Hint: ${error.hint}`);
   const setting = SESSION_TIMEOUTS.get(error.code ?? '');
   if (setting !== undefined) {

@@ -33,5 +33,6 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
     listPauses: LIST_PAUSES_MS,
     howToAbort: variables.HOW_TO_ABORT,
+    drainRoles: variables.DRAIN_ROLES ?? [],
     log,
   });

@@ -24,11 +24,12 @@ import { checkMigrationFiles, type ShippedMigrations } from './check-migration-f
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
+import { checkVisibility } from './check-visibility.ts';
 import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForLock, refusalForOlder } from './other-deploys.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
-import { warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
+import { warnOfUnknownDrainRoles, warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
 import { warnOfWritableSchemas } from './warn-of-writable-schemas.ts';
 
 interface PreflightIo {
@@ -45,6 +46,8 @@ interface PreflightIo {
   listPauses: readonly number[];
   /** How a person aborts a running deploy, for the refusal. */
   howToAbort: string;
+  /** Names of the application's database roles. Empty: the deploy waits for no sessions of roles. */
+  drainRoles: readonly string[];
   log: Log;
 }
 
@@ -107,11 +110,13 @@ async function decide(
 ): Promise<PreflightResult['decision']> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
+    await checkVisibility(client);
     await refuseUntrustedTables(client, tablesOf(io));
     const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
     warnings.push(...(await warnOfLockHolders(client, io.registry)));
     warnings.push(...(await warnOfUnknownRoles(client, io.database.trustedRoles)));
+    warnings.push(...(await warnOfUnknownDrainRoles(client, io.drainRoles)));
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
     if (input.mode === 'plan') return 'plan';
     await checkWritable(client);

@@ -11,8 +11,23 @@ const LONGEST = 2_000;
  */
 export function describeCaught(error: CaughtError): string {
   // Cut before the white space of a long text is joined, and after an escape has made it longer.
-  const text = `${error.Error}: ${causeOf(error)}`;
+  const text = `${error.Error}: ${withoutQuotedValues(causeOf(error))}`;
   return shortened(oneLine(shortened(text, 2 * LONGEST)), LONGEST);
+}
+
+/** What PostgreSQL's English messages put around values of rows, as they are in the errors of other programs. */
+const VALUES: readonly [RegExp, string][] = [
+  [/(\bKey \([^\n]*?\)=\()[^\n]*(\))/g, '$1…$2'],
+  [/(\bFailing row contains \()[^\n]*(\))/g, '$1…$2'],
+  [/(\bfailing row contains \([^\n]*?\) = \()[^\n]*(\))/g, '$1…$2'],
+  [/(\binvalid input (?:syntax for type|value for enum) [^\n:]*: ")[^\n]*(")/g, '$1…$2'],
+  [/(\b(?:value|field value) out of range: ")[^\n]*(")/g, '$1…$2'],
+  [/(\bvalue ")[^\n]*(" is out of range for type)/g, '$1…$2'],
+];
+
+/** The text without the values in messages of PostgreSQL: the application's own code reports its errors as it received them. */
+function withoutQuotedValues(text: string): string {
+  return VALUES.reduce((rest, [pattern, shown]) => rest.replace(pattern, shown), text);
 }
 
 function causeOf(error: CaughtError): string {

@@ -10,25 +10,36 @@ import { MIGRATION_RUNNERS } from './migration-runner.ts';
 const jsonList = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)));
 
 const databaseVariables = {
-  /** Secrets Manager secret in the format of RDS. Either this or DATABASE_URL is set. */
+  /** Secrets Manager secret in the format of RDS. Either this, DATABASE_IAM_USER or DATABASE_URL is set. */
   DATABASE_SECRET_ARN: z.string().optional(),
+  /** Database role to which the function logs in with IAM. Then DATABASE_HOST and DATABASE_NAME are set too. */
+  DATABASE_IAM_USER: z.string().optional(),
   /** postgres:// address, for use without Secrets Manager. */
   DATABASE_URL: z.string().optional(),
   /** These override the secret's fields. */
   DATABASE_NAME: z.string().optional(),
   DATABASE_HOST: z.string().optional(),
   DATABASE_PORT: z.string().optional(),
+  /** File beside the code: the certificates of authorities that are trusted beside those of Node.js. Unset: none. */
+  RDS_CERTIFICATES_FILE: z.string().optional(),
+  /** File beside the code: the certificates of the only authorities that are trusted. */
+  DATABASE_CA_FILE: z.string().optional(),
+  /** The name in the server's certificate. Unset: the host. */
+  DATABASE_SERVER_NAME: z.string().optional(),
   /** Names of the roles that the configuration trusts: see trusted-roles.ts. Unset: none. */
   TRUSTED_ROLES: jsonList.optional(),
   /** Schemas in which names of definitions and migrations are looked up: see search-path.ts. Unset: as for the role. */
   SEARCH_PATH: jsonList.optional(),
+  /** Errors contain values of rows: see row-values.ts. @default they do not */
+  SHOW_ROW_VALUES: z.enum(['true', 'false']).optional(),
 };
 
 const hasDatabase = (variables: {
   DATABASE_SECRET_ARN?: string | undefined;
+  DATABASE_IAM_USER?: string | undefined;
   DATABASE_URL?: string | undefined;
-}) => variables.DATABASE_SECRET_ARN !== undefined || variables.DATABASE_URL !== undefined;
-const hasDatabaseMessage = 'DATABASE_SECRET_ARN or DATABASE_URL must be set';
+}) => (variables.DATABASE_SECRET_ARN ?? variables.DATABASE_IAM_USER ?? variables.DATABASE_URL) !== undefined;
+const hasDatabaseMessage = 'DATABASE_SECRET_ARN, DATABASE_IAM_USER or DATABASE_URL must be set';
 
 const seconds = z.coerce.number().int().min(0);
 
@@ -42,6 +53,8 @@ export const preflightVariablesSchema = z
     DEPLOY_MACHINE_ARN: z.string(),
     /** How a person aborts a running deploy, for a message. */
     HOW_TO_ABORT: z.string().default('abort it in the Step Functions console'),
+    /** Database roles of the application. Unset: none. */
+    DRAIN_ROLES: jsonList.optional(),
   })
   .refine(hasDatabase, hasDatabaseMessage);
 

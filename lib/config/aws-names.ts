@@ -32,6 +32,29 @@ export const secretArn = z
     'must be the complete ARN of a secret, with the six characters at its end and without a wildcard',
   );
 
+export const topicArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:sns:[\w-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
+    'must be the ARN of a standard SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)',
+  );
+
+/** The id of a database in the ARN of rds-db:connect. It is not the name of the instance or the cluster. */
+export const databaseResourceId = z
+  .string()
+  .regex(
+    /^(db|cluster|prx)-[A-Za-z0-9]{5,60}$/,
+    'must be the resource id of the instance (db-…), of the Aurora cluster (cluster-…) or of the proxy (prx-…), not its name: aws rds describe-db-instances or describe-db-clusters shows it as DbiResourceId or DbClusterResourceId',
+  );
+
+/** The name of a database role in the ARN of rds-db:connect, where * and ? would be wildcards and $ a variable. */
+export const databaseUser = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_.@+=,-]{1,63}$/,
+    'must be the name of one database role, of letters, digits and _.@+=,- because it becomes part of an IAM policy',
+  );
+
 /** An alias can be moved to another key, and a policy that names one allows no key. */
 export const kmsKeyArn = z
   .string()

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MAX_IDENTIFIER_BYTES, parseIdentifierList } from '../../lambdas/postgres/identifiers.ts';
-import { kmsKeyArn, secretArn } from './aws-names.ts';
+import { databaseResourceId, databaseUser, kmsKeyArn, secretArn } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
 /** Why a text cannot be the name of a trusted role. Null: it can. */
@@ -50,11 +50,39 @@ const searchPath = z
     return z.NEVER;
   });
 
+const hostName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$/,
+    'must be the name of a host in the certificate, without a port',
+  );
+
+/** The fields that only one kind of authentication uses. */
+const ONLY_PASSWORD = ['secretArn', 'secretKeyArn'] as const;
+const ONLY_IAM = ['user', 'resourceId'] as const;
+const NEEDED_FOR_IAM = ['user', 'resourceId', 'host', 'name'] as const;
+
 export const databaseSchema = fields({
-  /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. */
-  secretArn,
+  /**
+   * How the functions log in. `password`: with the user and the password of the secret. `iam`: as `user`, with a token that the
+   * function signs with its own role.
+   */
+  authentication: z.enum(['password', 'iam']).default('password'),
+  /** Complete ARN of the secret, a JSON object as RDS writes it: host, port, username, password, dbname. Not with `iam`. */
+  secretArn: secretArn.optional(),
   /** ARN of the customer-managed KMS key that encrypts the secret. @default the AWS managed key */
   secretKeyArn: kmsKeyArn.optional(),
+  /** The database role. Only with `iam`. */
+  user: databaseUser.optional(),
+  /** Resource id of the instance or the cluster: the functions may connect to no other one. Only with `iam`. */
+  resourceId: databaseResourceId.optional(),
+  /**
+   * File with the certificates of your own authority in PEM format, relative to the project. The functions trust only these.
+   * @default Amazon's authorities for RDS, and those of Node.js
+   */
+  caFile: z.string().min(1).optional(),
+  /** The name in the server's certificate, if `host` is another name for it, such as a CNAME. @default the host */
+  serverName: hostName.optional(),
   /** Database to connect to. @default the secret's dbname */
   name: z.string().optional(),
   /** @default the secret's host */
@@ -65,4 +93,23 @@ export const databaseSchema = fields({
   trustedRoles: z.array(trustedRole).default([]),
   /** Schemas in which names in definitions and migrations are looked up. @default the search path of the role */
   searchPath: searchPath.optional(),
+  /** Whether errors contain values of rows, in ledger, log, execution history, alert and report: see row-values.ts. */
+  showRowValues: z.boolean().default(false),
+}).superRefine((database, context) => {
+  const isIam = database.authentication === 'iam';
+  const problem = (field: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [field], message });
+  for (const field of isIam ? NEEDED_FOR_IAM : (['secretArn'] as const)) {
+    if (database[field] === undefined)
+      problem(field, `is required with authentication "${database.authentication}"`);
+  }
+  for (const field of isIam ? ONLY_PASSWORD : ONLY_IAM) {
+    if (database[field] !== undefined)
+      problem(
+        field,
+        `must not be set with authentication "${database.authentication}", which does not use it`,
+      );
+  }
 });
+
+export type DatabaseConfig = z.output<typeof databaseSchema>;

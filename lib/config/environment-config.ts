@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { regionName } from './aws-names.ts';
+import { kmsKeyArn, regionName, topicArn } from './aws-names.ts';
 import { ConfigurationError, fields, parseContext } from './configuration-error.ts';
 import { databaseSchema } from './database-config.ts';
 import { logsSchema } from './logs-config.ts';
 import { migrationsSchema } from './migrations-config.ts';
 import { servicesSchema } from './services-config.ts';
+import { stackSchema } from './stack-config.ts';
 
 const networkSchema = fields({
   vpcId: z.string().startsWith('vpc-'),
@@ -112,7 +113,20 @@ export const environmentSchema = fields({
   alerts: fields({
     /** Email addresses to subscribe to the topic. */
     emails: z.array(z.email()).default([]),
-  }).prefault({}),
+    /** ARN of an existing topic, which gets the alerts and the alarms. @default a new topic */
+    topicArn: topicArn.optional(),
+    /** ARN of the customer-managed KMS key of the topic. @default the key of SNS; with `alarms`, a new topic gets a new key */
+    kmsKeyArn: kmsKeyArn.optional(),
+  })
+    .refine(({ topicArn: existing, emails }) => existing === undefined || emails.length === 0, {
+      path: ['emails'],
+      message: 'must be empty with topicArn: subscribe the addresses to that topic yourself',
+    })
+    .prefault({}),
+  /** Whether CloudWatch alarms report failed executions and functions. */
+  alarms: z.boolean().default(false),
+  /** Options of the stack as a whole. */
+  stack: stackSchema.prefault({}),
 })
   .refine(
     ({ region, logs }) => region === undefined || (logs.kmsKeyArn?.split(':')[3] ?? region) === region,

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
 import { type BundledPackage, bundledPackages, licenceFile } from './bundled-licences.ts';
+import { CERTIFICATES_FILE } from './ship-certificates.ts';
 import { readMigrations, shipManifest, shipMigrations, shipStatements } from './ship-migrations.ts';
 
 /** The Lambda functions of the workflow. Each has a folder of this name in `lambdas/`. */
@@ -38,6 +39,8 @@ interface BundleProps {
   registry: CompiledRegistry;
   /** Folder with the SQL files. Null: the bundles contain no migrations. */
   migrations: string | null;
+  /** The certificates of the database's authorities, in PEM format. */
+  certificates: string;
 }
 
 interface Bundle {
@@ -70,8 +73,8 @@ export function bundleCode(): Bundle {
     target: 'node24',
     format: 'esm',
     banner: { js: REQUIRE_BANNER },
-    // The Lambda runtime contains the SDK. pg-native is an optional dependency of pg that is not installed.
-    external: ['@aws-sdk/*', 'pg-native'],
+    // The Lambda runtime contains the clients of the SDK, but not the signer. pg-native is an optional dependency of pg that is not installed.
+    external: ['@aws-sdk/client-*', 'pg-native'],
     logLevel: 'warning',
   });
   bundled = {
@@ -101,6 +104,7 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
     writeFileSync(join(folders[name], 'index.mjs'), contents);
     writeFileSync(join(folders[name], LICENCES_FILE), licences);
     writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
+    writeFileSync(join(folders[name], CERTIFICATES_FILE), props.certificates);
   }
   const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
   for (const name of WITH_MIGRATIONS) shipMigrations(migrations, join(folders[name], MIGRATIONS_FOLDER));

@@ -15,6 +15,7 @@ import type { Environment } from '../config/environment-config.ts';
 import type { MachineNames } from '../config/machine-names.ts';
 import { sqlLimits } from '../config/migrations-config.ts';
 import type { FunctionName } from './bundle-functions.ts';
+import { CERTIFICATES_FILE } from './ship-certificates.ts';
 
 /** The longest time limit that Lambda allows. */
 const LONGEST = Duration.minutes(15);
@@ -58,13 +59,19 @@ interface FunctionVariablesProps {
 export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   const { database, builds, migrations, services, drain, windowMinutes } = props.environment;
   const shared = {
-    DATABASE_SECRET_ARN: database.secretArn,
+    ...(database.secretArn && { DATABASE_SECRET_ARN: database.secretArn }),
+    ...(database.user && { DATABASE_IAM_USER: database.user }),
     ...(database.name && { DATABASE_NAME: database.name }),
     ...(database.host && { DATABASE_HOST: database.host }),
     ...(database.port && { DATABASE_PORT: String(database.port) }),
     ...(database.searchPath && { SEARCH_PATH: JSON.stringify(database.searchPath) }),
     ...(database.trustedRoles.length > 0 && { TRUSTED_ROLES: JSON.stringify(database.trustedRoles) }),
-    // Amazon's certificate authorities sign the certificates of RDS, and Node does not load them by default.
+    ...(database.showRowValues && { SHOW_ROW_VALUES: 'true' }),
+    ...(database.caFile === undefined
+      ? { RDS_CERTIFICATES_FILE: CERTIFICATES_FILE }
+      : { DATABASE_CA_FILE: CERTIFICATES_FILE }),
+    ...(database.serverName && { DATABASE_SERVER_NAME: database.serverName }),
+    // Lambda's own copy of Amazon's authorities, which AWS updates: it can contain those of newer regions.
     NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
     POWERTOOLS_LOG_LEVEL: 'INFO',
   };
@@ -77,7 +84,12 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   const runner = { MIGRATIONS: migrations.runner };
   const sql = sqlLimits(migrations);
   return {
-    preflight: { ...shared, ...runner, DEPLOY_MACHINE_ARN: props.deployMachineArn },
+    preflight: {
+      ...shared,
+      ...runner,
+      DEPLOY_MACHINE_ARN: props.deployMachineArn,
+      ...(drain && drain.roles.length > 0 && { DRAIN_ROLES: JSON.stringify(drain.roles) }),
+    },
     'check-sessions': {
       ...shared,
       DRAIN_ROLES: JSON.stringify(drain?.roles ?? []),

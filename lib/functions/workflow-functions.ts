@@ -4,6 +4,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import type { DatabaseConfig } from '../config/database-config.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { MachineNames } from '../config/machine-names.ts';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
@@ -31,9 +32,11 @@ export class WorkflowFunctions extends Construct {
   readonly versions: Record<FunctionName, lambda.Version>;
   readonly timeouts: Record<FunctionName, Duration> = TIMEOUTS;
   readonly #functions: Record<FunctionName, lambda.Function>;
+  readonly #nameOf: (name: FunctionName) => string;
 
   constructor(scope: Construct, id: string, props: WorkflowFunctionsProps) {
     super(scope, id);
+    this.#nameOf = (name) => `pg-deploy-step-${props.environmentName}-${name}`;
     const deployMachineArn = Stack.of(this).formatArn({
       service: 'states',
       resource: 'stateMachine',
@@ -42,11 +45,9 @@ export class WorkflowFunctions extends Construct {
     });
     const variables = variablesOf({ ...props, deployMachineArn });
     const network = networkOf(this, props.environment);
-    const { secretArn, secretKeyArn } = props.environment.database;
-    const secret = secretsmanager.Secret.fromSecretCompleteArn(this, 'DatabaseSecret', secretArn);
-    const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(this, secretKeyArn)];
+    const mayLogIn = loginRightsOf(this, props.environment.database);
     const create = (name: FunctionName): lambda.Function => {
-      const functionName = `pg-deploy-step-${props.environmentName}-${name}`;
+      const functionName = this.#nameOf(name);
       const logs = logGroup(this, `${pascalCase(name)}Logs`, `/aws/lambda/${functionName}`, props.logs);
       const fn = new lambda.Function(this, pascalCase(name), {
         functionName,
@@ -65,13 +66,17 @@ export class WorkflowFunctions extends Construct {
         ...network,
       });
       allowOnlyOwnLogsAndNetwork(fn, logs);
-      secret.grantRead(fn);
-      for (const statement of decryption) fn.addToRolePolicy(statement);
+      mayLogIn(fn);
       if (name === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));
       return fn;
     };
     this.#functions = forEachFunction(create);
     this.versions = forEachFunction((name) => this.#functions[name].currentVersion);
+  }
+
+  /** The functions by their full names, in all versions. */
+  get byName(): Record<string, lambda.IFunction> {
+    return Object.fromEntries(FUNCTIONS.map((name) => [this.#nameOf(name), this.#functions[name]]));
   }
 
   /**
@@ -116,6 +121,31 @@ function networkOf(scope: Construct, environment: Environment): Partial<lambda.F
     securityGroups: network.securityGroupIds.map((id, at) =>
       ec2.SecurityGroup.fromSecurityGroupId(scope, `SecurityGroup${at}`, id, { mutable: false }),
     ),
+  };
+}
+
+/** Gives a function what it needs to log in to the database: to read the secret, or to connect as one role with IAM. */
+function loginRightsOf(scope: Construct, database: DatabaseConfig): (fn: lambda.Function) => void {
+  const { secretArn, secretKeyArn, user, resourceId } = database;
+  if (secretArn === undefined) {
+    const connect = new PolicyStatement({
+      actions: ['rds-db:connect'],
+      resources: [
+        Stack.of(scope).formatArn({
+          service: 'rds-db',
+          resource: 'dbuser',
+          resourceName: `${resourceId}/${user}`,
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+      ],
+    });
+    return (fn) => fn.addToRolePolicy(connect);
+  }
+  const secret = secretsmanager.Secret.fromSecretCompleteArn(scope, 'DatabaseSecret', secretArn);
+  const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(scope, secretKeyArn)];
+  return (fn) => {
+    secret.grantRead(fn);
+    for (const statement of decryption) fn.addToRolePolicy(statement);
   };
 }
 

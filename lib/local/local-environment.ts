@@ -12,6 +12,8 @@ export interface LocalEnvironmentOptions {
   trustedRoles?: string[];
   /** Schemas in which names in definitions and migrations are looked up. @default the search path of the role */
   searchPath?: string[] | undefined;
+  /** Whether errors contain values of rows. @default false */
+  showRowValues?: boolean | undefined;
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
@@ -28,13 +30,14 @@ export interface LocalEnvironmentOptions {
 
 /** The environment of a local run: as in AWS, with shorter intervals and timeouts, because local services stop quickly. */
 export function localEnvironment(options: LocalEnvironmentOptions): Environment {
-  const { migrations, services, trustedRoles, searchPath, ...builds } = options;
+  const { migrations, services, trustedRoles, searchPath, showRowValues, ...builds } = options;
   return environmentSchema.parse({
     // The local functions do not read this secret. They get DATABASE_URL: see LocalWorkflow.
     database: {
       secretArn: 'arn:aws:secretsmanager:local:000000000000:secret:database-local0',
       trustedRoles,
       searchPath,
+      showRowValues,
     },
     migrations,
     services,

@@ -10,27 +10,30 @@ export interface LogSettings {
   retention: logs.RetentionDays;
   /** Key that encrypts the log groups. @default CloudWatch's own encryption */
   encryptionKey?: kms.IKey;
+  /** Whether the log groups remain when the stack is deleted. */
+  retain: boolean;
   /** Whether the logs of the state machines contain the input and the output of each state. */
   executionData: boolean;
 }
 
 /** @param scope where the key is imported */
-export function logSettingsOf(scope: Construct, { logs: configured }: Environment): LogSettings {
+export function logSettingsOf(scope: Construct, { logs: configured, stack }: Environment): LogSettings {
   const { kmsKeyArn, retentionDays, executionData } = configured;
   return {
     retention: retentionDays,
+    retain: stack.retain,
     executionData,
     ...(kmsKeyArn !== undefined && { encryptionKey: kms.Key.fromKeyArn(scope, 'LogsKey', kmsKeyArn) }),
   };
 }
 
-/** A log group with a fixed name. It is deleted together with the stack. */
+/** A log group with a fixed name. It is deleted together with the stack, unless the settings say otherwise. */
 export function logGroup(scope: Construct, id: string, name: string, settings: LogSettings): logs.LogGroup {
-  const { retention, encryptionKey } = settings;
+  const { retention, retain, encryptionKey } = settings;
   return new logs.LogGroup(scope, id, {
     logGroupName: name,
     retention,
-    removalPolicy: RemovalPolicy.DESTROY,
+    removalPolicy: retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     ...(encryptionKey && { encryptionKey }),
   });
 }

@@ -1,6 +1,6 @@
 import { Aws, Duration } from 'aws-cdk-lib';
 import { JsonPath, type TaskStateBase, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
-import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { CallAwsService, type CallAwsServiceProps } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import type { Construct } from 'constructs';
 import { RawTaskState } from './raw-task-state.ts';
 import { type API_ERRORS, apiRetry } from './retry-and-catch.ts';
@@ -22,9 +22,23 @@ export interface AwsCall {
   action: string;
   /** @default the role of the state machine gets no permission from this state, but from elsewhere */
   iamResources?: string[];
+  /** Conditions of the permission, such as {StringEquals: {…}}. @default none */
+  iamConditions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   parameters: Record<string, unknown>;
   /** Path and selected fields of the response. @default the response is discarded */
   result?: { path: string; selector: Record<string, unknown> };
+}
+
+/** CallAwsService accepts no conditions for the permission that it adds to the role of the state machine. */
+class ConditionalCall extends CallAwsService {
+  constructor(
+    scope: Construct,
+    id: string,
+    { iamConditions = {}, ...props }: CallAwsServiceProps & Pick<AwsCall, 'iamConditions'>,
+  ) {
+    super(scope, id, props);
+    for (const statement of this.taskPolicies ?? []) statement.addConditions(iamConditions);
+  }
 }
 
 /** A state that calls an AWS API with an SDK integration, without a Lambda function. */
@@ -43,12 +57,13 @@ export function awsCall(scope: Construct, id: string, props: AwsCall): TaskState
           policies: [],
           ...common,
         })
-      : new CallAwsService(scope, id, {
+      : new ConditionalCall(scope, id, {
           service: props.api,
           action: props.action,
           // Without it the CDK uses the name of the integration as IAM prefix, which is wrong for some services.
           iamAction: `${IAM_PREFIXES[props.api]}:${props.action.charAt(0).toUpperCase()}${props.action.slice(1)}`,
           iamResources: props.iamResources,
+          ...(props.iamConditions && { iamConditions: props.iamConditions }),
           parameters: props.parameters,
           ...common,
         });

@@ -42,7 +42,7 @@ test('THIRD-PARTY.md is up to date: npm run licences', () => {
 test('every function contains the licences of the packages in its code', () => {
   const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-licences-'));
   try {
-    const folders = bundleFunctions({ outdir, registry: [] as never, migrations: null });
+    const folders = bundleFunctions({ outdir, registry: [] as never, migrations: null, certificates: '' });
     const { packages } = bundleCode();
 
     expect(packages.map(({ name }) => name)).toEqual(

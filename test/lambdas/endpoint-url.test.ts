@@ -60,7 +60,9 @@ beforeAll(async () => {
     ],
     'the test',
   );
-  bundles = bundleFunctions({ outdir: join(folder, 'bundles'), migrations: null, registry });
+  bundles = bundleFunctions({
+    ...{ outdir: join(folder, 'bundles'), migrations: null, registry, certificates: '' },
+  });
   const machines = machineNamesOf(LOCAL_ENVIRONMENT);
   const variables = variablesOf({
     ...{ environmentName: LOCAL_ENVIRONMENT, machines },

@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkSessions } from '../../lambdas/check-sessions/check-sessions.ts';
 import { databaseOf } from '../../lambdas/postgres/client.ts';
@@ -87,6 +87,24 @@ onEachMajor('the sessions of the application', (major) => {
       sessions: expect.stringMatching(/^pid \d+ \(shop .*, role app_test_\w+, from unknown, unknown\)$/),
     });
   });
+
+  // PostgreSQL lists a connection for replication among the sessions, too.
+  test.each(['with pg_read_all_stats', 'without pg_read_all_stats'])(
+    'a connection of the role for replication is not waited for, %s',
+    async (right) => {
+      const deploy = decodeURIComponent(new URL(database.deployUrl).username);
+      if (right.startsWith('without')) await database.query(`revoke pg_read_all_stats from "${deploy}"`);
+      await database.query(`alter role ${app} replication`);
+      const replicating = new Client({ connectionString: as(app), replication: 'database' } as ClientConfig);
+      await replicating.connect();
+      sessions.push(replicating);
+      await waitForRows(database, 'select from pg_stat_replication where usename = $1', [app]);
+
+      expect(await check({ roles: [app] })).toEqual({ remaining: 0, sessions: '' });
+      await open(as(app), 'shop');
+      expect(await check({ roles: [app] })).toMatchObject({ remaining: 1 });
+    },
+  );
 
   test('a session that can become a role of the application with SET ROLE is found, and one that cannot is not', async () => {
     const member = await open(as(`of_${app}`), 'shop');

@@ -1,41 +1,100 @@
-import { AwsSolutionsChecks } from 'cdk-nag';
-import { expect, test } from 'vitest';
-import { everyKindInput, synthesise } from './support/synthesise.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, type Stack } from 'aws-cdk-lib';
+import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CdkPipelinesStack } from '../../examples/pipeline/cdk-pipelines-stack.ts';
+import { CodePipelineStack } from '../../examples/pipeline/code-pipeline-stack.ts';
+import { parseEnvironments } from '../../lib/config/environment-config.ts';
+import { loadRegistry } from '../../lib/registry/load-registry.ts';
+import { ACCEPTED_IN_EXAMPLES, ACCEPTED_IN_STACK, generalRule } from './support/accepted-findings.ts';
+import {
+  ecsTaskInput,
+  ecsTaskOnEc2Input,
+  everyKindInput,
+  iamInput,
+  lambdaInput,
+  PROJECT_ROOT,
+  productionInput,
+  readContext,
+  type Synthesised,
+  synthesise,
+} from './support/synthesise.ts';
 
-const EXECUTION = 'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:eu-west-1:222222222222:execution';
-
-const PARAMETERS =
-  'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ssm:eu-west-1:222222222222:parameter/pg-deploy-step/prod';
-
-/** Findings of AwsSolutions that are accepted, with the reason. Every other finding has to be fixed. */
-const ACCEPTED: Record<string, string> = {
-  'AwsSolutions-IAM5[Resource::*]':
-    'IAM supports no narrower resources. test/stack/wildcards.test.ts lists them.',
-  'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:application-autoscaling:eu-west-1:222222222222:scalable-target/*]':
-    'The ARN of a scalable target ends in an id that is unknown at synth.',
-  [`${PARAMETERS}/services/*]`]:
-    'A service that is stopped can have another name in the configuration since, or be missing there.',
-  [`${PARAMETERS}/incidents/*]`]: 'The recovery records what it did for such a service under its name.',
-  [`${EXECUTION}:pg-deploy-step-prod-build-indexes:*]`]:
-    'The names of executions are generated when they start.',
-  [`${EXECUTION}:pg-deploy-step-prod-maintenance-window:*]`]: 'The same.',
-  [`${EXECUTION}:pg-deploy-step-prod-start-services:*]`]: 'The same.',
-  [`${EXECUTION}:pg-deploy-step-prod-deploy:*]`]:
-    'The recovery checks whether an execution of deploy is still running. Its name is generated when it starts.',
-  'AwsSolutions-IAM5[Resource::<Function.Arn>:*]':
-    'An execution that started before an update of the stack invokes the versions with which it started.',
+const PACKS = { AwsSolutions: AwsSolutionsChecks, Serverless: ServerlessChecks };
+const ENVIRONMENTS = {
+  ...readContext().environments,
+  every: everyKindInput(),
+  task: ecsTaskInput(),
+  ec2: ecsTaskOnEc2Input(),
+  fn: lambdaInput(),
+  iam: iamInput(),
+  production: productionInput(),
+  alarms: { ...everyKindInput(), alarms: true },
 };
+const EXAMPLES = ['code-pipeline', 'cdk-pipelines'] as const;
 
-test('AwsSolutions finds only what is accepted with a reason', async () => {
-  const { app, stack, dispose } = await synthesise({ prod: everyKindInput() });
-  try {
-    const { violations } = new AwsSolutionsChecks(app).validateScope(stack('prod'));
+let synthesised: Synthesised;
+let folder: string;
+let examples: Record<(typeof EXAMPLES)[number], Stack>;
 
-    const rules = violations.map(({ ruleName }) =>
-      ruleName.replace(/<Functions[A-Za-z]+[0-9A-F]{8}\.Arn>/, '<Function.Arn>'),
-    );
-    expect([...new Set(rules)].sort()).toEqual(Object.keys(ACCEPTED).sort());
-  } finally {
-    dispose();
-  }
+beforeAll(async () => {
+  synthesised = await synthesise(ENVIRONMENTS);
+  folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-nag-'));
+  const app = new App({ outdir: folder });
+  const source = { owner: 'o', repo: 'r', branch: 'main', connectionArn: 'arn:aws:codeconnections:::c' };
+  const { dev } = parseEnvironments(readContext().environments);
+  if (dev === undefined) throw new Error('cdk.json has no environment "dev".');
+  const props = { source, environmentName: 'dev' };
+  examples = {
+    'code-pipeline': new CodePipelineStack(app, 'code-pipeline', props),
+    'cdk-pipelines': new CdkPipelinesStack(app, 'cdk-pipelines', {
+      ...props,
+      environment: dev,
+      registry: await loadRegistry(join(PROJECT_ROOT, dev.indexes)),
+      projectRoot: PROJECT_ROOT,
+    }),
+  };
+  // The pipeline of CDK Pipelines is complete only then.
+  app.synth();
+});
+afterAll(() => {
+  synthesised?.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const used = new Set<string>();
+
+/** The rules of the findings that are not accepted. The others count as used. */
+function findings(stack: Stack, pack: keyof typeof PACKS, accepted: readonly string[]): string[] {
+  const { violations } = new PACKS[pack](stack).validateScope(stack);
+  const rules = violations.map(({ ruleName }) => generalRule(ruleName));
+  for (const rule of rules) used.add(rule);
+  return [...new Set(rules)].filter((rule) => !accepted.includes(rule));
+}
+
+const rulesOf = (list: typeof ACCEPTED_IN_STACK) => list.map(({ rule }) => rule);
+
+describe.each(Object.keys(PACKS) as (keyof typeof PACKS)[])(
+  '%s finds only what is accepted with a reason',
+  (pack) => {
+    test.each(Object.keys(ENVIRONMENTS))('in the stack of the environment %s', (name) => {
+      expect(findings(synthesised.stack(name), pack, rulesOf(ACCEPTED_IN_STACK))).toEqual([]);
+    });
+
+    test.each(EXAMPLES)('in the example %s', (name) => {
+      const accepted = [...rulesOf(ACCEPTED_IN_STACK), ...rulesOf(ACCEPTED_IN_EXAMPLES)];
+
+      expect(findings(examples[name], pack, accepted)).toEqual([]);
+    });
+  },
+);
+
+test('every accepted finding exists, and has a reason of its own', () => {
+  const accepted = [...ACCEPTED_IN_STACK, ...ACCEPTED_IN_EXAMPLES];
+
+  expect(rulesOf(accepted).filter((rule) => !used.has(rule))).toEqual([]);
+  expect(new Set(rulesOf(accepted)).size).toBe(accepted.length);
+  for (const { reason } of accepted) expect(reason).toMatch(/^[A-Z].{20,}\.$/);
 });

@@ -99,6 +99,24 @@ test('every accepted wildcard is in use, and docs/security.md gives its reason',
   expect(actions.filter((action) => !page.includes(`\`${action}\``))).toEqual([]);
 });
 
+test('scaling can be changed only for desired counts of ECS services', () => {
+  const registering = permissionsIn(synthesised.template('prod')).filter(({ action }) =>
+    /^application-autoscaling:(?!Describe)/.test(action),
+  );
+
+  expect(registering.map(({ action }) => action)).toEqual(
+    Array(2).fill('application-autoscaling:RegisterScalableTarget'),
+  );
+  for (const { condition } of registering) {
+    expect(condition).toEqual({
+      StringEquals: {
+        'application-autoscaling:service-namespace': 'ecs',
+        'application-autoscaling:scalable-dimension': 'ecs:service:DesiredCount',
+      },
+    });
+  }
+});
+
 test('no policy uses NotAction, NotResource or NotPrincipal', () => {
   for (const name of Object.keys(ENVIRONMENTS)) {
     expect(JSON.stringify(resourcesOf(synthesised.template(name)))).not.toMatch(

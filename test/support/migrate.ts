@@ -23,6 +23,8 @@ interface Run {
   lines?: unknown[];
   /** The statements that the function was shipped with. @default those of the files */
   statements?: ShippedStatements;
+  /** Sets database.showRowValues. @default false */
+  showRowValues?: boolean;
 }
 
 /** Calls run-migrations once, in this process. The files are shipped as they are: synth does not check them. */
@@ -34,7 +36,10 @@ export async function migrate({
 }: Run): Promise<RunMigrationsResult> {
   const write = (...parts: unknown[]) => void run.lines?.push(parts);
   return await runMigrations({
-    database: databaseOf({ DATABASE_URL: run.asSuperuser ? databaseUrl : asDeployRole(databaseUrl) }),
+    database: databaseOf({
+      DATABASE_URL: run.asSuperuser ? databaseUrl : asDeployRole(databaseUrl),
+      ...(run.showRowValues && { SHOW_ROW_VALUES: 'true' }),
+    }),
     directory: writeMigrations(folder, migrations),
     deploy: run.deploy ?? randomUUID(),
     statements: run.statements ?? shippedStatements(migrations),

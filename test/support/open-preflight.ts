@@ -33,7 +33,7 @@ interface TestPreflight {
  * @param shipped the files that synth has seen @default those of the folder
  */
 export async function openPreflight(
-  database: string | DatabaseVariables,
+  database: string | (DatabaseVariables & { DRAIN_ROLES?: string[] }),
   entries: { name: string; sql: string; critical?: boolean; onDrift?: 'rebuild' }[],
   migrationsDirectory: string | null = null,
   shipped?: Migrations,
@@ -42,7 +42,8 @@ export async function openPreflight(
     entries.map((entry) => ({ description: 'of a test', ...entry })),
     'the test',
   );
-  const variables = typeof database === 'string' ? { DATABASE_URL: asDeployRole(database) } : database;
+  const variables: DatabaseVariables & { DRAIN_ROLES?: string[] } =
+    typeof database === 'string' ? { DATABASE_URL: asDeployRole(database) } : database;
   const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
   const nothing = () => {};
   return {
@@ -58,6 +59,7 @@ export async function openPreflight(
           runningDeploys: async () => [],
           listPauses: [],
           howToAbort: 'abort it',
+          drainRoles: variables.DRAIN_ROLES ?? [],
           log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
         },
       ),

@@ -40,6 +40,7 @@ interface Flags {
   when?: 'before-start' | 'after-start';
   searchPath?: string[];
   trustedRole?: string[];
+  showRowValues?: boolean;
   report?: string;
   json?: boolean;
 }
@@ -113,6 +114,10 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       'database role that you trust like the deploy role, for example the owner of the tables; repeatable',
       addTrustedRole,
     )
+    .option(
+      '--show-row-values',
+      'show values of rows in errors, also in the ledger and the report (default: they are hidden)',
+    )
     .option('--report <file>', 'write the report to this file, as JSON', fileToWrite)
     .option('--json', 'print the report as JSON on standard output, and the progress on standard error');
   return command.action(async (flags: Flags) => {
@@ -181,7 +186,11 @@ function toSettings(
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
     input: { mode: flags.mode, indexes: flags.only ?? [], force: false },
-    database: { searchPath: flags.searchPath, trustedRoles: flags.trustedRole ?? [] },
+    database: {
+      searchPath: flags.searchPath,
+      trustedRoles: flags.trustedRole ?? [],
+      showRowValues: flags.showRowValues,
+    },
     builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
     reportFile: flags.report ?? null,
     json: flags.json === true,

@@ -26,8 +26,11 @@ export interface RunSettings {
   readonly services: 'demo' | 'none';
   readonly seed: 'demo' | 'none';
   readonly input: ExecutionInput;
-  readonly database: Pick<LocalEnvironmentOptions, 'searchPath' | 'trustedRoles'>;
-  readonly builds: Omit<LocalEnvironmentOptions, 'migrations' | 'services' | 'searchPath' | 'trustedRoles'>;
+  readonly database: Pick<LocalEnvironmentOptions, 'searchPath' | 'trustedRoles' | 'showRowValues'>;
+  readonly builds: Omit<
+    LocalEnvironmentOptions,
+    'migrations' | 'services' | 'searchPath' | 'trustedRoles' | 'showRowValues'
+  >;
   /** Null: no report file. */
   readonly reportFile: string | null;
   readonly json: boolean;

@@ -278,6 +278,7 @@ export class EcsServices implements ServiceKind {
     const ofScaling = new PolicyStatement({
       actions: ['application-autoscaling:RegisterScalableTarget'],
       resources: scalableTargets(scope),
+      conditions: ONLY_DESIRED_COUNTS,
     });
     return Object.fromEntries([
       ...ofServices,
@@ -332,9 +333,12 @@ export class EcsServices implements ServiceKind {
     id: string,
     call: Pick<AwsCall, 'action' | 'parameters' | 'result'>,
   ): TaskStateBase {
-    // IAM supports no resource for DescribeScalableTargets.
-    const arns = call.action === 'describeScalableTargets' ? ['*'] : scalableTargets(scope);
-    return awsCall(scope, id, { api: 'applicationautoscaling', iamResources: arns, ...call });
+    // IAM supports no resource and no condition for DescribeScalableTargets, which only reads.
+    const rights =
+      call.action === 'describeScalableTargets'
+        ? { iamResources: ['*'] }
+        : { iamResources: scalableTargets(scope), iamConditions: ONLY_DESIRED_COUNTS };
+    return awsCall(scope, id, { api: 'applicationautoscaling', ...rights, ...call });
   }
 
   #serviceArns(scope: Construct): string[] {
@@ -348,6 +352,14 @@ export class EcsServices implements ServiceKind {
     );
   }
 }
+
+/** The ARN of a scalable target ends in an id that is unknown at synth, so a condition says what kind of target it is. */
+const ONLY_DESIRED_COUNTS = {
+  StringEquals: {
+    'application-autoscaling:service-namespace': 'ecs',
+    'application-autoscaling:scalable-dimension': 'ecs:service:DesiredCount',
+  },
+};
 
 /** RegisterScalableTarget without limits keeps the limits of an existing target. */
 function registerTarget(suspendedState: unknown): Pick<AwsCall, 'action' | 'parameters'> {

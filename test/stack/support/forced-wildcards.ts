@@ -67,7 +67,8 @@ export const FORCED_WILDCARDS: readonly ForcedWildcard[] = [
     actions: ['application-autoscaling:RegisterScalableTarget'],
     resource: onArn('application-autoscaling', 'scalable-target/*'),
     reach: 'account',
-    reason: 'The ARN of a scalable target ends in an id that is unknown at synth.',
+    reason:
+      'The ARN of a scalable target ends in an id that is unknown at synth. Conditions allow only the desired counts of ECS services.',
   },
   {
     actions: ['elasticloadbalancing:DescribeTargetHealth'],

@@ -69,6 +69,37 @@ export function ecsTaskOnEc2Input(): EnvironmentInput {
   };
 }
 
+/** A customer-managed key. */
+export function keyArn(number: number): string {
+  return `arn:aws:kms:${REGION}:${ACCOUNT}:key/99999999-2222-3333-4444-55555555555${number}`;
+}
+
+/** `prod` with every option for production: own keys, alarms, retention, permissions boundary, tags. */
+export function productionInput(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    logs: { kmsKeyArn: keyArn(1), retentionDays: 365, executionData: true },
+    alarms: true,
+    alerts: { emails: ['on-call@example.com'], kmsKeyArn: keyArn(2) },
+    stack: {
+      ...{ terminationProtection: true, retain: true, stateMachineKeyArn: keyArn(3) },
+      permissionsBoundary: `arn:aws:iam::${ACCOUNT}:policy/team/boundary`,
+      tags: { Team: 'Shop 1', 'cost:center': '4711' },
+    },
+  };
+}
+
+/** `prod` with a login by IAM instead of a password. */
+export function iamInput(): EnvironmentInput {
+  return {
+    ...prodInput(),
+    database: {
+      ...{ authentication: 'iam', user: 'shop_deploy', resourceId: 'cluster-ABCDEFGHIJ' },
+      ...{ host: 'db.example', name: 'shop' },
+    },
+  };
+}
+
 /** `prod` with a migration function of the application. */
 export function lambdaInput(): EnvironmentInput {
   return {
