@@ -104,8 +104,8 @@ test('scaling can be changed only for desired counts of ECS services', () => {
     /^application-autoscaling:(?!Describe)/.test(action),
   );
 
-  expect(registering.map(({ action }) => action)).toEqual(
-    Array(2).fill('application-autoscaling:RegisterScalableTarget'),
+  expect(new Set(registering.map(({ action }) => action))).toEqual(
+    new Set(['application-autoscaling:RegisterScalableTarget']),
   );
   for (const { condition } of registering) {
     expect(condition).toEqual({

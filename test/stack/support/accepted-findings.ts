@@ -122,5 +122,5 @@ export function generalRule(rule: string): string {
     .replaceAll(/execution:pg-deploy-step-[a-z0-9]+-[a-z-]+:/g, 'execution:MACHINE:')
     .replaceAll(/parameter\/pg-deploy-step\/[a-z0-9]+\//g, 'parameter/pg-deploy-step/ENVIRONMENT/')
     .replaceAll(/task-definition\/shop-migrate:/g, 'task-definition/FAMILY:')
-    .replaceAll(/task\/prod\//g, 'task/CLUSTER/');
+    .replaceAll(/task\/(?:prod|dev)\//g, 'task/CLUSTER/');
 }
