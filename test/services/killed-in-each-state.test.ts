@@ -550,7 +550,7 @@ test.each(SCENARIOS)(
       await reset();
     }
   },
-  900_000,
+  1_800_000,
 );
 
 test('the scenarios reach every state of the definitions, except the listed ones', () => {
