@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { processesOf } from '../support/processes.ts';
@@ -12,8 +11,7 @@ import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
  * The command lines of real migration tools in the migration task (the runner ecs-task): they succeed, fail and are killed.
  */
 
-const { resolve } = createRequire(import.meta.url);
-const binary = (name: string, file: string) => join(dirname(resolve(`${name}/package.json`)), file);
+const binary = (name: string, file: string) => join(import.meta.dirname, '../../node_modules', name, file);
 
 interface Tool {
   name: string;
@@ -138,7 +136,6 @@ describe.each([NODE_PG_MIGRATE, DRIZZLE])('$name', (tool) => {
     expect(status).toBe('FAILED');
     expect(report.failure).toMatch(/^The migration failed: the container migrate .* ended with exit code 1/);
     expect(report.totals.created).toBe(0);
-    expect(workflow.log.join('\n')).toContain('nowhere');
     expect(workflow.running()).toEqual(SERVICES_UP);
     expect(workflow.alerts[0]?.Message).toContain('ended with exit code 1');
   });
