@@ -58,7 +58,7 @@ describe('install scripts', () => {
 
   test('npm allows exactly these, by the names under which they are installed', () => {
     const { allowScripts } = manifest();
-    const installed = withScript.map(({ path }) => path.replace('node_modules/', ''));
+    const installed = withScript.map(({ path }) => path.replace(/^.*node_modules\//, ''));
 
     expect(Object.keys(allowScripts).sort()).toEqual([...new Set(installed)].sort());
     expect(new Set(Object.values(allowScripts))).toEqual(new Set([true]));
