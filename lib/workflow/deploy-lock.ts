@@ -40,8 +40,8 @@ export function lockName(environmentName: string): string {
 const CHECKS = 3;
 const LONGEST_PAUSE_SECONDS = 5;
 
-/** The first value of `$.lockChecks`. */
-export const LOCK_CHECKS = { count: 1 };
+/** The first value of `$.lockChecks`: how often the execution that holds the lock was checked, and which one it was. */
+export const LOCK_CHECKS = { count: 1, execution: '' };
 
 /** The value in `$.lock` has the version that its writer expected. */
 const IS_VALID = Condition.numberEqualsJsonPath('$.lock.value.version', '$.lock.version');
@@ -101,7 +101,10 @@ export class DeployLock extends Construct {
     const read = this.read(LOCK.read, this.name);
     const readBefore = this.read(LOCK.readBefore, this.versionBefore());
     const countCheck = new Pass(this, LOCK.count, {
-      parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.lockChecks.count'), 1) },
+      parameters: {
+        count: JsonPath.mathAdd(JsonPath.numberAt('$.lockChecks.count'), 1),
+        'execution.$': '$.lockChecks.execution',
+      },
       resultPath: '$.lockChecks',
     });
     const wait = new Wait(this, LOCK.wait, {
@@ -209,12 +212,19 @@ export class DeployLock extends Construct {
       .otherwise(next.wait);
     describe.next(hasEnded);
     unknown.next(hasEnded);
+    // Each holder has all checks: one that has just acquired the lock may not be shown yet.
+    const beginChecks = new Pass(this, LOCK.beginChecks, {
+      parameters: { count: 1, 'execution.$': '$.lock.value.execution' },
+      resultPath: '$.lockChecks',
+    });
+    beginChecks.next(describe);
     return new Choice(this, LOCK.whose)
       .when(Condition.not(isLock('$.lock.value')), next.unreadable)
       .when(Condition.not(IS_VALID), next.readBefore)
       .when(Condition.stringEquals('$.lock.value.execution', ''), next.free)
       .when(IS_OWN, next.own)
-      .otherwise(describe);
+      .when(Condition.stringEqualsJsonPath('$.lock.value.execution', '$.lockChecks.execution'), describe)
+      .otherwise(beginChecks);
   }
 
   /**

@@ -30,6 +30,7 @@ export const DEPLOY = {
     readBefore: 'Read Lock Before',
     prepareFirst: 'Prepare First Lock',
     whose: 'Whose Lock?',
+    beginChecks: 'Begin Lock Checks',
     describeHolder: 'Describe Lock Holder',
     holderUnknown: 'Lock Holder Unknown',
     hasHolderEnded: 'Lock Holder Ended?',

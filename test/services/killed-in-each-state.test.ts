@@ -465,7 +465,10 @@ const SCENARIOS: Scenario[] = [
     prepare: async () => await writeLock({ execution: `${deployArn()}:deleted`, version: 1 }, 1),
   },
   {
-    name: 'a late write to the lock',
+    name: 'late writes to the lock',
+    onState: (state) => {
+      if (state === DEPLOY.report) void writeLock({ execution: `${deployArn()}:late`, version: 1 });
+    },
     prepare: async () => {
       await writeLock({ execution: '', version: 1 }, 1);
       return await writeLock({ execution: `${deployArn()}:late`, version: 1 });

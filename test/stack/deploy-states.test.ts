@@ -35,6 +35,7 @@ test('has these states and no others', () => {
     'Alert',
     'Alert Needed?',
     'Begin',
+    'Begin Lock Checks',
     'Build Indexes Online',
     'Count Lock Check',
     'Describe Lock Holder',

@@ -142,6 +142,21 @@ describe('deploys that start in the same second', () => {
   });
 });
 
+test.each([1, 2])(
+  'deploys that take over the lock of a deleted execution, and are not shown in %i reads: exactly one does',
+  async (staleReads) => {
+    await block();
+    const workflow = await open({ staleReads });
+    await writeLock(workflow, { execution: `${EXECUTION}:ninety-days-ago`, version: 1 });
+
+    const deploys = await startTogether(workflow.workflow, NAMES);
+
+    expectOneWinner(deploys);
+    expect(entered(workflow, DEPLOY.maintenanceWindow)).toHaveLength(1);
+    expect(lockOf(workflow).value).toMatchObject(FREE);
+  },
+);
+
 describe('the lock', () => {
   test('holds the ARN of the execution while it runs, and is free after it', async () => {
     await block();
