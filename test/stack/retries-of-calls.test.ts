@@ -36,6 +36,14 @@ const PERMANENT: [resource: string, names: string[]][] = [
     ],
   ],
   [
+    'arn:aws:states:::aws-sdk:elasticloadbalancingv2:',
+    [
+      'ElasticLoadBalancingV2.AccessDeniedException',
+      'ElasticLoadBalancingV2.InvalidTargetException',
+      'ElasticLoadBalancingV2.TargetGroupNotFoundException',
+    ],
+  ],
+  [
     'arn:aws:states:::aws-sdk:ssm:',
     [
       'Ssm.AccessDeniedException',

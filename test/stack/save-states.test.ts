@@ -14,6 +14,7 @@ const state = (name: string) => machines.state('every', 'maintenance-window', na
 test('all states are saved before the first service is stopped', () => {
   expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
     'Services Cannot Be Stopped',
+    'Check Services Again',
     'Begin Saving',
   ]);
   expect(state('Save Services')).toMatchObject({ Next: 'Any Service Renamed?', ResultPath: '$.saved' });
