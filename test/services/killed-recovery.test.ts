@@ -66,8 +66,8 @@ function setParameter(name: string, Value: string): void {
   };
 }
 
-/** The ARN of an execution that does not exist any more. */
-const ENDED = 'arn:aws:states:eu-west-1:000000000000:execution:pg-deploy-step-local-start-services:ended';
+/** The ARN of a recovery that has ended. */
+let ended = '';
 
 function setKnownIncident(): void {
   const saved = workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')];
@@ -127,7 +127,7 @@ const SITUATIONS: readonly Situation[] = [
   },
   {
     // A lock of a recovery that was killed.
-    prepare: () => setParameter('recovery', ENDED),
+    prepare: () => setParameter('recovery', ended),
     states: [RECOVERY.readLock, RECOVERY.describeHolder, RECOVERY.isHolderRunning, RECOVERY.takeOverLock],
   },
   {
@@ -156,6 +156,9 @@ test('after a kill of the recovery in any of its states the next recovery starts
   const before = readServices(workflow);
   const { engine, machines } = workflow.workflow;
   const reached: string[] = [];
+  const first = engine.start(machines.startServices, { reason: 'reconcile' });
+  await first.result;
+  ended = first.arn;
   for (const { prepare, state } of SITUATIONS.flatMap(({ states, ...situation }) =>
     states.map((state) => ({ state, ...situation })),
   )) {
