@@ -20,8 +20,9 @@ interface Checked {
 
 const service = (name: string) => (parameters: Parameters) =>
   localArn('ecs', `service/${String(parameters.Cluster)}/${String([parameters[name]].flat()[0])}`);
+/** IAM knows a parameter without its version: NAME:VERSION is the parameter NAME. */
 const parameter = (name: string) => (parameters: Parameters) =>
-  localArn('ssm', `parameter/${String(parameters[name]).replace(/^\//, '')}`);
+  localArn('ssm', `parameter/${String(parameters[name]).replace(/^\//, '').replace(/:.*$/, '')}`);
 const rule = ({ Name, EventBusName = 'default' }: Parameters) =>
   localArn('events', `rule/${EventBusName === 'default' ? '' : `${String(EventBusName)}/`}${String(Name)}`);
 const mapping = ({ Uuid }: Parameters) => localArn('lambda', `event-source-mapping:${String(Uuid)}`);
