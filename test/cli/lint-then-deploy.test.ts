@@ -40,7 +40,16 @@ async function lint(...flags: string[]) {
 
 async function deploy({ deployUrl }: TestDatabase): Promise<Report> {
   const { exitCode, stdout, stderr } = await place.run(
-    ...['run', '--database-url', deployUrl, '--indexes', 'indexes.ts', '--migrations', 'migrations', '--json'],
+    ...[
+      'run',
+      '--database-url',
+      deployUrl,
+      '--indexes',
+      'indexes.ts',
+      '--migrations',
+      'migrations',
+      '--json',
+    ],
   );
   expect(exitCode, stderr).toBe(0);
   return reportSchema.parse(JSON.parse(stdout));
