@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type Attacker, createAttacker } from './attacker.ts';
 import { connect, type TestDatabase } from './database.ts';
-import { type Major, openServer, type TestServer } from './servers.ts';
+import { type Major, serverOf } from './servers.ts';
 
 /** A database in which a weaker role attacks the role that deploys. */
 export interface AttackedDatabase {
@@ -22,12 +22,11 @@ export function useAttackedDatabase(
   major: Major,
   onOpen: (attacked: AttackedDatabase) => Promise<void>,
 ): void {
-  let server: TestServer;
+  const server = serverOf(major);
   let admin: Client;
   let attacked: AttackedDatabase;
 
   beforeAll(async () => {
-    server = await openServer(major);
     admin = await connect(server.adminUrl);
   });
   beforeEach(async () => {
@@ -41,7 +40,6 @@ export function useAttackedDatabase(
   });
   afterAll(async () => {
     await admin?.end();
-    await server?.stop();
   });
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
 import { inject } from 'vitest';
 import { createDeployRole, dropDeployRole } from './deploy-role.ts';
+import type { Major } from './majors.ts';
 
 export interface TestDatabase {
   readonly name: string;
@@ -18,14 +19,24 @@ export interface TestDatabase {
 interface TestDatabaseOptions {
   /** Database to copy. @default the new database is empty */
   template?: string;
-  /** Connection string of the server, as superuser. @default the server of the run */
+  /** Connection string of the server, as superuser. @default the server of the run, version 18 */
   adminUrl?: string;
+}
+
+/**
+ * Connection string of the server of the whole test run for a version, as superuser.
+ * @throws Error with the reason why that server did not start
+ */
+export function adminUrlOf(major: Major): string {
+  const server = inject('servers')[major];
+  if ('error' in server) throw new Error(`PostgreSQL ${major} did not start: ${server.error}`);
+  return server.adminUrl;
 }
 
 /** Creates an empty database, or a copy of `template`. */
 export async function createDatabase({
   template,
-  adminUrl = inject('adminUrl'),
+  adminUrl = adminUrlOf(18),
 }: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   const onAdmin = async (sql: string) => await queryOnce(adminUrl, sql);
