@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
 
 /** The JSON that RDS writes into a secret. It has no `dbname` when RDS manages the master password. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { compiledModules } from '../../files/code-caches.ts';
 import { ensureOwnFolder } from '../../files/own-folder.ts';
 import { countAfterScaling } from './application-auto-scaling.ts';
 import type { ServiceState, StateFile, TaskState } from './state-file.ts';
@@ -110,6 +111,7 @@ export class ServiceTasks {
       stdio: 'ignore',
       env: {
         PATH: process.env.PATH,
+        ...compiledModules(),
         ...service.variables,
         SERVICE_NAME: service.service,
         READY_FILE: this.#readyFile({ id }),
