@@ -7,8 +7,8 @@ export default defineConfig({
     // The tests run real servers, also on busy two-core machines. The limits end tests that hang. No test depends on timing.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Most tests wait for locks, services and pauses, so three workers can share two cores.
-    maxWorkers: 3,
+    // Most tests wait for locks, services and pauses, so four workers can share two cores.
+    maxWorkers: 4,
     // .ci/run reads the number of tests from this file.
     reporters: process.env.TEST_RESULTS
       ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]

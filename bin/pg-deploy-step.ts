@@ -1,6 +1,9 @@
 #!/usr/bin/env node
-import { main } from '../lib/cli/main.ts';
-import { showUncaughtErrors } from '../lib/cli/terminal/terminal-text.ts';
+import { keepCompiledModules } from '../lib/files/code-caches.ts';
+
+keepCompiledModules();
+const { main } = await import('../lib/cli/main.ts');
+const { showUncaughtErrors } = await import('../lib/cli/terminal/terminal-text.ts');
 
 showUncaughtErrors();
 process.exitCode = await main(process.argv.slice(2));

@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { verifyingTls } from './server-certificate.ts';
 

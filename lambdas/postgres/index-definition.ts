@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
 import { becomeOwner, type ComparingRole, readComparingRole, runAsOwner } from './as-owner.ts';
 import type { Client } from './client.ts';

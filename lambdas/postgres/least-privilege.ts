@@ -2,6 +2,7 @@ import { oneLine } from '../shared/visible-text.ts';
 import type { Client } from './client.ts';
 import { clipBytes, MAX_IDENTIFIER_BYTES, quoteIdentifier, type Table } from './identifiers.ts';
 import { MIGRATIONS_TABLE } from './migration-history.ts';
+import { OWN_SCHEMA } from './table-findings.ts';
 
 /*
  * The SQL that creates a deploy role without more rights than a deploy needs. This is its only home: preflight shows it to a
@@ -64,7 +65,7 @@ export function leastPrivilegeScript(names: LeastPrivilege): string {
 
 /** Gives the tables of superusers to the new owner: to be a member of a superuser would be as much as to be one. */
 function ownerStatements({ role, newOwner, schemas }: LeastPrivilege): readonly string[] {
-  const ledger = quoteLiteral('deploy_step');
+  const ledger = quoteLiteral(OWN_SCHEMA);
   const migrations = quoteLiteral(MIGRATIONS_TABLE);
   return [
     `-- The tables (also foreign ones) and materialized views of superusers get the owner ${oneLine(newOwner)}, and those that deploys have created for`,

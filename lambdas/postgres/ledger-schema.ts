@@ -2,6 +2,7 @@ import { lockLedger } from './advisory-lock.ts';
 import { type Client, withTransaction } from './client.ts';
 import { quoteIdentifier } from './identifiers.ts';
 import { DUPLICATE_SCHEMA, DUPLICATE_TABLE, sqlstateOf, UNIQUE_VIOLATION } from './sqlstate.ts';
+import { OWN_SCHEMA } from './table-findings.ts';
 import { refuseUntrustedTables } from './trusted-table.ts';
 
 /**
@@ -21,7 +22,7 @@ export async function createLedgerTable(client: Client, table: string): Promise<
     );
     if (!rows[0]?.present) await createSchema(client);
     // The schema has an owner that is not trusted if another role created it first.
-    await refuseUntrustedTables(client, [{ schema: 'deploy_step', table: 'index_builds' }]);
+    await refuseUntrustedTables(client, [{ schema: OWN_SCHEMA, table: 'index_builds' }]);
     // Another default_table_access_method may not support updates.
     await client.query(`create table if not exists deploy_step.${table} using heap`);
   };

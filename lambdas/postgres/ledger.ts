@@ -4,6 +4,7 @@ import { type Client, trustedRolesOf } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
 import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { OWN_SCHEMA } from './table-findings.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 import { withTrustedTable } from './trusted-table.ts';
 
@@ -72,7 +73,7 @@ export async function ensureLedger(client: Client): Promise<void> {
 }
 
 /** The ledger. */
-export const LEDGER: Table = { schema: 'deploy_step', table: 'index_builds' };
+export const LEDGER: Table = { schema: OWN_SCHEMA, table: 'index_builds' };
 
 /**
  * Runs statements on the ledger in one transaction. A session that builds waits for its statement without a timeout. That must

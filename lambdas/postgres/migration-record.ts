@@ -2,6 +2,7 @@ import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
 import { INSUFFICIENT_PRIVILEGE, INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { OWN_SCHEMA } from './table-findings.ts';
 import { lockTrustedTable, withTrustedTable } from './trusted-table.ts';
 
 /*
@@ -11,7 +12,7 @@ import { lockTrustedTable, withTrustedTable } from './trusted-table.ts';
  */
 
 /** The table. */
-export const MIGRATION_RECORD: Table = { schema: 'deploy_step', table: 'applied_migrations' };
+export const MIGRATION_RECORD: Table = { schema: OWN_SCHEMA, table: 'applied_migrations' };
 
 /**
  * Creates the table if it does not exist. Two sessions may do this at the same time.

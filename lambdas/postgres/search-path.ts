@@ -19,9 +19,13 @@ const USER = '$user';
 /** The paths of the environments, and those that were read, as names. */
 const configuredPaths = new WeakMap<Client, readonly string[]>();
 
+/** The same paths without "$user". */
+const resolvedPaths = new WeakMap<Client, readonly string[]>();
+
 /** Sets the search path with which `configuredSearchPath` answers for a session. @param names schemas, or "$user" */
 export function configureSearchPath(client: Client, names: readonly string[]): void {
   configuredPaths.set(client, withTemporaryLast(names));
+  resolvedPaths.delete(client);
 }
 
 /**
@@ -39,12 +43,15 @@ export async function configuredSearchPath(client: Client): Promise<readonly str
   return names;
 }
 
-/** The same path for another role: `"$user"` is the schema of the current role, also after SET ROLE. */
+/** The same path for another role: it has the name of the deploy role instead of `"$user"`. Use it before SET ROLE. */
 export async function resolvedSearchPath(client: Client): Promise<readonly string[]> {
+  const known = resolvedPaths.get(client);
+  if (known !== undefined) return known;
   const names = await configuredSearchPath(client);
-  if (!names.includes(USER)) return names;
   const { rows } = await client.query<{ role: string }>('select current_user as role');
-  return names.map((name) => (name === USER ? (rows[0]?.role ?? USER) : name));
+  const resolved = names.map((name) => (name === USER ? (rows[0]?.role ?? USER) : name));
+  resolvedPaths.set(client, resolved);
+  return resolved;
 }
 
 /**

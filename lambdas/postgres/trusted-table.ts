@@ -1,6 +1,6 @@
 import { LockNotAvailable, Refused } from '../shared/errors.ts';
 import { tableId } from '../shared/registry.ts';
-import { listed } from '../shared/text.ts';
+import { listed, listedStatements } from '../shared/text.ts';
 import { quoted, visible } from '../shared/visible-text.ts';
 import { blockersOfTable, describeBlockers, lockTimeoutMessage } from './blockers.ts';
 import type { Client } from './client.ts';
@@ -148,7 +148,7 @@ async function readTrustedStates(client: Client, tables: readonly Table[]): Prom
       `Roles that are not trusted could run their own code with the rights of the deploy role ${quoted(deployRole)} through the tables ` +
         `that the deploy uses. ${texts.join(' ')} Find out who created this, and what its code does. If you trust a role like the deploy ` +
         'role, name it in database.trustedRoles (run --trusted-role NAME). Otherwise connect as a superuser and run: ' +
-        listed([...new Set(fixes)], MOST).replaceAll(';,', ';'),
+        listedStatements([...new Set(fixes)], MOST),
     ),
   );
 }

@@ -1,6 +1,6 @@
 import { BuildFailed } from '../shared/errors.ts';
 import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
-import { listed, shortened } from '../shared/text.ts';
+import { listed, listedStatements, shortened } from '../shared/text.ts';
 import { quoted, visible } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import { namesIn } from './definition-names.ts';
@@ -89,7 +89,7 @@ function describe(
   return visible(
     `Index ${indexId(entry)} is neither compared nor built: ${reason}. If you trust that role like the deploy role, name it in ` +
       'database.trustedRoles (run --trusted-role NAME). Otherwise read what the code does, then connect as a superuser and run: ' +
-      listed(fixes, MOST).replaceAll(';,', ';'),
+      listedStatements(fixes, MOST),
   );
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeCaught } from '../shared/caught-error.ts';
 import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BadInput } from './errors.ts';
 import { counted, listed, shortened } from './text.ts';
 import { quoted, quotedValue } from './visible-text.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { visible } from './visible-text.ts';
 
 /** What runs the migrations of an environment. */

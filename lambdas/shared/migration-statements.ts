@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The file beside the code of run-migrations and preflight with the statements of all migrations. */
 export const STATEMENTS_FILE = 'migration-statements.json';

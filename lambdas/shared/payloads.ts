@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_INDEXES, MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
 import { indexStatusSchema, reportSchema } from './report-schema.ts';

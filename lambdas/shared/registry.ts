@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BadInput } from './errors.ts';
 import { listed } from './text.ts';
 import { quoted } from './visible-text.ts';

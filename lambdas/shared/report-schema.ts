@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 
 /** The result for one index. `missing`: it does not exist, and this deploy did not build it. */

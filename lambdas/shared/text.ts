@@ -11,9 +11,18 @@ function pluralEnding(noun: string): string {
 
 /** Names for a message, made visible: all of a short list, the first `most` of a long one. */
 export function listed(names: readonly string[], most = 40): string {
-  if (names.length === 0) return '(none)';
-  const shown = names.slice(0, most).map(visible).join(', ');
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+  return joined(names, most, ', ');
+}
+
+/** SQL statements for a message, made visible: all of a short list, the first `most` of a long one. Each ends with a semicolon. */
+export function listedStatements(statements: readonly string[], most: number): string {
+  return joined(statements, most, ' ');
+}
+
+function joined(texts: readonly string[], most: number, separator: string): string {
+  if (texts.length === 0) return '(none)';
+  const shown = texts.slice(0, most).map(visible).join(separator);
+  return texts.length > most ? `${shown} and ${texts.length - most} more` : shown;
 }
 
 /** The beginning of a text that is longer than `most` characters, with an ellipsis. Cuts no surrogate pair. */

@@ -1,6 +1,6 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { visible } from '../../lambdas/shared/visible-text.ts';
-import { NO_CODE_CACHE } from '../files/code-cache.ts';
+import { NO_CODE_CACHE } from '../files/code-caches.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
 import { importCommand } from './commands/import-command.ts';
 import { lintCommand } from './commands/lint-command.ts';

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { NO_CODE_CACHE } from '../files/code-cache.ts';
+import { NO_CODE_CACHE } from '../files/code-caches.ts';
 import { REGION } from './local-arns.ts';
 import type { PublishedVersion } from './published-versions.ts';
 

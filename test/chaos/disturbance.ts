@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
 import type { CommandRun } from './command-run.ts';
 import type { Journal } from './journal.ts';
-import { isTemporary, sqlstateOf, type Target } from './target.ts';
+import { isTemporary, type Target } from './target.ts';
 import type { ChaosEntry } from './world/entries.ts';
 
 /** One planned action against a run. All its decisions are made when it is planned. */

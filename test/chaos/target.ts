@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, type QueryResultRow } from 'pg';
+import { sqlstateOf } from '../../lambdas/postgres/sqlstate.ts';
 import type { EmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 
 /** Runs one statement and returns its rows. */
@@ -77,11 +78,6 @@ export class Target {
     this.#restarting = restart.catch(() => undefined);
     await restart;
   }
-}
-
-export function sqlstateOf(error: unknown): string | undefined {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
 /** Errors of the socket have no SQLSTATE. */

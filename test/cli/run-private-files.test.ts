@@ -136,6 +136,16 @@ test('the password is in no file, output, log or command line of a run, other th
   }
 });
 
+test('compiled modules are kept in a private folder of the package, and not in the temporary folder', async () => {
+  const { exitCode, stderr } = await place.run('lint', '--help');
+
+  expect(exitCode, stderr).toBe(0);
+  const folder = join(import.meta.dirname, '../../node_modules/.cache/pg-deploy-step');
+  expect(statSync(folder).mode & 0o077).toBe(0);
+  expect(readdirSync(folder)).not.toEqual([]);
+  expect(readdirSync(join(place.root, 'tmp'))).toEqual([]);
+});
+
 test('a state folder that is a link is refused before anything is changed', async () => {
   writeRegistry();
   const target = place.file('target');

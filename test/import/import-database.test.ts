@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importDatabase } from '../../lib/import/import-database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const SCHEMA = `
   create schema shop;
@@ -19,11 +19,10 @@ const SCHEMA = `
   insert into twice values (1), (1)`;
 
 describe.each(MAJORS)('the import of a live PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(SCHEMA);
     await database.query('create unique index concurrently idx_twice on twice (a)').catch(() => undefined);
@@ -31,7 +30,6 @@ describe.each(MAJORS)('the import of a live PostgreSQL %i', (major) => {
 
   afterAll(async () => {
     await database.drop();
-    await server.stop();
   });
 
   test('has every index except those of constraints and partitions, and reports the invalid one', async () => {

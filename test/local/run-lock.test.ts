@@ -61,19 +61,26 @@ onEachMajor('the lock of a run', (major) => {
   });
 
   test('is not released by idle_session_timeout', async () => {
-    await database.query(`alter database ${database.name} set idle_session_timeout = '100ms'`);
-    const { lock } = await open();
+    const role = `idle_${database.name}`;
+    await database.query(
+      `create role ${role} login password 'x'; alter role ${role} set idle_session_timeout = '2s'`,
+    );
+    const url = new URL(database.url);
+    url.username = role;
+    url.password = 'x';
+    const { lock } = await open(url.href);
     const [before] = await holders();
-    const other = await connect(database.url);
+    const other = await connect(url.href);
     const isEnded = new Promise((resolve) => other.once('end', resolve));
 
     // The server ends a session that is idle for as long as the lock's.
     await isEnded;
 
+    expect(before).toBeDefined();
     expect((await holders())[0]?.pid).toBe(before?.pid);
     await lock[Symbol.asyncDispose]();
-    await database.query(`alter database ${database.name} reset idle_session_timeout`);
     await waitUntilFree();
+    await database.query(`drop role ${role}`);
   });
 
   test('is acquired again after its session was terminated, and after the server restarted', async () => {

@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { describeMigrationFailure } from '../../lambdas/shared/migration-runner.ts';
 import type { RunMigrationsResult } from '../../lambdas/shared/payloads.ts';
 import { shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { migrate } from '../support/migrate.ts';
 import type { Migrations } from '../support/migration-files.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 /* What run-migrations reports when files were shipped that synth refuses, and what one file leaves to the next. */
 
@@ -29,12 +29,7 @@ function sentence({ failure }: RunMigrationsResult): string {
 }
 
 onEachMajor('migrations in one transaction', (major) => {
-  let server: TestServer;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => await server.stop());
+  const server = serverOf(major);
 
   async function inDatabase(use: (database: TestDatabase) => Promise<void>): Promise<void> {
     const database = await server.createDatabase();

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connect, createDatabase, readRelations, type TestDatabase } from '../support/database.ts';
 import { type Migrations, writeMigrations } from '../support/migration-files.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { onEachMajor, openServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 let database: TestDatabase;
 let folder: string;
@@ -81,7 +81,7 @@ test('files that are applied already, and the other modes, do not need the check
 
 onEachMajor('a database in another encoding', (major) => {
   test('has no place for some characters: they are refused with their line, and others are not', async () => {
-    const server = await openServer(major);
+    const server = serverOf(major);
     const admin = await connect(server.adminUrl);
     const own = mkdtempSync(join(tmpdir(), 'pg-deploy-step-encoding-'));
     const decide = async (encoding: string, files: Migrations) => {
@@ -104,7 +104,6 @@ onEachMajor('a database in another encoding', (major) => {
       expect(await decide('SQL_ASCII', files)).toMatchObject({ decision: 'deploy', refusal: null });
     } finally {
       await admin.end();
-      await server.stop();
       rmSync(own, { recursive: true, force: true });
     }
   });

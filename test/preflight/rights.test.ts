@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'by_kind',
@@ -77,18 +77,11 @@ const MISSING: [
 ];
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let role: string;
   let owner: string;
   let url: string;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => {
-    await server.stop();
-  });
 
   beforeEach(async () => {
     database = await server.createDatabase();

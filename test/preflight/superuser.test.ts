@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { openTestWorkflow } from '../support/workflow.ts';
 
 const ENTRIES = [
@@ -25,15 +25,9 @@ const MIGRATIONS = {
 };
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => {
-    await server.stop();
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
     // As in a database that nobody has prepared.

@@ -3,7 +3,7 @@ import type { Examined } from '../../lambdas/postgres/index-state.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const TABLES = `
   create type mood as enum ('good', 'bad');
@@ -94,13 +94,12 @@ const NAME = 'a ON b USING (c)';
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   const forms = major >= 15 ? [...ALL_FORMS, ...NULLS_NOT_DISTINCT] : ALL_FORMS;
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let examined: Record<string, Examined>;
 
   /** Each form has two tables. The existing index has the name of the registry on one, and another name on the other. */
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(TABLES);
     const entries: { name: string; sql: string }[] = [];
@@ -122,7 +121,6 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   afterAll(async () => {
     await database.drop();
-    await server.stop();
   });
 
   test.each(forms.map((form, at) => [at, ...form] as const))(

@@ -1,10 +1,10 @@
 import { setImmediate as tick } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deadName, replacementName } from '../../lambdas/postgres/index-names.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'people_by_age',
@@ -13,13 +13,10 @@ const ENTRY = {
 };
 
 describe.each(MAJORS)('a drifted index with onDrift: rebuild, on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let builds: TestBuilds;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
     await database.query(
@@ -33,9 +30,6 @@ describe.each(MAJORS)('a drifted index with onDrift: rebuild, on PostgreSQL %i',
   afterEach(async () => {
     await expectNoLeftovers(async (sql) => await database.query(sql));
     await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
   });
 
   async function definitions(): Promise<unknown[]> {

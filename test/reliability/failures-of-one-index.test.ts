@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { type Fault, openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { readLedger } from '../support/ledger.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 const entry = (
   name: string,
@@ -40,13 +40,9 @@ const answering =
     index.startsWith('broken') ? answer : await run();
 
 onEachMajor('the failure of one index', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => await server?.stop());
   beforeEach(async () => {
     database = await server.createDatabase();
     await database.query(

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const VALUES_N = {
   name: 'values_n',
@@ -10,14 +10,10 @@ const VALUES_N = {
 };
 
 describe.each(MAJORS)('limits and privileges of a role, PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let url: string;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => await server?.stop());
   beforeEach(async () => {
     database = await server.createDatabase();
     const role = `builder_of_${database.name}`;

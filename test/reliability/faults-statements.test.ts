@@ -3,7 +3,7 @@ import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 /** Errors that another attempt cannot fix: the index, its definition, and the error in the report. */
 const FAULTS = [
@@ -65,13 +65,12 @@ const TABLES = `
   create table taken_by_table (n int); create view taken_by_view as select 1; create sequence taken_by_sequence;`;
 
 describe.each(MAJORS)('errors that another attempt cannot fix, PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let builds: TestBuilds;
   let reports: Record<string, IndexReport>;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(TABLES);
     await database
@@ -88,7 +87,6 @@ describe.each(MAJORS)('errors that another attempt cannot fix, PostgreSQL %i', (
   });
   afterAll(async () => {
     await database?.drop();
-    await server?.stop();
   });
 
   test.each(FAULTS)(

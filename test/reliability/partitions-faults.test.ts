@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectCompletePartitionedIndex, readIndexes } from '../support/partitions.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { eventually } from '../support/waits.ts';
 
 const ENTRY = {
@@ -13,13 +13,10 @@ const ENTRY = {
 };
 
 describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let builds: TestBuilds;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
     await database.query(
@@ -32,9 +29,6 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
   });
   afterEach(async () => {
     await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
   });
 
   function leafName(table: string): string {

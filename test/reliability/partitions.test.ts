@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { expectCompletePartitionedIndex, readIndexes } from '../support/partitions.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 const ENTRY = {
   name: 'events_by_kind',
@@ -56,20 +56,14 @@ const SHAPES: [what: string, tables: string, leaves: number][] = [
 ];
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
   });
   afterEach(async () => {
     await database.drop();
-  });
-  afterAll(async () => {
-    await server.stop();
   });
 
   test.each(SHAPES)('a table partitioned %s gets a complete index', async (_shape, tables, leaves) => {

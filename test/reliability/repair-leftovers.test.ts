@@ -4,7 +4,7 @@ import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
 const NAMES = ['unready', 'ready', 'killed', 'twins', 'dead', 'replaced'];
@@ -15,7 +15,7 @@ const indexOf = (name: string) => ({
 const dead = (name: string) => deadName({ schema: 'public', name: `${name}_n` });
 
 describe.each(MAJORS)('leftovers of earlier builds, PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let builds: TestBuilds;
   let reports: Record<string, IndexReport>;
@@ -43,7 +43,6 @@ describe.each(MAJORS)('leftovers of earlier builds, PostgreSQL %i', (major) => {
     );
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(
       `create table elsewhere (n int);
@@ -92,7 +91,6 @@ describe.each(MAJORS)('leftovers of earlier builds, PostgreSQL %i', (major) => {
   });
   afterAll(async () => {
     await database?.drop();
-    await server?.stop();
   });
 
   test.each([

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { readLedger, waitForLedger } from '../support/ledger.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
 import { repairIndex } from '../support/repairs.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 import { waitForBuildPhase, waitForLogLine, waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
 const PEOPLE_KEY = {
@@ -14,14 +14,10 @@ const PEOPLE_KEY = {
 };
 
 onEachMajor('repairs during the work of other sessions', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let sessions: Client[];
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => await server?.stop());
   beforeEach(async () => {
     sessions = [];
     database = await server.createDatabase();

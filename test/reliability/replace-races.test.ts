@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deadName, replacementName } from '../../lambdas/postgres/index-names.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { useDatabase } from '../support/suite-database.ts';
 import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 
@@ -18,14 +18,11 @@ const ENTRY = {
 describe.each(MAJORS)(
   'a drifted index whose table changes during its replacement, on PostgreSQL %i',
   (major) => {
-    let server: TestServer;
+    const server = serverOf(major);
     let database: TestDatabase;
     let builds: TestBuilds;
     const sessions: Client[] = [];
 
-    beforeAll(async () => {
-      server = await openServer(major);
-    });
     beforeEach(async () => {
       database = await server.createDatabase();
       await database.query(
@@ -41,9 +38,6 @@ describe.each(MAJORS)(
       await Promise.all(sessions.splice(0).map((session) => session.end()));
       await expectNoLeftovers(async (sql) => await database.query(sql));
       await database.drop();
-    });
-    afterAll(async () => {
-      await server.stop();
     });
 
     async function session(name: string): Promise<Client> {

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { PINNED_SETTINGS, SETTINGS_LEFT_ALONE } from '../../lambdas/postgres/session-settings.ts';
 import { hasEndedSession, isConnectionError, toDeployStepError } from '../../lambdas/postgres/sqlstate.ts';
 import { importDatabase } from '../../lib/import/import-database.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 import { waitForBuildPhase, waitForRows } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
@@ -100,12 +100,7 @@ const MIGRATIONS = {
 };
 
 onEachMajor('settings of a role that end statements or change results', (major) => {
-  let server: TestServer;
-
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => await server?.stop());
+  const server = serverOf(major);
 
   /** A database with a role that has these settings, as far as the server has them. */
   async function openRole(settings: Record<string, string>) {

@@ -6,7 +6,7 @@ import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 const INDEX = {
   name: 'events_by_kind',
@@ -25,16 +25,14 @@ interface Row {
 }
 
 onEachMajor('the report of an index', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
   });
   afterAll(async () => {
     await database.drop();
-    await server.stop();
   });
   beforeEach(async () => {
     await database.query('drop table if exists events; drop schema if exists deploy_step cascade');

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { importDatabase } from '../../lib/import/import-database.ts';
-import { type Attacker, createAttacker } from '../support/attacker.ts';
+import { type AttackedDatabase, useAttackedDatabase } from '../support/attacked-database.ts';
+import type { Attacker } from '../support/attacker.ts';
 import { openBuilds } from '../support/builds.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS } from '../support/servers.ts';
 
 /*
  * The role that owns a table decides what runs when one of its indexes is built or compared: functions in expressions and
@@ -48,43 +49,17 @@ const OBJECTS = `
   create index existing on trap.items (id)`;
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
   let database: TestDatabase;
   let attacker: Attacker;
-  let deploy: string;
+  let deployRole: string;
+  let urlOf: AttackedDatabase['urlOf'];
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => {
-    await server?.stop();
-  });
-  beforeEach(async () => {
-    database = await createDatabase({ adminUrl: server.adminUrl });
-    attacker = await createAttacker(database);
+  useAttackedDatabase(major, async (attacked) => {
+    ({ database, attacker, deployRole, urlOf } = attacked);
     await attacker.run(OBJECTS);
-    deploy = `least_${database.name}`;
-    await database.query(
-      `create role ${deploy} login password 'deploy'; grant ${attacker.role} to ${deploy};
-       grant create on database ${database.name} to ${deploy}`,
-    );
-  });
-  afterEach(async () => {
-    await database.drop();
-    const admin = await createDatabase({ adminUrl: server.adminUrl });
-    await admin.query(`drop role if exists ${deploy}; drop role if exists ${attacker.role}`);
-    await admin.drop();
+    await database.query(`grant ${attacker.role} to ${deployRole}`);
   });
 
-  const urlOf = (role: 'superuser' | 'least privilege') => {
-    const url = new URL(database.url);
-    // The helpers replace the URL of a test database by that of its deploy role, and keep every other URL.
-    url.searchParams.set('connect_timeout', '60');
-    if (role === 'superuser') return url.href;
-    url.username = deploy;
-    url.password = 'deploy';
-    return url.href;
-  };
   const entryOf = (definition: string, name = 'wanted') => ({
     name,
     sql: `create index concurrently if not exists ${name} on trap.items ${definition}`,
@@ -198,8 +173,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
       'an index with %s of the attacker on a table of the deploy role is neither compared nor built',
       async (_what, definition, object) => {
         await database.query(
-          `create table public.own (id int, name text, code varchar); create index own_id on public.own (id); alter table public.own owner to ${role === 'superuser' ? 'postgres' : deploy};
-         grant usage, create on schema public to ${deploy}`,
+          `create table public.own (id int, name text, code varchar); create index own_id on public.own (id); alter table public.own owner to ${role === 'superuser' ? 'postgres' : deployRole};
+         grant usage, create on schema public to ${deployRole}`,
         );
         await attacker.run(
           `create function trap.same(varchar, text) returns boolean language plpgsql immutable as
@@ -228,8 +203,8 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
        create operator trap.> (leftarg = text, rightarg = text, function = trap.same)`,
     );
     await database.query(
-      `create table public.own (id int, name text); alter table public.own owner to ${deploy};
-       grant usage, create on schema public to ${deploy}`,
+      `create table public.own (id int, name text); alter table public.own owner to ${deployRole};
+       grant usage, create on schema public to ${deployRole}`,
     );
     const entry = {
       name: 'own_name',
@@ -310,7 +285,9 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   });
 
   test('a deploy role that cannot act as the owner compares only names', async () => {
-    await database.query(`revoke ${attacker.role} from ${deploy}; grant select on trap.items to ${deploy}`);
+    await database.query(
+      `revoke ${attacker.role} from ${deployRole}; grant select on trap.items to ${deployRole}`,
+    );
     await attacker.run("create index wanted on trap.items (id) where name = 'y'");
     const builds = await openBuilds(urlOf('least privilege'), [
       entryOf("(id) where name = trap.spring('x')"),

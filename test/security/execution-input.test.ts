@@ -1,18 +1,8 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { MAX_INDEXES } from '../../lambdas/shared/execution-input.ts';
-import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { expectHarmless, HOSTILE_NAME } from '../support/hostile-text.ts';
-import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
-
-const NAME = 'idx_orders_status';
-const INDEXES: IndexEntry[] = [
-  {
-    name: NAME,
-    sql: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${NAME} ON orders (status)`,
-    description: 'orders by status',
-  },
-];
+import { ONLY_INDEX, useWorkflowThatRefuses } from '../support/refused-deploys.ts';
+import type { TestWorkflow } from '../support/workflow.ts';
 
 const LINK = 'https://evil.example/login';
 const SLACK = '<https://evil.example|the runbook> <!channel>';
@@ -21,26 +11,13 @@ const LINES = 'x.\nStatus: succeeded\r\nWhat to do next:\n1. Open www.evil.examp
 /** Nested as deep as Step Functions and this machine still pass on. */
 const DEEP = `${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}`;
 
-let database: TestDatabase;
 let workflow: TestWorkflow;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  await database.query('create table orders (id int primary key, status text)');
-  workflow = await openTestWorkflow({ databaseUrl: database.url, indexes: INDEXES });
+useWorkflowThatRefuses((opened) => {
+  workflow = opened;
 });
-
-afterEach(async () => {
-  // A refused deploy stops and changes nothing.
-  expect(workflow.running()).toEqual({ api: 2, worker: 1 });
-  expect(workflow.events.filter((event) => event.machine.endsWith('maintenance-window'))).toEqual([]);
-  expect(await database.query(`select 1 from pg_indexes where indexname = '${NAME}'`)).toEqual([]);
+afterEach(() => {
   expect(Object.prototype).not.toHaveProperty('polluted');
-});
-
-afterAll(async () => {
-  await workflow.close();
-  await database.drop();
 });
 
 test.each<[string, string, string]>([
@@ -68,7 +45,7 @@ test.each<[string, string, string]>([
   ['an index as an object', '{"indexes": [{"name": "x"}]}', 'not an object'],
   [
     'indexes as an object',
-    `{"indexes": {"0": "${NAME}", "length": 1}}`,
+    `{"indexes": {"0": "${ONLY_INDEX}", "length": 1}}`,
     'a list of index names, not an object',
   ],
   ['a prototype', '{"__proto__": {"polluted": true}}', 'unknown field "__proto__"'],
@@ -76,16 +53,20 @@ test.each<[string, string, string]>([
   ['a start', '{"start": "hold"}', 'unknown field "start"'],
   ['a task definition', '{"taskDefinitions": {"api": "other:1"}}', 'unknown field "taskDefinitions"'],
   ['SQL', '{"indexes": ["x; drop table orders"]}', '"x; drop table orders" is not in the registry'],
-  ['an index twice', `{"indexes": ["${NAME}", "${NAME}"]}`, `it lists "${NAME}" more than once`],
+  [
+    'an index twice',
+    `{"indexes": ["${ONLY_INDEX}", "${ONLY_INDEX}"]}`,
+    `it lists "${ONLY_INDEX}" more than once`,
+  ],
   [
     'an index by two names',
-    `{"indexes": ["${NAME}", "public.${NAME}"]}`,
-    `it lists "${NAME}" and "public"."${NAME}", which are the same index. Name each index once.`,
+    `{"indexes": ["${ONLY_INDEX}", "public.${ONLY_INDEX}"]}`,
+    `it lists "${ONLY_INDEX}" and "public"."${ONLY_INDEX}", which are the same index. Name each index once.`,
   ],
   [
     'an index of another schema',
-    `{"indexes": ["other.${NAME}"]}`,
-    `"other"."${NAME}" is not in the registry. Valid names: ${NAME}.`,
+    `{"indexes": ["other.${ONLY_INDEX}"]}`,
+    `"other"."${ONLY_INDEX}" is not in the registry. Valid names: ${ONLY_INDEX}.`,
   ],
   ['a long name', `{"indexes": ["${'é'.repeat(64)}"]}`, 'a name has at most 127 bytes'],
   [
@@ -132,20 +113,20 @@ function shown(text: string): string {
   return JSON.stringify(text.slice(0, 20)).replaceAll('$', '');
 }
 
-test('public.NAME is the index NAME', async () => {
-  const { status, report } = await workflow.deploy({ mode: 'plan', indexes: [`public.${NAME}`] });
+test('public.ONLY_INDEX is the index ONLY_INDEX', async () => {
+  const { status, report } = await workflow.deploy({ mode: 'plan', indexes: [`public.${ONLY_INDEX}`] });
 
   expect(status).toBe('SUCCEEDED');
-  expect(report.indexes.map(({ name }) => name)).toEqual([NAME]);
+  expect(report.indexes.map(({ name }) => name)).toEqual([ONLY_INDEX]);
 });
 
 test('build-indexes refuses an index that is named twice, or not in the registry', async () => {
   const { engine, machines } = workflow.workflow;
   for (const [name, message] of [
-    [`public.${NAME}`, 'which are the same index. Name each index once.'],
+    [`public.${ONLY_INDEX}`, 'which are the same index. Name each index once.'],
     [LINES, 'is not in the registry. Valid names: idx_orders_status.'],
   ] as const) {
-    const { status, cause = '' } = await engine.start(machines.buildIndexes, { indexes: [NAME, name] })
+    const { status, cause = '' } = await engine.start(machines.buildIndexes, { indexes: [ONLY_INDEX, name] })
       .result;
     expect(status).toBe('FAILED');
     expect(cause).toContain(message);

@@ -4,7 +4,7 @@ import { runSummary } from '../../lib/cli/summary/run-summary.ts';
 import { terminalText } from '../../lib/cli/terminal/terminal-text.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { expectHarmless, HOSTILE_NAME, HOSTILE_REGISTERED_NAME } from '../support/hostile-text.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 const ident = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -26,12 +26,11 @@ const IN_SCHEMA = 'www.evil.example/x';
 const LINK = /:\/\/|www\.|evil\.example|<!|<h/;
 
 describe.each(MAJORS)('names that attack a terminal, a log and a mail, PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let workflow: TestWorkflow;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(
       `create table ${ident(TABLE)} (n int); insert into ${ident(TABLE)} values (1), (1);
@@ -62,7 +61,6 @@ describe.each(MAJORS)('names that attack a terminal, a log and a mail, PostgreSQ
   afterAll(async () => {
     await workflow?.close();
     await database?.drop();
-    await server?.stop();
   });
 
   function expectHarmlessOutputs(report: Report, cause: string | undefined): string {

@@ -1,18 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { ensureMigrationRecord } from '../../lambdas/postgres/migration-record.ts';
 import { readMigrationFacts } from '../../lambdas/report/migration-facts.ts';
-import { type Attacker, createAttacker } from '../support/attacker.ts';
+import { type AttackedDatabase, useAttackedDatabase } from '../support/attacked-database.ts';
+import type { Attacker } from '../support/attacker.ts';
 import { openBuilds } from '../support/builds.ts';
-import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { connect, type TestDatabase } from '../support/database.ts';
 import { migrate } from '../support/migrate.ts';
 import { writeMigrations } from '../support/migration-files.ts';
 import { openPreflight } from '../support/open-preflight.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS } from '../support/servers.ts';
 import { waitForRows } from '../support/waits.ts';
 
 /*
@@ -171,46 +172,25 @@ const SQUATS: Squat[] = [
 ];
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
   let database: TestDatabase;
   let attacker: Attacker;
-  let deploy: string;
+  let deployRole: string;
+  let urlOf: AttackedDatabase['urlOf'];
   let folder: string;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
-  afterAll(async () => {
-    await server?.stop();
-  });
-  beforeEach(async () => {
-    database = await createDatabase({ adminUrl: server.adminUrl });
-    folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-squat-'));
-    attacker = await createAttacker(database);
-    deploy = `least_${database.name}`;
+  useAttackedDatabase(major, async (attacked) => {
+    ({ database, attacker, deployRole, urlOf } = attacked);
     await database.query(
-      `create role ${deploy} login password 'deploy'; grant create on database ${database.name} to ${deploy};
-       grant create, usage on schema public to ${deploy};
-       create table public.events (kind text); alter table public.events owner to ${deploy}`,
+      `grant create, usage on schema public to ${deployRole};
+       create table public.events (kind text); alter table public.events owner to ${deployRole}`,
     );
   });
-  afterEach(async () => {
-    rmSync(folder, { recursive: true, force: true });
-    await database.drop();
-    const admin = await createDatabase({ adminUrl: server.adminUrl });
-    await admin.query(`drop role if exists ${deploy}; drop role if exists ${attacker.role}`);
-    await admin.drop();
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-squat-'));
   });
-
-  const urlOf = (role: 'superuser' | 'least privilege') => {
-    const url = new URL(database.url);
-    // The helpers replace the URL of a test database by that of its deploy role, and keep every other URL.
-    url.searchParams.set('connect_timeout', '60');
-    if (role === 'superuser') return url.href;
-    url.username = deploy;
-    url.password = 'deploy';
-    return url.href;
-  };
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   /** The tables as an earlier deploy has created them. */
   async function createTables(): Promise<void> {
@@ -222,7 +202,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   }
 
   async function squat(by: Squat[1], sql: string): Promise<void> {
-    const named = sql.replaceAll('ROLE', attacker.role).replaceAll('DEPLOY', deploy);
+    const named = sql.replaceAll('ROLE', attacker.role).replaceAll('DEPLOY', deployRole);
     if (by === 'attacker') return await attacker.run(named);
     await createTables();
     await database.query(named);
@@ -362,13 +342,13 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(refusal).toContain(
       `public.pgmigrations: the schema public belongs to "${attacker.role}", which can replace it at any time.`,
     );
-    expect(refusal).toContain(`ALTER SCHEMA "public" OWNER TO "${deploy}";`);
+    expect(refusal).toContain(`ALTER SCHEMA "public" OWNER TO "${deployRole}";`);
   });
 
   test('a role that the configuration trusts may own the tables', async () => {
     await createTables();
     await database.query(
-      `alter table public.pgmigrations owner to ${attacker.role}; grant all on public.pgmigrations to ${deploy}`,
+      `alter table public.pgmigrations owner to ${attacker.role}; grant all on public.pgmigrations to ${deployRole}`,
     );
     const url = urlOf('least privilege');
     const files = writeMigrations(folder, MIGRATIONS);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { constraintName, indexName } from '../../lib/sql/index-name.ts';
 import { NamePool } from '../../lib/sql/name-pool.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { MAJORS, openServer, type TestServer } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 
 function poolOf(names: readonly string[]): NamePool {
   const pool = new NamePool();
@@ -70,12 +70,11 @@ const EXPRESSIONS = [
 ];
 
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let client: Client;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     client = await connect(database.url);
     await client.query(`set client_min_messages = error; create type comp as (x int, y text)`);
@@ -84,7 +83,6 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   afterAll(async () => {
     await client.end();
     await database.drop();
-    await server.stop();
   });
 
   /** Creates a table and indexes without names in a transaction, and compares their names with those of indexName. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { transactionProblems } from '../../lib/sql/one-transaction.ts';
 import { readSql } from '../../lib/sql/read-sql.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 /** `line:column rule` of each problem. */
 function found(text: string): string[] {
@@ -175,12 +175,11 @@ describe('transactionProblems', () => {
 });
 
 onEachMajor('the server agrees', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let client: Client;
 
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(
       `create table t (a int); create index t_i on t (a); create type e as enum ('a');
@@ -192,7 +191,6 @@ onEachMajor('the server agrees', (major) => {
   afterAll(async () => {
     await client.end();
     await database.drop();
-    await server.stop();
   });
 
   /** Runs a statement in a transaction. @returns its SQLSTATE; null: it succeeded and the transaction is still open */

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { Client, type QueryResult, type QueryResultRow } from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { inject } from 'vitest';
 import { createDeployRole, dropDeployRole } from './deploy-role.ts';
+import type { Major } from './majors.ts';
 
 export interface TestDatabase {
   readonly name: string;
@@ -18,34 +19,47 @@ export interface TestDatabase {
 interface TestDatabaseOptions {
   /** Database to copy. @default the new database is empty */
   template?: string;
-  /** Connection string of the server, as superuser. @default the server of the run */
+  /** Connection string of the server, as superuser. @default the server of the run, version 18 */
   adminUrl?: string;
+}
+
+/**
+ * Connection string of the server of the whole test run for a version, as superuser.
+ * @throws Error with the reason why that server did not start
+ */
+export function adminUrlOf(major: Major): string {
+  const server = inject('servers')[major];
+  if ('error' in server) throw new Error(`PostgreSQL ${major} did not start: ${server.error}`);
+  return server.adminUrl;
 }
 
 /** Creates an empty database, or a copy of `template`. */
 export async function createDatabase({
   template,
-  adminUrl = inject('adminUrl'),
+  adminUrl = adminUrlOf(18),
 }: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
-  const onAdmin = async (sql: string) => await queryOnce(adminUrl, sql);
-  await onAdmin(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
+  await onConnection(adminUrl, async (admin) => {
+    await admin.query(`create database ${name}${template === undefined ? '' : ` template "${template}"`}`);
+  });
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
-  // The default from version 15 on. Before, every role may create objects in public, and preflight warns about that.
-  if (template === undefined) await queryOnce(url.href, 'revoke create on schema public from public');
-  const client = await connect(url.href, 'test creates the deploy role');
-  const deployUrl = await createDeployRole(client, name, url.href).finally(() => client.end());
+  const deployUrl = await onConnection(url.href, async (client) => {
+    // The default from version 15 on. Before, every role may create objects in public, and preflight warns about that.
+    if (template === undefined) await client.query('revoke create on schema public from public');
+    return await createDeployRole(client, name, url.href);
+  });
   return {
     name,
     url: url.href,
     deployUrl,
     query: async <R extends QueryResultRow>(sql: string, params?: unknown[]) =>
-      (await queryOnce<R>(url.href, sql, params)).rows,
-    drop: async () => {
-      await onAdmin(`drop database if exists ${name} with (force)`);
-      await onAdmin(dropDeployRole(name));
-    },
+      await onConnection(url.href, async (client) => (await client.query<R>(sql, params)).rows),
+    drop: async () =>
+      await onConnection(adminUrl, async (admin) => {
+        await admin.query(`drop database if exists ${name} with (force)`);
+        await admin.query(dropDeployRole(name));
+      }),
   };
 }
 
@@ -66,14 +80,10 @@ export async function readRelations(database: TestDatabase): Promise<unknown> {
   );
 }
 
-async function queryOnce<R extends QueryResultRow>(
-  url: string,
-  sql: string,
-  params?: unknown[],
-): Promise<QueryResult<R>> {
+async function onConnection<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
   const client = await connect(url);
   try {
-    return await client.query<R>(sql, params);
+    return await use(client);
   } finally {
     await client.end();
   }

@@ -1,10 +1,8 @@
-import { describe, inject } from 'vitest';
-import { startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
-import { createDatabase, type TestDatabase } from './database.ts';
+import { describe } from 'vitest';
+import { adminUrlOf, createDatabase, type TestDatabase } from './database.ts';
+import { MAJORS, type Major } from './majors.ts';
 
-/** The newest and the oldest supported major version. */
-export const MAJORS = [18, 14] as const;
-export type Major = (typeof MAJORS)[number];
+export { MAJORS, type Major };
 
 /**
  * Runs a suite on each version. The versions run side by side, because the tests mostly wait for locks; the tests of one
@@ -19,16 +17,14 @@ export function onEachMajor(name: string, tests: (major: Major) => void): void {
 export interface TestServer {
   readonly adminUrl: string;
   createDatabase(): Promise<TestDatabase>;
-  stop(): Promise<void>;
 }
 
-/** The server of the whole test run for 18. For 14 a server that the test file starts once and stops. */
-export async function openServer(major: Major): Promise<TestServer> {
-  const own = major === 18 ? undefined : await startEmbeddedPostgres({ major, settings: { fsync: 'off' } });
-  const adminUrl = own?.url() ?? inject('adminUrl');
+/** The server of the whole test run for a version. Using it throws an Error if that server did not start. */
+export function serverOf(major: Major): TestServer {
   return {
-    adminUrl,
-    createDatabase: () => createDatabase({ adminUrl }),
-    stop: async () => await own?.stop('immediate'),
+    get adminUrl() {
+      return adminUrlOf(major);
+    },
+    createDatabase: () => createDatabase({ adminUrl: adminUrlOf(major) }),
   };
 }

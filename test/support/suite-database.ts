@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterEach, beforeEach } from 'vitest';
 import type { TestDatabase } from './database.ts';
 import { expectNoLeftovers } from './leftovers.ts';
-import { type Major, openServer, type TestServer } from './servers.ts';
+import { type Major, serverOf, type TestServer } from './servers.ts';
 
 /**
  * Opens a new database for each test of the suite that calls this, and checks after the test that nothing is left behind.
@@ -13,12 +13,9 @@ export function useDatabase(
   schema: string,
   onOpen: (database: TestDatabase, server: TestServer) => void,
 ): void {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
     onOpen(database, server);
@@ -27,8 +24,5 @@ export function useDatabase(
   afterEach(async () => {
     await expectNoLeftovers(async (sql) => await database.query(sql));
     await database.drop();
-  });
-  afterAll(async () => {
-    await server?.stop();
   });
 }

@@ -1,35 +1,13 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { expect, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { REGISTRY, useWorkflowThatRefuses } from '../support/refused-deploys.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
-
-const INDEXES: IndexEntry[] = [
-  {
-    name: 'idx_orders_status',
-    sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_status ON orders (status)',
-    description: 'orders by status',
-  },
-];
 
 let database: TestDatabase;
 let workflow: TestWorkflow;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  await database.query('create table orders (id int primary key, status text)');
-  workflow = await openTestWorkflow({ databaseUrl: database.url, indexes: INDEXES });
-});
-
-afterEach(async () => {
-  // A refused deploy stops and changes nothing.
-  expect(workflow.running()).toEqual({ api: 2, worker: 1 });
-  expect(workflow.events.filter((event) => event.machine.endsWith('maintenance-window'))).toEqual([]);
-  expect(await database.query("select 1 from pg_indexes where indexname = 'idx_orders_status'")).toEqual([]);
-});
-
-afterAll(async () => {
-  await workflow.close();
-  await database.drop();
+useWorkflowThatRefuses((...opened) => {
+  [workflow, database] = opened;
 });
 
 test.each<[string, unknown, string]>([
@@ -87,7 +65,7 @@ test.each<[string, (url: URL) => void, string]>([
   async (_what, change, message) => {
     const url = new URL(database.url);
     change(url);
-    const elsewhere = await openTestWorkflow({ databaseUrl: url.href, indexes: INDEXES, services: 'none' });
+    const elsewhere = await openTestWorkflow({ databaseUrl: url.href, indexes: REGISTRY, services: 'none' });
     try {
       const { status, cause, report } = await elsewhere.deploy();
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { compiledModules } from '../../files/code-caches.ts';
 import { ensureOwnFolder } from '../../files/own-folder.ts';
 import { localArn } from '../local-arns.ts';
 import { countAfterScaling } from './application-auto-scaling.ts';
@@ -228,6 +229,7 @@ export class ServiceTasks {
       stdio: 'ignore',
       env: {
         PATH: process.env.PATH,
+        ...compiledModules(),
         ...service.variables,
         SERVICE_NAME: service.service,
         READY_FILE: this.#readyFile({ id }),

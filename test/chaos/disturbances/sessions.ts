@@ -1,6 +1,7 @@
+import { sqlstateOf } from '../../../lambdas/postgres/sqlstate.ts';
 import { type Disturbance, type Field, hold } from '../disturbance.ts';
 import type { Random } from '../random.ts';
-import { isTemporary, sqlstateOf } from '../target.ts';
+import { isTemporary } from '../target.ts';
 
 const TABLES = [
   'accounts',

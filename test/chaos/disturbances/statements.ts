@@ -1,6 +1,6 @@
+import { sqlstateOf } from '../../../lambdas/postgres/sqlstate.ts';
 import { type Disturbance, type Field, hold, tryStatement } from '../disturbance.ts';
 import type { Random } from '../random.ts';
-import { sqlstateOf } from '../target.ts';
 import { EXTRA_DAYS_FROM } from '../world/tables.ts';
 
 /*
