@@ -8,7 +8,7 @@ import { describeCaught } from '../../lambdas/shared/caught-error.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { migrate } from '../support/migrate.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 
 /** The values of the one row of `people`: a text, a text with quotes, and numbers. */
 const TEXT = 'zqjane';
@@ -148,19 +148,17 @@ const STATEMENTS: [name: string, statement: string][] = [
 ];
 
 onEachMajor('values of rows', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let folder: string;
 
   // A failed migration is rolled back, so all tests use one database.
   beforeAll(async () => {
-    server = await openServer(major);
     database = await server.createDatabase();
     await database.query(SCHEMA);
   });
   afterAll(async () => {
     await database?.drop();
-    await server?.stop();
   });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-values-'));

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Delivery } from '../../lib/local/lambda-host.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { readLedger } from '../support/ledger.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
-import { onEachMajor, openServer, type TestServer } from '../support/servers.ts';
+import { onEachMajor, serverOf } from '../support/servers.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
@@ -35,13 +35,10 @@ const MIGRATIONS = {
 };
 
 onEachMajor('with repeated invocations', (major) => {
-  let server: TestServer;
+  const server = serverOf(major);
   let database: TestDatabase;
   let opened: TestWorkflow | undefined;
 
-  beforeAll(async () => {
-    server = await openServer(major);
-  });
   beforeEach(async () => {
     database = await server.createDatabase();
     await database.query(`
@@ -60,9 +57,6 @@ onEachMajor('with repeated invocations', (major) => {
     await opened?.close();
     opened = undefined;
     await database.drop();
-  });
-  afterAll(async () => {
-    await server?.stop();
   });
 
   test.each<Delivery>(['twice', 'lost-response'])(
