@@ -26,7 +26,8 @@ export function permissionsOfRole(
 ): RolePermissions {
   const inline = Resources[roleId]?.Properties?.Policies;
   const attached = Object.values(Resources)
-    .filter(({ Type }) => Type === 'AWS::IAM::Policy')
+    // A policy that is too long for one role is continued in managed policies.
+    .filter(({ Type }) => ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy'].includes(Type))
     .map(({ Properties }) => Properties)
     .filter((policy) => (policy?.Roles as { Ref?: string }[] | undefined)?.some(({ Ref }) => Ref === roleId));
   return [...(Array.isArray(inline) ? inline : []), ...attached]

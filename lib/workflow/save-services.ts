@@ -151,6 +151,14 @@ function readOthers(scope: Construct, services: ServiceTargets, next: IChainable
   return all;
 }
 
+/** The fields of an item of `$.checked` that stay, because the report reads them too. */
+const CHECKED = Object.fromEntries(
+  ['name', 'usable', 'reason', 'waited', 'service', 'current'].map((field) => [
+    `${field}.$`,
+    `$.checked.${field}`,
+  ]),
+);
+
 /** Replaces `toRestore` of each service that an earlier deploy saved under another name. */
 function findRenamed(scope: Construct, next: IChainable): IChainable {
   const compare = new MapState(scope, WINDOW.compareStates, {
@@ -179,8 +187,7 @@ function findRenamed(scope: Construct, next: IChainable): IChainable {
         Condition.isPresent('$.matches[0]'),
         new Pass(scope, WINDOW.useStateOfOtherName, {
           parameters: {
-            'service.$': '$.checked.service',
-            'current.$': '$.checked.current',
+            ...CHECKED,
             'toRestore.$': '$.matches[0].current',
             'renamed.$': '$.matches[*].parameter',
           },
@@ -189,8 +196,7 @@ function findRenamed(scope: Construct, next: IChainable): IChainable {
       .otherwise(
         new Pass(scope, WINDOW.notRenamed, {
           parameters: {
-            'service.$': '$.checked.service',
-            'current.$': '$.checked.current',
+            ...CHECKED,
             'toRestore.$': '$.checked.current',
             renamed: [],
           },
