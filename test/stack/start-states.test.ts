@@ -434,7 +434,7 @@ test('starts the saved number of tasks and checks them until the deadline', () =
       { Variable: '$.checks.steady', NumericGreaterThanEquals: 3, Next: 'Service Steady' },
       {
         And: [
-          { Variable: '$.incident.known', BooleanEquals: true },
+          { Variable: '$.counted.known', IsPresent: true },
           { Variable: '$.checks.count', NumericGreaterThanEquals: 3 },
         ],
         Next: 'Service Not Steady',

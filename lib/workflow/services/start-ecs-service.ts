@@ -89,11 +89,8 @@ function waitUntilSteady(scope: Construct, limits: WaitLimits, { steady, late, f
   const checksAtLeast = (checks: number) => Condition.numberGreaterThanEquals('$.checks.count', checks);
   const longEnough = new Choice(scope, ECS.isSteadyLongEnough)
     .when(Condition.numberGreaterThanEquals('$.checks.steady', limits.steadyChecks), steady)
-    // Someone knows of this incident already, so that the next check by the schedule is soon enough.
-    .when(
-      Condition.and(Condition.booleanEquals('$.incident.known', true), checksAtLeast(limits.steadyChecks)),
-      late,
-    )
+    // An earlier recovery has set the count and has waited. The next check by the schedule is soon enough.
+    .when(Condition.and(Condition.isPresent('$.counted.known'), checksAtLeast(limits.steadyChecks)), late)
     .when(checksAtLeast(limits.startChecks), late)
     .otherwise(wait);
   for (const pass of [again, first, notYet]) pass.next(longEnough);
