@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto';
 import validate from 'asl-validator';
 import { type Definition, type Level, levelSchema, levelsIn, type State } from './definition.ts';
 import { toError } from './errors.ts';
 import { parseExpression } from './expressions.ts';
+
+/** The hashes of valid definitions. The validator compiles its schemas in each call, which takes longer than the other checks. */
+const valid = new Set<string>();
 
 /**
  * Checks a definition as CreateStateMachine does, and that the engine runs all of it as AWS does.
@@ -9,9 +13,14 @@ import { parseExpression } from './expressions.ts';
  * @throws Error naming the states and their problems
  */
 export function checked(definition: Definition, canCall: (resource: string) => boolean): Level {
-  // The validator adds fields to the states.
-  const { isValid, errorsText } = validate(structuredClone(definition));
-  if (!isValid) throw new Error(`The definition is not valid: ${errorsText('; ')}.`);
+  const text = JSON.stringify(definition);
+  const digest = createHash('sha256').update(text).digest('hex');
+  if (!valid.has(digest)) {
+    // The validator adds fields to the states of its copy.
+    const { isValid, errorsText } = validate(JSON.parse(text));
+    if (!isValid) throw new Error(`The definition is not valid: ${errorsText('; ')}.`);
+    valid.add(digest);
+  }
   const { data: level, error } = levelSchema.safeParse(definition);
   const unsupported = error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}.`);
   if (level === undefined) throw new Error(unsupported?.join(' '));
