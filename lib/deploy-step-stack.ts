@@ -88,6 +88,7 @@ export class DeployStepStack extends Stack {
       machineName: machines.startServices,
       services,
       startMinutes: environment.startMinutes,
+      pollSeconds: environment.pollSeconds,
       deployMachine: machines.deploy,
       migrations: { functions, environmentName, environment },
       topic: this.topic.topic,

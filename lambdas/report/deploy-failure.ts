@@ -3,9 +3,9 @@ import { groupFailures, groupLines } from '../shared/failure-groups.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
 import type { Report, ServiceReport } from '../shared/report-schema.ts';
-import { counted, listed, shortenedToBytes, withList } from '../shared/text.ts';
+import { counted, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
-import { notStoppedFailure, startedByOthersFailure } from './window-services.ts';
+import { groupedByReason, notStoppedFailure, servicesIn, startedByOthersFailure } from './window-services.ts';
 
 /** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
 const CAUSE_LIMIT_BYTES = 32 * 1024;
@@ -14,9 +14,6 @@ const CAUSE_LINES = 20;
 /** Space for the first line of a Cause, in bytes. */
 const HEADLINE_BYTES = 1_024;
 const CUT = ' … (cut: the alert and the log of the function report show more)';
-
-/** Services that a message names. */
-const SHOWN_SERVICES = 10;
 
 /** Why a deploy failed, for people, in at most 20 lines and 32 KiB. Null: it succeeded. */
 export function deployFailure(
@@ -78,18 +75,6 @@ function criticalIndexFailure({ indexes }: Pick<Report, 'indexes'>): string | nu
     `Critical indexes not built: ${counted(failed.length, 'index')}, ${counted(groups.length, 'cause')}.`,
     groupLines(groups, { lines: CAUSE_LINES - 1, bytes: CAUSE_LIMIT_BYTES - HEADLINE_BYTES }),
   );
-}
-
-function servicesIn(names: readonly string[]): string {
-  return listed(names, SHOWN_SERVICES);
-}
-
-/** The services by the reason that they share, as `api, worker: REASON; nightly: REASON`. */
-function groupedByReason(services: readonly { name: string; reason: string | null }[]): string {
-  const byReason = Map.groupBy(services, (service) => service.reason ?? 'unknown');
-  return [...byReason]
-    .map(([reason, group]) => `${servicesIn(group.map(({ name }) => name))}: ${visible(reason)}`)
-    .join('; ');
 }
 
 /** The state knows that a critical index failed, and the database could not be read to say which. */

@@ -235,14 +235,19 @@ const checkedServiceSchema = z.object({
   reason: z.string().nullable(),
 });
 
+/** A count of a service. The workflow sends a list, which is empty if the service was deleted, and its earlier versions a number. */
+const countSchema = z.union([z.int(), z.array(z.int()).transform(([count = 0]) => count)]);
+
 const stoppedServiceSchema = z.object({
   name: z.string(),
-  outcome: z.enum(['stopped', 'not-stopped', 'started-by-others']),
+  outcome: z.enum(['stopped', 'not-stopped', 'started-by-others', 'failed']),
   stoppedAt: z.string().nullable(),
   /** Of the last check of an ECS service. Absent in executions of earlier versions. */
-  counts: z.object({ desired: z.int(), running: z.int(), pending: z.int() }).optional(),
+  counts: z.object({ desired: countSchema, running: countSchema, pending: countSchema }).optional(),
   /** The distinct last statuses of the tasks of an ECS service at the last check. */
   stopping: z.object({ statuses: z.array(z.string()) }).optional(),
+  /** Why it could not be stopped, with the outcome `failed`. */
+  error: caughtErrorSchema.nullable().default(null),
 });
 export type StoppedService = z.infer<typeof stoppedServiceSchema>;
 

@@ -135,10 +135,17 @@ export class MaintenanceWindow extends Construct {
       summarize(this, WINDOW.summarizeStopped, {
         startedByOthers: contains('$.stopped[*].outcome', "'started-by-others'"),
         late: contains('$.stopped[*].outcome', "'not-stopped'"),
+        failed: contains('$.stopped[*].outcome', "'failed'"),
       }).next(
         new Choice(this, WINDOW.allStopped)
           .when(Condition.booleanEquals('$.summary.startedByOthers', true), startedByOthers)
-          .when(Condition.booleanEquals('$.summary.late', true), notStopped)
+          .when(
+            Condition.or(
+              Condition.booleanEquals('$.summary.late', true),
+              Condition.booleanEquals('$.summary.failed', true),
+            ),
+            notStopped,
+          )
           .otherwise(next),
       ),
     );

@@ -1,6 +1,15 @@
-import type { Duration } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type * as sns from 'aws-cdk-lib/aws-sns';
-import { Choice, Condition, Fail, type IChainable, JsonPath, Pass } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  Choice,
+  Condition,
+  Fail,
+  type IChainable,
+  JsonPath,
+  Pass,
+  Wait,
+  WaitTime,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { awsCall } from './aws-call.ts';
 import { publishAlert } from './publish-alert.ts';
@@ -21,6 +30,8 @@ export interface RecoverServicesProps {
   /** The state machine that has these states. */
   machineName: string;
   topic: sns.ITopic;
+  /** Pause between two checks of the services. The checks of the lock have the same pause, but at most 5 s. */
+  pollSeconds: number;
   /** Time limit of the child execution. Shorter than that of the state machine, so that a time-out sends an alert too. */
   timeout: Duration;
 }
@@ -56,10 +67,21 @@ export function recoverServices(scope: Construct, props: RecoverServicesProps): 
   return readMarker;
 }
 
-/** Continues with `run` if this execution has the lock. A lock that cannot be read or written must not keep services stopped. */
+/** Checks of an execution that has the lock and does not exist, until its lock is taken over. */
+const LOCK_CHECKS = 3;
+/**
+ * Pause between two of these checks. Two recoveries that take over the same lock at the same time both see the later one's
+ * name after it.
+ */
+const LONGEST_LOCK_PAUSE_SECONDS = 5;
+
+/**
+ * Continues with `run` if this execution has the lock. A lock that cannot be read or written must not keep services stopped.
+ * Reads `$.lockChecks.count`, which is 1 at first.
+ */
 function acquireLock(
   scope: Construct,
-  { services, machineName }: RecoverServicesProps,
+  { services, machineName, pollSeconds }: RecoverServicesProps,
   run: IChainable,
 ): IChainable {
   const lock = services.recoveryLock;
@@ -78,18 +100,38 @@ function acquireLock(
   // The other recovery has released it in the meantime.
   readLock.addCatch(acquire, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
   for (const call of [acquire, readLock, takeOver]) catchAll(call, run, '$.lockFailure');
-  // Step Functions deletes an execution 90 days after its end, and the lock may contain anything.
+  const wait = new Wait(scope, RECOVERY.waitForLock, {
+    time: WaitTime.duration(Duration.seconds(Math.min(pollSeconds, LONGEST_LOCK_PAUSE_SECONDS))),
+  });
+  const count = new Pass(scope, RECOVERY.countLockCheck, {
+    parameters: { count: JsonPath.mathAdd(JsonPath.numberAt('$.lockChecks.count'), 1) },
+    resultPath: '$.lockChecks',
+  });
+  wait.next(count).next(readLock);
+  // Step Functions deletes an execution 90 days after its end. But it may also have started a moment ago.
+  const isGone = new Choice(scope, RECOVERY.isHolderGone)
+    .when(Condition.numberGreaterThanEquals('$.lockChecks.count', LOCK_CHECKS), takeOver)
+    .otherwise(wait);
+  describe.addCatch(isGone, {
+    errors: ['Sfn.ExecutionDoesNotExistException'],
+    resultPath: JsonPath.DISCARD,
+  });
+  // The lock may contain anything.
   catchAll(describe, takeOver, '$.lockFailure');
   acquire.next(run);
-  takeOver.next(run);
+  takeOver.next(wait);
   const alreadyRunning = new Pass(scope, RECOVERY.alreadyRunning, { parameters: { services: [] } });
-  readLock
-    .next(describe)
-    .next(
-      new Choice(scope, RECOVERY.isHolderRunning)
-        .when(Condition.stringEquals('$.holder.status', 'RUNNING'), alreadyRunning)
-        .otherwise(takeOver),
-    );
+  readLock.next(
+    new Choice(scope, RECOVERY.isOwnLock)
+      // Taken over, or acquired by a call whose response was lost.
+      .when(Condition.stringEqualsJsonPath('$.lock.text', '$$.Execution.Id'), run)
+      .otherwise(describe),
+  );
+  describe.next(
+    new Choice(scope, RECOVERY.isHolderRunning)
+      .when(Condition.stringEquals('$.holder.status', 'RUNNING'), alreadyRunning)
+      .otherwise(takeOver),
+  );
   return acquire;
 }
 

@@ -30,6 +30,8 @@ export interface StartServicesProps {
   machineName: string;
   services: ServiceTargets;
   startMinutes: number;
+  /** Pause between two checks of the services. */
+  pollSeconds: number;
   /** Name of the state machine `deploy`. */
   deployMachine: string;
   topic: sns.ITopic;
@@ -74,9 +76,11 @@ export class StartServices extends Construct {
   }
 
   private definition(): IChainable {
-    const { services, machineName, topic } = this.props;
+    const { services, machineName, topic, pollSeconds } = this.props;
     const timeout = Duration.minutes(minutesOf(this.props));
-    const begin = new Pass(this, START_SERVICES.begin, { parameters: { 'input.$': '$' } });
+    const begin = new Pass(this, START_SERVICES.begin, {
+      parameters: { 'input.$': '$', lockChecks: { count: 1 } },
+    });
     // The configured services are in the list in any case, so that their report is complete, also if the listing fails.
     const listed = { names: services.items.map(({ parameter }) => parameter) };
     const configured = services.items;
@@ -113,7 +117,7 @@ export class StartServices extends Construct {
           ),
           asRecovery,
         )
-        .when(isRecovery, recoverServices(this, { services, machineName, topic, timeout }))
+        .when(isRecovery, recoverServices(this, { services, machineName, topic, timeout, pollSeconds }))
         .otherwise(deleteMarker),
     );
   }

@@ -166,6 +166,7 @@ export const WINDOW = {
   serviceStopped: 'Service Stopped',
   serviceNotStopped: 'Service Not Stopped',
   serviceStartedByOthers: 'Service Started By Others',
+  serviceStopFailed: 'Service Stop Failed',
   summarizeStopped: 'Summarize Stopped Services',
   allStopped: 'All Services Stopped?',
   drain: {
@@ -244,10 +245,14 @@ export const RECOVERY = {
   leftStopped: 'Left Stopped',
   acquireLock: 'Acquire Recovery Lock',
   readLock: 'Read Recovery Lock',
+  isOwnLock: 'Own Recovery Lock?',
   describeHolder: 'Describe Other Recovery',
   isHolderRunning: 'Other Recovery Running?',
   alreadyRunning: 'Other Recovery Runs',
+  isHolderGone: 'Other Recovery Gone?',
   takeOverLock: 'Take Over Recovery Lock',
+  waitForLock: 'Wait For Recovery Lock',
+  countLockCheck: 'Count Recovery Lock Check',
   run: 'Run Recovery',
   releaseLock: 'Release Recovery Lock',
   deleteFailure: 'Delete Recorded Failure',
@@ -348,6 +353,7 @@ export const ECS = {
   scalingNotFound: 'Scaling Not Found',
   recordScaling: 'Record Scaling',
   recordScalingNotSuspended: 'Record Scaling Not Suspended',
+  recordScalingUnchanged: 'Record Scaling Unchanged',
   shouldSuspendScaling: 'Suspend Scaling?',
   suspendScaling: 'Suspend Scaling',
   stop: 'Stop Tasks',
@@ -358,6 +364,7 @@ export const ECS = {
     wait: 'Wait For Tasks To Stop',
     count: 'Count Stopping Check',
   },
+  goneWhileStopping: 'Service Gone While Stopping',
   /** The tasks that have to stop, in pages. */
   stopping: {
     listRunning: 'List Running Tasks',

@@ -1,7 +1,7 @@
 import { Choice, Condition, Map as MapState, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null-parameters.ts';
-import { NO_STOPPING_TASKS } from './services/ecs-stopped-tasks.ts';
+import { NO_COUNTS, NO_STOPPING_TASKS } from './services/ecs-stopped-tasks.ts';
 import type { ServiceKind } from './services/service-kind.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
@@ -49,12 +49,14 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
 
 /**
  * Stops all services at the same time, and waits until they have stopped. Their states are saved: see save-services.ts.
+ * An error of one service, for example because it was deleted, is the outcome of that service.
  * Reads `$.saved`, writes a StoppedService for each service to `$.stopped`.
  */
 export function stopServices(scope: Construct, services: ServiceTargets): MapState {
   const stopped = outcome(scope, WINDOW.serviceStopped, 'stopped');
   const late = outcome(scope, WINDOW.serviceNotStopped, 'not-stopped');
   const startedByOthers = outcome(scope, WINDOW.serviceStartedByOthers, 'started-by-others');
+  const failed = outcome(scope, WINDOW.serviceStopFailed, 'failed', '$.failure');
   const map = new MapState(scope, WINDOW.stopServices, {
     comment: 'Stops all services at the same time, so that the window is as short as possible',
     itemsPath: '$.saved',
@@ -63,20 +65,21 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
       'current.$': '$$.Map.Item.Value.current',
       'stateToSave.$': '$$.Map.Item.Value.stateToSave',
       // The kinds without tasks do not write these.
-      counts: { desired: 0, running: 0, pending: 0 },
+      counts: NO_COUNTS,
       stopping: NO_STOPPING_TASKS,
     },
     resultPath: '$.stopped',
   });
   map.itemProcessor(
     chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
-      kind.stop(scope, { stopped, late, startedByOthers }),
+      kind.stop(scope, { stopped, late, startedByOthers, failed }),
     ),
   );
   return map;
 }
 
-function outcome(scope: Construct, id: string, result: string): Pass {
+/** @param error path of the error @default null */
+function outcome(scope: Construct, id: string, result: string, error?: string): Pass {
   return new Pass(scope, id, {
     parameters: {
       'name.$': '$.service.name',
@@ -84,6 +87,7 @@ function outcome(scope: Construct, id: string, result: string): Pass {
       'stoppedAt.$': '$.stateToSave.stoppedAt',
       'counts.$': '$.counts',
       'stopping.$': '$.stopping',
+      ...(error === undefined ? { error: NULL } : { 'error.$': error }),
     },
   });
 }

@@ -240,7 +240,7 @@ describe('the phases of a run', () => {
 
   test('services that do not stop or do not become steady make failure lines', () => {
     const story = new Story(registry);
-    const counts = { counts: { running: 1 }, tasks: { onRevision: [1] } };
+    const counts = { counts: { running: [1] }, tasks: { onRevision: [1] } };
     story.stopEvent('StateExited', ECS.stopped.check, 'api', counts);
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'api', {});
     story.stopEvent('StateExited', WINDOW.serviceNotStopped, 'rule', {});

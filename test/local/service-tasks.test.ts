@@ -160,6 +160,32 @@ test('StopTask stops a task of a service, which replaces it', async () => {
   await eventually(async () => (await list('RUNNING')).TaskArns.length).toBe(1);
 });
 
+test('a task that ends by itself is replaced 2 s later, and delays no later start', async () => {
+  await open({});
+  const [first] = state().tasks;
+  process.kill(first?.pid ?? expect.fail('no task'), 'SIGKILL');
+  await eventually(() => state().stoppedTasks.map(({ id }) => id)).toEqual([first?.id]);
+  expect(state().tasks).toEqual([]);
+
+  clock.advance(2);
+  await eventually(async () => (await describeService()).RunningCount).toBe(1);
+  await update({ DesiredCount: 0 });
+  await eventually(() => state().tasks).toEqual([]);
+  await update({ DesiredCount: 1 });
+
+  await eventually(async () => (await describeService()).RunningCount).toBe(1);
+});
+
+test('a service that is INACTIVE is described, and cannot be updated', async () => {
+  await open({});
+  state().status = 'INACTIVE';
+
+  expect(await describeService()).toMatchObject({ Status: 'INACTIVE' });
+  await expect(update({ DesiredCount: 0 })).rejects.toMatchObject({
+    name: 'Ecs.ServiceNotActiveException',
+  });
+});
+
 describe('a deployment', () => {
   test('replaces the tasks, and the old ones are deregistered when it is COMPLETED', async () => {
     await open({ deregistrationDelaySeconds: 300 });

@@ -356,6 +356,34 @@ const SCENARIOS: Scenario[] = [
     prepare: async () => async () => restoreWorker(),
   },
   {
+    name: 'a service that is deleted while it is stopped',
+    onState: (state) => {
+      if (state === WINDOW.checkServices) signalWorker('SIGSTOP');
+      if (state === ECS.stopping.wait) deleteWorker();
+    },
+    prepare: async () => async () => {
+      restoreWorker();
+      signalWorker('SIGCONT');
+    },
+  },
+  {
+    name: 'a service with scaling that is at 0',
+    prepare: async () => {
+      const { ecs, scaling } = workflow.workflow.aws.state;
+      const api = ecs.services.find(({ service }) => service === 'api');
+      // Otherwise the local scaling raises the count.
+      const undoScaling = change(scaling.targets[0]?.SuspendedState, { DynamicScalingOutSuspended: true });
+      if (api === undefined) throw new Error('The service api does not exist.');
+      const { desiredCount } = api;
+      api.desiredCount = 0;
+      await eventually(() => api.tasks).toEqual([]);
+      return async () => {
+        api.desiredCount = desiredCount;
+        await undoScaling();
+      };
+    },
+  },
+  {
     name: 'targets that become healthy',
     onState: (state) => {
       if (state === ECS.targetsUnhealthy) workerService().targetHealth = 'healthy';

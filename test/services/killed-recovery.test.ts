@@ -128,7 +128,20 @@ const SITUATIONS: readonly Situation[] = [
   {
     // A lock of a recovery that was killed.
     prepare: () => setParameter('recovery', ended),
-    states: [RECOVERY.readLock, RECOVERY.describeHolder, RECOVERY.isHolderRunning, RECOVERY.takeOverLock],
+    states: [
+      RECOVERY.readLock,
+      RECOVERY.isOwnLock,
+      RECOVERY.describeHolder,
+      RECOVERY.isHolderRunning,
+      RECOVERY.takeOverLock,
+      RECOVERY.waitForLock,
+      RECOVERY.countLockCheck,
+    ],
+  },
+  {
+    // A lock of a recovery that Step Functions does not show.
+    prepare: () => setParameter('recovery', `${ended}-deleted`),
+    states: [RECOVERY.isHolderGone],
   },
   {
     prepare: setKnownIncident,

@@ -137,22 +137,46 @@ describe('a service that was stopped', () => {
   });
 });
 
-/** Replaces the saved states by those that the version before wrote. */
+/** What the version before wrote of each service: it did not write the service itself. */
+const EARLIER: Record<string, string> = {
+  api: '{"desiredCount":2,"scaling":{"DynamicScalingInSuspended":false,"DynamicScalingOutSuspended":false,"ScheduledScalingSuspended":false}}',
+  worker: '{"desiredCount":1,"scaling":null}',
+  nightly: '{"state":"ENABLED"}',
+  retired: '{"state":"DISABLED"}',
+  mailer: '{"state":"Enabled"}',
+};
+
+/** Leaves what a killed deploy of the version before leaves: its saved states, and a schedule that is not enabled. */
 function asEarlierVersion({ workflow }: TestWorkflow): void {
-  for (const [name, parameter] of Object.entries(workflow.aws.state.ssm.parameters)) {
-    if (!name.includes('/services/')) continue;
-    const { current, stoppedAt, deploy, execution } = JSON.parse(parameter.Value);
-    Object.assign(parameter, { Value: JSON.stringify({ current, stoppedAt, deploy, execution }) });
+  const { ssm, eventBridge } = workflow.aws.state;
+  for (const [name, current] of Object.entries(EARLIER)) {
+    const parameter = ssm.parameters[savedStateName('local', name)];
+    const { deploy, execution } = JSON.parse(parameter?.Value ?? '{}');
+    const Value = `{"current":${current},"stoppedAt":"2026-11-01T03:04:05.678Z","deploy":"${deploy}","execution":"${execution}"}`;
+    Object.assign(parameter ?? {}, { Value });
   }
+  for (const rule of eventBridge.rules) if (rule.name.endsWith('-reconcile')) rule.state = 'DISABLED';
 }
 
 describe('the saved states of the version before', () => {
-  test('are restored by the services in the configuration', async () => {
+  test.each<[string, (workflow: TestWorkflow) => Promise<unknown>]>([
+    ['the update of the stack', ({ workflow }) => workflow.recover({ reason: 'stack-updated' })],
+    ['a start by hand', ({ workflow }) => workflow.recover({})],
+    [
+      'the next deploy, which stops the services again',
+      async (workflow) => {
+        await database.query('drop index if exists idx_orders_status');
+        expect((await workflow.deploy()).status).toBe('SUCCEEDED');
+        expect(workflow.events.filter(({ state }) => state === WINDOW.serviceStopped)).not.toEqual([]);
+      },
+    ],
+  ])('are restored by the services in the configuration: %s', async (_by, restore) => {
     const workflow = await killAfterStopping();
     asEarlierVersion(workflow);
 
-    await workflow.workflow.recover({ reason: 'reconcile' });
+    await restore(workflow);
 
+    await workflow.workflow.aws.steady();
     expect(readServices(workflow)).toEqual(workflow.before);
   });
 

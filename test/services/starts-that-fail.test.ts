@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { throttlingError } from '../../lib/local/aws/throttling.ts';
 import { localDemoServices } from '../../lib/local/demo-services.ts';
 import { StatesRuntime, TaskError } from '../../lib/local/engine/errors.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { lockName } from '../../lib/workflow/deploy-lock.ts';
-import { savedStateName } from '../../lib/workflow/services/saved-state.ts';
+import { recoveryLockName, savedStateName } from '../../lib/workflow/services/saved-state.ts';
 import { ECS, RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 const INDEX = {
@@ -73,6 +75,20 @@ function deleteService({ workflow }: TestWorkflow, name: string): void {
   );
 }
 
+/** Kills a recovery that holds the lock and has not begun to start services. */
+async function killRecovery({ workflow }: TestWorkflow): Promise<void> {
+  const recovery = workflow.engine.start(workflow.machines.startServices, { reason: 'reconcile' });
+  observe = (event) => {
+    if (isEntered(event, RECOVERY.run)) recovery.abort();
+  };
+  await recovery.result;
+  observe = () => {};
+  expect(workflow.aws.state.ssm.parameters[recoveryLockName('local')]?.Value).toBe(recovery.arn);
+}
+
+const savedState = ({ workflow }: TestWorkflow, name: string) =>
+  JSON.parse(workflow.aws.state.ssm.parameters[savedStateName('local', name)]?.Value ?? '{}');
+
 const outcomes = (output: unknown) =>
   Object.fromEntries(
     (output as { services: { name: string; outcome: string }[] }).services.map(({ name, outcome }) => [
@@ -125,6 +141,74 @@ describe('a service that was deleted while it was stopped', () => {
     expect(workflow.alerts[0]?.Message).toContain('Ecs.ServiceNotFoundException');
     expect(scheduleOf(workflow)).toBe('ENABLED');
   });
+});
+
+test.each<[string, (workflow: TestWorkflow) => void, Record<string, string>]>([
+  [
+    'a service that ECS still describes as INACTIVE',
+    (workflow) => void Object.assign(ecsService(workflow, 'worker'), { status: 'INACTIVE' }),
+    { worker: 'Ecs.ServiceNotActiveException' },
+  ],
+  [
+    'a cluster that was deleted with its services',
+    (workflow) => {
+      for (const name of ['api', 'worker']) deleteService(workflow, name);
+    },
+    { api: 'Ecs.ClusterNotFoundException', worker: 'Ecs.ClusterNotFoundException' },
+  ],
+  [
+    'a rule that was deleted',
+    ({ workflow }) => void workflow.aws.state.eventBridge.rules.shift(),
+    { nightly: 'EventBridge.ResourceNotFoundException' },
+  ],
+  [
+    'an event source mapping that was deleted',
+    ({ workflow }) => void workflow.aws.state.lambda.mappings.shift(),
+    { mailer: 'Lambda.ResourceNotFoundException' },
+  ],
+])('%s is failed, and the others are started', async (_what, change, errors) => {
+  const workflow = await open();
+  await killAfterStopping(workflow);
+  change(workflow);
+
+  const { output } = await workflow.workflow.recover({ reason: 'deploy-ended' });
+
+  const names = [...OTHERS, 'worker'];
+  const { services } = output as { services: { name: string; error: { Error: string } | null }[] };
+  expect(outcomes(output)).toEqual(
+    Object.fromEntries(names.map((name) => [name, name in errors ? 'failed' : 'started'])),
+  );
+  expect(
+    Object.fromEntries(services.flatMap(({ name, error }) => (error === null ? [] : [[name, error.Error]]))),
+  ).toEqual(errors);
+  for (const [name, error] of Object.entries(errors)) {
+    expect(workflow.alerts[0]?.Message).toContain(`"${name}"`);
+    expect(workflow.alerts[0]?.Message).toContain(error);
+  }
+  expect(readServices(workflow).withSavedState.toSorted()).toEqual(Object.keys(errors));
+});
+
+test('a service whose start is throttled for longer than the retries last is failed, and the others are started', async () => {
+  let isThrottled = true;
+  const workflow = await open({
+    engineClock: new VirtualClock('real'),
+    refuse: (resource, parameters) => {
+      const { Service, DesiredCount } = parameters as { Service?: string; DesiredCount?: number };
+      const isStart = resource.endsWith(':updateService') && Service === 'worker' && DesiredCount !== 0;
+      return isThrottled && isStart ? throttlingError(resource) : undefined;
+    },
+  });
+  await killAfterStopping(workflow);
+
+  const first = await workflow.workflow.recover({ reason: 'deploy-ended' });
+  expect(outcomes(first.output)).toEqual({ ...started(OTHERS), worker: 'failed' });
+  expect(workflow.alerts[0]?.Message).toContain('NOT RUNNING as before the deploy: ["worker"]');
+  expect(readServices(workflow).desired).toEqual({ api: 2, worker: 0 });
+
+  isThrottled = false;
+  const second = await workflow.workflow.recover({ reason: 'reconcile' });
+  expect(outcomes(second.output)).toMatchObject({ worker: 'started' });
+  expect(readServices(workflow)).toMatchObject({ desired: { api: 2, worker: 1 }, withSavedState: [] });
 });
 
 test('a service whose scalable target was deregistered is failed, and the others are started', async () => {
@@ -290,11 +374,17 @@ describe('the reconciler', () => {
     expect(readServices(workflow)).toMatchObject({ desired: { api: 2, worker: 1 }, withSavedState: [] });
   });
 
-  test('does not overlap itself', async () => {
-    const workflow = await open();
+  test.each([
+    ['', false, 0],
+    [', also if both find the lock of one that was killed', true, 0],
+    [', also if Step Functions does not show the other one yet', false, 2],
+  ])('does not overlap itself%s', async (_when, wasKilled, staleReads) => {
+    const workflow = await open({ staleReads });
     await killAfterStopping(workflow);
+    if (wasKilled) await killRecovery(workflow);
     const before = workflow.events.length;
-    const both = [1, 2].map(() => workflow.workflow.recover({ reason: 'reconcile' }));
+    const { deploy } = savedState(workflow, 'worker');
+    const both = [1, 2].map(() => workflow.workflow.recover({ reason: 'deploy-ended', deploy }));
 
     const results = await Promise.all(both);
 

@@ -63,7 +63,8 @@ async function open(
       if (event.type === 'StateEntered') onState(event.state ?? '', event);
     },
     ...options,
-    environment: { stopMinutes: 10, ...options.environment },
+    // Far longer than the services need, also on a busy machine.
+    environment: { stopMinutes: 10, startMinutes: 5, ...options.environment },
   });
   return opened;
 }
@@ -191,6 +192,77 @@ test('a service that does not stop within stopMinutes is named with the statuses
   expect(readServices(workflow)).toMatchObject({ desired: UP.desired, withSavedState: [] });
 });
 
+describe('a service that cannot be stopped is named, and the others are started', () => {
+  const remove = (workflow: TestWorkflow, names: readonly string[]) => {
+    const { services } = workflow.workflow.aws.state.ecs;
+    for (const name of names) {
+      for (const { pid } of serviceOf(workflow, name).tasks) process.kill(pid, 'SIGKILL');
+      services.splice(services.indexOf(serviceOf(workflow, name)), 1);
+    }
+  };
+  const deleteApi = (workflow: TestWorkflow) => remove(workflow, ['api']);
+
+  test.each([
+    [
+      'deleted before it is stopped',
+      ECS.stop,
+      deleteApi,
+      'api: Ecs.ServiceNotFoundException: Service not found.',
+    ],
+    [
+      'deleted, and still described as INACTIVE',
+      ECS.stop,
+      (workflow: TestWorkflow) => void Object.assign(serviceOf(workflow, 'api'), { status: 'INACTIVE' }),
+      'api: Ecs.ServiceNotActiveException: Service was not ACTIVE.',
+    ],
+    [
+      'deleted while its tasks stop',
+      ECS.stopping.wait,
+      deleteApi,
+      'api: ServiceNotFound: the ECS service api does not exist in the cluster demo, or was deleted.',
+    ],
+    [
+      'deleted with its cluster',
+      ECS.shouldSuspendScaling,
+      (workflow: TestWorkflow) => remove(workflow, ['api', 'worker']),
+      'worker: Ecs.ClusterNotFoundException: Cluster not found.',
+    ],
+  ])('%s', async (_what, at, change, reason) => {
+    const workflow = await open({ deregistrationDelaySeconds: 300 });
+    let isChanged = false;
+    onState = (state) => {
+      if (state === at && !isChanged) {
+        isChanged = true;
+        change(workflow);
+      }
+      if (WAITS.includes(state)) clock.advance(100);
+    };
+
+    const { status, cause, report } = await workflow.deploy();
+
+    expect(status).toBe('FAILED');
+    expect(cause).toContain('Services could not be stopped: ');
+    expect(cause).toContain(`${reason} No migration ran and no index was built. If a service was deleted`);
+    expect(entered(workflow, WINDOW.verdicts.servicesNotStopped)).toHaveLength(1);
+    expect(report.migrations.applied).toEqual([]);
+    expect(workflow.alerts.at(-1)?.Message).toContain(reason);
+    const left = workflow.workflow.aws.state.ecs.services.filter((one) => one.status !== 'INACTIVE');
+    for (const { service, desiredCount } of left)
+      expect([service, desiredCount]).toEqual([service, UP.desired[service as 'api' | 'worker']]);
+    expect(report.services.find(({ name }) => name === 'api')).toMatchObject({ status: 'failed' });
+  });
+
+  test('a cluster that does not exist is refused, and nothing was stopped or changed', async () => {
+    const workflow = await open();
+    remove(workflow, ['api', 'worker']);
+
+    const { cause } = await workflow.deploy();
+
+    expect(cause).toContain('nothing was stopped or changed. api, worker: the ECS service does not exist');
+    expect(entered(workflow, ECS.stop)).toEqual([]);
+  });
+});
+
 describe('scaling', () => {
   test('that an earlier deploy suspended is not registered again, so no task of a service at 0 starts', async () => {
     const workflow = await open();
@@ -216,6 +288,25 @@ describe('scaling', () => {
     expect(entered(workflow, ECS.suspendScaling)).toEqual([]);
     expect(report.status).toBe('succeeded');
     expect(readServices(workflow)).toMatchObject(UP);
+  });
+
+  test('of a service at 0, whose minimum capacity is above 0, is not registered, so no task starts', async () => {
+    const workflow = await open();
+    // Otherwise the local scaling raises the count as well.
+    Object.assign(workflow.workflow.aws.state.scaling.targets[0]?.SuspendedState ?? {}, {
+      DynamicScalingOutSuspended: true,
+    });
+    await update(workflow, 'api', { DesiredCount: 0 });
+    await eventually(() => serviceOf(workflow, 'api').tasks).toEqual([]);
+    const known = serviceOf(workflow, 'api').stoppedTasks.length;
+    const before = readServices(workflow);
+
+    const { report } = await workflow.deploy();
+
+    expect(report.status).toBe('succeeded');
+    expect(serviceOf(workflow, 'api').stoppedTasks).toHaveLength(known);
+    expect(readServices(workflow)).toEqual(before);
+    expect(entered(workflow, ECS.stop)).toHaveLength(2);
   });
 
   test('that is suspended in part is suspended completely', async () => {

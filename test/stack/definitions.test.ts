@@ -195,7 +195,8 @@ test('without migrations the builds follow the stopped services', () => {
   expect(machine('drain-no-migrations', 'maintenance-window').States['No Sessions Left']?.Next).toBe(
     'No Migrations Configured',
   );
-  expect(states['No Migrations Configured']?.Next).toBe('Build Indexes');
+  expect(states['No Migrations Configured']?.Next).toBe('Check Counts Before Builds');
+  expect(states['Counts Still 0 Before Builds?']?.Default).toBe('Build Indexes');
 });
 
 test('without services no state stops a service, and services that were stopped before are started', () => {

@@ -72,6 +72,7 @@ test.each(['every', 'none'])(
       'Count Healthy Targets',
       'Count Migration Check',
       'Count Other Healthy Targets',
+      'Count Recovery Lock Check',
       'Count Starting Check',
       'Count Steady Check',
       'Delete Incident',
@@ -108,9 +109,11 @@ test.each(['every', 'none'])(
       'Migrations Ended?',
       'More Saved States?',
       'Nothing Saved',
+      'Other Recovery Gone?',
       'Other Recovery Running?',
       'Other Recovery Runs',
       'Other Service',
+      'Own Recovery Lock?',
       'Prepare Alert',
       'Prepare Alert Not Started',
       'Prepare Failure Alert',
@@ -166,6 +169,7 @@ test.each(['every', 'none'])(
       'Wait For Enabled Mapping',
       'Wait For Enabled Rule',
       'Wait For Migrations',
+      'Wait For Recovery Lock',
       'Wait For Tasks To Run',
       'Was Mapping Enabled?',
       'Was Rule Enabled?',
@@ -288,6 +292,26 @@ describe('a recovery', () => {
     expect(state('Other Recovery Running?')).toMatchObject({
       Choices: [{ Variable: '$.holder.status', StringEquals: 'RUNNING', Next: 'Other Recovery Runs' }],
       Default: 'Take Over Recovery Lock',
+    });
+    // Of two recoveries that take it over at the same time, the one whose name it contains afterwards runs.
+    expect(state('Take Over Recovery Lock').Next).toBe('Wait For Recovery Lock');
+    expect(state('Wait For Recovery Lock')).toMatchObject({ Seconds: 5, Next: 'Count Recovery Lock Check' });
+    expect(state('Count Recovery Lock Check').Next).toBe('Read Recovery Lock');
+    expect(state('Own Recovery Lock?')).toMatchObject({
+      Choices: [{ Variable: '$.lock.text', StringEqualsPath: '$$.Execution.Id', Next: 'Run Recovery' }],
+      Default: 'Describe Other Recovery',
+    });
+    // A recovery that has just started may not be shown yet.
+    expect(state('Describe Other Recovery').Catch?.[0]).toEqual({
+      ErrorEquals: ['Sfn.ExecutionDoesNotExistException'],
+      Next: 'Other Recovery Gone?',
+      ResultPath: null,
+    });
+    expect(state('Other Recovery Gone?')).toMatchObject({
+      Choices: [
+        { Variable: '$.lockChecks.count', NumericGreaterThanEquals: 3, Next: 'Take Over Recovery Lock' },
+      ],
+      Default: 'Wait For Recovery Lock',
     });
     // A lock that cannot be written keeps no service stopped.
     for (const name of ['Acquire Recovery Lock', 'Read Recovery Lock', 'Take Over Recovery Lock']) {

@@ -36,8 +36,10 @@ test('services stop in these states and no others', () => {
     'Mapping Disabled?',
     'No Running Task?',
     'Rule Disabled?',
+    'Service Gone While Stopping',
     'Service Not Stopped',
     'Service Started By Others',
+    'Service Stop Failed',
     'Service Stopped',
     'Stop Tasks',
     'Suspend Scaling',
@@ -63,7 +65,12 @@ test('each kind of service has its own states to stop it', () => {
 
 describe('an ECS service', () => {
   test('has all scaling suspended before its desired count is set to 0', () => {
-    expect(branchesOf(state('Suspend Scaling?'))).toEqual(['Stop Tasks', 'Stop Tasks', 'Suspend Scaling']);
+    expect(branchesOf(state('Suspend Scaling?'))).toEqual([
+      'Stop Tasks',
+      'Stop Tasks',
+      'Stop Tasks',
+      'Suspend Scaling',
+    ]);
     const suspend = state('Suspend Scaling');
     expect(suspend.Resource).toBe('arn:aws:states:::aws-sdk:applicationautoscaling:registerScalableTarget');
     expect(suspend.Parameters).toMatchObject({
@@ -80,9 +87,10 @@ describe('an ECS service', () => {
   });
 
   test('keeps scaling that is suspended completely, because registering it would raise the desired count', () => {
-    const [without, suspended] = state('Suspend Scaling?').Choices ?? [];
+    const [without, unchanged, suspended] = state('Suspend Scaling?').Choices ?? [];
 
     expect(without).toEqual({ Variable: '$.service.scaling', BooleanEquals: false, Next: 'Stop Tasks' });
+    expect(unchanged).toEqual({ Variable: '$.current.scaling', IsNull: true, Next: 'Stop Tasks' });
     expect(suspended).toEqual({
       And: ['DynamicScalingInSuspended', 'DynamicScalingOutSuspended', 'ScheduledScalingSuspended'].map(
         (flag) => ({
@@ -100,15 +108,19 @@ describe('an ECS service', () => {
     expect(state('Tasks Stopped?')).toMatchObject({
       Choices: [
         {
+          Not: { Variable: '$.counts.desired[0]', IsPresent: true },
+          Next: 'Service Gone While Stopping',
+        },
+        {
           And: ['desired', 'running', 'pending'].map((field) => ({
-            Variable: `$.counts.${field}`,
+            Variable: `$.counts.${field}[0]`,
             NumericEquals: 0,
           })),
           Next: 'List Running Tasks',
         },
         {
           And: [
-            { Variable: '$.counts.desired', NumericGreaterThan: 0 },
+            { Variable: '$.counts.desired[0]', NumericGreaterThan: 0 },
             {
               Or: [
                 { Variable: '$.checks.count', NumericGreaterThanEquals: 3 },

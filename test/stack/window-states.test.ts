@@ -224,6 +224,15 @@ describe('before the first service is stopped', () => {
     expect(branchesOf(state('Has Scaling?'))).toEqual(['Describe Scaling', 'Service Can Be Stopped']);
     expect(state('Scaling Found?')).toMatchObject({
       Choices: [
+        // Registering the target would raise the count of a service at 0.
+        {
+          And: [
+            { Variable: '$.current.desiredCount', NumericEquals: 0 },
+            { Variable: '$.scalable.targets[0].MinCapacity', IsPresent: true },
+            { Variable: '$.scalable.targets[0].MinCapacity', NumericGreaterThan: 0 },
+          ],
+          Next: 'Record Scaling Unchanged',
+        },
         { Variable: '$.scalable.targets[0].SuspendedState', IsPresent: true, Next: 'Record Scaling' },
         { Variable: '$.scalable.targets[0]', IsPresent: true, Next: 'Record Scaling Not Suspended' },
       ],
@@ -245,6 +254,7 @@ test('runs no migration while a service runs', () => {
   expect(state('Summarize Stopped Services').Parameters).toEqual({
     'startedByOthers.$': "States.ArrayContains($.stopped[*].outcome, 'started-by-others')",
     'late.$': "States.ArrayContains($.stopped[*].outcome, 'not-stopped')",
+    'failed.$': "States.ArrayContains($.stopped[*].outcome, 'failed')",
   });
   expect(branchesOf(state('All Services Stopped?'))).toEqual([
     'Services Started By Others',

@@ -26,7 +26,7 @@ export function applyStopEvent(run: RunProgress, event: EngineEvent): ProgressLi
   }
   if (event.type !== 'StateExited') return [];
   service.count = numberAt(event.output, 'stateToSave', 'current', 'desiredCount') ?? service.count;
-  service.running = numberAt(event.output, 'counts', 'running') ?? service.running;
+  service.running = numberAt(event.output, 'counts', 'running', '0') ?? service.running;
   switch (event.state) {
     case WINDOW.serviceCannotBeStopped:
       service.state = 'refused';
@@ -51,12 +51,15 @@ export function applyStopEvent(run: RunProgress, event: EngineEvent): ProgressLi
           `${service.name} did not stop before the timeout${stillRunning(service, event.output)}`,
         ),
       ];
+    case WINDOW.serviceStopFailed:
+      service.state = 'not-stopped';
+      return [line('failure', `${service.name} could not be stopped: ${errorAt(event.output, 'error')}`)];
     case WINDOW.serviceStartedByOthers:
       service.state = 'not-stopped';
       return [
         line(
           'failure',
-          `${service.name} was started by someone else: its desired count is ${numberAt(event.output, 'counts', 'desired')}`,
+          `${service.name} was started by someone else: its desired count is ${numberAt(event.output, 'counts', 'desired', '0')}`,
         ),
       ];
     default:
@@ -85,14 +88,11 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
       return [
         line('failure', `${service.name} did not become steady before the timeout${runningOfCount(service)}`),
       ];
-    case START_SERVICES.failed: {
+    case START_SERVICES.failed:
       service.state = 'not-started';
-      const error = {
-        Error: textAt(event.output, 'service', 'error', 'Error'),
-        Cause: textAt(event.output, 'service', 'error', 'Cause'),
-      };
-      return [line('failure', `${service.name} could not be started: ${plain(describeCaught(error))}`)];
-    }
+      return [
+        line('failure', `${service.name} could not be started: ${errorAt(event.output, 'service', 'error')}`),
+      ];
     case START_SERVICES.nothingSaved:
       service.state = 'running';
       return [];
@@ -102,6 +102,12 @@ export function applyStartEvent(run: RunProgress, event: EngineEvent): ProgressL
     default:
       return [];
   }
+}
+
+/** The error at a path of an output, in one line. */
+function errorAt(output: unknown, ...path: string[]): string {
+  const text = (field: string) => textAt(output, ...path, field);
+  return plain(describeCaught({ Error: text('Error'), Cause: text('Cause') }));
 }
 
 function steady(service: ServiceProgress, now: number): ProgressLine {

@@ -59,6 +59,8 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks, clock: C
       ({ Cluster, Service, DesiredCount, TaskDefinition, ForceNewDeployment }) => {
         const service = find(Cluster, Service);
         if (service === undefined) throw serviceError('Ecs.ServiceNotFoundException', 'Service not found.');
+        if (service.status === 'INACTIVE')
+          throw serviceError('Ecs.ServiceNotActiveException', 'Service was not ACTIVE.');
         if (service.schedulingStrategy === 'DAEMON' && DesiredCount !== undefined) {
           throw invalid(
             'The desired count cannot be set for a service that uses the DAEMON scheduling strategy.',
@@ -113,7 +115,7 @@ function describe(service: ServiceState, tasks: ServiceTasks) {
     ServiceArn: arn(`service/${cluster}/${name}`),
     ServiceName: name,
     ClusterArn: arn(`cluster/${cluster}`),
-    Status: 'ACTIVE',
+    Status: service.status ?? 'ACTIVE',
     DesiredCount: desiredCount,
     PendingCount: pending,
     RunningCount: running,

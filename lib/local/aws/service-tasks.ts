@@ -121,8 +121,10 @@ export class ServiceTasks {
 
   #reconcileService(service: ServiceState): void {
     service.desiredCount = countAfterScaling(this.#file, service);
+    // Before the choice, so that a task that has ended by itself is not replaced at once.
+    for (const task of service.tasks) this.#noticeEnd(service, task);
     this.#chooseTasks(service);
-    for (const task of service.tasks) this.#advance(service, task);
+    for (const task of service.tasks) this.#signal(service, task);
     const stopped = service.tasks.filter((task) => this.#hasStopped(service, task));
     const stoppedAt = timestampOf(this.#clock);
     service.tasks = service.tasks.filter((task) => !stopped.includes(task));
@@ -138,7 +140,7 @@ export class ServiceTasks {
     const primary = deployments.find(({ status }) => status === 'PRIMARY');
     if (primary === undefined) return;
     const keptOf = ({ id }: DeploymentState) =>
-      service.tasks.filter((task) => task.deployment === id && isWanted(task) && isAlive(task));
+      service.tasks.filter((task) => task.deployment === id && isWanted(task));
     const mayStart =
       primary.rolloutState !== 'FAILED' && this.#clock.now() >= (this.#replaceNotBefore.get(service) ?? 0);
     if (mayStart) {
@@ -165,21 +167,23 @@ export class ServiceTasks {
     }
   }
 
-  /** Signals a task that has to stop, and notices the end of its process. */
-  #advance(service: ServiceState, task: TaskState): void {
-    const now = timestampOf(this.#clock);
+  /** Notices the end of a task's process. */
+  #noticeEnd(service: ServiceState, task: TaskState): void {
+    if (task.endedAt !== undefined || isAlive(task)) return;
+    task.endedAt = timestampOf(this.#clock);
+    rmSync(this.#readyFile(task), { force: true });
+    if (!isWanted(task)) return;
+    task.stoppingSince = task.endedAt;
+    this.#replaceNotBefore.set(service, this.#clock.now() + REPLACEMENT_DELAY_MS);
+  }
+
+  /** Signals a task that has to stop. */
+  #signal(service: ServiceState, task: TaskState): void {
     if (task.endedAt !== undefined) return;
-    if (!isAlive(task)) {
-      task.endedAt = now;
-      rmSync(this.#readyFile(task), { force: true });
-      if (isWanted(task)) {
-        task.stoppingSince = now;
-        this.#replaceNotBefore.set(service, this.#clock.now() + REPLACEMENT_DELAY_MS);
-      }
-    } else if (task.signalledAt !== undefined) {
+    if (task.signalledAt !== undefined) {
       if (this.#since(task.signalledAt) >= this.#stopTimeoutMs) signal(task, 'SIGKILL');
     } else if (task.stoppingSince !== undefined && this.#isDeregistered(service, task)) {
-      task.signalledAt = now;
+      task.signalledAt = timestampOf(this.#clock);
       signal(task, 'SIGTERM');
     }
   }

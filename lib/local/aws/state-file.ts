@@ -43,6 +43,8 @@ export interface ServiceState {
   readonly schedulingStrategy: 'REPLICA' | 'DAEMON';
   /** ISO 8601. */
   readonly createdAt: string;
+  /** INACTIVE: it was deleted. ECS describes it for a while, and cannot update it. @default ACTIVE */
+  status?: 'ACTIVE' | 'INACTIVE';
   desiredCount: number;
   /** Environment variables of its tasks. They contain the password of the database, so they are not in the file. */
   variables: Record<string, string>;

@@ -52,7 +52,8 @@ function isDeploying(): Condition {
  * Check: a service in the middle of an ECS deployment is waited for, and refused after the deadline.
  * Stop: suspend scaling unless it is suspended already, set the desired count to 0, wait until every task is STOPPED.
  * Start: set the saved desired count, wait until the service is steady, restore the suspended state of scaling.
- * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling.
+ * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling, and for one
+ * at 0 whose minimum capacity is above 0: its scaling is not changed.
  */
 export class EcsServices implements ServiceKind {
   readonly kind = 'ecs';
@@ -96,6 +97,10 @@ export class EcsServices implements ServiceKind {
       ECS.deploymentRunning,
       'it is in the middle of an ECS deployment, which did not end within "deploymentMinutes": wait until it has ended, or roll it back, and then start this deploy again',
     );
+    describe.addCatch(notFound, {
+      errors: ['Ecs.ClusterNotFoundException'],
+      resultPath: JsonPath.DISCARD,
+    });
     describe.next(
       new Choice(scope, ECS.isUsable)
         .when(Condition.not(Condition.isPresent(first)), notFound)
@@ -174,9 +179,23 @@ export class EcsServices implements ServiceKind {
       'it has no Application Auto Scaling, but "scaling" is true: set it to false',
     );
     notFound.next(refused);
-    for (const record of [recordScaling, recordNotSuspended]) record.next(usable);
+    // Registering the target again would start a task that did not run before, in the window and after it.
+    const unchanged = new Pass(scope, ECS.recordScalingUnchanged, {
+      parameters: { 'desiredCount.$': '$.current.desiredCount', scaling: NULL },
+      resultPath: '$.current',
+    });
+    for (const record of [recordScaling, recordNotSuspended, unchanged]) record.next(usable);
+    const minimum = '$.scalable.targets[0].MinCapacity';
     describe.next(
       new Choice(scope, ECS.scalingFound)
+        .when(
+          Condition.and(
+            Condition.numberEquals('$.current.desiredCount', 0),
+            Condition.isPresent(minimum),
+            Condition.numberGreaterThan(minimum, 0),
+          ),
+          unchanged,
+        )
         .when(Condition.isPresent('$.scalable.targets[0].SuspendedState'), recordScaling)
         .when(Condition.isPresent('$.scalable.targets[0]'), recordNotSuspended)
         .otherwise(notFound),
@@ -191,6 +210,7 @@ export class EcsServices implements ServiceKind {
       ScheduledScalingSuspended: true,
     });
     const toZero = this.#setCount(scope, ECS.stop, 0);
+    for (const call of [suspend, toZero]) catchAll(call, after.failed, '$.failure');
     const waiting = waitForStoppedTasks(scope, {
       clusters: [...new Set(this.#services.map(({ cluster }) => cluster))],
       limits: this.#limits,
@@ -207,6 +227,8 @@ export class EcsServices implements ServiceKind {
     return (
       new Choice(scope, ECS.shouldSuspendScaling)
         .when(Condition.booleanEquals('$.service.scaling', false), toZero)
+        // The service was at 0 before, below its minimum capacity.
+        .when(Condition.isNull('$.current.scaling'), toZero)
         // Registering it again would raise the desired count of a service at 0 to the minimum capacity.
         .when(
           Condition.and(
@@ -304,9 +326,9 @@ export class EcsServices implements ServiceKind {
     return this.#describe(scope, id, {
       path: '$.counts',
       selector: {
-        'desired.$': '$.Services[0].DesiredCount',
-        'running.$': '$.Services[0].RunningCount',
-        'pending.$': '$.Services[0].PendingCount',
+        'desired.$': '$.Services[*].DesiredCount',
+        'running.$': '$.Services[*].RunningCount',
+        'pending.$': '$.Services[*].PendingCount',
       },
     });
   }

@@ -13,9 +13,10 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { RawTaskState } from '../raw-task-state.ts';
-import { apiRetry } from '../retry-and-catch.ts';
+import { apiRetry, catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
 import type { AfterStop, WaitLimits } from './service-kind.ts';
+import { SERVICE_GONE } from './start-ecs-service.ts';
 
 /*
  * A stopped service has only tasks whose last status is STOPPED. Its counts do not show that: a task that a load balancer
@@ -31,6 +32,9 @@ const PAGE = 20;
 /** Checks after which a desired count above 0 was set by someone else. Before, DescribeServices may be out of date. */
 const STALE_CHECKS = 3;
 
+/** The value of `$.counts` before the service is described. */
+export const NO_COUNTS = { desired: [0], running: [0], pending: [0] };
+
 /** The value of `$.stopping` before the tasks are described. */
 export const NO_STOPPING_TASKS = { statuses: [] };
 
@@ -38,7 +42,7 @@ export interface StoppedTasksProps {
   /** Names of the clusters of all services. */
   clusters: readonly string[];
   limits: WaitLimits;
-  /** Writes `desired`, `running` and `pending` of the service to `$.counts`. */
+  /** Writes `desired`, `running` and `pending` of the service to `$.counts`: lists that are empty if the service does not exist. */
   counts: TaskStateBase;
   after: AfterStop;
 }
@@ -76,18 +80,29 @@ export function waitForStoppedTasks(scope: Construct, props: StoppedTasksProps):
   });
   const describe = describeTasks(scope, props);
 
+  for (const call of [counts, listRunning, list, listMore, describe])
+    catchAll(call, after.failed, '$.failure');
+  const gone = new Pass(scope, ECS.goneWhileStopping, {
+    parameters: { Error: 'ServiceNotFound', 'Cause.$': SERVICE_GONE },
+    resultPath: '$.failure',
+  });
+  gone.next(after.failed);
+
   begin.next(counts);
   counts.next(
     new Choice(scope, ECS.stopped.reached)
+      .when(Condition.not(Condition.isPresent('$.counts.desired[0]')), gone)
       .when(
         Condition.and(
-          ...['desired', 'running', 'pending'].map((field) => Condition.numberEquals(`$.counts.${field}`, 0)),
+          ...['desired', 'running', 'pending'].map((field) =>
+            Condition.numberEquals(`$.counts.${field}[0]`, 0),
+          ),
         ),
         listRunning,
       )
       .when(
         Condition.and(
-          Condition.numberGreaterThan('$.counts.desired', 0),
+          Condition.numberGreaterThan('$.counts.desired[0]', 0),
           Condition.or(Condition.numberGreaterThanEquals('$.checks.count', STALE_CHECKS), isLate),
         ),
         after.startedByOthers,

@@ -46,6 +46,8 @@ export interface AfterStop {
   late: IChainable;
   /** Someone else has started the service again. */
   startedByOthers: IChainable;
+  /** The service cannot be stopped. Reads the error from `$.failure`. */
+  failed: IChainable;
 }
 
 export interface AfterStart {

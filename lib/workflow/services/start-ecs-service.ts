@@ -16,6 +16,10 @@ import { catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
 import type { AfterStart, WaitLimits } from './service-kind.ts';
 
+/** The cause of an error: DescribeServices does not return the service. */
+export const SERVICE_GONE =
+  "States.Format('the ECS service {} does not exist in the cluster {}, or was deleted', $.service.service, $.service.cluster)";
+
 const SAVED_COUNT = '$.savedState.value.current.desiredCount';
 
 /**
@@ -64,8 +68,7 @@ function waitUntilSteady(scope: Construct, limits: WaitLimits, { steady, late, f
   const gone = new Pass(scope, ECS.gone, {
     parameters: {
       Error: 'ServiceNotFound',
-      'Cause.$':
-        "States.Format('the ECS service {} does not exist in the cluster {}, or was deleted', $.service.service, $.service.cluster)",
+      'Cause.$': SERVICE_GONE,
     },
     resultPath: '$.failure',
   });

@@ -50,8 +50,8 @@ interface Goal extends Rights {
   pollSeconds: number;
   onReached: IChainable;
   onLate: IChainable;
-  /** @default an error of a check fails the execution */
-  onError?: IChainable;
+  /** An error of a check. */
+  onError: IChainable;
 }
 
 /** A kind of service that is enabled and disabled. `$.current` holds `state`: a disabled service stays disabled. */
@@ -83,9 +83,10 @@ export abstract class SwitchedServices implements ServiceKind {
     return describe;
   }
 
-  stop(scope: Construct, { stopped, late }: AfterStop): State {
+  stop(scope: Construct, { stopped, late, failed }: AfterStop): State {
     const { names, off } = this.switch;
     const disable = this.switch.turn(scope, names.disable, { on: false, granted: false });
+    catchAll(disable, failed, '$.failure');
     disable.next(
       this.#waitFor(scope, {
         names: names.disabled,
@@ -95,6 +96,7 @@ export abstract class SwitchedServices implements ServiceKind {
         granted: false,
         onReached: stopped,
         onLate: late,
+        onError: failed,
       }),
     );
     return disable;
@@ -132,7 +134,7 @@ export abstract class SwitchedServices implements ServiceKind {
 
   #waitFor(scope: Construct, { state, granted, onError, ...goal }: Goal): State {
     const check = this.switch.describe(scope, goal.names.check, { path: '$.switch', granted });
-    if (onError !== undefined) catchAll(check, onError, '$.failure');
+    catchAll(check, onError, '$.failure');
     return waitUntil(scope, {
       ...goal,
       check,
