@@ -69,7 +69,7 @@ export class StartServices extends Construct {
       machineName: props.machineName,
       comment: 'Starts the services that a deploy stopped and restores their saved state',
       definition: this.definition(),
-      timeout: Duration.minutes(minutesOf(props) + RECOVERY_MINUTES),
+      timeout: timeLimit(props).plus(Duration.minutes(RECOVERY_MINUTES)),
       logs: props.logs,
     });
     grantRestore(this, this.machine, props.services);
@@ -77,7 +77,7 @@ export class StartServices extends Construct {
 
   private definition(): IChainable {
     const { services, machineName, topic, pollSeconds } = this.props;
-    const timeout = Duration.minutes(minutesOf(this.props));
+    const timeout = timeLimit(this.props);
     const begin = new Pass(this, START_SERVICES.begin, {
       parameters: { 'input.$': '$', lockChecks: { count: 1 } },
     });
@@ -289,7 +289,11 @@ export class StartServices extends Construct {
   }
 }
 
-/** The longest start: a migration task stops within `stopMinutes`, then the services become steady within `startMinutes`. */
-function minutesOf({ startMinutes, migrations }: StartServicesProps): number {
-  return startMinutes + migrations.environment.stopMinutes + CALLS_MINUTES;
+/**
+ * The longest start: a migration task stops within `stopMinutes`, then the services become steady within `startMinutes`.
+ * In whole seconds, as Step Functions expects: the configured minutes can be fractions.
+ */
+function timeLimit({ startMinutes, migrations }: StartServicesProps): Duration {
+  const minutes = startMinutes + migrations.environment.stopMinutes + CALLS_MINUTES;
+  return Duration.seconds(Math.ceil(minutes * 60));
 }
