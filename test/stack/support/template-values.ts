@@ -43,6 +43,8 @@ export function resolveValue(template: Template, value: unknown): unknown {
       (_match, name: string) => PSEUDO[name] ?? arnOf(template, name),
     );
   }
+  // The value of another stack.
+  if (key === 'Fn::ImportValue') return `imported:${String(resolveValue(template, argument))}`;
   if (!Array.isArray(argument)) throw new Error(`${key} with an argument that is not a list.`);
   if (key === 'Fn::GetAtt') return attributeOf(template, String(argument[0]), String(argument[1]));
   const [first, second] = argument.map((item) => resolveValue(template, item));
