@@ -5,6 +5,7 @@ import { indexId } from '../shared/registry.ts';
 import type { Report, ServiceReport } from '../shared/report-schema.ts';
 import { counted, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
+import { SAVED_STATE_MISSING } from './service-report.ts';
 import { groupedByReason, notStoppedFailure, servicesIn, startedByOthersFailure } from './window-services.ts';
 
 /** Longest Cause of an execution, in bytes: Step Functions stores at most 32,768 characters. */
@@ -101,7 +102,10 @@ function startFailure(state: ReportState, { services }: Pick<Report, 'services'>
   const reasons = groupedByReason(
     failed.map(({ name, error }) => ({ name, reason: error?.message ?? 'unknown' })),
   );
-  const notStarted = `Services could not be started: ${reasons} ${counts}. Their saved state is kept: fix the cause, then run start-services.`;
+  const toDo = failed.some(({ error }) => error?.name !== SAVED_STATE_MISSING.name)
+    ? ' Their saved state is kept: fix the cause, then run start-services.'
+    : '';
+  const notStarted = `Services could not be started: ${reasons} ${counts}.${toDo}`;
   return late === null ? notStarted : `${notStarted} ${late}`;
 }
 

@@ -7,6 +7,13 @@ import { oneLine } from '../shared/visible-text.ts';
 /** Characters of the message of an error. */
 const MAX_MESSAGE = 500;
 
+/** This deploy has stopped the service, and nothing says how to start it. */
+export const SAVED_STATE_MISSING = {
+  name: 'SavedStateMissing',
+  message:
+    'its saved state does not exist any more. Someone has deleted it, or another execution of start-services has started the service. Check whether it runs, and start it by hand if not',
+};
+
 type Started = NonNullable<ReportState['start']>['output']['services'][number];
 
 /**
@@ -26,7 +33,7 @@ export function serviceReports(state: ReportState, configured: readonly string[]
       stoppedAt,
       startedAt: start?.startedAt ?? null,
       status: statusOf(start, stoppedAt),
-      error: errorOf(start),
+      error: errorOf(start, stoppedAt),
     };
   });
 }
@@ -40,12 +47,14 @@ function statusOf(start: Started | undefined, stoppedAt: string | null): Service
     case 'deploy-running':
       return 'stopped';
     case 'nothing-saved':
+      return stoppedAt === null ? 'unchanged' : 'failed';
     case undefined:
       return stoppedAt === null ? 'unchanged' : 'stopped';
   }
 }
 
-function errorOf(start: Started | undefined): ServiceReport['error'] {
+function errorOf(start: Started | undefined, stoppedAt: string | null): ServiceReport['error'] {
+  if (start?.outcome === 'nothing-saved' && stoppedAt !== null) return SAVED_STATE_MISSING;
   if (start?.error == null) return null;
   return {
     name: oneLine(start.error.Error),

@@ -222,6 +222,24 @@ test('a service whose scalable target was deregistered is failed, and the others
   expect(readServices(workflow).desired).toEqual({ api: 2, worker: 1 });
 });
 
+test('a service whose saved state is deleted while it is stopped is failed, and the others are started', async () => {
+  const workflow = await open();
+  observe = (event) => {
+    if (isEntered(event, WINDOW.buildIndexes))
+      delete workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')];
+  };
+
+  const { status, cause, report } = await workflow.deploy();
+
+  const reason = 'its saved state does not exist any more';
+  expect(status).toBe('FAILED');
+  expect(cause).toContain(`Services could not be started: worker: ${reason}`);
+  expect(cause).not.toContain('Their saved state is kept');
+  expect(workflow.alerts.at(-1)?.Message).toContain(`Not started: worker: ${reason}`);
+  expect(report.services.filter((one) => one.status === 'started').map(({ name }) => name)).toEqual(OTHERS);
+  expect(report.services.find(({ name }) => name === 'worker')?.status).toBe('failed');
+});
+
 describe('a recovery that fails', () => {
   const failWith = (workflow: TestWorkflow, action: string, error: Error) => {
     const call = workflow.workflow.aws.call.bind(workflow.workflow.aws);
