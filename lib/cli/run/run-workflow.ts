@@ -126,6 +126,8 @@ async function deployOnce(
     return { deploy, interrupted: null };
   }
   const before = servicesNow();
+  // In AWS, a function runs to its end, and the recovery waits for it if it applies migrations. Here it ends with the command.
+  workflow.lambdas.kill();
   // In AWS, the recovery rule does the same for an aborted execution.
   const recovery = await workflow.recover({ reason: 'deploy-ended' } satisfies { reason: RecoveryReason });
   return { deploy, interrupted: { before, after: servicesNow(), recovery } };
