@@ -59,6 +59,8 @@ export class SlowService extends Construct implements ec2.IConnectable {
       desiredCount: TASKS,
       minHealthyPercent: 50,
       circuitBreaker: { enable: true },
+      // A network load balancer needs minutes until it calls a new target healthy.
+      healthCheckGracePeriod: Duration.minutes(3),
       // The images come from a public registry, and a NAT gateway costs more than the addresses.
       assignPublicIp: true,
       vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },
