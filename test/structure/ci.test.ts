@@ -31,7 +31,7 @@ describe('cfn-lint', () => {
 
   /** Runs the lines of the script that are about cfn-lint, with `path` as the only folder of programs. */
   function run(path: string): string[] {
-    const [, check = ''] = /^(if command -v cfn-lint[^]*?\nfi)$/m.exec(SCRIPT) ?? [];
+    const [, check = ''] = /^(if command -v cfn-lint[\s\S]*?\nfi)$/m.exec(SCRIPT) ?? [];
     const [, end = ''] = /^(if \[ -s "\$results\/cfn-lint\.txt" \].*)$/m.exec(SCRIPT) ?? [];
     const script = `results='${folder}'; step() { shift; "$@"; }; ${check}\n${end}\n`;
     const output = execFileSync('/bin/bash', ['--norc', '-c', script], {
