@@ -28,6 +28,12 @@ const ABOUT_EXISTING_OBJECTS = new Set([
   ...['42P07', '42P06', '42701', '42710', '42723', '42712', '42P03', '42P04', '42P05'],
 ]);
 
+/**
+ * PostgreSQL's source files of definitions: indexes, tables and their constraints. Their errors contain names of objects, and
+ * say "some row" where a row is the cause.
+ */
+const ABOUT_DEFINITIONS = /^(indexcmds|index|tablecmds|parse_utilcmd|heap)\.c$/;
+
 /** Integrity constraints, cardinality, check option: names in the message, values in the detail. */
 const VALUES_IN_DETAIL_ONLY = /^(23|21|44)/;
 
@@ -78,8 +84,8 @@ interface Texts {
 }
 
 function serverTexts(error: pg.DatabaseError, sql: string): Texts {
-  const { code = '', message, detail, hint, position, where } = error;
-  const isOfStatement = position !== undefined && where === undefined;
+  const { code = '', message, detail, hint, position, where, file = '' } = error;
+  const isOfStatement = where === undefined && (position !== undefined || ABOUT_DEFINITIONS.test(file));
   if (isOfStatement || ABOUT_THE_SERVER.test(code) || ABOUT_EXISTING_OBJECTS.has(code))
     return { message, detail, hint };
   if (untranslatableAt(sql, error) !== null) return { message, detail, hint };
