@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg';
 import * as z from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
+import { type IamLogin, signIamToken } from './iam-token.ts';
 import { verifyingTls } from './server-certificate.ts';
 
 /** The JSON that RDS writes into a secret. It has no `dbname` when RDS manages the master password. */
@@ -28,21 +29,8 @@ const readSecretFromAws: ReadSecret = async (arn) => {
   return answer.SecretString;
 };
 
-/** A login for which a token is signed. */
-interface IamLogin {
-  hostname: string;
-  port: number;
-  username: string;
-}
-
-/** Signs a token of RDS, which is used as the password and is valid for 15 minutes. */
+/** Signs a token of IAM database authentication, which is used as the password. */
 type SignToken = (login: IamLogin) => Promise<string>;
-
-/** Signs with the credentials of the function's role, for its region. No request is sent. */
-const signTokenWithRole: SignToken = async (login) => {
-  const { Signer } = await import('@aws-sdk/rds-signer');
-  return await new Signer(login).getAuthToken();
-};
 
 /** Where passwords come from. A parameter, so that the code can run without AWS. */
 export interface CredentialSources {
@@ -50,7 +38,10 @@ export interface CredentialSources {
   readonly signToken: SignToken;
 }
 
-export const AWS_SOURCES: CredentialSources = { readSecret: readSecretFromAws, signToken: signTokenWithRole };
+export const AWS_SOURCES: CredentialSources = {
+  readSecret: readSecretFromAws,
+  signToken: (login) => signIamToken(login),
+};
 
 /**
  * Reads the connection's settings: from the secret if DATABASE_SECRET_ARN is set, from the other variables if DATABASE_IAM_USER

@@ -73,7 +73,9 @@ export function bundleCode(): Bundle {
     target: 'node24',
     format: 'esm',
     banner: { js: REQUIRE_BANNER },
-    // The Lambda runtime contains the clients of the SDK, but not the signer. pg-native is an optional dependency of pg that is not installed.
+    // The signer of the token for IAM is small only as ES modules, of which esbuild omits what is not used.
+    mainFields: ['module', 'main'],
+    // The Lambda runtime contains the clients of the SDK. pg-native is an optional dependency of pg that is not installed.
     external: ['@aws-sdk/client-*', 'pg-native'],
     logLevel: 'warning',
   });

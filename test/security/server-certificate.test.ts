@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { AWS_SOURCES, readCredentials } from '../../lambdas/postgres/credentials.ts';
 import { verifyingTls } from '../../lambdas/postgres/server-certificate.ts';
 import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
 import { certificatesOf } from '../../lib/functions/ship-certificates.ts';
@@ -30,7 +29,8 @@ describe('the authorities that are shipped with the functions', () => {
     const regions = new Map<string, string[]>();
     for (const { subject, ca, validTo, issuer } of authorities()) {
       expect({ subject, ca, issuer }).toMatchObject({ ca: true, issuer: subject });
-      expect(subject).toContain('O=Amazon Web Services, Inc.');
+      // Node.js escapes the comma, or not, depending on its version.
+      expect(subject.replaceAll('\\', '')).toContain('O=Amazon Web Services, Inc.');
       expect(new Date(validTo).getTime()).toBeGreaterThan(Date.now() + 5 * 365 * 86_400_000);
       const [, region = '', kind = ''] = /CN=Amazon RDS ([\w-]+) Root CA (\w+) G1/.exec(subject) ?? [subject];
       regions.set(region, [...(regions.get(region) ?? []), kind].sort());
@@ -171,7 +171,7 @@ describe.each(SUITES)('a function, PostgreSQL %i', (major) => {
     [
       'a certificate of another authority than that of database.caFile',
       () => ({ DATABASE_CA_FILE: join(folder, 'other-ca.crt'), DATABASE_SERVER_NAME: 'db.example' }),
-      'is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE): it is not in database.caFile.',
+      'the authority that signed the certificate of the server is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE): it is not in database.caFile. For RDS with a certificate of Amazon, remove database.caFile.',
     ],
     [
       'a certificate for another name than the host',
@@ -245,32 +245,4 @@ describe.each(SUITES)('a function, PostgreSQL %i', (major) => {
       await superuser.end();
     }
   });
-});
-
-test('the token of IAM is signed on this machine, for one user of one database, and valid for 15 minutes', async () => {
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDEXAMPLE');
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'of-the-test');
-  vi.stubEnv('AWS_REGION', 'eu-west-1');
-  try {
-    const { password } = await readCredentials(
-      {
-        DATABASE_IAM_USER: 'shop_deploy',
-        DATABASE_HOST: 'db.cluster.eu-west-1.rds.amazonaws.com',
-        DATABASE_NAME: 'shop',
-      },
-      AWS_SOURCES,
-    );
-    const token = await (password as () => Promise<string>)();
-
-    const url = new URL(`https://${token}`);
-    expect(url.host).toBe('db.cluster.eu-west-1.rds.amazonaws.com:5432');
-    expect(Object.fromEntries(url.searchParams)).toMatchObject({
-      ...{ Action: 'connect', DBUser: 'shop_deploy', 'X-Amz-Expires': '900' },
-      'X-Amz-Credential': expect.stringMatching(/^AKIDEXAMPLE\/\d{8}\/eu-west-1\/rds-db\/aws4_request$/),
-      'X-Amz-Signature': expect.stringMatching(/^[0-9a-f]{64}$/),
-    });
-    expect(token).not.toContain('of-the-test');
-  } finally {
-    vi.unstubAllEnvs();
-  }
 });
