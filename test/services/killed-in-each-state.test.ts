@@ -156,6 +156,12 @@ function removeLast<T>(list: T[]): Run {
   return async () => list.push(...removed);
 }
 
+/** Removes the first element, which is not a resource of the stack itself. @returns a function that adds it again */
+function removeFirst<T>(list: T[]): Run {
+  const removed = list.splice(0, 1);
+  return async () => list.unshift(...removed);
+}
+
 const LOCK = lockName(LOCAL_ENVIRONMENT);
 
 const deployArn = () =>
@@ -423,7 +429,7 @@ const SCENARIOS: Scenario[] = [
   },
   {
     name: 'a rule that does not exist',
-    prepare: async () => removeLast(workflow.workflow.aws.state.eventBridge.rules),
+    prepare: async () => removeFirst(workflow.workflow.aws.state.eventBridge.rules),
   },
   {
     name: 'a mapping that does not exist',
@@ -524,15 +530,15 @@ const SCENARIOS: Scenario[] = [
     name: 'a maintenance window that is aborted while another session migrates',
     prepare: async () => {
       const migrating = await connect(database.url);
-      let isOpen = true;
+      const queries: Promise<unknown>[] = [];
       lockMigrations = async () =>
-        await migrating.query('select pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]);
-      unlockMigrations = async () => {
-        if (isOpen) await migrating.query('select pg_advisory_unlock_all()');
-      };
+        void queries.push(migrating.query('select pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]));
+      unlockMigrations = async () => void queries.push(migrating.query('select pg_advisory_unlock_all()'));
       return async () => {
-        isOpen = false;
         lockMigrations = async () => {};
+        unlockMigrations = async () => {};
+        // A session that ends during a query would reject it.
+        await Promise.all(queries);
         await migrating.end();
       };
     },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
-import { MIGRATIONS } from '../../lib/workflow/state-names.ts';
+import { MIGRATIONS, MIGRATIONS_END } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { readServices } from '../support/service-kinds.ts';
 import { eventually } from '../support/waits.ts';
@@ -44,14 +44,25 @@ afterAll(async () => {
   await database.drop();
 });
 
+/**
+ * The first needs more tasks than one page lists. In the others the task does not stop within `stopMinutes`, or a task of an
+ * earlier deploy does not: test/workflow/migration-end.test.ts has them.
+ */
+const NOT_REACHED: readonly string[] = [
+  MIGRATIONS_END.listMoreTasks,
+  MIGRATIONS_END.stillRunning,
+  MIGRATIONS.earlierRuns,
+  MIGRATIONS.whoseTaskRuns,
+];
+
 /** Runs the deploy. @returns the states of the window that it entered, from the migrations on */
-async function runOnce(killIn: string | undefined): Promise<string[]> {
-  const entered: string[] = [];
+async function runOnce(killIn: string | undefined): Promise<Set<string>> {
+  const entered = new Set<string>();
   const { execution, ended } = workflow.workflow.start({});
   observe = ({ type, machine, state }) => {
     if (type !== 'StateEntered' || !machine.endsWith('maintenance-window') || state === null) return;
-    if (entered.length === 0 && state !== MIGRATIONS.run) return;
-    entered.push(state);
+    if (entered.size === 0 && state !== MIGRATIONS.run) return;
+    entered.add(state);
     if (state === killIn) execution.abort();
   };
   await ended;
@@ -62,11 +73,10 @@ async function runOnce(killIn: string | undefined): Promise<string[]> {
 test('a deploy that is killed in any state around a hanging migration task leaves no service stopped', async () => {
   const before = readServices(workflow);
   const reached = await runOnce(undefined);
-  const own = workflow.workflow
-    .stateNames()
-    .filter((name) => /^maintenance-window: .*Migration/.test(name))
-    .map((name) => name.replace('maintenance-window: ', ''));
-  expect(reached.toSorted()).toEqual(own.toSorted());
+  const own = Object.values<unknown>({ ...MIGRATIONS, ...MIGRATIONS_END }).filter((name) =>
+    workflow.workflow.stateNames().includes(`maintenance-window: ${name}`),
+  );
+  expect(own.filter((state) => !reached.has(String(state))).toSorted()).toEqual(NOT_REACHED.toSorted());
 
   for (const state of reached) {
     await runOnce(state);
@@ -77,6 +87,6 @@ test('a deploy that is killed in any state around a hanging migration task leave
     if (state === MIGRATIONS.run) await eventually(() => workflow.workflow.aws.runningTasks).toBe(0);
   }
   console.log(
-    `Killed in ${reached.length} states around the migration task. The services were started again after each.`,
+    `Killed in ${reached.size} states around the migration task. The services were started again after each.`,
   );
-});
+}, 1_200_000);
