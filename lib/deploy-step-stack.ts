@@ -133,7 +133,10 @@ export class DeployStepStack extends Stack {
     if (stateMachineKeyArn !== undefined) encryptMachines(Object.values(byName), stateMachineKeyArn);
     if (environment.alarms) {
       const topic = this.topic.topic;
-      new Alarms(this, 'Alarms', { topic, functions: functions.byName, machines: byName });
+      new Alarms(this, 'Alarms', {
+        ...{ environmentName, stoppedMinutes: environment.stoppedMinutes, topic },
+        ...{ functions: functions.byName, machines: byName },
+      });
     }
     new CfnOutput(this, 'DeployMachineArn', { value: this.deploy.machine.stateMachineArn });
     new CfnOutput(this, 'AlertTopicArn', { value: this.topic.topic.topicArn });

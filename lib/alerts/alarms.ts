@@ -5,8 +5,12 @@ import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { RECONCILE_EVERY, STOPPED_METRIC, stoppedNamespace } from '../config/stopped-metric.ts';
 
 export interface AlarmsProps {
+  environmentName: string;
+  /** How long services may be stopped, in minutes. */
+  stoppedMinutes: number;
   /** Name of each state machine, and the machine. */
   machines: Readonly<Record<string, IStateMachine>>;
   /** Name of each function, and the function. */
@@ -41,12 +45,15 @@ const FUNCTION_FAULTS: readonly Fault[] = [
 const PERIOD = Duration.minutes(5);
 
 /**
- * An alarm for each state machine and each kind of end other than success, and for errors and throttles of each function. They
+ * An alarm for each state machine and each kind of end other than success, for errors and throttles of each function,
+ * and for services that are stopped for too long. They
  * also report what the alert of a deploy cannot: a deploy that ended before its report, and a recovery that failed.
  */
 export class Alarms extends Construct {
-  constructor(scope: Construct, id: string, { machines, functions, topic }: AlarmsProps) {
+  constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
+    const { machines, functions, topic } = props;
+    stoppedAlarm(this, props);
     const alarm = (name: string, description: string, metric: cloudwatch.Metric) => {
       new cloudwatch.Alarm(this, name, {
         alarmName: name,
@@ -78,4 +85,28 @@ export class Alarms extends Construct {
       }
     }
   }
+}
+
+/**
+ * Services that are stopped for too long. The schedule writes a data point about every 10 minutes. One that comes some seconds
+ * late can be in the next period, so one of the periods may be without.
+ */
+function stoppedAlarm(scope: Construct, { environmentName, stoppedMinutes, topic }: AlarmsProps): void {
+  const periods = Math.ceil(stoppedMinutes / RECONCILE_EVERY.toMinutes());
+  const name = `pg-deploy-step-${environmentName}-services-stopped`;
+  new cloudwatch.Alarm(scope, name, {
+    alarmName: name,
+    alarmDescription: `Services of the environment ${environmentName} have been stopped for longer than ${stoppedMinutes} minutes. If a deploy is running, look at what it waits for. Otherwise read the alert of the last deploy, then start an execution of pg-deploy-step-${environmentName}-start-services with the input {}. docs/runbook.md says more.`,
+    metric: new cloudwatch.Metric({
+      namespace: stoppedNamespace(environmentName),
+      metricName: STOPPED_METRIC,
+      statistic: 'Maximum',
+      period: RECONCILE_EVERY,
+    }),
+    threshold: 1,
+    comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    evaluationPeriods: periods + 1,
+    datapointsToAlarm: periods,
+    treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+  }).addAlarmAction(new SnsAction(topic));
 }

@@ -125,6 +125,12 @@ export const environmentSchema = fields({
     .prefault({}),
   /** Whether CloudWatch alarms report failed executions and functions. */
   alarms: z.boolean().default(false),
+  /** With `alarms`: how long services may be stopped until an alarm reports it, in minutes. */
+  stoppedMinutes: z
+    .int()
+    .min(10, 'must be at least 10, because stopped services are counted every 10 minutes')
+    .max(1_430, 'must be at most 1430, because an alarm of CloudWatch evaluates one day at most')
+    .default(60),
   /** Options of the stack as a whole. */
   stack: stackSchema.prefault({}),
 })

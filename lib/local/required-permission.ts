@@ -49,6 +49,12 @@ const CHECKED: Readonly<Record<string, Checked>> = {
     error: 'EventBridge.EventBridgeException',
     resources: { describeRule: rule, enableRule: rule, disableRule: rule },
   },
+  cloudwatch: {
+    iam: 'cloudwatch',
+    error: 'CloudWatch.CloudWatchException',
+    // IAM supports no resources for it.
+    resources: { putMetricData: () => '*' },
+  },
   lambda: {
     iam: 'lambda',
     error: 'Lambda.LambdaException',

@@ -1,10 +1,11 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { ruleNamesOf } from '../config/machine-names.ts';
+import { RECONCILE_EVERY } from '../config/stopped-metric.ts';
 import type { RecoveryReason } from '../workflow/start-services.ts';
 
 export interface RecoveryProps {
@@ -12,8 +13,6 @@ export interface RecoveryProps {
   deploy: IStateMachine;
   startServices: IStateMachine;
 }
-
-const RECONCILE_EVERY = Duration.minutes(10);
 
 /** Ends of a change of the stack after which its newest definitions and permissions are in place, or the old ones again. */
 const STACK_CHANGED = ['CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_ROLLBACK_COMPLETE', 'IMPORT_COMPLETE'];

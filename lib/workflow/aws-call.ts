@@ -12,6 +12,7 @@ const IAM_PREFIXES = {
   sfn: 'states',
   lambda: 'lambda',
   eventbridge: 'events',
+  cloudwatch: 'cloudwatch',
   elasticloadbalancingv2: 'elasticloadbalancing',
   applicationautoscaling: 'application-autoscaling',
 } as const satisfies Record<keyof typeof API_ERRORS, string>;

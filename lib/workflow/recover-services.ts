@@ -13,6 +13,7 @@ import {
 import type { Construct } from 'constructs';
 import { awsCall } from './aws-call.ts';
 import { publishAlert } from './publish-alert.ts';
+import { reportStopped } from './report-stopped.ts';
 import { catchAll } from './retry-and-catch.ts';
 import {
   deleteState,
@@ -37,7 +38,7 @@ export interface RecoverServicesProps {
 }
 
 /**
- * The states of a recovery:
+ * The states of a recovery, after those that report stopped services to CloudWatch if alarms are configured:
  * 1. End if the marker says that the services are left stopped deliberately.
  * 2. Acquire the lock. End if another recovery is running: a recovery never overlaps another one.
  * 3. Start the services in a child execution of the same state machine, because a Catch in the execution itself handles
@@ -64,7 +65,9 @@ export function recoverServices(scope: Construct, props: RecoverServicesProps): 
   readMarker.addCatch(acquire, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
   catchAll(readMarker, failure, '$.failure');
   readMarker.next(leftStopped);
-  return readMarker;
+  const { stoppedNamespace: namespace, savedStatesPath } = services;
+  if (namespace === undefined) return readMarker;
+  return reportStopped(scope, { namespace, savedStatesPath, next: readMarker });
 }
 
 /** Checks of an execution that has the lock and does not exist, until its lock is taken over. */

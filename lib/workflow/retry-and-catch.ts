@@ -219,6 +219,7 @@ export const API_ERRORS = {
   sfn: { prefix: 'Sfn', base: 'SfnException' },
   elasticloadbalancingv2: { prefix: 'ElasticLoadBalancingV2', base: 'ElasticLoadBalancingV2Exception' },
   eventbridge: { prefix: 'EventBridge', base: 'EventBridgeException' },
+  cloudwatch: { prefix: 'CloudWatch', base: 'CloudWatchException' },
   applicationautoscaling: { prefix: 'ApplicationAutoScaling', base: 'ApplicationAutoScalingException' },
   // Lambda models throttling, so its base exception, LambdaException, is not retried.
   lambda: { prefix: 'Lambda', base: null },

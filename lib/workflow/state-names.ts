@@ -241,6 +241,9 @@ export interface ListNames {
 
 /** States of `start-services` that run it as a recovery: in a child execution, one at a time. */
 export const RECOVERY = {
+  listStopped: 'List Stopped Services',
+  isAnyStopped: 'Any Service Stopped?',
+  reportStopped: 'Report Stopped Services',
   readMarker: 'Read Marker',
   leftStopped: 'Left Stopped',
   acquireLock: 'Acquire Recovery Lock',

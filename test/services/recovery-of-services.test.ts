@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { TaskError } from '../../lib/local/engine/errors.ts';
 import { BUILD_INDEXES, DEPLOY, WINDOW } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { readServices } from '../support/service-kinds.ts';
@@ -110,6 +111,36 @@ test('the recovery after the end of a deploy starts the services, also if Step F
 });
 
 describe('the reconciler', () => {
+  test('reports to CloudWatch that services are stopped, with alarms, and nothing once they have started', async () => {
+    await killAfterStopping();
+    const workflow = await open({ environment: { alarms: true } });
+    const data = () => workflow.workflow.aws.state.cloudWatch.data;
+
+    expect((await workflow.workflow.recover({ reason: 'reconcile' })).status).toBe('SUCCEEDED');
+    expect(data()).toMatchObject([
+      { namespace: 'pg-deploy-step/local', metric: 'ServicesStopped', value: 1 },
+    ]);
+    expect(readServices(workflow)).toMatchObject(UP);
+
+    expect((await workflow.workflow.recover({ reason: 'reconcile' })).status).toBe('SUCCEEDED');
+    expect(data()).toHaveLength(1);
+  });
+
+  test('starts the services if CloudWatch refuses the metric', async () => {
+    await killAfterStopping();
+    const workflow = await open({
+      environment: { alarms: true },
+      refuse: (resource) =>
+        resource.includes(':cloudwatch:')
+          ? new TaskError('CloudWatch.InvalidParameterValueException', 'refused by the test')
+          : undefined,
+    });
+
+    expect((await workflow.workflow.recover({ reason: 'reconcile' })).status).toBe('SUCCEEDED');
+    expect(readServices(workflow)).toMatchObject(UP);
+    expect(workflow.workflow.aws.state.cloudWatch.data).toEqual([]);
+  });
+
   test('does not start services while the deploy that stopped them is running', async () => {
     // The deploy waits for the lock until this test releases it, however long the recovery takes.
     const workflow = await open({ builds: { lockTimeoutSeconds: 300 } });

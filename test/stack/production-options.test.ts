@@ -15,7 +15,12 @@ beforeAll(async () => {
     prod: prodInput(),
     production: productionInput(),
     alarms: { ...prodInput(), alarms: true },
-    existing: { ...prodInput(), alarms: true, alerts: { topicArn: EXISTING, kmsKeyArn: keyArn(4) } },
+    existing: {
+      ...prodInput(),
+      alarms: true,
+      stoppedMinutes: 95,
+      alerts: { topicArn: EXISTING, kmsKeyArn: keyArn(4) },
+    },
   });
 });
 afterAll(() => synthesised?.dispose());
@@ -44,9 +49,10 @@ describe('the alarms', () => {
           `pg-deploy-step-alarms-${name}-errors AWS/Lambda Errors`,
           `pg-deploy-step-alarms-${name}-throttles AWS/Lambda Throttles`,
         ]),
+        'pg-deploy-step-alarms-services-stopped pg-deploy-step/alarms ServicesStopped',
       ].sort(),
     );
-    for (const alarm of alarms) {
+    for (const alarm of alarms.filter(({ MetricName }) => MetricName !== 'ServicesStopped')) {
       expect(alarm).toMatchObject({
         ...{ Threshold: 1, Statistic: 'Sum', ComparisonOperator: 'GreaterThanOrEqualToThreshold' },
         ...{ TreatMissingData: 'notBreaching', AlarmDescription: expect.stringMatching(/^An .*\.$/) },
@@ -56,6 +62,29 @@ describe('the alarms', () => {
         String(alarm.AlarmName).replace(/-[a-z]+(-out)?$/, ''),
       );
     }
+  });
+
+  test.each([
+    ['alarms', 60, 6],
+    ['existing', 95, 10],
+  ])('report services that are stopped for too long, environment %s', (name, minutes, periods) => {
+    const [alarm] = propertiesOf(name, 'AWS::CloudWatch::Alarm').filter(
+      ({ MetricName }) => MetricName === 'ServicesStopped',
+    );
+
+    expect(alarm).toMatchObject({
+      ...{ Namespace: `pg-deploy-step/${name}`, Statistic: 'Maximum', Period: 600, Threshold: 1 },
+      ...{ EvaluationPeriods: periods + 1, DatapointsToAlarm: periods, TreatMissingData: 'notBreaching' },
+      AlarmDescription: expect.stringContaining(`longer than ${minutes} minutes`),
+      AlarmActions: [expect.anything()],
+    });
+    expect(permissionsFor(name, 'cloudwatch:PutMetricData')).toMatchObject([
+      {
+        resource: '*',
+        condition: { StringEquals: { 'cloudwatch:namespace': `pg-deploy-step/${name}` } },
+      },
+    ]);
+    expect(permissionsFor('prod', 'cloudwatch:PutMetricData')).toEqual([]);
   });
 
   test('may publish to the topic, which has a key of its own that CloudWatch may use', () => {
@@ -184,6 +213,11 @@ describe('the options for production', () => {
       'an alias as the key of the state machines',
       { stack: { stateMachineKeyArn: 'arn:aws:kms:eu-west-1:222222222222:alias/x' } },
       'environments.prod.stack.stateMachineKeyArn: must be the ARN of a KMS key',
+    ],
+    [
+      'an alarm after less time than the schedule has',
+      { stoppedMinutes: 9 },
+      'environments.prod.stoppedMinutes: must be at least 10, because stopped services are counted every 10 minutes',
     ],
     [
       'an unknown option',

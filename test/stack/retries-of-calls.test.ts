@@ -8,7 +8,7 @@ import { ecsTaskInput, everyKindInput, lambdaInput, prodInput } from './support/
 /** Environments that together have every call of the workflow. */
 const ENVIRONMENTS: Record<string, EnvironmentInput> = {
   prod: prodInput(),
-  every: { ...everyKindInput(), drain: { roles: ['app'] } },
+  every: { ...everyKindInput(), alarms: true, drain: { roles: ['app'] } },
   task: ecsTaskInput(),
   function: lambdaInput(),
 };
@@ -51,6 +51,10 @@ const PERMANENT: [resource: string, names: string[]][] = [
       'Ssm.ParameterLimitExceededException',
       'Ssm.ParameterNotFoundException',
     ],
+  ],
+  [
+    'arn:aws:states:::aws-sdk:cloudwatch:',
+    ['CloudWatch.InvalidParameterValueException', 'CloudWatch.MissingRequiredParameterException'],
   ],
   ['arn:aws:states:::aws-sdk:sfn:', ['Sfn.AccessDeniedException', 'Sfn.ExecutionDoesNotExistException']],
   [

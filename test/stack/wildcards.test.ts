@@ -21,7 +21,13 @@ const KMS_KEY = 'arn:aws:kms:eu-west-1:222222222222:key/99999999-2222-3333-4444-
 
 /** An environment for each migration runner, with a service of each kind and every option that changes permissions. */
 const ENVIRONMENTS = {
-  prod: { ...everyKindInput(), logs: { kmsKeyArn: KMS_KEY, executionData: true }, drain: { roles: ['app'] } },
+  prod: {
+    ...everyKindInput(),
+    logs: { kmsKeyArn: KMS_KEY, executionData: true },
+    drain: { roles: ['app'] },
+    alarms: true,
+    alerts: { kmsKeyArn: KMS_KEY },
+  },
   task: ecsTaskInput(),
   ec2: ecsTaskOnEc2Input(),
   fn: lambdaInput(),

@@ -3,6 +3,7 @@ import { StatesRuntime } from '../engine/errors.ts';
 import type { Actions } from './action.ts';
 import { newTarget, resourceIdOf, scalingActions } from './application-auto-scaling.ts';
 import { type Clock, SYSTEM_CLOCK, timestampOf } from './clock.ts';
+import { cloudWatchActions } from './cloudwatch.ts';
 import { ecsServiceActions } from './ecs-services.ts';
 import { ecsTaskActions } from './ecs-tasks.ts';
 import { eventBridgeActions } from './eventbridge.ts';
@@ -58,7 +59,7 @@ export interface LocalAwsOptions {
 
 /**
  * Local versions of the AWS services that the state machines call: ECS, Elastic Load Balancing, Application Auto Scaling,
- * Parameter Store, EventBridge, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
+ * Parameter Store, EventBridge, CloudWatch's metrics, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
  * Functions. Any other action is refused.
  */
 export class LocalAws {
@@ -106,6 +107,7 @@ export class LocalAws {
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
       ...eventBridgeActions(this.#file),
+      ...cloudWatchActions(this.#file, clock),
       ...eventSourceMappingActions(this.#file),
     };
   }

@@ -154,6 +154,8 @@ export interface AwsState {
   ssm: { parameters: Record<string, StoredParameter> };
   sns: { messages: PublishedMessage[] };
   eventBridge: { rules: RuleState[] };
+  /** The data points of metrics, in order. */
+  cloudWatch: { data: { namespace: string; metric: string; value: number; at: string }[] };
   lambda: { mappings: MappingState[] };
 }
 
@@ -174,6 +176,7 @@ export class StateFile {
       ssm: { parameters: {} },
       sns: { messages: [] },
       eventBridge: { rules: [] },
+      cloudWatch: { data: [] },
       lambda: { mappings: [] },
       ...read(file),
     };

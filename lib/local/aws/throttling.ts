@@ -10,6 +10,7 @@ const SDK = 'arn:aws:states:::aws-sdk';
  */
 const NAMES: readonly (readonly [resource: string, names: readonly [string, ...string[]]])[] = [
   [`${SDK}:ecs:`, ['Ecs.EcsException']],
+  [`${SDK}:cloudwatch:`, ['CloudWatch.CloudWatchException']],
   [`${SDK}:applicationautoscaling:`, ['ApplicationAutoScaling.ApplicationAutoScalingException']],
   [`${SDK}:elasticloadbalancingv2:`, ['ElasticLoadBalancingV2.ElasticLoadBalancingV2Exception']],
   [`${SDK}:sfn:`, ['Sfn.SfnException']],

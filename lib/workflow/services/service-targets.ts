@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import { DEPLOYMENT_POLLS, type Environment } from '../../config/environment-config.ts';
 import { ruleNamesOf } from '../../config/machine-names.ts';
 import { resourceKey, type Service } from '../../config/services-config.ts';
+import { stoppedNamespace } from '../../config/stopped-metric.ts';
 import { checksWithin } from '../wait-until.ts';
 import { EcsServices } from './ecs-services.ts';
 import { EventRules } from './event-rules.ts';
@@ -46,6 +47,8 @@ export interface ServiceTargets {
   readonly recoveryFailure: ParameterName;
   /** Name of the rule whose schedule starts the recovery while a state is saved. */
   readonly reconcileRule: string;
+  /** Namespace of the metric of stopped services. Undefined: no alarm needs it. */
+  readonly stoppedNamespace: string | undefined;
 }
 
 export function serviceTargetsOf(
@@ -94,6 +97,7 @@ export function serviceTargetsOf(
     recoveryLock: parameter(recoveryLockName(environmentName)),
     recoveryFailure: parameter(recoveryFailureName(environmentName)),
     reconcileRule: ruleNamesOf(environmentName).reconcile,
+    stoppedNamespace: environment.alarms ? stoppedNamespace(environmentName) : undefined,
   };
 }
 

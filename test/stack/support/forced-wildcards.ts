@@ -71,6 +71,13 @@ export const FORCED_WILDCARDS: readonly ForcedWildcard[] = [
       'The ARN of a scalable target ends in an id that is unknown at synth. Conditions allow only the desired counts of ECS services.',
   },
   {
+    actions: ['cloudwatch:PutMetricData'],
+    resource: '*',
+    reach: 'environment',
+    reason:
+      'CloudWatch supports no resources for this action. A condition names the namespace of the environment.',
+  },
+  {
     actions: ['elasticloadbalancing:DescribeTargetHealth'],
     resource: '*',
     reach: 'account',
