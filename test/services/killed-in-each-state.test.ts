@@ -530,15 +530,18 @@ const SCENARIOS: Scenario[] = [
     name: 'a maintenance window that is aborted while another session migrates',
     prepare: async () => {
       const migrating = await connect(database.url);
-      const queries: Promise<unknown>[] = [];
-      lockMigrations = async () =>
-        void queries.push(migrating.query('select pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]));
-      unlockMigrations = async () => void queries.push(migrating.query('select pg_advisory_unlock_all()'));
+      let last: Promise<unknown> = Promise.resolve();
+      lockMigrations = async () => {
+        last = last.then(() => migrating.query('select pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]));
+      };
+      unlockMigrations = async () => {
+        last = last.then(() => migrating.query('select pg_advisory_unlock_all()'));
+      };
       return async () => {
         lockMigrations = async () => {};
         unlockMigrations = async () => {};
         // A session that ends during a query would reject it.
-        await Promise.all(queries);
+        await last;
         await migrating.end();
       };
     },
