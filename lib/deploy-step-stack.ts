@@ -130,7 +130,7 @@ export class DeployStepStack extends Stack {
       [machines.buildIndexes]: buildIndexes.machine,
       [machines.startServices]: startServices.machine,
     };
-    if (stateMachineKeyArn !== undefined) encryptMachines(Object.values(byName), stateMachineKeyArn);
+    if (stateMachineKeyArn !== undefined) encryptMachines(byName, stateMachineKeyArn);
     if (environment.alarms) {
       const topic = this.topic.topic;
       new Alarms(this, 'Alarms', {

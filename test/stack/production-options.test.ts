@@ -132,7 +132,7 @@ describe('the alarms', () => {
 });
 
 describe('the options for production', () => {
-  test('encrypt the state machines with the key, which their roles may use through Step Functions only', () => {
+  test('encrypt the state machines with the key, which their roles may use for these machines and their logs only', () => {
     for (const machine of propertiesOf('production', 'AWS::StepFunctions::StateMachine')) {
       expect(machine.EncryptionConfiguration).toEqual({
         Type: 'CUSTOMER_MANAGED_KMS_KEY',
@@ -144,7 +144,31 @@ describe('the options for production', () => {
       ({ resource }) => resource === keyArn(3),
     );
     expect(ofKey.map(({ condition }) => condition)).toEqual(
-      Array(MACHINES.length).fill({ StringEquals: { 'kms:ViaService': 'states.eu-west-1.amazonaws.com' } }),
+      Array(MACHINES.length).fill({
+        StringEquals: {
+          'kms:EncryptionContext:aws:states:stateMachineArn': expect.toSatisfy(
+            (arns: string[]) =>
+              arns.toSorted().join() ===
+              MACHINES.map(
+                (name) =>
+                  `arn:aws:states:eu-west-1:222222222222:stateMachine:pg-deploy-step-production-${name}`,
+              )
+                .toSorted()
+                .join(),
+          ),
+        },
+      }),
+    );
+    const ofLogs = permissionsFor('production', 'kms:GenerateDataKey').filter(({ condition }) =>
+      JSON.stringify(condition ?? {}).includes('EncryptionContext:SourceArn'),
+    );
+    expect(ofLogs).toMatchObject(
+      Array(MACHINES.length).fill({
+        resource: keyArn(3),
+        condition: {
+          StringEquals: { 'kms:EncryptionContext:SourceArn': 'arn:aws:logs:eu-west-1:222222222222:*' },
+        },
+      }),
     );
     for (const machine of propertiesOf('prod', 'AWS::StepFunctions::StateMachine'))
       expect(machine).not.toHaveProperty('EncryptionConfiguration');
