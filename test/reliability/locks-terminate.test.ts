@@ -178,6 +178,8 @@ onEachMajor('terminateBlockers', (major) => {
 async function waitForEndOfBuild(database: TestDatabase): Promise<void> {
   await waitForRows(
     database,
-    "select where not exists (select from pg_stat_activity where application_name like 'pg-deploy-step build%')",
+    `select where not exists (
+       select from pg_stat_activity
+       where application_name like 'pg-deploy-step build%' and datname = current_database())`,
   );
 }

@@ -18,7 +18,8 @@ import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '.
 const UP = { processes: { api: 2, worker: 1 }, desired: { api: 2, worker: 1 }, withSavedState: [] };
 /** Records which sessions of the services exist when the migrations run. */
 const WITNESS = `create table witness as
-  select application_name::text as service from pg_stat_activity where application_name in ('api', 'worker');`;
+  select application_name::text as service from pg_stat_activity
+  where application_name in ('api', 'worker') and datname = current_database();`;
 
 let database: TestDatabase;
 let clock: ManualClock;
