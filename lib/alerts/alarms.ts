@@ -96,7 +96,7 @@ function stoppedAlarm(scope: Construct, { environmentName, stoppedMinutes, topic
   const name = `pg-deploy-step-${environmentName}-services-stopped`;
   new cloudwatch.Alarm(scope, name, {
     alarmName: name,
-    alarmDescription: `Services of the environment ${environmentName} have been stopped for longer than ${stoppedMinutes} minutes. If a deploy is running, look at what it waits for. Otherwise read the alert of the last deploy, then start an execution of pg-deploy-step-${environmentName}-start-services with the input {}. docs/runbook.md says more.`,
+    alarmDescription: `Services of the environment ${environmentName} have been stopped for longer than ${stoppedMinutes} minutes. If a deploy is running, open its execution to see what it waits for. Otherwise read the alert of the last deploy, then start an execution of pg-deploy-step-${environmentName}-start-services with the input {}. docs/runbook.md says more.`,
     metric: new cloudwatch.Metric({
       namespace: stoppedNamespace(environmentName),
       metricName: STOPPED_METRIC,

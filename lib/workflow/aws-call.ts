@@ -28,6 +28,8 @@ export interface AwsCall {
   parameters: Record<string, unknown>;
   /** Path and selected fields of the response. @default the response is discarded */
   result?: { path: string; selector: Record<string, unknown> };
+  /** The execution continues without this call, and must not wait long for it. @default false */
+  isOptional?: boolean;
 }
 
 /** CallAwsService accepts no conditions for the permission that it adds to the role of the state machine. */
@@ -68,6 +70,6 @@ export function awsCall(scope: Construct, id: string, props: AwsCall): TaskState
           parameters: props.parameters,
           ...common,
         });
-  state.addRetry(apiRetry(props.api));
+  state.addRetry(apiRetry(props.api, props.isOptional));
   return state;
 }

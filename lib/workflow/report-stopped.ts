@@ -34,6 +34,8 @@ export function reportStopped(
       Namespace: namespace,
       MetricData: [{ MetricName: STOPPED_METRIC, Value: 1, Unit: 'Count' }],
     },
+    // The services start afterwards.
+    isOptional: true,
   });
   catchAll(list, next, '$.ignored');
   catchAll(put, next, '$.ignored');

@@ -38,6 +38,9 @@ const START_ATTEMPTS = 75;
 /** Retries of any other call: 13 minutes before jitter, 6 on average. */
 const CALL_ATTEMPTS = 30;
 
+/** Retries of a call that may fail without consequences, so that it does not delay the start of services: 15 s before jitter. */
+const OPTIONAL_CALL_ATTEMPTS = 4;
+
 /** Lambda did not start a function because of a concurrency or rate limit, or was not available. */
 const THROTTLED_INVOCATION = ['Lambda.TooManyRequestsException', 'Lambda.EC2ThrottledException'];
 export const THROTTLED_INVOCATION_RETRY: RetryProps = {
@@ -225,8 +228,11 @@ export const API_ERRORS = {
   lambda: { prefix: 'Lambda', base: null },
 } as const;
 
-/** Throttling and temporary errors of an AWS API that an SDK integration calls. */
-export function apiRetry(api: keyof typeof API_ERRORS): RetryProps {
+/**
+ * Throttling and temporary errors of an AWS API that an SDK integration calls.
+ * @param isOptional the execution continues without the call, so that it is retried for seconds only
+ */
+export function apiRetry(api: keyof typeof API_ERRORS, isOptional = false): RetryProps {
   const { prefix, base } = API_ERRORS[api];
   const names = [
     ...(base === null ? [] : [base]),
@@ -249,7 +255,7 @@ export function apiRetry(api: keyof typeof API_ERRORS): RetryProps {
   return {
     errors: [...names.map((name) => `${prefix}.${name}`), Errors.TIMEOUT],
     ...THROTTLED,
-    maxAttempts: CALL_ATTEMPTS,
+    maxAttempts: isOptional ? OPTIONAL_CALL_ATTEMPTS : CALL_ATTEMPTS,
   };
 }
 

@@ -76,7 +76,7 @@ describe('the token of IAM', () => {
     const { code, packages } = bundleCode();
 
     expect(packages.map(({ name }) => name).filter((name) => name.startsWith('@aws-sdk/'))).toEqual([]);
-    // With the signer of the AWS SDK it has 680,000 bytes, without IAM 248,000.
+    // With the signer of the AWS SDK it has 680,000 bytes.
     expect(code.get('check-sessions')?.length).toBeLessThan(290_000);
   });
 });
