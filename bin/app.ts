@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { showUncaughtErrors } from '../lib/cli/terminal/terminal-text.ts';
 import { parseEnvironments } from '../lib/config/environment-config.ts';
+import { resourceNamesOf } from '../lib/config/resource-names.ts';
 import { DeployStepStack } from '../lib/deploy-step-stack.ts';
 import { loadRegistry } from '../lib/registry/load-registry.ts';
 
@@ -14,7 +15,7 @@ const app = new App({ outdir: process.env.CDK_OUTDIR ?? resolve(projectRoot, 'cd
 for (const [environmentName, environment] of Object.entries(
   parseEnvironments(app.node.tryGetContext('environments')),
 )) {
-  new DeployStepStack(app, `pg-deploy-step-${environmentName}`, {
+  new DeployStepStack(app, resourceNamesOf(environmentName, environment.stack.namePrefix).stack, {
     environmentName,
     environment,
     registry: await loadRegistry(resolve(projectRoot, environment.indexes)),

@@ -6,7 +6,7 @@ import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { Alarms } from './alerts/alarms.ts';
 import { AlertTopic } from './alerts/alert-topic.ts';
 import type { Environment } from './config/environment-config.ts';
-import { machineNamesOf } from './config/machine-names.ts';
+import { resourceNamesOf } from './config/resource-names.ts';
 import { bundleFunctions } from './functions/bundle-functions.ts';
 import { certificatesOf } from './functions/ship-certificates.ts';
 import { WorkflowFunctions } from './functions/workflow-functions.ts';
@@ -53,7 +53,8 @@ export class DeployStepStack extends Stack {
       const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'PermissionsBoundary', permissionsBoundary);
       PermissionsBoundary.of(this).apply(boundary);
     }
-    const machines = machineNamesOf(environmentName);
+    const names = resourceNamesOf(environmentName, environment.stack.namePrefix);
+    const { machines } = names;
     const bundles = bundleFunctions({
       outdir: join(Stage.of(this)?.outdir ?? 'cdk.out', `bundles.${environmentName}`),
       registry,
@@ -65,15 +66,14 @@ export class DeployStepStack extends Stack {
     });
     const logs = logSettingsOf(this, environment);
     const functions = new WorkflowFunctions(this, 'Functions', {
-      environmentName,
+      names,
       environment,
       bundles,
-      machines,
       logs,
     });
-    const services = serviceTargetsOf(this, environmentName, environment);
+    const services = serviceTargetsOf(this, names, environment);
     this.topic = new AlertTopic(this, 'Alerts', {
-      topicName: `pg-deploy-step-${environmentName}-alerts`,
+      topicName: names.topic,
       ...environment.alerts,
       alarms: environment.alarms,
       retain,
@@ -90,13 +90,12 @@ export class DeployStepStack extends Stack {
       startMinutes: environment.startMinutes,
       pollSeconds: environment.pollSeconds,
       deployMachine: machines.deploy,
-      migrations: { functions, environmentName, environment },
+      migrations: { functions, names, environment },
       topic: this.topic.topic,
       logs,
     });
     const maintenanceWindow = new MaintenanceWindow(this, 'MaintenanceWindow', {
-      machineName: machines.maintenanceWindow,
-      environmentName,
+      names,
       functions,
       buildIndexes: buildIndexes.machine,
       services,
@@ -104,8 +103,7 @@ export class DeployStepStack extends Stack {
       logs,
     });
     this.deploy = new Deploy(this, 'Deploy', {
-      machineName: machines.deploy,
-      environmentName,
+      names,
       environment,
       functions,
       maintenanceWindow: maintenanceWindow.machine,
@@ -117,7 +115,7 @@ export class DeployStepStack extends Stack {
     });
     // Also without services: the last one can have been removed while it was stopped.
     new Recovery(this, 'Recovery', {
-      environmentName,
+      ruleNames: names.rules,
       deploy: this.deploy.machine,
       startServices: startServices.machine,
     });
@@ -134,7 +132,7 @@ export class DeployStepStack extends Stack {
     if (environment.alarms) {
       const topic = this.topic.topic;
       new Alarms(this, 'Alarms', {
-        ...{ environmentName, stoppedMinutes: environment.stoppedMinutes, topic },
+        ...{ names, stoppedMinutes: environment.stoppedMinutes, topic },
         ...{ functions: functions.byName, machines: byName },
       });
     }

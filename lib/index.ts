@@ -5,7 +5,7 @@
 export type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 export { ConfigurationError } from './config/configuration-error.ts';
 export { type Environment, type EnvironmentInput, parseEnvironments } from './config/environment-config.ts';
-export { type MachineNames, machineNamesOf } from './config/machine-names.ts';
+export { type MachineNames, machineNamesOf } from './config/resource-names.ts';
 export { DeployStepStack, type DeployStepStackProps } from './deploy-step-stack.ts';
 export { DeployStep } from './pipeline/deploy-step.ts';
 export {

@@ -5,10 +5,11 @@ import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { RECONCILE_EVERY, STOPPED_METRIC, stoppedNamespace } from '../config/stopped-metric.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
+import { RECONCILE_EVERY, STOPPED_METRIC } from '../config/stopped-metric.ts';
 
 export interface AlarmsProps {
-  environmentName: string;
+  names: ResourceNames;
   /** How long services may be stopped, in minutes. */
   stoppedMinutes: number;
   /** Name of each state machine, and the machine. */
@@ -91,14 +92,13 @@ export class Alarms extends Construct {
  * Services that are stopped for too long. The schedule writes a data point about every 10 minutes. One that comes some seconds
  * late can be in the next period, so one of the periods may be without.
  */
-function stoppedAlarm(scope: Construct, { environmentName, stoppedMinutes, topic }: AlarmsProps): void {
+function stoppedAlarm(scope: Construct, { names, stoppedMinutes, topic }: AlarmsProps): void {
   const periods = Math.ceil(stoppedMinutes / RECONCILE_EVERY.toMinutes());
-  const name = `pg-deploy-step-${environmentName}-services-stopped`;
-  new cloudwatch.Alarm(scope, name, {
-    alarmName: name,
-    alarmDescription: `Services of the environment ${environmentName} have been stopped for longer than ${stoppedMinutes} minutes. If a deploy is running, open its execution to see what it waits for. Otherwise read the alert of the last deploy, then start an execution of pg-deploy-step-${environmentName}-start-services with the input {}. docs/runbook.md says more.`,
+  new cloudwatch.Alarm(scope, names.servicesStopped, {
+    alarmName: names.servicesStopped,
+    alarmDescription: `Services of the environment ${names.environmentName} have been stopped for longer than ${stoppedMinutes} minutes. If a deploy is running, open its execution to see what it waits for. Otherwise read the alert of the last deploy, then start an execution of ${names.machines.startServices} with the input {}. docs/runbook.md says more.`,
     metric: new cloudwatch.Metric({
-      namespace: stoppedNamespace(environmentName),
+      namespace: names.metricNamespace,
       metricName: STOPPED_METRIC,
       statistic: 'Maximum',
       period: RECONCILE_EVERY,

@@ -4,6 +4,7 @@ import { ConfigurationError, fields, parseContext } from './configuration-error.
 import { databaseSchema } from './database-config.ts';
 import { logsSchema } from './logs-config.ts';
 import { migrationsSchema } from './migrations-config.ts';
+import { LONGEST_STACK_NAME, resourceNamesOf } from './resource-names.ts';
 import { servicesSchema } from './services-config.ts';
 import { stackSchema } from './stack-config.ts';
 
@@ -163,15 +164,27 @@ export type Environment = z.output<typeof environmentSchema>;
 /** An environment as written in cdk.json, where fields with a default may be omitted. */
 export type EnvironmentInput = z.input<typeof environmentSchema>;
 
-const environmentsSchema = z.record(
-  z
-    .string()
-    .regex(
-      /^[a-z][a-z0-9-]{0,30}$/,
-      'must consist of lower-case letters, digits and -, start with a letter and have at most 31 characters',
-    ),
-  environmentSchema,
-);
+const environmentsSchema = z
+  .record(
+    z
+      .string()
+      .regex(
+        /^[a-z][a-z0-9-]{0,30}$/,
+        'must consist of lower-case letters, digits and -, start with a letter and have at most 31 characters',
+      ),
+    environmentSchema,
+  )
+  .superRefine((environments, context) => {
+    for (const [name, { stack }] of Object.entries(environments)) {
+      const tooLong = resourceNamesOf(name, stack.namePrefix).stack.length - LONGEST_STACK_NAME;
+      if (stack.namePrefix === undefined || tooLong <= 0) continue;
+      context.addIssue({
+        code: 'custom',
+        path: [name, 'stack', 'namePrefix'],
+        message: `must have at most ${Math.max(stack.namePrefix.length - tooLong, 0)} characters for this environment, because the names of functions consist of prefix, environment and function, and have at most 64`,
+      });
+    }
+  });
 
 /**
  * Checks the context `environments` of cdk.json.

@@ -9,8 +9,18 @@ const policyArn = z
     'must be the ARN of a managed policy (arn:aws:iam::ACCOUNT:policy/NAME)',
   );
 
+/** Parameter Store reserves names that begin with aws or ssm. A prefix with the product's name could give two stacks one name. */
+const namePrefix = z
+  .string()
+  .regex(
+    /^(?!aws|ssm)(?!.*pg-deploy-step)[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
+    'must consist of lower-case letters, digits and single hyphens between them, start with a letter, not with aws or ssm, and not contain pg-deploy-step',
+  );
+
 /** The field `stack` of an environment: options of the stack as a whole. */
 export const stackSchema = fields({
+  /** What the names of all resources begin with, before pg-deploy-step. @default nothing */
+  namePrefix: namePrefix.optional(),
   /** Whether CloudFormation refuses to delete the stack. */
   terminationProtection: z.boolean().default(false),
   /** Whether log groups, the alert topic and its key remain when the stack is deleted. */

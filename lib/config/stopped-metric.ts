@@ -5,8 +5,3 @@ export const RECONCILE_EVERY = Duration.minutes(10);
 
 /** A metric that is 1 while services are stopped: the recovery writes it each time that its schedule starts it. */
 export const STOPPED_METRIC = 'ServicesStopped';
-
-/** Namespace of that metric: one for each environment, because IAM can limit PutMetricData to a namespace only. */
-export function stoppedNamespace(environmentName: string): string {
-  return `pg-deploy-step/${environmentName}`;
-}

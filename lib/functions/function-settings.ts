@@ -12,8 +12,8 @@ import type {
   Variables,
 } from '../../lambdas/shared/function-variables.ts';
 import type { Environment } from '../config/environment-config.ts';
-import type { MachineNames } from '../config/machine-names.ts';
 import { sqlLimits } from '../config/migrations-config.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
 import type { FunctionName } from './bundle-functions.ts';
 import { CERTIFICATES_FILE } from './ship-certificates.ts';
 
@@ -49,9 +49,8 @@ interface FunctionVariables extends Record<FunctionName, Record<string, string>>
 }
 
 interface FunctionVariablesProps {
-  environmentName: string;
+  names: ResourceNames;
   environment: Environment;
-  machines: MachineNames;
   deployMachineArn: string;
 }
 
@@ -119,10 +118,10 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     report: {
       ...shared,
       ...runner,
-      ENVIRONMENT_NAME: props.environmentName,
+      ENVIRONMENT_NAME: props.names.environmentName,
       SERVICES: services.map((service) => service.name).join(','),
-      START_SERVICES_MACHINE: props.machines.startServices,
-      BUILD_INDEXES_MACHINE: props.machines.buildIndexes,
+      START_SERVICES_MACHINE: props.names.machines.startServices,
+      BUILD_INDEXES_MACHINE: props.names.machines.buildIndexes,
     },
   };
 }

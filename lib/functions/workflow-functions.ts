@@ -6,7 +6,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { DatabaseConfig } from '../config/database-config.ts';
 import type { Environment } from '../config/environment-config.ts';
-import type { MachineNames } from '../config/machine-names.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 import { FUNCTIONS, type FunctionName } from './bundle-functions.ts';
 import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
@@ -15,11 +15,10 @@ import { TIMEOUTS, variablesOf } from './function-settings.ts';
 const MEMORY_MB = 512;
 
 export interface WorkflowFunctionsProps {
-  environmentName: string;
+  names: ResourceNames;
   environment: Environment;
   /** The folder of each function's bundle. */
   bundles: Record<FunctionName, string>;
-  machines: MachineNames;
   logs: LogSettings;
 }
 
@@ -36,11 +35,11 @@ export class WorkflowFunctions extends Construct {
 
   constructor(scope: Construct, id: string, props: WorkflowFunctionsProps) {
     super(scope, id);
-    this.#nameOf = (name) => `pg-deploy-step-${props.environmentName}-${name}`;
+    this.#nameOf = (name) => `${props.names.stack}-${name}`;
     const deployMachineArn = Stack.of(this).formatArn({
       service: 'states',
       resource: 'stateMachine',
-      resourceName: props.machines.deploy,
+      resourceName: props.names.machines.deploy,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
     const variables = variablesOf({ ...props, deployMachineArn });

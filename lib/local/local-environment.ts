@@ -1,8 +1,12 @@
 import { type Environment, type EnvironmentInput, environmentSchema } from '../config/environment-config.ts';
+import { resourceNamesOf } from '../config/resource-names.ts';
 import type { EcsService } from '../config/services-config.ts';
 
 /** Name of the environment of local runs. */
 export const LOCAL_ENVIRONMENT = 'local';
+
+/** Names of the resources of local runs. */
+export const LOCAL_NAMES = resourceNamesOf(LOCAL_ENVIRONMENT);
 
 export interface LocalEnvironmentOptions {
   /** Folder with SQL migrations, "none", or another runner. */

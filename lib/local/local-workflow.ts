@@ -5,7 +5,7 @@ import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payl
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { Environment } from '../config/environment-config.ts';
-import { type MachineNames, machineNamesOf } from '../config/machine-names.ts';
+import type { MachineNames } from '../config/resource-names.ts';
 import { DeployStepStack } from '../deploy-step-stack.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
@@ -24,7 +24,7 @@ import {
 } from './engine.ts';
 import { type Delivery, LambdaHost } from './lambda-host.ts';
 import type { LambdaFunction } from './lambda-sandbox.ts';
-import { LOCAL_ENVIRONMENT } from './local-environment.ts';
+import { LOCAL_ENVIRONMENT, LOCAL_NAMES } from './local-environment.ts';
 import { PublishedVersions } from './published-versions.ts';
 import { readStack, type SynthesisedStack } from './read-stack.ts';
 import { RetainedPolicies } from './retained-policies.ts';
@@ -92,7 +92,7 @@ export interface LocalDeploy {
  * sandboxes, and answers the AWS calls of the definitions with the local AWS.
  */
 export class LocalWorkflow {
-  readonly machines: MachineNames = machineNamesOf(LOCAL_ENVIRONMENT);
+  readonly machines: MachineNames = LOCAL_NAMES.machines;
   readonly aws: LocalAws;
   readonly lambdas: LambdaHost;
   readonly engine: LocalEngine;
@@ -112,7 +112,7 @@ export class LocalWorkflow {
     const opened: { workflow?: LocalWorkflow } = {};
     const endpoint = await openSfnEndpoint(async (machineArn) => {
       const own = opened.workflow?.engine.running(machineArn) ?? [];
-      const isDeploy = machineArn.endsWith(`:${machineNamesOf(LOCAL_ENVIRONMENT).deploy}`);
+      const isDeploy = machineArn.endsWith(`:${LOCAL_NAMES.machines.deploy}`);
       const other = isDeploy ? ((await options.otherRun?.()) ?? null) : null;
       return other === null ? own : [asExecution(other, machineArn), ...own];
     });
@@ -179,7 +179,7 @@ export class LocalWorkflow {
     const outdir = join(this.#outdir, `cdk.out.${this.#updates}`);
     // The validation takes seconds. `cdk synth` and the tests validate the template.
     const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
-    const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
+    const name = LOCAL_NAMES.stack;
     new DeployStepStack(app, name, {
       environmentName: LOCAL_ENVIRONMENT,
       environment,
@@ -197,7 +197,7 @@ export class LocalWorkflow {
 
   /** All states of the four definitions, as "machine: State". */
   stateNames(): string[] {
-    const prefix = `pg-deploy-step-${LOCAL_ENVIRONMENT}-`;
+    const prefix = `${LOCAL_NAMES.stack}-`;
     return this.engine.stateNames().map(({ machine, state }) => `${machine.replace(prefix, '')}: ${state}`);
   }
 

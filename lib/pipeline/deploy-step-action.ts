@@ -5,7 +5,7 @@ import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import type { Construct } from 'constructs';
 import type { z } from 'zod';
 import { checkedInput, type executionInputSchema } from '../../lambdas/shared/execution-input.ts';
-import { machineNamesOf } from '../config/machine-names.ts';
+import { machineNamesOf } from '../config/resource-names.ts';
 
 /** The input of an execution of `deploy`. Every field is optional. */
 export type DeployStepInput = z.input<typeof executionInputSchema>;
@@ -17,6 +17,8 @@ const EXECUTION_NAME_PREFIX = 'pipeline';
 export interface DeployStepTarget {
   /** Name of the environment in cdk.json. Its stack is `pg-deploy-step-NAME`. */
   readonly environmentName: string;
+  /** `stack.namePrefix` of the environment. @default none */
+  readonly namePrefix?: string;
   /** @default {} the full deploy */
   readonly input?: DeployStepInput;
   /**
@@ -49,7 +51,7 @@ export class DeployStepAction extends StepFunctionInvokeAction {
    * @param id of the imported state machine, unique within `scope`
    */
   constructor(scope: Construct, id: string, props: DeployStepActionProps) {
-    const { environmentName, input, account, region, ...action } = props;
+    const { environmentName, namePrefix, input, account, region, ...action } = props;
     super({
       ...action,
       stateMachine: deployMachineOf(scope, id, props),
@@ -67,7 +69,7 @@ function checked(input: DeployStepInput): DeployStepInput {
 }
 
 function deployMachineOf(scope: Construct, id: string, target: DeployStepTarget): IStateMachine {
-  const name = machineNamesOf(target.environmentName).deploy;
+  const name = machineNamesOf(target.environmentName, target.namePrefix).deploy;
   const { account, region } = target;
   if (account === undefined && region === undefined)
     return StateMachine.fromStateMachineName(scope, id, name);

@@ -4,12 +4,12 @@ import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { ruleNamesOf } from '../config/machine-names.ts';
+import type { RuleNames } from '../config/resource-names.ts';
 import { RECONCILE_EVERY } from '../config/stopped-metric.ts';
 import type { RecoveryReason } from '../workflow/start-services.ts';
 
 export interface RecoveryProps {
-  environmentName: string;
+  ruleNames: RuleNames;
   deploy: IStateMachine;
   startServices: IStateMachine;
 }
@@ -29,7 +29,7 @@ const STACK_CHANGED = ['CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_ROLLBACK_CO
 export class Recovery extends Construct {
   constructor(scope: Construct, id: string, props: RecoveryProps) {
     super(scope, id);
-    const ruleNames = ruleNamesOf(props.environmentName);
+    const { ruleNames } = props;
     const role = roleOfRules(this, [ruleNames.deployEnded, ruleNames.reconcile, ruleNames.stackUpdated]);
     const start = (input: { reason: RecoveryReason } & Record<string, string>) =>
       new SfnStateMachine(props.startServices, { role, input: events.RuleTargetInput.fromObject(input) });

@@ -13,6 +13,7 @@ import {
 
 import { Construct } from 'constructs';
 import type { PreflightLock } from '../../lambdas/shared/payloads.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
 import { awsCall } from './aws-call.ts';
 import { NULL } from './null-parameters.ts';
 import { catchAll } from './retry-and-catch.ts';
@@ -21,16 +22,14 @@ import { executionsArn } from './start-execution.ts';
 import { DEPLOY } from './state-names.ts';
 
 export interface DeployLockProps {
-  environmentName: string;
-  /** Name of the state machine `deploy`. */
-  deployMachine: string;
+  names: ResourceNames;
   /** Pause between two checks of the services. The checks of the lock have the same pause, but at most 5 s. */
   pollSeconds: number;
 }
 
 /** Name of the parameter that holds the lock. */
-export function lockName(environmentName: string): string {
-  return `/pg-deploy-step/${environmentName}/deploy-lock`;
+export function lockName({ parameters }: Pick<ResourceNames, 'parameters'>): string {
+  return `${parameters}/deploy-lock`;
 }
 
 /**
@@ -67,7 +66,7 @@ export class DeployLock extends Construct {
   constructor(scope: Construct, id: string, props: DeployLockProps) {
     super(scope, id);
     this.props = props;
-    this.name = lockName(props.environmentName);
+    this.name = lockName(props.names);
   }
 
   /**
@@ -189,7 +188,7 @@ export class DeployLock extends Construct {
     const describe = awsCall(this, LOCK.describeHolder, {
       api: 'sfn',
       action: 'describeExecution',
-      iamResources: [executionsArn(this, this.props.deployMachine)],
+      iamResources: [executionsArn(this, this.props.names.machines.deploy)],
       parameters: { ExecutionArn: JsonPath.stringAt('$.lock.value.execution') },
       result: { path: '$.lockHolder', selector: { 'status.$': '$.Status' } },
     });

@@ -13,6 +13,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
@@ -29,8 +30,7 @@ import { DEPLOY } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface DeployProps {
-  machineName: string;
-  environmentName: string;
+  names: ResourceNames;
   environment: Environment;
   functions: WorkflowFunctions;
   maintenanceWindow: WorkflowMachine;
@@ -65,8 +65,7 @@ export class Deploy extends Construct {
     super(scope, id);
     this.props = props;
     const lock = new DeployLock(this, 'Lock', {
-      environmentName: props.environmentName,
-      deployMachine: props.machineName,
+      names: props.names,
       pollSeconds: props.environment.pollSeconds,
     });
     const report = this.report(lock);
@@ -79,7 +78,7 @@ export class Deploy extends Construct {
       parameters: { 'input.$': '$', lockChecks: LOCK_CHECKS },
     });
     this.machine = new WorkflowMachine(this, 'Machine', {
-      machineName: props.machineName,
+      machineName: props.names.machines.deploy,
       comment: 'Stops services, runs migrations, builds indexes, starts services, reports',
       definition: begin.next(lock.acquire(preflight)),
       timeout: Duration.days(14),

@@ -3,6 +3,7 @@ import { Choice, Condition, type IChainable, JsonPath, Pass } from 'aws-cdk-lib/
 import { Construct } from 'constructs';
 import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
 import type { Environment } from '../config/environment-config.ts';
+import type { ResourceNames } from '../config/resource-names.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds, UNRECORDED_FAILURES } from './build-rounds.ts';
@@ -19,8 +20,7 @@ import { WorkflowMachine } from './workflow-machine.ts';
 type Verdict = (typeof WINDOW_VERDICTS)[number];
 
 export interface MaintenanceWindowProps {
-  machineName: string;
-  environmentName: string;
+  names: ResourceNames;
   functions: WorkflowFunctions;
   buildIndexes: WorkflowMachine;
   services: ServiceTargets;
@@ -67,7 +67,7 @@ export class MaintenanceWindow extends Construct {
     const { migrations } = props.environment;
     const migrated = runMigrations(this, migrations, {
       functions: props.functions,
-      environmentName: props.environmentName,
+      names: props.names,
       environment: props.environment,
       next: build,
       failed: this.verdict(
@@ -97,7 +97,7 @@ export class MaintenanceWindow extends Construct {
     });
     begin.next(props.services.items.length === 0 ? drain : this.stop(drain, startedByOthers));
     this.machine = new WorkflowMachine(this, 'Machine', {
-      machineName: props.machineName,
+      machineName: props.names.machines.maintenanceWindow,
       comment: 'Stops services, runs migrations, builds indexes, and ends with a verdict',
       definition: begin,
       timeout: Duration.days(7),

@@ -2,7 +2,7 @@ import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { applyEvent } from '../../lib/cli/progress/apply-event.ts';
 import type { ProgressLine } from '../../lib/cli/progress/progress-line.ts';
 import { RunProgress } from '../../lib/cli/progress/run-progress.ts';
-import { machineNamesOf } from '../../lib/config/machine-names.ts';
+import { machineNamesOf } from '../../lib/config/resource-names.ts';
 import type { EngineEvent } from '../../lib/local/engine/events.ts';
 import { BUILD_INDEXES, DEPLOY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 

@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { machineNamesOf } from '../../lib/config/machine-names.ts';
 import { bundleFunctions, FUNCTIONS, type FunctionName } from '../../lib/functions/bundle-functions.ts';
 import { variablesOf } from '../../lib/functions/function-settings.ts';
 import { LambdaHost } from '../../lib/local/lambda-host.ts';
-import { LOCAL_ENVIRONMENT, localEnvironment } from '../../lib/local/local-environment.ts';
+import { LOCAL_NAMES, localEnvironment } from '../../lib/local/local-environment.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 
 /*
@@ -63,11 +62,10 @@ beforeAll(async () => {
   bundles = bundleFunctions({
     ...{ outdir: join(folder, 'bundles'), migrations: null, registry, certificates: '' },
   });
-  const machines = machineNamesOf(LOCAL_ENVIRONMENT);
   const variables = variablesOf({
-    ...{ environmentName: LOCAL_ENVIRONMENT, machines },
+    names: LOCAL_NAMES,
     environment: localEnvironment({ migrations: 'none', services: [] }),
-    deployMachineArn: `arn:aws:states:eu-west-1:000000000000:stateMachine:${machines.deploy}`,
+    deployMachineArn: `arn:aws:states:eu-west-1:000000000000:stateMachine:${LOCAL_NAMES.machines.deploy}`,
   });
   lambdas = new LambdaHost({
     functions: FUNCTIONS.map((name) => ({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MIGRATION_LOCK } from '../../lambdas/postgres/advisory-lock.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
 import { localArn } from '../../lib/local/local-arns.ts';
-import { LOCAL_ENVIRONMENT } from '../../lib/local/local-environment.ts';
+import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
 import { lockName } from '../../lib/workflow/deploy-lock.ts';
 import {
   BUILD_INDEXES,
@@ -162,7 +162,7 @@ function removeFirst<T>(list: T[]): Run {
   return async () => list.unshift(...removed);
 }
 
-const LOCK = lockName(LOCAL_ENVIRONMENT);
+const LOCK = lockName(LOCAL_NAMES);
 
 const deployArn = () =>
   `arn:aws:states:eu-west-1:000000000000:execution:${workflow.workflow.machines.deploy}`;

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import { StatesRuntime } from '../../lib/local/engine/errors.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
 import { savedStateName } from '../../lib/workflow/services/saved-state.ts';
 import { RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -70,7 +71,7 @@ function setParameter(name: string, Value: string): void {
 let ended = '';
 
 function setKnownIncident(): void {
-  const saved = workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')];
+  const saved = workflow.workflow.aws.state.ssm.parameters[savedStateName(LOCAL_NAMES, 'worker')];
   const { execution } = JSON.parse(saved?.Value ?? '{}');
   setParameter('incidents/worker', JSON.stringify({ execution, counted: false, alerted: false }));
 }

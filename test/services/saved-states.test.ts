@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Service } from '../../lib/config/services-config.ts';
-import { localEnvironment } from '../../lib/local/local-environment.ts';
+import { LOCAL_NAMES, localEnvironment } from '../../lib/local/local-environment.ts';
 import { savedStateName } from '../../lib/workflow/services/saved-state.ts';
 import { WINDOW } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -150,7 +150,7 @@ const EARLIER: Record<string, string> = {
 function asEarlierVersion({ workflow }: TestWorkflow): void {
   const { ssm, eventBridge } = workflow.aws.state;
   for (const [name, current] of Object.entries(EARLIER)) {
-    const parameter = ssm.parameters[savedStateName('local', name)];
+    const parameter = ssm.parameters[savedStateName(LOCAL_NAMES, name)];
     const { deploy, execution } = JSON.parse(parameter?.Value ?? '{}');
     const Value = `{"current":${current},"stoppedAt":"2026-11-01T03:04:05.678Z","deploy":"${deploy}","execution":"${execution}"}`;
     Object.assign(parameter ?? {}, { Value });
@@ -192,7 +192,7 @@ describe('the saved states of the version before', () => {
       outcome: 'failed',
       error: {
         Error: 'SavedStateUnreadable',
-        Cause: `the parameter ${savedStateName('local', 'api')} does not contain what is needed to start the service`,
+        Cause: `the parameter ${savedStateName(LOCAL_NAMES, 'api')} does not contain what is needed to start the service`,
       },
     });
     expect(output).toMatchObject({ services: expect.arrayContaining([api]) });
@@ -205,7 +205,7 @@ test.each(['not JSON', '7', '{}', '{"current":{},"stoppedAt":"x","execution":"y"
   'a saved state that someone has overwritten with %s is reported, and keeps no other service stopped',
   async (Value) => {
     const workflow = await killAfterStopping();
-    Object.assign(workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')] ?? {}, {
+    Object.assign(workflow.workflow.aws.state.ssm.parameters[savedStateName(LOCAL_NAMES, 'worker')] ?? {}, {
       Value,
     });
 

@@ -3,6 +3,7 @@ import { throttlingError } from '../../lib/local/aws/throttling.ts';
 import { localDemoServices } from '../../lib/local/demo-services.ts';
 import { StatesRuntime, TaskError } from '../../lib/local/engine/errors.ts';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
 import { lockName } from '../../lib/workflow/deploy-lock.ts';
 import { recoveryLockName, savedStateName } from '../../lib/workflow/services/saved-state.ts';
 import { ECS, RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
@@ -83,11 +84,11 @@ async function killRecovery({ workflow }: TestWorkflow): Promise<void> {
   };
   await recovery.result;
   observe = () => {};
-  expect(workflow.aws.state.ssm.parameters[recoveryLockName('local')]?.Value).toBe(recovery.arn);
+  expect(workflow.aws.state.ssm.parameters[recoveryLockName(LOCAL_NAMES)]?.Value).toBe(recovery.arn);
 }
 
 const savedState = ({ workflow }: TestWorkflow, name: string) =>
-  JSON.parse(workflow.aws.state.ssm.parameters[savedStateName('local', name)]?.Value ?? '{}');
+  JSON.parse(workflow.aws.state.ssm.parameters[savedStateName(LOCAL_NAMES, name)]?.Value ?? '{}');
 
 const outcomes = (output: unknown) =>
   Object.fromEntries(
@@ -226,7 +227,7 @@ test('a service whose saved state is deleted while it is stopped is failed, and 
   const workflow = await open();
   observe = (event) => {
     if (isEntered(event, WINDOW.buildIndexes))
-      delete workflow.workflow.aws.state.ssm.parameters[savedStateName('local', 'worker')];
+      delete workflow.workflow.aws.state.ssm.parameters[savedStateName(LOCAL_NAMES, 'worker')];
   };
 
   const { status, cause, report } = await workflow.deploy();
@@ -272,7 +273,7 @@ describe('a recovery that fails', () => {
     expect(third.status).toBe('SUCCEEDED');
     expect(readServices(workflow)).toMatchObject({ desired: { api: 2, worker: 1 }, withSavedState: [] });
     // The lock of the deploys is never deleted.
-    expect(Object.keys(workflow.workflow.aws.state.ssm.parameters)).toEqual([lockName('local')]);
+    expect(Object.keys(workflow.workflow.aws.state.ssm.parameters)).toEqual([lockName(LOCAL_NAMES)]);
 
     failWith(workflow, action, error);
     await workflow.workflow.recover({ reason: 'reconcile' });
@@ -339,7 +340,7 @@ describe('a service is not steady', () => {
 test('a recovery keeps the state that a new deploy has saved while the recovery waited for the service', async () => {
   const workflow = await open();
   await killAfterStopping(workflow);
-  const name = savedStateName('local', 'worker');
+  const name = savedStateName(LOCAL_NAMES, 'worker');
   const { parameters } = workflow.workflow.aws.state.ssm;
   observe = (event) => {
     const isWorker = (event.input as { name?: string } | undefined)?.name === 'worker';

@@ -5,7 +5,7 @@ import {
   readVariables,
   sessionsVariablesSchema,
 } from '../../lambdas/shared/function-variables.ts';
-import { machineNamesOf } from '../../lib/config/machine-names.ts';
+import { machineNamesOf } from '../../lib/config/resource-names.ts';
 import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
 import { definitionsOf, statesOf } from './support/definitions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';

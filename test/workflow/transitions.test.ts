@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../lib/local/engine.ts';
+import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
 import { markerName } from '../../lib/workflow/services/saved-state.ts';
 import { ECS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -84,7 +85,7 @@ test('a stack whose services run causes no transitions, because its schedule is 
 
 test('a recovery of services that are left stopped has as many transitions as documented', async () => {
   const marker = { Type: 'String', Value: '{}', Version: 1, LastModifiedDate: new Date().toISOString() };
-  Object.assign(workflow.workflow.aws.state.ssm.parameters, { [markerName('local')]: marker });
+  Object.assign(workflow.workflow.aws.state.ssm.parameters, { [markerName(LOCAL_NAMES)]: marker });
   workflow.events.length = 0;
 
   await workflow.workflow.recover({ reason: 'reconcile' });

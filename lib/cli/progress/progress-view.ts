@@ -1,6 +1,6 @@
 import { createLogUpdate } from 'log-update';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
-import type { MachineNames } from '../../config/machine-names.ts';
+import type { MachineNames } from '../../config/resource-names.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
 import { paint, plain, type Style, takesColour, wrap } from '../terminal/styled-text.ts';

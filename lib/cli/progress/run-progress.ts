@@ -1,6 +1,6 @@
 import type { PreflightResult } from '../../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
-import type { MachineNames } from '../../config/machine-names.ts';
+import type { MachineNames } from '../../config/resource-names.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { Builds } from './build-progress.ts';
 import { PHASES, type PhaseKey, Phases } from './phases.ts';

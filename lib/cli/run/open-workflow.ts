@@ -1,9 +1,8 @@
 import { visible } from '../../../lambdas/shared/visible-text.ts';
-import { machineNamesOf } from '../../config/machine-names.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../local/demo-services.ts';
 import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import type { EngineEvent } from '../../local/engine.ts';
-import { LOCAL_ENVIRONMENT, localEnvironment } from '../../local/local-environment.ts';
+import { LOCAL_NAMES, localEnvironment } from '../../local/local-environment.ts';
 import { LocalWorkflow } from '../../local/local-workflow.ts';
 import { RunLock } from '../../local/run-lock.ts';
 import { watchBuilds } from '../../local/watch-builds.ts';
@@ -157,7 +156,7 @@ export function openView({ settings, output, resources }: RunContext, databaseUr
   const view = createProgressView({
     stream,
     registry: settings.registry,
-    machines: machineNamesOf(LOCAL_ENVIRONMENT),
+    machines: LOCAL_NAMES.machines,
     interactive,
     ...(builds && { readBuilds: () => builds.read() }),
   });

@@ -2,6 +2,7 @@ import { type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { Environment } from '../../config/environment-config.ts';
+import type { ResourceNames } from '../../config/resource-names.ts';
 import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
 import { withNulls } from '../null-parameters.ts';
 import { MIGRATIONS } from '../state-names.ts';
@@ -9,7 +10,7 @@ import { waitForMigrations } from './wait-for-migrations.ts';
 
 export interface MigrateProps {
   functions: WorkflowFunctions;
-  environmentName: string;
+  names: ResourceNames;
   environment: Environment;
   /** The state after successful migrations. */
   next: IChainable;

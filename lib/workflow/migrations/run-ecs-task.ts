@@ -15,7 +15,6 @@ import {
   recordMigrationError,
   STILL_RUNNING_PATH,
 } from './migration-states.ts';
-import { migrationGroup } from './wait-for-migrations.ts';
 import { waitForTask } from './wait-for-task.ts';
 
 /**
@@ -31,7 +30,7 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
   const runner: EcsTaskRunner = {
     ...{ name: 'ecs-task', cluster, taskDefinition, container, timeoutMinutes, logs },
   };
-  const group = migrationGroup(props.environmentName);
+  const group = props.names.migrationGroup;
   const run = new RawTaskState(scope, MIGRATIONS.run, {
     comment: "Runs a task of the application's own image. It fails if the exit code is not 0",
     resource: `arn:${Aws.PARTITION}:states:::ecs:runTask.sync`,

@@ -31,7 +31,7 @@ export function runLambdaFunction(
       Payload: {
         deploy: JsonPath.stringAt('$.deploy'),
         execution: JsonPath.stringAt('$.execution'),
-        environment: props.environmentName,
+        environment: props.names.environmentName,
         payload: withNulls(payload),
       },
     },

@@ -1,6 +1,7 @@
 import { Condition, type IChainable, Pass, Result } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../config/environment-config.ts';
+import type { ResourceNames } from '../../config/resource-names.ts';
 import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
 import { MIGRATIONS_END } from '../state-names.ts';
 import { LOCK_CHECK, waitForFunction } from './wait-for-function.ts';
@@ -9,7 +10,7 @@ import { waitForTask } from './wait-for-task.ts';
 /** What the states need to find the migrations of an environment. */
 export interface MigrationsProps {
   functions: WorkflowFunctions;
-  environmentName: string;
+  names: ResourceNames;
   environment: Pick<Environment, 'migrations' | 'stopMinutes'>;
 }
 
@@ -19,11 +20,6 @@ export interface WaitForMigrationsProps extends MigrationsProps {
   next: IChainable;
 }
 
-/** The group in which the migration tasks of an environment run. */
-export function migrationGroup(environmentName: string): string {
-  return `pg-deploy-step-${environmentName}-migrations`;
-}
-
 /**
  * Waits, at most until a deadline, until no migration of this environment runs any more. Services must not start while one
  * does: an execution that failed, timed out or was aborted says nothing about the task or the function that it started.
@@ -31,7 +27,7 @@ export function migrationGroup(environmentName: string): string {
  */
 export function waitForMigrations(scope: Construct, props: WaitForMigrationsProps): IChainable {
   const { migrations, stopMinutes } = props.environment;
-  const { functions, environmentName, stillRunningPath, next } = props;
+  const { functions, names, stillRunningPath, next } = props;
   switch (migrations.runner) {
     case 'none':
       return next;
@@ -40,10 +36,9 @@ export function waitForMigrations(scope: Construct, props: WaitForMigrationsProp
         result: Result.fromString('its task'),
         resultPath: stillRunningPath,
       });
-      const group = migrationGroup(environmentName);
       return waitForTask(scope, {
         migrations,
-        group,
+        group: names.migrationGroup,
         stopMinutes,
         ended: next,
         late: late.next(next),

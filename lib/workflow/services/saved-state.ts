@@ -1,6 +1,7 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import type { ResourceNames } from '../../config/resource-names.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 
 /*
@@ -14,36 +15,36 @@ import { type AwsCall, awsCall } from '../aws-call.ts';
  * Later versions of the product read these parameters: do not change the names or the fields, only add fields.
  */
 
-const rootOf = (environmentName: string) => `/pg-deploy-step/${environmentName}`;
+type Root = Pick<ResourceNames, 'parameters'>;
 
 /** The path that contains the saved states, and nothing else. */
-export function savedStatesPath(environmentName: string): string {
-  return `${rootOf(environmentName)}/services`;
+export function savedStatesPath({ parameters }: Root): string {
+  return `${parameters}/services`;
 }
 
 /** Name of the parameter with the saved state of a service. */
-export function savedStateName(environmentName: string, service: string): string {
-  return `${savedStatesPath(environmentName)}/${service}`;
+export function savedStateName(names: Root, service: string): string {
+  return `${savedStatesPath(names)}/${service}`;
 }
 
 /** Name of the marker: services are left stopped deliberately. */
-export function markerName(environmentName: string): string {
-  return `${rootOf(environmentName)}/left-stopped`;
+export function markerName({ parameters }: Root): string {
+  return `${parameters}/left-stopped`;
 }
 
 /** The path of the incidents. */
-export function incidentsPath(environmentName: string): string {
-  return `${rootOf(environmentName)}/incidents`;
+export function incidentsPath({ parameters }: Root): string {
+  return `${parameters}/incidents`;
 }
 
 /** Name of the lock: its value is the ARN of the execution that runs as the recovery. */
-export function recoveryLockName(environmentName: string): string {
-  return `${rootOf(environmentName)}/recovery`;
+export function recoveryLockName({ parameters }: Root): string {
+  return `${parameters}/recovery`;
 }
 
 /** Name of the parameter that exists after a recovery has failed and the alert about it was sent. */
-export function recoveryFailureName(environmentName: string): string {
-  return `${rootOf(environmentName)}/recovery-failed`;
+export function recoveryFailureName({ parameters }: Root): string {
+  return `${parameters}/recovery-failed`;
 }
 
 export function parameterArn(scope: Construct, name: string): string {

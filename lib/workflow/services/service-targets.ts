@@ -1,9 +1,8 @@
 import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { DEPLOYMENT_POLLS, type Environment } from '../../config/environment-config.ts';
-import { ruleNamesOf } from '../../config/machine-names.ts';
+import type { ResourceNames } from '../../config/resource-names.ts';
 import { resourceKey, type Service } from '../../config/services-config.ts';
-import { stoppedNamespace } from '../../config/stopped-metric.ts';
 import { checksWithin } from '../wait-until.ts';
 import { EcsServices } from './ecs-services.ts';
 import { EventRules } from './event-rules.ts';
@@ -53,7 +52,7 @@ export interface ServiceTargets {
 
 export function serviceTargetsOf(
   scope: Construct,
-  environmentName: string,
+  names: ResourceNames,
   environment: Environment,
 ): ServiceTargets {
   const { services } = environment;
@@ -66,38 +65,38 @@ export function serviceTargetsOf(
     new EventSourceMappings(of('event-source-mapping'), limits),
   ];
   const parameter = (name: string): ParameterName => ({ name, arns: [parameterArn(scope, name)] });
-  const incidents = incidentsPath(environmentName);
+  const incidents = incidentsPath(names);
   const items = services.map((service) => ({
     ...service,
     ...(service.kind === 'ecs' && { resourceId: `service/${service.cluster}/${service.service}` }),
     resource: resourceKey(service),
-    parameter: savedStateName(environmentName, service.name),
+    parameter: savedStateName(names, service.name),
   }));
   const hasCount = kinds.filter((kind) => kind.checkCount !== undefined).map(({ kind }) => kind);
   return {
-    environmentName,
+    environmentName: names.environmentName,
     items,
     counted: items.filter(({ kind }) => hasCount.includes(kind)),
     kinds: kinds.filter((kind) => kind.isUsed),
     allKinds: kinds,
-    savedStatesPath: savedStatesPath(environmentName),
+    savedStatesPath: savedStatesPath(names),
     savedState: {
       name: JsonPath.stringAt('$.service.parameter'),
-      arns: services.map((service) => parameterArn(scope, savedStateName(environmentName, service.name))),
+      arns: services.map((service) => parameterArn(scope, savedStateName(names, service.name))),
     },
     anySavedState: {
       name: JsonPath.stringAt('$.parameter'),
-      arns: [parameterArn(scope, `${savedStatesPath(environmentName)}/*`)],
+      arns: [parameterArn(scope, `${savedStatesPath(names)}/*`)],
     },
-    marker: parameter(markerName(environmentName)),
+    marker: parameter(markerName(names)),
     incident: {
       name: JsonPath.format(`${incidents}/{}`, JsonPath.stringAt('$.name')),
       arns: [parameterArn(scope, `${incidents}/*`)],
     },
-    recoveryLock: parameter(recoveryLockName(environmentName)),
-    recoveryFailure: parameter(recoveryFailureName(environmentName)),
-    reconcileRule: ruleNamesOf(environmentName).reconcile,
-    stoppedNamespace: environment.alarms ? stoppedNamespace(environmentName) : undefined,
+    recoveryLock: parameter(recoveryLockName(names)),
+    recoveryFailure: parameter(recoveryFailureName(names)),
+    reconcileRule: names.rules.reconcile,
+    stoppedNamespace: environment.alarms ? names.metricNamespace : undefined,
   };
 }
 
