@@ -246,7 +246,7 @@ describe('the options for production', () => {
     [
       'an unknown option',
       { stack: { retention: true } as never },
-      'environments.prod.stack: unknown field retention; valid fields: terminationProtection, retain, stateMachineKeyArn, permissionsBoundary, tags',
+      'environments.prod.stack: unknown field retention; valid fields: namePrefix, terminationProtection, retain, stateMachineKeyArn, permissionsBoundary, tags',
     ],
   ])('%s is refused', (_name, input, message) => {
     expect(() => parseEnvironments({ prod: { ...prodInput(), ...input } })).toThrow(message);
