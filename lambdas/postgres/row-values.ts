@@ -59,7 +59,7 @@ function isRaised({ code = '', routine = '', file = '', where }: pg.DatabaseErro
 /**
  * An error of the server without values of rows: message, detail and hint contain only texts of the server, names of objects
  * and what the statement itself contains; context and internal query are removed. SQLSTATE and position stay.
- * @param sql the statement, which comes from the repository: a text that it contains is not hidden
+ * @param sql the statement and its parameters, which come from the repository: a text that they contain is not hidden
  * @returns a new error, because the stack of an error repeats its message. Any other error is returned as it is
  */
 export function withoutRowValues(error: unknown, sql: string): unknown {
@@ -94,7 +94,7 @@ function serverTexts(error: pg.DatabaseError, sql: string): Texts {
   const isField = (name: string) => fields.includes(name);
   if (!ABOUT_NAMES.test(code))
     return { message: withoutNumbers(masked(message, isField)), detail: undefined, hint: undefined };
-  const isKnown = (name: string) => isField(name) || containsWord(sql, name);
+  const isKnown = (name: string) => isField(name) || isNamedIn(sql, name);
   const shown = (text: string) => masked(withoutNames(text, isKnown), isKnown);
   return { message: shown(message), detail: detail && shown(detail), hint: hint && shown(hint) };
 }
@@ -151,6 +151,11 @@ const NUMBER = /(?<![\p{L}\p{N}_]|\p{L}\(|\p{L}\(\d{1,9},)(?:0x[\da-f]+|[-+]?\d[
 
 function withoutNumbers(text: string): string {
   return text.replace(NUMBER, ELLIPSIS);
+}
+
+/** Whether a statement contains a name. Errors name a table as one text, "public.orders", which may be two names in the statement. */
+function isNamedIn(sql: string, name: string): boolean {
+  return containsWord(sql, name) || name.split('.').every((part) => containsWord(sql, part));
 }
 
 /** Whether a text contains another one that does not begin or end in the middle of a word. */
@@ -214,14 +219,19 @@ export function hideRowValues(client: pg.Client): void {
     const answer = query(...parameters);
     if (!(answer instanceof Promise)) return answer;
     return answer.catch((error: unknown) => {
-      throw withoutRowValues(error, textOf(parameters[0]));
+      throw withoutRowValues(error, sentText(parameters));
     });
   };
   Object.defineProperty(client, 'query', { value: hiding, configurable: true, writable: true });
 }
 
-function textOf(statement: unknown): string {
-  if (typeof statement === 'string') return statement;
-  const isQuery = typeof statement === 'object' && statement !== null && 'text' in statement;
-  return isQuery ? String(statement.text) : '';
+/** What was sent to the server: the statement, and the parameters that are text, also as bytes. */
+function sentText([statement, values]: readonly unknown[]): string {
+  const query = typeof statement === 'object' && statement !== null ? statement : {};
+  const text = typeof statement === 'string' ? statement : 'text' in query ? String(query.text) : '';
+  const sent = 'values' in query ? query.values : values;
+  const texts = Array.isArray(sent)
+    ? sent.filter((value) => typeof value === 'string' || Buffer.isBuffer(value))
+    : [];
+  return [text, ...texts.map(String)].join('\n');
 }

@@ -21,7 +21,7 @@ const indexes = (critical: boolean) => [
   entry('other', 'others', 'a', true),
 ];
 const MESSAGE =
-  /BuildFailed.*Settle Index failed, too.* The ledger did not accept this failure: refused by the test \(SQLSTATE P0001\)$/;
+  /BuildFailed.*Settle Index failed, too.* The ledger did not accept this failure: An error raised by code in the database\. Its text is hidden.*\(SQLSTATE P0001\)$/;
 
 let database: TestDatabase;
 let opened: TestWorkflow | undefined;
