@@ -89,10 +89,17 @@ export async function attemptBuild(
     if (before?.sqlstate === DEADLOCK_DETECTED)
       for (const key of [indexLock(target), tableLock(target)]) await unlock(client, key);
     await refuseUntrustedCode(client, target);
-    const statement = withConfiguredSearchPath(client, () => client.query(buildStatement(target)));
+    const { promise: sent, resolve: markAsSent } = Promise.withResolvers<void>();
+    const statement = withConfiguredSearchPath(client, () => {
+      const built = client.query(buildStatement(target));
+      markAsSent();
+      return built;
+    });
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});
     const ended = statement.then(() => true);
+    // A client that disconnects before would build nothing, and leave an attempt without a result.
+    await Promise.race([sent, ended]);
     const waitSeconds = unexplained > 0 ? settings.longWaitSeconds : settings.waitSeconds;
     if (!(await Promise.race([ended, sleep(waitSeconds * 1000, false, { ref: false })]))) {
       log.info('The build continues without its client.', fields);

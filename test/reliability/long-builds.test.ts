@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openBuilds } from '../support/builds.ts';
 import { openInstance, type TestInstance } from '../support/instance.ts';
-import { MAJORS } from '../support/servers.ts';
+import { MAJORS, serverOf } from '../support/servers.ts';
 import { eventually } from '../support/waits.ts';
 
 const INDEX = 'idx_deals_tenant_created';
@@ -70,3 +71,18 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     expect(instance.workflow.alerts).toEqual([]);
   });
 });
+
+test.each(MAJORS)(
+  'a function that has no time left sends the statement before its client disconnects: one attempt, PostgreSQL %i',
+  async (major) => {
+    const database = await serverOf(major).createDatabase();
+    await database.query('create table orders (n int); insert into orders select generate_series(1, 1000)');
+    const sql = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_n ON orders (n)';
+    const builds = await openBuilds(database.url, [{ name: 'idx_orders_n', sql }], { waitSeconds: 0 });
+
+    const report = await builds.deploy('first');
+
+    expect(report.idx_orders_n).toMatchObject({ status: 'built', attempts: 1, error: null });
+    await database.drop();
+  },
+);
