@@ -11,7 +11,7 @@ import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { dropSkeleton, ForeignPartition, refuseForeignPartitions } from '../postgres/foreign-partitions.ts';
-import { qualified } from '../postgres/identifiers.ts';
+import { indexKey, qualified } from '../postgres/identifiers.ts';
 import { attemptsOf, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure } from '../postgres/lock-failure.ts';
 import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
@@ -103,7 +103,9 @@ async function withoutSkeleton(
     const built = attempts
       .filter(({ status }) => status === 'built' || status === 'repaired')
       .map(({ item }) => findItem(io.registry, item))
-      .flatMap((found) => (found?.index === index && found.partition !== null ? [found.partition] : []));
+      .flatMap((found) =>
+        found !== undefined && indexKey(found.index) === indexKey(index) ? (found.partition ?? []) : [],
+      );
     await dropSkeleton(client, index, new Set(built));
     await refuseForeignPartitions(client, index);
   } catch (error) {

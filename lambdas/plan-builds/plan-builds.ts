@@ -4,12 +4,13 @@ import { tableKey } from '../postgres/identifiers.ts';
 import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
+import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
-import { resolveIndexNames } from '../shared/execution-input.ts';
+import { requestedIndexes, resolveIndexNames } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import type { PlanBuildsEvent, PlanBuildsResult, UnrecordedFailure } from '../shared/payloads.ts';
-import { type CompiledIndex, type CompiledRegistry, findIndex, indexId } from '../shared/registry.ts';
+import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { isPostponed } from '../shared/window-end.ts';
 import { type PlannedBuild, toLanes } from './lanes.ts';
 import { failuresInState, recordFailures } from './settled-indexes.ts';
@@ -32,10 +33,12 @@ interface PlanBuildsIo {
 export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Promise<PlanBuildsResult> {
   const { deploy = event.execution, indexes = [], scope = 'all', windowStartedAt } = event.request;
   const until = endOfWindow(windowStartedAt, io.windowMinutes);
-  const requested = indexes.length > 0 ? requestedIndexes(indexes, io.registry) : io.registry;
-  const wanted = requested.filter((index) => scope === 'all' || index.critical);
+  // A person can start `build-indexes`, so the names are checked as those of `deploy` are.
+  const names = resolveIndexNames(indexes, io.registry);
   return await withClient(io.database, 'plan', async (client) => {
     try {
+      const { requested } = requestedIndexes(await resolveRegistry(client, io.registry), names);
+      const wanted = requested.filter((index) => scope === 'all' || index.critical);
       const attempts = await attemptsOf(client, deploy);
       const inState = failuresInState(event, attempts);
       const examined = await examine(client, wanted);
@@ -91,11 +94,6 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       throw toDeployStepError(error, 'Planning the builds failed');
     }
   });
-}
-
-/** A person can start `build-indexes`, so the names are checked as those of `deploy` are. */
-function requestedIndexes(names: readonly string[], registry: CompiledRegistry): CompiledIndex[] {
-  return resolveIndexNames(names, registry.map(indexId)).map((id) => findIndex(registry, id));
 }
 
 /** When the window ends, ISO 8601. Null: it has no end, or there is no window. */

@@ -11,14 +11,20 @@ import {
   pendingOf,
 } from '../postgres/migration-history.ts';
 import { MIGRATION_RECORD } from '../postgres/migration-record.ts';
+import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { describeDatabaseError, isConnectionError, sqlstateOf } from '../postgres/sqlstate.ts';
 import { refuseUntrustedTables } from '../postgres/trusted-table.ts';
 import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
-import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
+import {
+  type ExecutionInput,
+  namesOfEntries,
+  parseExecutionInput,
+  requestedIndexes,
+} from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { Execution, PreflightEvent, PreflightResult } from '../shared/payloads.ts';
-import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
@@ -63,7 +69,7 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   const common = { deploy: event.execution.name, startedAt: event.execution.startedAt, warnings };
   let input: ExecutionInput;
   try {
-    input = parseExecutionInput(event.input, io.registry.map(indexId));
+    input = parseExecutionInput(event.input, io.registry);
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
     return { ...common, mode: 'deploy', decision: 'refused', refusal: error.message, indexes: [] };
@@ -77,14 +83,14 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   // Services must start even when the database is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
   try {
-    const decision = await withConnectionRetry(io, async () => {
+    const decided = await withConnectionRetry(io, async () => {
       // An attempt that lost its connection can have found the same.
       warnings.length = 0;
       return await namingLostConnections(() => decide(input, io, warnings));
     });
     for (const warning of warnings) io.log.warn(headlineOf(warning));
-    io.log.info('Preflight finished.', { decision, mode: input.mode });
-    return { ...answer, decision };
+    io.log.info('Preflight finished.', { decision: decided.decision, mode: input.mode });
+    return { ...answer, ...decided };
   } catch (error) {
     io.log.error('Preflight refused the deploy.', { reason: messageOf(error) });
     return { ...answer, decision: 'refused', refusal: messageOf(error) };
@@ -107,27 +113,32 @@ async function decide(
   input: ExecutionInput,
   io: PreflightIo,
   warnings: string[],
-): Promise<PreflightResult['decision']> {
+): Promise<Pick<PreflightResult, 'decision' | 'indexes'>> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
     await refuseUntrustedTables(client, tablesOf(io));
-    const superuser = await warnOfSuperuser(client, io.registry, io.migrations !== null);
+    const indexes = await resolveRegistry(client, io.registry);
+    const names = namesOfEntries(indexes, input.indexes);
+    const superuser = await warnOfSuperuser(client, indexes, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
-    warnings.push(...(await warnOfLockHolders(client, io.registry)));
+    warnings.push(...(await warnOfLockHolders(client, indexes)));
     warnings.push(...(await warnOfUnknownRoles(client, io.database.trustedRoles)));
     warnings.push(...(await warnOfUnknownDrainRoles(client, io.drainRoles)));
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
-    if (input.mode === 'plan') return 'plan';
+    if (input.mode === 'plan') return { decision: 'plan', indexes: names };
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
-    const examined = await examine(client, requestedIndexes(input, io.registry));
+    const examined = await examine(client, requestedIndexes(indexes, input.indexes).requested);
     refuseUnbuildable(examined);
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     if (missing.length > 0) await checkRights(client, missing);
-    if (input.mode === 'indexes') return missing.length > 0 ? 'indexes' : 'nothing';
-    return missing.length > 0 || migrationsPending || input.force ? 'deploy' : 'nothing';
+    const hasWork = missing.length > 0 || (input.mode === 'deploy' && (migrationsPending || input.force));
+    return {
+      decision: !hasWork ? 'nothing' : input.mode === 'indexes' ? 'indexes' : 'deploy',
+      indexes: names,
+    };
   });
 }
 
@@ -150,12 +161,6 @@ async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   const pending = pendingOf(applied, files);
   await checkMigrationFiles(client, io.migrations, pending);
   return pending.length > 0;
-}
-
-function requestedIndexes(input: ExecutionInput, registry: CompiledRegistry): readonly CompiledIndex[] {
-  return input.indexes.length === 0
-    ? registry
-    : registry.filter((index) => input.indexes.includes(indexId(index)));
 }
 
 /** @throws Refused when a critical index cannot be built: the deploy would fail after it has stopped the services */

@@ -3,6 +3,8 @@ import type { Client } from '../postgres/client.ts';
 import { indexKey } from '../postgres/identifiers.ts';
 import { type Examined, examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
+import { resolveRegistry } from '../postgres/resolve-registry.ts';
+import { requestedIndexes } from '../shared/execution-input.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
 import { shortened } from '../shared/text.ts';
@@ -18,10 +20,9 @@ export async function readIndexReports(
   client: Client,
   deploy: string,
   registry: CompiledRegistry,
-  requested: readonly string[],
+  names: readonly string[],
 ): Promise<{ indexes: IndexReport[]; drifted: IndexNote[]; notCompared: IndexNote[] }> {
-  const indexes =
-    requested.length === 0 ? registry : registry.filter((index) => requested.includes(indexId(index)));
+  const { requested: indexes } = requestedIndexes(await resolveRegistry(client, registry), names);
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
   const all = await examine(client, indexes);

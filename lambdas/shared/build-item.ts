@@ -1,4 +1,14 @@
-import { type CompiledIndex, type CompiledRegistry, findIndex, indexId, tableId } from './registry.ts';
+import { BadInput } from './errors.ts';
+import {
+  type CompiledIndex,
+  type CompiledRegistry,
+  entryId,
+  indexId,
+  indexOfId,
+  tableId,
+} from './registry.ts';
+import { listed } from './text.ts';
+import { quoted } from './visible-text.ts';
 
 /*
  * An item is one unit of work in lanes, executions and the ledger. Its text is the index's id. For an index on a partitioned
@@ -39,19 +49,31 @@ interface Item {
   partition: string | null;
 }
 
-/** Finds the registry entry of an item. Undefined: the registry has none. */
+/**
+ * Finds the index of an item. Its schema comes from the item: see `indexOfId`. Undefined: no entry of the registry can have
+ * this index.
+ */
 export function findItem(registry: CompiledRegistry, item: string): Item | undefined {
-  const whole = registry.find((index) => indexId(index) === item);
-  if (whole !== undefined) return { index: whole, partition: null };
-  const owner = registry.find((index) => item.startsWith(`${indexId(index)}${AT}`));
-  if (owner === undefined) return undefined;
-  return { index: owner, partition: item.slice(indexId(owner).length + AT.length) };
+  const exact = registry.find((entry) => entryId(entry) === item);
+  if (exact === undefined) {
+    // A name can contain the separator. A registry in which two readings are possible is refused.
+    for (let at = item.indexOf(AT); at !== -1; at = item.indexOf(AT, at + 1)) {
+      const index = indexOfId(registry, item.slice(0, at));
+      if (index !== undefined) return { index, partition: item.slice(at + AT.length) };
+    }
+  }
+  const whole = indexOfId(registry, item);
+  return whole === undefined ? undefined : { index: whole, partition: null };
 }
 
 /**
- * The registry entry of an item.
- * @throws BadInput when the registry has none
+ * The index of an item.
+ * @throws BadInput when the registry has no entry for it
  */
 export function parseItem(registry: CompiledRegistry, item: string): Item {
-  return findItem(registry, item) ?? { index: findIndex(registry, item), partition: null };
+  const found = findItem(registry, item);
+  if (found !== undefined) return found;
+  throw new BadInput(
+    `Index ${quoted(item)} is not in the registry. Valid names: ${listed(registry.map(entryId))}.`,
+  );
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BadInput } from './errors.ts';
+import { type CompiledIndex, entryId, indexId, type RegistryEntry, schemaIn } from './registry.ts';
 import { counted, listed, shortened } from './text.ts';
 import { quoted, quotedValue } from './visible-text.ts';
 
@@ -31,13 +32,13 @@ const LONGEST_MESSAGE = 4_000;
 /**
  * Reads an execution's input. Everyone who may start an execution can write anything into it, and the message goes into the
  * report, the log and the alert. So it quotes the beginning of a wrong value, on one line and without links.
- * @returns the input, with the ids of the indexes (see `indexId`)
+ * @returns the input, with the names of the indexes as `resolveIndexNames` returns them
  * @throws BadInput that names the wrong field and its valid values, in at most 4,000 characters
  */
-export function parseExecutionInput(raw: unknown, registryIds: readonly string[]): ExecutionInput {
+export function parseExecutionInput(raw: unknown, registry: readonly EntryName[]): ExecutionInput {
   try {
     const input = checkedInput(raw);
-    return { ...input, indexes: resolveIndexNames(input.indexes, registryIds) };
+    return { ...input, indexes: resolveIndexNames(input.indexes, registry) };
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
     throw new BadInput(shortened(error.message, LONGEST_MESSAGE));
@@ -61,36 +62,99 @@ export function checkedInput(raw: unknown): ExecutionInput {
   throw new BadInput(`The execution's input is wrong: ${problems.join('; ')}.`);
 }
 
+/** What names an entry. */
+type EntryName = Pick<RegistryEntry, 'schema' | 'name'>;
+
 /**
- * Finds the ids of named indexes. `public.NAME` is the same index as NAME.
+ * Finds the entries of named indexes. `public.NAME` is the same index as NAME in a registry that names the schema. Only the
+ * database knows the schema of an entry that does not: see `requestedIndexes`.
  * @param names at most 1,000
+ * @returns the id of each entry (see `entryId`), or SCHEMA.NAME for an entry that names no schema
  * @throws BadInput for names that are not in the registry, are too long, or name an index twice
  */
-export function resolveIndexNames(names: readonly string[], registryIds: readonly string[]): string[] {
-  const known = new Set(registryIds);
+export function resolveIndexNames(names: readonly string[], registry: readonly EntryName[]): string[] {
+  const byId = new Map(registry.map((entry) => [entryId(entry), entry]));
   const unknown: string[] = [];
   const repeated: string[] = [];
-  /** The first name of each index. */
+  /** The first name of each entry. */
   const named = new Map<string, string>();
+  const resolved: string[] = [];
   for (const name of names) {
-    const id = known.has(name) ? name : name.replace(/^public\./, '');
+    const entry = entryNamed(name, byId);
+    if (entry === undefined) {
+      unknown.push(name);
+      continue;
+    }
+    const id = entryId(entry);
     const earlier = named.get(id);
-    if (!known.has(id)) unknown.push(name);
-    else if (earlier === undefined) named.set(id, name);
-    else if (earlier === name) repeated.push(`${quotedName(name)} more than once`);
+    if (earlier === undefined) {
+      named.set(id, name);
+      resolved.push(entry.schema === null ? name : id);
+    } else if (earlier === name) repeated.push(`${quotedName(name)} more than once`);
     else repeated.push(`${quotedName(earlier)} and ${quotedName(name)}, which are the same index`);
   }
-  const [first] = unknown;
-  if (first !== undefined) {
-    throw new BadInput(
-      `indexes: ${listedFirst(unknown.map(quotedName))} ${unknown.length === 1 ? 'is' : 'are'} not in the registry${tooLong(first)}. ` +
-        `Valid names: ${listed(registryIds)}.`,
-    );
-  }
+  if (unknown.length > 0) throw unknownNames(unknown, [...byId.keys()]);
   if (repeated.length > 0) {
     throw new BadInput(`indexes: it lists ${listedFirst(repeated)}. Name each index once.`);
   }
-  return [...named.keys()];
+  return resolved;
+}
+
+function unknownNames(unknown: readonly string[], valid: readonly string[]): BadInput {
+  return new BadInput(
+    `indexes: ${listedFirst(unknown.map(quotedName))} ${unknown.length === 1 ? 'is' : 'are'} not in the registry${tooLong(unknown[0] ?? '')}. ` +
+      `Valid names: ${listed(valid)}.`,
+  );
+}
+
+function entryNamed(name: string, byId: ReadonlyMap<string, EntryName>): EntryName | undefined {
+  const exact = byId.get(name) ?? byId.get(name.replace(/^public\./, ''));
+  if (exact !== undefined) return exact;
+  // A schema can contain a dot too: try each one.
+  for (let dot = name.indexOf('.', 1); dot !== -1; dot = name.indexOf('.', dot + 1)) {
+    const entry = byId.get(name.slice(dot + 1));
+    if (entry?.schema === null && schemaIn(name, entry.name) !== null) return entry;
+  }
+  return undefined;
+}
+
+/**
+ * The indexes of a database that an input names.
+ * @param indexes of the whole registry
+ * @param names of `resolveIndexNames`. Empty: all indexes
+ * @returns the indexes in the order of the registry, and the names that this database has no index for
+ */
+export function requestedIndexes(
+  indexes: readonly CompiledIndex[],
+  names: readonly string[],
+): { requested: readonly CompiledIndex[]; unknown: string[] } {
+  if (names.length === 0) return { requested: indexes, unknown: [] };
+  const wanted = new Set(names);
+  const found = new Set<string>();
+  const requested = indexes.filter((index) => {
+    const ids = [index.entryId, indexId(index), `${index.schema}.${index.name}`].filter((id) =>
+      wanted.has(id),
+    );
+    for (const id of ids) found.add(id);
+    return ids.length > 0;
+  });
+  return { requested, unknown: names.filter((name) => !found.has(name)) };
+}
+
+/**
+ * The names for the later states of a deploy: the id of each entry. A migration can create the table in another schema of the
+ * search path, and the entry is the same.
+ * @param indexes of the whole registry
+ * @param names of `resolveIndexNames`
+ * @throws BadInput that lists the valid names, for names that the database has no index for
+ */
+export function namesOfEntries(indexes: readonly CompiledIndex[], names: readonly string[]): string[] {
+  const { requested, unknown } = requestedIndexes(indexes, names);
+  if (unknown.length > 0) throw unknownNames(unknown, indexes.map(indexId));
+  if (names.length === 0) return [];
+  const ids = new Set(requested.map((index) => index.entryId));
+  const bySchema = new Map(requested.map((index) => [`${index.schema}.${index.name}`, index.entryId]));
+  return names.map((name) => (ids.has(name) ? name : (bySchema.get(name) ?? name)));
 }
 
 function tooLong(name: string): string {

@@ -1,18 +1,15 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { BadInput } from './errors.ts';
-import { listed } from './text.ts';
-import { quoted } from './visible-text.ts';
 
 /**
- * One index of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
+ * One entry of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
  * function has to parse SQL.
  */
-const compiledIndexSchema = z.strictObject({
+const registryEntrySchema = z.strictObject({
   /** Name as in the catalog: without schema and quotes, at most 63 bytes. */
   name: z.string().min(1),
-  /** Schema of the table and of the index. `public` if the statement names none. */
-  schema: z.string().min(1),
+  /** Schema of the table and of the index. Null: the statement names none, so the search path of the database decides. */
+  schema: z.string().min(1).nullable(),
   table: z.string().min(1),
   unique: z.boolean(),
   /** The statement from USING on, as in the registry: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
@@ -29,11 +26,20 @@ const compiledIndexSchema = z.strictObject({
   onDrift: z.enum(['report', 'rebuild']),
 });
 
-export type CompiledIndex = z.infer<typeof compiledIndexSchema>;
+export type RegistryEntry = z.infer<typeof registryEntrySchema>;
 
-export const compiledRegistrySchema = z.array(compiledIndexSchema);
+export const compiledRegistrySchema = z.array(registryEntrySchema);
 
+/** The entries that are shipped with the functions. `resolveRegistry` finds their indexes in a database. */
 export type CompiledRegistry = z.infer<typeof compiledRegistrySchema>;
+
+/** One index of a database: an entry with the schema in which the database has its table. */
+export interface CompiledIndex extends Omit<RegistryEntry, 'schema'> {
+  /** Schema of the table and of the index. */
+  readonly schema: string;
+  /** The id of its entry: see `entryId`. */
+  readonly entryId: string;
+}
 
 /** The file beside a function's code with the compiled registry. */
 export const REGISTRY_FILE = 'registry.json';
@@ -58,14 +64,34 @@ export function tableId(index: { schema: string; table: string }): string {
   return indexId({ schema: index.schema, name: index.table });
 }
 
+/** Name of an entry in executions and messages: as its statement names the index. It is unique in a registry. */
+export function entryId({ schema, name }: Pick<RegistryEntry, 'schema' | 'name'>): string {
+  return indexId({ schema: schema ?? 'public', name });
+}
+
+/** The index of an entry in a schema. */
+export function inSchema(entry: RegistryEntry, schema: string): CompiledIndex {
+  return { ...entry, schema, entryId: entryId(entry) };
+}
+
 /**
- * Finds the entry of an index by its id.
- * @throws BadInput that lists the valid ids
+ * Finds the index that an id names. Its schema comes from the id, so an index that was planned stays the same index however
+ * the search path changes.
+ * @param id of an index in any database: see `indexId`
+ * @returns undefined if no entry can have this index
  */
-export function findIndex(registry: CompiledRegistry, id: string): CompiledIndex {
-  const found = registry.find((index) => indexId(index) === id);
-  if (found !== undefined) return found;
-  throw new BadInput(
-    `Index ${quoted(id)} is not in the registry. Valid names: ${listed(registry.map(indexId))}.`,
-  );
+export function indexOfId(registry: CompiledRegistry, id: string): CompiledIndex | undefined {
+  // A name can contain a dot: of two readings, the one without a schema counts. A registry with both is refused.
+  const whole = registry.find((entry) => entryId(entry) === id);
+  if (whole !== undefined) return inSchema(whole, whole.schema ?? 'public');
+  for (const entry of registry) {
+    const schema = entry.schema === null ? schemaIn(id, entry.name) : null;
+    if (schema !== null) return inSchema(entry, schema);
+  }
+  return undefined;
+}
+
+/** The schema in SCHEMA.NAME. Null: the text is another one. */
+export function schemaIn(id: string, name: string): string | null {
+  return id.endsWith(`.${name}`) && id.length > name.length + 1 ? id.slice(0, -name.length - 1) : null;
 }

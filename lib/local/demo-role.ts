@@ -17,7 +17,8 @@ export async function createDemoRole(databaseUrl: string, registry: CompiledRegi
     { application_name: 'pg-deploy-step role', connectionTimeoutMillis: CONNECTION_TIMEOUT_MS },
   );
   try {
-    const names = await readLeastPrivilege(client, { tables: registry, migrates: true });
+    const tables = registry.map(({ schema, table }) => ({ schema: schema ?? 'public', table }));
+    const names = await readLeastPrivilege(client, { tables, migrates: true });
     if (names === null) return databaseUrl;
     const password = randomBytes(16).toString('hex');
     await client.query(leastPrivilegeScript(names));

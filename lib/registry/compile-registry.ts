@@ -5,7 +5,9 @@ import {
   type CompiledIndex,
   type CompiledRegistry,
   compiledRegistrySchema,
-  indexId,
+  entryId,
+  inSchema,
+  type RegistryEntry,
 } from '../../lambdas/shared/registry.ts';
 import type { Place } from '../sql/places.ts';
 import { compileStatement } from './compile-statement.ts';
@@ -16,7 +18,7 @@ import { problemText, RegistryError, type RegistryProblem } from './registry-err
 
 /** A valid entry and what it was compiled from. */
 export interface ExaminedEntry {
-  readonly index: CompiledIndex;
+  readonly index: RegistryEntry;
   readonly statement: IndexStmt;
   /** The entry's name in messages: `entry 3 "idx_deals_tenant"`. */
   readonly label: string;
@@ -75,7 +77,7 @@ export async function examineRegistry(
     problems.push(...result.problems);
     if (result.examined === null) continue;
     examined.push(result.examined);
-    const { schema, name } = result.examined.index;
+    const { schema, name } = concrete(result.examined.index);
     const key = indexKey({ schema, name });
     const first = firstOfName.get(key);
     if (first === undefined) {
@@ -86,6 +88,11 @@ export async function examineRegistry(
     problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
   }
   return { examined, problems: [...problems, ...ambiguousNames(examined, file)] };
+}
+
+/** The index of an entry in `public`, if it names no schema: the id of both is NAME, so they exclude each other. */
+function concrete(entry: RegistryEntry): CompiledIndex {
+  return inSchema(entry, entry.schema ?? 'public');
 }
 
 function sameNameMessage(first: string, { schema }: { readonly schema: string }): string {
@@ -120,11 +127,12 @@ async function examineEntry(
 
 /** Executions, the ledger and reports use one text for an index, its schema and its partition: it must be unique. */
 function ambiguousNames(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+  const indexes = examined.map((one) => ({ ...one, index: concrete(one.index) }));
   const byId = Map.groupBy(
-    examined.map(({ index }) => index),
-    indexId,
+    indexes.map(({ index }) => index),
+    entryId,
   );
-  return examined.flatMap(({ index, label: entry, places }) => {
+  return indexes.flatMap(({ index, label: entry, places }) => {
     const candidates = confusableIds(index).flatMap((id) => byId.get(id)?.slice(0, 2) ?? []);
     const other = confusableWith(index, candidates);
     // Two entries with the same schema and name are reported above.
@@ -136,7 +144,7 @@ function ambiguousNames(examined: readonly ExaminedEntry[], file: string): Regis
 
 function ambiguousMessage(index: CompiledIndex, other: CompiledIndex): string {
   return (
-    `executions and reports cannot distinguish "${indexId(index)}" from "${indexId(other)}" (index "${other.name}" in schema ` +
+    `executions and reports cannot distinguish "${entryId(index)}" from "${entryId(other)}" (index "${other.name}" in schema ` +
     `"${other.schema}") or from one of its partitions; rename one of the two indexes`
   );
 }
@@ -168,16 +176,18 @@ export async function refusedEntries(entries: readonly IndexEntry[]): Promise<Ma
   }
   const accepted = new Map<string, ExaminedEntry>();
   for (const one of examined) {
-    const { index, label: entry } = one;
+    const index = concrete(one.index);
+    const entry = one.label;
     const other = [...confusableIds(index), partitionsOf(index)].flatMap((id) => accepted.get(id) ?? [])[0];
     if (other === undefined) {
       // An index is found by its own id, and by all ids of which it could be a partition.
       for (const id of confusableIds(index))
-        accepted.set(id === indexId(index) ? id : `${id}${PARTITIONS}`, one);
+        accepted.set(id === entryId(index) ? id : `${id}${PARTITIONS}`, one);
       continue;
     }
-    const isSame = other.index.schema === index.schema && other.index.name === index.name;
-    const message = isSame ? sameNameMessage(other.label, index) : ambiguousMessage(index, other.index);
+    const first = concrete(other.index);
+    const isSame = first.schema === index.schema && first.name === index.name;
+    const message = isSame ? sameNameMessage(other.label, index) : ambiguousMessage(index, first);
     refused.set(positionOf(entry), problemText({ ...NAME_PROBLEM, message }));
   }
   return refused;
@@ -196,7 +206,7 @@ const NAME_PROBLEM = {
 const PARTITIONS = '\0';
 
 function partitionsOf(index: CompiledIndex): string {
-  return `${indexId(index)}${PARTITIONS}`;
+  return `${entryId(index)}${PARTITIONS}`;
 }
 
 function positionOf(entry: string): number {

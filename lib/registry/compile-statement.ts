@@ -1,11 +1,11 @@
 import type { IndexStmt, ScanToken } from 'libpg-query';
-import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
+import type { RegistryEntry } from '../../lambdas/shared/registry.ts';
 import { type IndexStatement, parseIndexStatement } from './parse-statement.ts';
 import { type FieldProblem, isReserved, nameProblems, statementProblems } from './statement-problems.ts';
 
 /** The part of an index that its statement defines. */
 type IndexFromStatement = Pick<
-  CompiledIndex,
+  RegistryEntry,
   'name' | 'schema' | 'table' | 'unique' | 'definition' | 'partial' | 'expression'
 >;
 
@@ -32,7 +32,7 @@ export async function compileStatement(sql: string, name: string | undefined): P
     statement,
     index: {
       name: statement.idxname ?? '',
-      schema: statement.relation?.schemaname ?? 'public',
+      schema: statement.relation?.schemaname ?? null,
       table: statement.relation?.relname ?? '',
       unique: statement.unique ?? false,
       definition: definitionOf(parsed),

@@ -18,7 +18,7 @@ export class RegisteredIndexes {
 
   constructor(registry: CompiledRegistry) {
     for (const { name, schema, table, unique, definition, description } of registry) {
-      const on = quoteTableWhereNeeded({ schema, name: table });
+      const on = quoteTableWhereNeeded({ schema: schema ?? 'public', name: table });
       const create = `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)}`;
       this.add({ name, sql: `${create} on ${on} ${definition}`, description });
     }

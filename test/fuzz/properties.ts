@@ -133,13 +133,14 @@ export const RULES: readonly Rule[] = [
 
   rule(
     'execution input: throws nothing but BadInput, in one short line, and accepts what it returns',
-    fc.property(inputAndNames(), ({ raw, names }) => {
+    fc.property(inputAndNames(), fc.constantFrom('public', null), ({ raw, names }, schema) => {
       try {
-        const input = parseExecutionInput(raw, names);
-        const again = parseExecutionInput(JSON.parse(JSON.stringify(input)), names);
-        return (
-          JSON.stringify(again) === JSON.stringify(input) && input.indexes.every((one) => names.includes(one))
-        );
+        const registry = names.map((name) => ({ schema, name }));
+        const input = parseExecutionInput(raw, registry);
+        const again = parseExecutionInput(JSON.parse(JSON.stringify(input)), registry);
+        const isKnown = (one: string) =>
+          names.some((name) => one === name || (schema === null && one.endsWith(`.${name}`)));
+        return JSON.stringify(again) === JSON.stringify(input) && input.indexes.every(isKnown);
       } catch (error) {
         if (!(error instanceof BadInput)) throw error;
         return error.message.length <= 4_000 && visible(error.message) === error.message;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quotedTable, quoteIdentifier } from '../../lambdas/postgres/identifiers.ts';
-import type { CompiledIndex } from '../../lambdas/shared/registry.ts';
+import { type CompiledIndex, inSchema } from '../../lambdas/shared/registry.ts';
 import { importSources } from '../../lib/import/import-sources.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
@@ -173,7 +173,7 @@ async function imported(
   expect(notTaken).toEqual([]);
   // By way of the text of a registry file.
   const [compiled] = await compileRegistry(JSON.parse(newRegistryFile(entries, 'json')), 'a.json');
-  return { entries, compiled };
+  return { entries, compiled: compiled && inSchema(compiled, compiled.schema ?? 'public') };
 }
 
 /** The statement of buildStatement, for a transaction. */

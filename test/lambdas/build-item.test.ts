@@ -12,6 +12,7 @@ const schema = fc.oneof(fc.constant('public'), name);
 
 function indexOf([inSchema, itsName]: [string, string]): CompiledIndex {
   return {
+    entryId: indexId({ schema: inSchema, name: itsName }),
     ...{ schema: inSchema, name: itsName, table: 't', unique: false, definition: 'USING btree (a)' },
     ...{ partial: false, expression: false, critical: false, description: '', serves: [], onDrift: 'report' },
   };

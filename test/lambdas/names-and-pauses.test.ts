@@ -15,7 +15,7 @@ test('the name of an index on a partition is short enough, well-formed and uniqu
           {
             ...{ schema: 'public', name: index, table: 't', unique: false, definition: 'USING btree (a)' },
             ...{ partial: false, expression: false, critical: false, description: '' },
-            ...{ serves: [], onDrift: 'report' },
+            ...{ serves: [], onDrift: 'report', entryId: index },
           },
           { schema: 'public', table: on },
         );

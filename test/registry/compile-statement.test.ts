@@ -13,7 +13,7 @@ describe('the compiled form of a statement', () => {
   test('contains the table, the definition and the defaults of a plain index', async () => {
     expect(await compiled(`${START} deals using btree (tenant_id, created_at desc)`)).toEqual({
       name: 'idx_a',
-      schema: 'public',
+      schema: null,
       table: 'deals',
       unique: false,
       definition: 'USING btree (tenant_id, created_at desc)',

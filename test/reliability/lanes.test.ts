@@ -23,6 +23,7 @@ function build(
         description: '',
         serves: [],
         onDrift: 'report',
+        entryId: name,
       },
     },
   };

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { inSchema } from '../../lambdas/shared/registry.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
@@ -82,8 +83,9 @@ onEachMajor('a repair during the last commit of a build by another session', (ma
     await holdCommits();
     await snapshot.query('commit');
     await waitForCommit('dba');
-    const [index] = await compileRegistry([PEOPLE_N], 'the test');
-    if (index === undefined) throw new Error('The registry is empty.');
+    const [entry] = await compileRegistry([PEOPLE_N], 'the test');
+    if (entry === undefined) throw new Error('The registry is empty.');
+    const index = inSchema(entry, 'public');
 
     // Act
     const removed = repairIndex(database.url, index);

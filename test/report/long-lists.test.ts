@@ -4,6 +4,7 @@ import { deployFailure } from '../../lambdas/report/deploy-failure.ts';
 import { driftWarnings, notBuiltWarnings, terminatedWarnings } from '../../lambdas/report/index-warnings.ts';
 import { migrationsReport } from '../../lambdas/report/migrations-report.ts';
 import type { ReportState } from '../../lambdas/shared/payloads.ts';
+import { inSchema } from '../../lambdas/shared/registry.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { failedIndex, ofCauses, onMissingTables, reportOf } from './failures.ts';
@@ -166,8 +167,8 @@ describe('the warnings', () => {
     );
     const text = (n: number, advice: string) =>
       `Drifted: idx_${n} on t_${n} has the definition USING btree (b${n}), which differs from the registry. ${advice}`;
-    const notes = registry.map((index, n) => ({
-      index,
+    const notes = registry.map((entry, n) => ({
+      index: inSchema(entry, 'public'),
       text: text(n, n < 39 ? 'Correct the registry.' : 'It backs a constraint.'),
     }));
 

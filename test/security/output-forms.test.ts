@@ -169,11 +169,15 @@ test('every input of an execution is accepted or refused, in one line of at most
   );
   const keys = fc.oneof(fc.constantFrom('mode', 'indexes', 'force', '__proto__', 'constructor'), hostileText);
   const input = fc.oneof(fc.jsonValue(), hostileText, fc.dictionary(keys, value));
+  const REGISTRY = [
+    { schema: 'public', name: 'a' },
+    { schema: 'b', name: 'c' },
+  ];
   let refused = 0;
   fc.assert(
     fc.property(input, (raw) => {
       try {
-        const { mode, indexes, force } = parseExecutionInput(JSON.parse(JSON.stringify(raw)), ['a', 'b.c']);
+        const { mode, indexes, force } = parseExecutionInput(JSON.parse(JSON.stringify(raw)), REGISTRY);
         expect(MODES).toContain(mode);
         expect(indexes.every((name) => ['a', 'b.c'].includes(name))).toBe(true);
         expect(new Set(indexes).size).toBe(indexes.length);

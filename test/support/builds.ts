@@ -5,6 +5,7 @@ import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { type Examined, examine } from '../../lambdas/postgres/index-state.ts';
+import { resolveRegistry } from '../../lambdas/postgres/resolve-registry.ts';
 import { readIndexReports } from '../../lambdas/report/index-report.ts';
 import { settleIndex } from '../../lambdas/settle-index/settle-index.ts';
 import type { Log } from '../../lambdas/shared/logger.ts';
@@ -16,7 +17,7 @@ import {
   planBuildsEventSchema,
   settleIndexEventSchema,
 } from '../../lambdas/shared/payloads.ts';
-import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import { type CompiledIndex, inSchema } from '../../lambdas/shared/registry.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
@@ -24,7 +25,8 @@ import { ATTEMPTS, type BuildFunction, functionNameOf, openBuildIndexes } from '
 import { asDeployRole } from './deploy-role.ts';
 
 export interface TestBuilds {
-  readonly registry: CompiledRegistry;
+  /** The indexes of the registry. Those of entries without a schema are in `public`. */
+  readonly registry: readonly CompiledIndex[];
   /** Calls Plan once. @returns the lanes */
   plan(deploy: string): Promise<Lane[]>;
   /** Calls Build Index once. */
@@ -117,7 +119,7 @@ export async function openBuilds(
     }),
   );
   return {
-    registry,
+    registry: registry.map((entry) => inSchema(entry, entry.schema ?? 'public')),
     rounds,
     drifted,
     get lastPlan() {
@@ -144,7 +146,12 @@ export async function openBuilds(
     },
     examine: () =>
       withClient(database, 'test examine', async (client) =>
-        Object.fromEntries((await examine(client, registry)).map((one) => [one.index.name, one])),
+        Object.fromEntries(
+          (await examine(client, await resolveRegistry(client, registry))).map((one) => [
+            one.index.name,
+            one,
+          ]),
+        ),
       ),
   };
 }

@@ -3,7 +3,7 @@ import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BadInput } from '../../../lambdas/shared/errors.ts';
 import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
-import { type CompiledRegistry, indexId } from '../../../lambdas/shared/registry.ts';
+import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
@@ -131,7 +131,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     const registry = await loadRegistry(flags.indexes);
     const settings = toSettings(flags, registry, connection);
     try {
-      parseExecutionInput(settings.input, registry.map(indexId));
+      parseExecutionInput(settings.input, registry);
     } catch (error) {
       if (!(error instanceof BadInput)) throw error;
       const problem = error.message.replace(/^indexes: /, '');

@@ -1,4 +1,4 @@
-import { indexId } from '../../../lambdas/shared/registry.ts';
+import { entryId } from '../../../lambdas/shared/registry.ts';
 import type { KeyShape } from '../../registry/index-shape.ts';
 import type { EntryShape, EntryWarning } from './entry-rule.ts';
 
@@ -33,7 +33,7 @@ function redundancies(table: readonly EntryShape[]): EntryWarning[] {
     );
     if (other === undefined) return [];
     const message =
-      `"${indexId(other.entry.index)}" (${other.entry.label.split(' ', 2).join(' ')}) starts with the same columns, so ` +
+      `"${entryId(other.entry.index)}" (${other.entry.label.split(' ', 2).join(' ')}) starts with the same columns, so ` +
       'the same queries can use it, and every write updates both; remove this entry, ' +
       "or give the reason to keep it: accept: { 'redundant-index': 'reason' }";
     return [{ rule: 'redundant-index', entry: shape.entry, message }];
