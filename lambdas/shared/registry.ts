@@ -1,6 +1,21 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 
+/** The constraint that the deploy adds to the table with an index. `lib/registry` checks that the index is suitable. */
+const compiledConstraintSchema = z.strictObject({
+  /** As in the catalog. ADD CONSTRAINT … USING INDEX gives the index this name. */
+  name: z.string().min(1),
+  type: z.enum(['unique', 'primary key']),
+  /** Key columns, in the order of the index. */
+  columns: z.array(z.string().min(1)).min(1),
+  /** The columns of INCLUDE. */
+  include: z.array(z.string().min(1)),
+  /** NULLS NOT DISTINCT, from PostgreSQL 15 on. */
+  nullsNotDistinct: z.boolean(),
+});
+
+export type CompiledConstraint = z.infer<typeof compiledConstraintSchema>;
+
 /**
  * One entry of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
  * function has to parse SQL.
@@ -24,6 +39,8 @@ const registryEntrySchema = z.strictObject({
   /** Queries (files below database/queries, without .sql) that should use this index. */
   serves: z.array(z.string()),
   onDrift: z.enum(['report', 'rebuild']),
+  /** Undefined: the index enforces no constraint. */
+  constraint: compiledConstraintSchema.optional(),
 });
 
 export type RegistryEntry = z.infer<typeof registryEntrySchema>;

@@ -1,5 +1,5 @@
 import type { IndexStmt } from 'libpg-query';
-import { indexKey } from '../../lambdas/postgres/identifiers.ts';
+import { indexKey, tableKey } from '../../lambdas/postgres/identifiers.ts';
 import { confusableIds, confusableWith } from '../../lambdas/shared/build-item.ts';
 import {
   type CompiledIndex,
@@ -10,6 +10,7 @@ import {
   type RegistryEntry,
 } from '../../lambdas/shared/registry.ts';
 import type { Place } from '../sql/places.ts';
+import { compileConstraint } from './compile-constraint.ts';
 import { compileStatement } from './compile-statement.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { readEntry, textField } from './entry-fields.ts';
@@ -87,7 +88,8 @@ export async function examineRegistry(
     const message = sameNameMessage(first, { schema });
     problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
   }
-  return { examined, problems: [...problems, ...ambiguousNames(examined, file)] };
+  const ofAll = [...ambiguousNames(examined, file), ...conflictingConstraints(examined, file)];
+  return { examined, problems: [...problems, ...ofAll] };
 }
 
 /** The index of an entry in `public`, if it names no schema: the id of both is NAME, so they exclude each other. */
@@ -120,8 +122,18 @@ async function examineEntry(
   }
   if (entry === null || compiled.index === null) return { examined: null, problems };
   const { critical, description, serves, onDrift, accept } = entry;
-  const index = { ...compiled.index, critical, description, serves, onDrift };
   const { statement } = compiled;
+  let index: RegistryEntry = { ...compiled.index, critical, description, serves, onDrift };
+  if (entry.constraint !== undefined) {
+    const { constraint, problems: ofConstraint } = compileConstraint({
+      ...entry,
+      statement,
+      constraint: entry.constraint,
+    });
+    problems.push(...ofConstraint.map((problem) => problemAt(place, problem)));
+    if (constraint === null) return { examined: null, problems };
+    index = { ...index, constraint };
+  }
   return { examined: { index, statement, label: place.entry, places: place.places, accept }, problems };
 }
 
@@ -140,6 +152,42 @@ function ambiguousNames(examined: readonly ExaminedEntry[], file: string): Regis
     const message = ambiguousMessage(index, other);
     return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
   });
+}
+
+/** A constraint gives its name to its index, and a table has one primary key. */
+function conflictingConstraints(entries: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+  const examined = entries.map((one) => ({ ...one, index: concrete(one.index) }));
+  const constraints = examined.filter(({ index }) => index.constraint !== undefined);
+  const primaryKeys = constraints.filter(({ index }) => index.constraint?.type === 'primary key');
+  const byName = Map.groupBy(examined, ({ index }) => indexKey(index));
+  const byConstraint = Map.groupBy(constraints, ({ index }) => constraintKey(index));
+  const byTable = Map.groupBy(primaryKeys, ({ index }) => tableKey(index));
+  return constraints.flatMap((one) => {
+    const { index, label: entry, places } = one;
+    const problem = (field: string, message: string) =>
+      problemAt({ file, entry, places }, { rule: 'constraint', field, message });
+    const key = constraintKey(index);
+    const earlier = (some: (typeof examined)[number][] = []) => (some[0] === one ? undefined : some[0]);
+    const namesake = byName.get(key)?.find((other) => other !== one) ?? earlier(byConstraint.get(key));
+    const primaryKey =
+      index.constraint?.type === 'primary key' ? earlier(byTable.get(tableKey(index))) : undefined;
+    const problems: RegistryProblem[] = [];
+    if (namesake !== undefined) {
+      const message =
+        `${namesake.label} uses this name in schema "${index.schema}" too, and the index of a constraint has the name of the ` +
+        'constraint; rename one of them';
+      problems.push(problem('constraint.name', message));
+    }
+    if (primaryKey !== undefined) {
+      const message = `${primaryKey.label} is the primary key of table "${index.table}" already, and a table has only one; write "unique"`;
+      problems.push(problem('constraint.type', message));
+    }
+    return problems;
+  });
+}
+
+function constraintKey({ schema, name, constraint }: CompiledIndex): string {
+  return indexKey({ schema, name: constraint?.name ?? name });
 }
 
 function ambiguousMessage(index: CompiledIndex, other: CompiledIndex): string {

@@ -35,11 +35,26 @@ export interface IndexEntry {
    */
   readonly onDrift?: 'report' | 'rebuild';
   /**
+   * The constraint that the index enforces. The deploy builds the index concurrently, and then adds the constraint with
+   * ALTER TABLE … ADD CONSTRAINT … USING INDEX, which renames the index to `constraint.name` and locks the table for a moment.
+   * `sql` must create a unique B-tree index on columns, without expressions, a WHERE clause or a sort order. The columns of a
+   * primary key must be NOT NULL already. PostgreSQL does not support this on a partitioned table.
+   * @default the index enforces no constraint
+   */
+  readonly constraint?: EntryConstraint;
+  /**
    * Warnings of `lint` that you accept: the rule's name, and the reason in a sentence. Errors cannot be accepted. `lint`
    * reports an accepted warning that no longer occurs, so that you can remove it.
    * @default {}
    */
   readonly accept?: Readonly<Record<string, string>>;
+}
+
+/** The constraint of an entry. */
+export interface EntryConstraint {
+  /** Name of the constraint as in the catalog: unquoted, at most 63 bytes, unique among the relations of the table's schema. */
+  readonly name: string;
+  readonly type: 'unique' | 'primary key';
 }
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { IndexEntry } from './define-indexes.ts';
+import type { EntryConstraint, IndexEntry } from './define-indexes.ts';
 import { acceptRefusal, type RegistryRuleName } from './registry-rules.ts';
 
 const entrySchema = z.strictObject({
@@ -10,13 +10,15 @@ const entrySchema = z.strictObject({
   serves: z.array(z.string().min(1)).default([]),
   onDrift: z.enum(['report', 'rebuild']).default('report'),
   accept: z.record(z.string(), z.string().trim().min(1)).default({}),
+  constraint: z.strictObject({ name: z.string().min(1), type: z.enum(['unique', 'primary key']) }).optional(),
 }) satisfies z.ZodType<unknown, IndexEntryInput>;
 
-type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'accept'> & {
+type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'accept' | 'constraint'> & {
   serves?: string[] | undefined;
   critical?: boolean | undefined;
   onDrift?: IndexEntry['onDrift'] | undefined;
   accept?: Record<string, string> | undefined;
+  constraint?: EntryConstraint | undefined;
 };
 
 const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
@@ -27,6 +29,12 @@ const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
   serves: 'it must be a list of file names in database/queries, without .sql',
   onDrift: 'it must be "report" or "rebuild"',
   accept: 'it must contain a reason for each rule, as a text that is not empty: { RULE: reason }',
+  constraint: 'it must be { name, type }, with type "unique" or "primary key"',
+};
+
+const CONSTRAINT_FIELDS: Readonly<Record<keyof EntryConstraint, string>> = {
+  name: 'it must be the name of the constraint, as a text that is not empty',
+  type: 'it must be "unique" or "primary key"',
 };
 
 type ReadEntry = z.infer<typeof entrySchema>;
@@ -50,18 +58,26 @@ export function readEntry(raw: unknown): { entry: ReadEntry | null; problems: Fo
   return { entry: problems.length === 0 ? shape.data : null, problems };
 }
 
+/** ON CONFLICT and foreign keys cannot use such a constraint. */
+const NOT_DEFERRABLE = '; add a deferrable constraint in a migration';
+
 function describeIssue(issue: z.core.$ZodIssue): FormProblem[] {
+  const [field, inner] = issue.path;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((field) => ({
+    const valid = Object.keys(field === undefined ? FIELDS : CONSTRAINT_FIELDS).join(', ');
+    return issue.keys.map((key) => ({
       rule: 'entry-form',
-      field,
-      message: `unknown field; valid fields: ${Object.keys(FIELDS).join(', ')}`,
+      field: [...issue.path, key].join('.'),
+      message: `unknown field; valid fields: ${valid}${key === 'deferrable' ? NOT_DEFERRABLE : ''}`,
     }));
   }
-  const field = issue.path[0];
   if (field === undefined)
     return [{ rule: 'entry-form', field: '', message: 'it must be an object { name, sql, description }' }];
-  return [{ rule: 'entry-form', field: issue.path.join('.'), message: FIELDS[field as keyof IndexEntry] }];
+  const message =
+    field === 'constraint' && inner !== undefined
+      ? CONSTRAINT_FIELDS[inner as keyof EntryConstraint]
+      : FIELDS[field as keyof IndexEntry];
+  return [{ rule: 'entry-form', field: issue.path.join('.'), message }];
 }
 
 /** A text field of an entry that is not validated yet; undefined if it is not a text. */

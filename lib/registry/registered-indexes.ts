@@ -17,10 +17,15 @@ export class RegisteredIndexes {
   private readonly identities = new Map<string, string>();
 
   constructor(registry: CompiledRegistry) {
-    for (const { name, schema, table, unique, definition, description } of registry) {
+    for (const { name, schema, table, unique, definition, description, constraint } of registry) {
       const on = quoteTableWhereNeeded({ schema: schema ?? 'public', name: table });
       const create = `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)}`;
-      this.add({ name, sql: `${create} on ${on} ${definition}`, description });
+      this.add({
+        name,
+        sql: `${create} on ${on} ${definition}`,
+        description,
+        ...(constraint && { constraint: { name: constraint.name, type: constraint.type } }),
+      });
     }
   }
 

@@ -34,6 +34,11 @@ export const REGISTRY_RULES = {
       'The statement creates the index that the entry names, and PostgreSQL does not truncate the name.',
     acceptedIn: null,
   },
+  constraint: {
+    severity: 'error',
+    sentence: 'PostgreSQL can add the constraint of an entry with the index of the entry.',
+    acceptedIn: null,
+  },
   'duplicate-name': {
     severity: 'error',
     sentence: 'No two entries have the same name in a schema, or names that executions cannot distinguish.',
