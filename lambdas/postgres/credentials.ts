@@ -1,16 +1,16 @@
 import type { ClientConfig } from 'pg';
-import * as z from 'zod';
 import type { DatabaseVariables } from '../shared/function-variables.ts';
+import * as z from '../shared/zod.ts';
 import { type IamLogin, signIamToken } from './iam-token.ts';
 import { verifyingTls } from './server-certificate.ts';
 
 /** The JSON that RDS writes into a secret. It has no `dbname` when RDS manages the master password. */
 const secretSchema = z.object({
-  host: z.string().optional(),
-  port: z.coerce.number().int().optional(),
+  host: z.optional(z.string()),
+  port: z.optional(z.coerce.number().check(z.int())),
   username: z.string(),
   password: z.string(),
-  dbname: z.string().optional(),
+  dbname: z.optional(z.string()),
 });
 
 /** Reads the text of a secret by its ARN. A parameter, so that `readCredentials` can run without AWS. */

@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
+import * as z from '../shared/zod.ts';
 import { becomeOwner, type ComparingRole, readComparingRole, runAsOwner } from './as-owner.ts';
 import type { Client } from './client.ts';
 import { splitDefinition, splitTablespace } from './definition-text.ts';

@@ -1,9 +1,9 @@
-import * as z from 'zod';
 import { describeCaught } from '../shared/caught-error.ts';
 import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';
 import { shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
+import * as z from '../shared/zod.ts';
 import {
   type Failure,
   FIX_AND_START_AGAIN,
@@ -68,19 +68,20 @@ const LONGEST_REASON = 500;
 
 /** The parts of an ECS task's description that show why it failed. Each of them may be missing. */
 const taskSchema = z.object({
-  TaskArn: z.string().optional().catch(undefined),
-  TaskDefinitionArn: z.string().optional().catch(undefined),
-  StopCode: z.string().optional().catch(undefined),
-  StoppedReason: z.string().optional().catch(undefined),
-  Containers: z
-    .array(
+  TaskArn: z.catch(z.optional(z.string()), undefined),
+  TaskDefinitionArn: z.catch(z.optional(z.string()), undefined),
+  StopCode: z.catch(z.optional(z.string()), undefined),
+  StoppedReason: z.catch(z.optional(z.string()), undefined),
+  Containers: z.catch(
+    z.array(
       z.object({
-        Name: z.string().optional().catch(undefined),
-        ExitCode: z.number().optional().catch(undefined),
-        Reason: z.string().optional().catch(undefined),
+        Name: z.catch(z.optional(z.string()), undefined),
+        ExitCode: z.catch(z.optional(z.number()), undefined),
+        Reason: z.catch(z.optional(z.string()), undefined),
       }),
-    )
-    .catch([]),
+    ),
+    [],
+  ),
 });
 
 interface StoppedTask {

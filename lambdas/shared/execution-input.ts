@@ -1,8 +1,8 @@
-import * as z from 'zod';
 import { BadInput } from './errors.ts';
 import { type CompiledIndex, entryId, indexId, type RegistryEntry, schemaIn } from './registry.ts';
 import { counted, listed, shortened } from './text.ts';
 import { quoted, quotedValue } from './visible-text.ts';
+import * as z from './zod.ts';
 
 export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
 export type Mode = (typeof MODES)[number];
@@ -14,11 +14,11 @@ export const MAX_NAME_BYTES = 63 + 1 + 63;
 
 /** The input of an execution of `deploy`. `{}` is the full deploy. */
 export const executionInputSchema = z.strictObject({
-  mode: z.enum(MODES).default('deploy'),
+  mode: z._default(z.enum(MODES), 'deploy'),
   /** Names of indexes in the registry: NAME, SCHEMA.NAME. Each index once. Empty: all. */
-  indexes: z.array(z.string()).max(MAX_INDEXES).default([]),
+  indexes: z._default(z.array(z.string()).check(z.maxLength(MAX_INDEXES)), []),
   /** Run the full deploy, and stop the services, even if nothing is pending. */
-  force: z.boolean().default(false),
+  force: z._default(z.boolean(), false),
 });
 export type ExecutionInput = z.infer<typeof executionInputSchema>;
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
+import * as z from './zod.ts';
 
 /** The file beside the code of preflight that lists the migrations which synth has checked. */
 export const MANIFEST_FILE = 'migration-manifest.json';

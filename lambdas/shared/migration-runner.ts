@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { visible } from './visible-text.ts';
+import * as z from './zod.ts';
 
 /** What runs the migrations of an environment. */
 export const MIGRATION_RUNNERS = ['sql', 'ecs-task', 'lambda', 'none'] as const;
@@ -18,7 +18,7 @@ export const migrationRunnerSchema = z.discriminatedUnion('name', [
     taskDefinition: z.string(),
     container: z.string(),
     timeoutMinutes: z.number(),
-    logs: z.object({ group: z.string(), streamPrefix: z.string() }).nullable(),
+    logs: z.nullable(z.object({ group: z.string(), streamPrefix: z.string() })),
   }),
   z.object({ name: z.literal('lambda'), function: z.string(), timeoutMinutes: z.number() }),
 ]);
@@ -34,20 +34,20 @@ export function familyOf(taskDefinition: string): string {
 /** Why migrations failed. */
 export const migrationFailureSchema = z.object({
   /** Name of the migration, without .sql. Null: the error does not belong to one migration. */
-  file: z.string().nullable(),
+  file: z.nullable(z.string()),
   /** Line of the error's position in the file, otherwise the first line of the statement. Null: unknown. */
-  line: z.int().nullable().default(null),
+  line: z._default(z.nullable(z.int()), null),
   /** The beginning of the statement. Null: unknown. */
-  statement: z.string().nullable().default(null),
-  sqlstate: z.string().nullable(),
+  statement: z._default(z.nullable(z.string()), null),
+  sqlstate: z.nullable(z.string()),
   message: z.string(),
   /** The sessions that held the lock which the statement did not acquire. Null: none, or unknown. */
-  blockedBy: z.string().nullable().default(null),
+  blockedBy: z._default(z.nullable(z.string()), null),
   /**
    * What the transaction of the migrations left in the database. `none`: it was rolled back. `some`: it was committed, in full
    * or in part. `unknown`: the server has not reported its end.
    */
-  changes: z.enum(['none', 'some', 'unknown']).default('none'),
+  changes: z._default(z.enum(['none', 'some', 'unknown']), 'none'),
 });
 export type MigrationFailure = z.infer<typeof migrationFailureSchema>;
 

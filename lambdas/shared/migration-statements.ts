@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
+import * as z from './zod.ts';
 
 /** The file beside the code of run-migrations and preflight with the statements of all migrations. */
 export const STATEMENTS_FILE = 'migration-statements.json';
@@ -8,7 +8,7 @@ export const STATEMENTS_FILE = 'migration-statements.json';
 const shippedStatementSchema = z.strictObject({
   sql: z.string(),
   /** Line of its first character in the file. */
-  line: z.int().min(1),
+  line: z.int().check(z.minimum(1)),
   /** The text is the whole file, because it could not be split into statements. */
   whole: z.boolean(),
 });

@@ -1,7 +1,7 @@
-import * as z from 'zod';
 import { MAX_INDEXES, MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
 import { indexStatusSchema, reportSchema } from './report-schema.ts';
+import * as z from './zod.ts';
 
 /*
  * The payloads between the states of the four state machines. The definitions in lib/workflow read these fields by path, and
@@ -18,7 +18,7 @@ const executionSchema = z.object({
 export type Execution = z.infer<typeof executionSchema>;
 
 /** The error that a Catch stores. `Cause` is only shown: no decision depends on it. */
-const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.string().nullish() });
+const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.nullish(z.string()) });
 export type CaughtError = z.infer<typeof caughtErrorSchema>;
 
 // Preflight
@@ -32,8 +32,8 @@ const preflightLockSchema = z.discriminatedUnion('status', [
     status: z.literal('held-by-other'),
     holder: z.object({
       execution: z.string(),
-      deploy: z.string().nullish(),
-      startedAt: z.string().nullish(),
+      deploy: z.nullish(z.string()),
+      startedAt: z.nullish(z.string()),
     }),
   }),
   z.object({ status: z.literal('failed'), parameter: z.string(), error: caughtErrorSchema }),
@@ -56,7 +56,7 @@ const preflightResultSchema = z.object({
   mode: z.enum(MODES),
   decision: z.enum(DECISIONS),
   /** Why the deploy is refused, and the fix. Null: it is not refused. */
-  refusal: z.string().nullable(),
+  refusal: z.nullable(z.string()),
   /** Requested indexes. Empty: all of the registry. */
   indexes: z.array(z.string()),
   /** For the report. They are no reason to refuse the deploy. */
@@ -70,7 +70,7 @@ export const runMigrationsEventSchema = z.object({
   /** Name of the deploy. Its migrations are recorded with it. */
   deploy: z.string(),
   /** Retries of the state so far, for any error. */
-  retryCount: z.int().min(0).default(0),
+  retryCount: z._default(z.int().check(z.minimum(0)), 0),
 });
 
 export const runMigrationsResultSchema = z.object({
@@ -78,7 +78,7 @@ export const runMigrationsResultSchema = z.object({
   /** Names of the migrations that this deploy applied, in this attempt or an earlier one. */
   applied: z.array(z.string()),
   pending: z.array(z.string()),
-  failure: migrationFailureSchema.nullable(),
+  failure: z.nullable(migrationFailureSchema),
 });
 export type RunMigrationsResult = z.infer<typeof runMigrationsResultSchema>;
 
@@ -96,11 +96,11 @@ export const windowMigrationsSchema = z.object({
   status: z.enum(['applied', 'failed']),
   runner: migrationRunnerSchema,
   /** The result of Run Migrations, or any result of the user's own ECS task or function. */
-  answer: z.unknown().optional(),
+  answer: z.optional(z.unknown()),
   /** The error of Run Migrations. */
-  caught: caughtErrorSchema.optional(),
+  caught: z.optional(caughtErrorSchema),
   /** What still ran when the deadline for its end had passed. Absent: nothing. */
-  stillRunning: z.string().optional(),
+  stillRunning: z.optional(z.string()),
 });
 export type WindowMigrations = z.infer<typeof windowMigrationsSchema>;
 
@@ -113,7 +113,7 @@ const MAX_EXECUTION_NAME = 80;
 const unrecordedFailureSchema = z.object({
   /** The item: see build-item.ts. */
   index: z.string(),
-  sqlstate: z.string().nullable(),
+  sqlstate: z.nullable(z.string()),
   /** Shortened, because the state carries it. */
   message: z.string(),
 });
@@ -129,7 +129,7 @@ const settledIndexSchema = z.object({
   /** Name of the error after which no further attempt was made. */
   error: z.string(),
   /** Name of the error of Settle Index itself. Absent: it succeeded. */
-  settleError: z.string().optional(),
+  settleError: z.optional(z.string()),
 });
 export type SettledIndex = z.infer<typeof settledIndexSchema>;
 
@@ -141,18 +141,18 @@ export const planBuildsEventSchema = z.object({
   execution: z.string(),
   /** The input of build-indexes, from the parent execution or from a user. */
   request: z.object({
-    deploy: z.string().max(MAX_EXECUTION_NAME).optional(),
-    indexes: z.array(z.string()).max(MAX_INDEXES).optional(),
-    scope: z.enum(BUILD_SCOPES).optional(),
+    deploy: z.optional(z.string().check(z.maxLength(MAX_EXECUTION_NAME))),
+    indexes: z.optional(z.array(z.string()).check(z.maxLength(MAX_INDEXES))),
+    scope: z.optional(z.enum(BUILD_SCOPES)),
     /** When the services were stopped, ISO 8601. Absent: outside of a maintenance window. */
-    windowStartedAt: z.string().optional(),
+    windowStartedAt: z.optional(z.string()),
     /** Of earlier rounds, which were other executions. */
-    unrecordedFailures: z.array(unrecordedFailureSchema).optional(),
+    unrecordedFailures: z.optional(z.array(unrecordedFailureSchema)),
   }),
   /** Of earlier rounds in this execution. */
-  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
+  unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
   /** Of the round before this plan. */
-  settled: z.array(settledIndexSchema).default([]),
+  settled: z._default(z.array(settledIndexSchema), []),
 });
 export type PlanBuildsEvent = z.input<typeof planBuildsEventSchema>;
 
@@ -170,7 +170,7 @@ export const planBuildsResultSchema = z.object({
   decision: z.enum(['build', 'done']),
   lanes: z.array(laneSchema),
   /** When the window ends, ISO 8601: non-critical indexes are built until then. Null: until they are built. */
-  until: z.string().nullable(),
+  until: z.nullable(z.string()),
   /** Number of requested indexes that need no build. */
   present: z.int(),
   /** Number of requested indexes that failed. */
@@ -186,7 +186,7 @@ export const buildIndexEventSchema = z.object({
   deploy: z.string(),
   index: z.string(),
   /** When the window ends, ISO 8601: the build of a non-critical index is postponed then. Null: no limit. */
-  until: z.string().nullable().default(null),
+  until: z._default(z.nullable(z.string()), null),
 });
 export type BuildIndexEvent = z.input<typeof buildIndexEventSchema>;
 
@@ -199,11 +199,11 @@ export type BuildIndexEvent = z.input<typeof buildIndexEventSchema>;
 export const buildIndexResultSchema = z.object({
   state: z.enum(['done', 'building', 'interrupted', 'left']),
   status: indexStatusSchema,
-  waitSeconds: z.int().min(1),
+  waitSeconds: z.int().check(z.minimum(1)),
 });
 export type BuildIndexResult = z.infer<typeof buildIndexResultSchema>;
 
-export const settleIndexEventSchema = buildIndexEventSchema.extend({ error: caughtErrorSchema });
+export const settleIndexEventSchema = z.extend(buildIndexEventSchema, { error: caughtErrorSchema });
 export type SettleIndexEvent = z.input<typeof settleIndexEventSchema>;
 
 // Check Sessions
@@ -232,33 +232,39 @@ const checkedServiceSchema = z.object({
   name: z.string(),
   usable: z.boolean(),
   /** Why the service cannot be stopped. Null: it can. */
-  reason: z.string().nullable(),
+  reason: z.nullable(z.string()),
 });
 
 /** A count of a service. The workflow sends a list, which is empty if the service was deleted, and its earlier versions a number. */
-const countSchema = z.union([z.int(), z.array(z.int()).transform(([count = 0]) => count)]);
+const countSchema = z.union([
+  z.int(),
+  z.pipe(
+    z.array(z.int()),
+    z.transform(([count = 0]) => count),
+  ),
+]);
 
 const stoppedServiceSchema = z.object({
   name: z.string(),
   outcome: z.enum(['stopped', 'not-stopped', 'started-by-others', 'failed']),
-  stoppedAt: z.string().nullable(),
+  stoppedAt: z.nullable(z.string()),
   /** Of the last check of an ECS service. Absent in executions of earlier versions. */
-  counts: z.object({ desired: countSchema, running: countSchema, pending: countSchema }).optional(),
+  counts: z.optional(z.object({ desired: countSchema, running: countSchema, pending: countSchema })),
   /** The distinct last statuses of the tasks of an ECS service at the last check. */
-  stopping: z.object({ statuses: z.array(z.string()) }).optional(),
+  stopping: z.optional(z.object({ statuses: z.array(z.string()) })),
   /** Why it could not be stopped, with the outcome `failed`. */
-  error: caughtErrorSchema.nullable().default(null),
+  error: z._default(z.nullable(caughtErrorSchema), null),
 });
 export type StoppedService = z.infer<typeof stoppedServiceSchema>;
 
 const startedServiceSchema = z.object({
   name: z.string(),
   outcome: z.enum(['started', 'not-steady', 'failed', 'nothing-saved', 'deploy-running']),
-  startedAt: z.string().nullable(),
+  startedAt: z.nullable(z.string()),
   /** When it was stopped, from its saved state. */
-  stoppedAt: z.string().nullable(),
+  stoppedAt: z.nullable(z.string()),
   /** Why it could not be started, with the outcome `failed`. */
-  error: caughtErrorSchema.nullable().default(null),
+  error: z._default(z.nullable(caughtErrorSchema), null),
 });
 
 const windowOutputSchema = z.object({
@@ -267,18 +273,18 @@ const windowOutputSchema = z.object({
   services: z.enum(['start', 'leave-stopped', 'untouched']),
   checked: z.array(checkedServiceSchema),
   /** Sessions that stayed connected after the services were stopped, for messages. Null: none. */
-  sessions: z.string().nullable(),
+  sessions: z.nullable(z.string()),
   stopped: z.array(stoppedServiceSchema),
   /** Services whose desired count was above 0 after they had stopped, and these counts. Absent in executions of earlier versions. */
-  raised: z.object({ names: z.array(z.string()), counts: z.array(z.int()) }).optional(),
-  migrations: windowMigrationsSchema.nullable(),
-  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
+  raised: z.optional(z.object({ names: z.array(z.string()), counts: z.array(z.int()) })),
+  migrations: z.nullable(windowMigrationsSchema),
+  unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
 });
 
 /** The last plan of `build-indexes`. */
 const buildsOutputSchema = z.object({
-  failed: z.object({ critical: z.int(), nonCritical: z.int() }).default({ critical: 0, nonCritical: 0 }),
-  unrecordedFailures: z.array(unrecordedFailureSchema).default([]),
+  failed: z._default(z.object({ critical: z.int(), nonCritical: z.int() }), { critical: 0, nonCritical: 0 }),
+  unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
 });
 
 const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
@@ -287,20 +293,20 @@ const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
 
 /** The results of all states of `deploy` before the report. Those of states that were not reached are absent. */
 const reportStateSchema = z.object({
-  deploy: z.string().optional(),
-  mode: z.enum(MODES).optional(),
-  decision: z.enum(DECISIONS).optional(),
-  refusal: z.string().nullable().optional(),
-  indexes: z.array(z.string()).optional(),
+  deploy: z.optional(z.string()),
+  mode: z.optional(z.enum(MODES)),
+  decision: z.optional(z.enum(DECISIONS)),
+  refusal: z.optional(z.nullable(z.string())),
+  indexes: z.optional(z.array(z.string())),
   /** Of the preflight. */
-  warnings: z.array(z.string()).optional(),
-  preflightFailure: caughtErrorSchema.optional(),
-  window: z.object({ output: windowOutputSchema }).optional(),
-  windowFailure: caughtErrorSchema.optional(),
-  start: z.object({ output: startOutputSchema }).optional(),
-  startFailure: caughtErrorSchema.optional(),
-  builds: z.object({ output: buildsOutputSchema }).optional(),
-  buildsFailure: caughtErrorSchema.optional(),
+  warnings: z.optional(z.array(z.string())),
+  preflightFailure: z.optional(caughtErrorSchema),
+  window: z.optional(z.object({ output: windowOutputSchema })),
+  windowFailure: z.optional(caughtErrorSchema),
+  start: z.optional(z.object({ output: startOutputSchema })),
+  startFailure: z.optional(caughtErrorSchema),
+  builds: z.optional(z.object({ output: buildsOutputSchema })),
+  buildsFailure: z.optional(caughtErrorSchema),
 });
 export type ReportState = z.infer<typeof reportStateSchema>;
 

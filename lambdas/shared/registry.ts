@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
-import * as z from 'zod';
+import * as z from './zod.ts';
 
 /** The constraint that the deploy adds to the table with an index. `lib/registry` checks that the index is suitable. */
 const compiledConstraintSchema = z.strictObject({
   /** As in the catalog. ADD CONSTRAINT … USING INDEX gives the index this name. */
-  name: z.string().min(1),
+  name: z.string().check(z.minLength(1)),
   type: z.enum(['unique', 'primary key']),
   /** Key columns, in the order of the index. */
-  columns: z.array(z.string().min(1)).min(1),
+  columns: z.array(z.string().check(z.minLength(1))).check(z.minLength(1)),
   /** The columns of INCLUDE. */
-  include: z.array(z.string().min(1)),
+  include: z.array(z.string().check(z.minLength(1))),
   /** NULLS NOT DISTINCT, from PostgreSQL 15 on. */
   nullsNotDistinct: z.boolean(),
 });
@@ -22,13 +22,13 @@ export type CompiledConstraint = z.infer<typeof compiledConstraintSchema>;
  */
 const registryEntrySchema = z.strictObject({
   /** Name as in the catalog: without schema and quotes, at most 63 bytes. */
-  name: z.string().min(1),
+  name: z.string().check(z.minLength(1)),
   /** Schema of the table and of the index. Null: the statement names none, so the search path of the database decides. */
-  schema: z.string().min(1).nullable(),
-  table: z.string().min(1),
+  schema: z.nullable(z.string().check(z.minLength(1))),
+  table: z.string().check(z.minLength(1)),
   unique: z.boolean(),
   /** The statement from USING on, as in the registry: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
-  definition: z.string().startsWith('USING '),
+  definition: z.string().check(z.startsWith('USING ')),
   /** Has a WHERE clause. */
   partial: z.boolean(),
   /** Indexes an expression, so the table needs ANALYZE after the build. */
@@ -40,7 +40,7 @@ const registryEntrySchema = z.strictObject({
   serves: z.array(z.string()),
   onDrift: z.enum(['report', 'rebuild']),
   /** Undefined: the index enforces no constraint. */
-  constraint: compiledConstraintSchema.optional(),
+  constraint: z.optional(compiledConstraintSchema),
 });
 
 export type RegistryEntry = z.infer<typeof registryEntrySchema>;

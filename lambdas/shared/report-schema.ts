@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
+import * as z from './zod.ts';
 
 /** The result for one index. `missing`: it does not exist, and this deploy did not build it. */
 const INDEX_STATUSES = [
@@ -29,22 +29,22 @@ const indexReportSchema = z.object({
    * From the start of the first attempt to the end of the last one, on all partitions, in milliseconds. Always a number for
    * an index that was built, repaired or failed. Null: no attempt was made, or one is still running.
    */
-  durationMs: z.int().nullable(),
+  durationMs: z.nullable(z.int()),
   /** Size of the valid index. Partitioned table: of the indexes of all partitions. Null: there is no valid index. */
-  sizeBytes: z.int().nullable(),
+  sizeBytes: z.nullable(z.int()),
   /** Why it failed. Partitioned table: the error of the first partition that failed. Null: it did not fail. */
-  error: z.object({ sqlstate: z.string().nullable(), message: z.string() }).nullable(),
+  error: z.nullable(z.object({ sqlstate: z.nullable(z.string()), message: z.string() })),
   /**
    * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built. Null:
    * nothing to say.
    */
-  detail: z.string().nullable(),
+  detail: z.nullable(z.string()),
   /** Sessions that blocked the build at the last check. Partitioned table: the build of any partition. */
-  blockedBy: z.string().nullable(),
+  blockedBy: z.nullable(z.string()),
   /** Sessions that this deploy terminated because they blocked the build. Null: none. */
-  terminated: z.string().nullable().default(null),
+  terminated: z._default(z.nullable(z.string()), null),
   /** The partitions on which this deploy built or tried to build the index. Null: none, or the table is not partitioned. */
-  partitions: z.object({ built: z.int(), failed: z.int() }).nullable().default(null),
+  partitions: z._default(z.nullable(z.object({ built: z.int(), failed: z.int() })), null),
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 
@@ -58,12 +58,12 @@ const serviceReportSchema = z.object({
   /** The configured name, or the name when it was stopped if it is no longer configured. */
   name: z.string(),
   /** ISO 8601. Null: this deploy did not stop it. */
-  stoppedAt: z.string().nullable(),
+  stoppedAt: z.nullable(z.string()),
   /** ISO 8601. Null: it is not running again. */
-  startedAt: z.string().nullable(),
-  status: z.enum(SERVICE_STATUSES).default('unchanged'),
+  startedAt: z.nullable(z.string()),
+  status: z._default(z.enum(SERVICE_STATUSES), 'unchanged'),
   /** Why it could not be started. Null: it did not fail. */
-  error: z.object({ name: z.string(), message: z.string() }).nullable().default(null),
+  error: z._default(z.nullable(z.object({ name: z.string(), message: z.string() })), null),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 
@@ -74,14 +74,14 @@ const migrationsReportSchema = z.object({
   applied: z.array(z.string()),
   pending: z.array(z.string()),
   /** Null: they did not fail. */
-  failure: migrationFailureSchema
-    .extend({
+  failure: z.nullable(
+    z.extend(migrationFailureSchema, {
       /** Where the log of the ECS task or the function is, for messages. Null: in the log of run-migrations. */
-      log: z.string().nullable(),
+      log: z.nullable(z.string()),
       /** What to do next, one sentence each. */
       next: z.array(z.string()),
-    })
-    .nullable(),
+    }),
+  ),
 });
 export type MigrationsReport = z.infer<typeof migrationsReportSchema>;
 
@@ -95,7 +95,7 @@ export const reportSchema = z.object({
   finishedAt: z.string(),
   services: z.array(serviceReportSchema),
   /** From the stop of the first service to the start of the last. 0: none was stopped. Null: some are still stopped. */
-  downtimeMs: z.int().nullable(),
+  downtimeMs: z.nullable(z.int()),
   migrations: migrationsReportSchema,
   indexes: z.array(indexReportSchema),
   /**
@@ -116,7 +116,7 @@ export const reportSchema = z.object({
    * Why the deploy failed: a sentence, below 32 KiB. If several critical indexes failed, lines that begin with "- " follow,
    * one for each cause, at most 20 in total. Null: it succeeded.
    */
-  failure: z.string().nullable(),
+  failure: z.nullable(z.string()),
   /** At most 20. The last one counts those that are left out. */
   warnings: z.array(z.string()),
 });

@@ -80,7 +80,7 @@ onEachMajor('the failure of one index', (major) => {
       ['States.Timeout', 'States.Timeout'],
       ['Sandbox.Timedout', 'RequestId: 1 Error: Task timed out after 600.00 seconds'],
       ['States.DataLimitExceeded', 'too large'],
-      ['ZodError', 'invalid input'],
+      ['$ZodError', 'invalid input'],
       ['Error', 'x'.repeat(32_000)],
     ])('Settle Index fails with %s', async (name, message) => {
       const builds = await openBuilds(
@@ -124,7 +124,7 @@ onEachMajor('the failure of one index', (major) => {
   test.each<[what: string, fault: Fault, error: string]>([
     ['Build Index fails with States.Timeout', throwing('States.Timeout'), 'States.Timeout'],
     ['Build Index fails with Runtime.ExitError', throwing('Runtime.ExitError'), 'Runtime.ExitError'],
-    ['Build Index cannot read its payload', throwing('ZodError'), 'ZodError'],
+    ['Build Index cannot read its payload', throwing('$ZodError'), '$ZodError'],
     [
       'the result of Build Index is too large',
       answering({ state: 'done', more: 'x'.repeat(262_144) }),
