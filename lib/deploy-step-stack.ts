@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Stack, type StackProps, Stage } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
@@ -9,6 +9,7 @@ import type { Environment } from './config/environment-config.ts';
 import { resourceNamesOf } from './config/resource-names.ts';
 import { bundleFunctions } from './functions/bundle-functions.ts';
 import { certificatesOf } from './functions/ship-certificates.ts';
+import { notesOnMigrations } from './functions/ship-migrations.ts';
 import { WorkflowFunctions } from './functions/workflow-functions.ts';
 import { logSettingsOf } from './logs/log-settings.ts';
 import { Recovery } from './recovery/recovery.ts';
@@ -55,15 +56,17 @@ export class DeployStepStack extends Stack {
     }
     const names = resourceNamesOf(environmentName, environment.stack.namePrefix);
     const { machines } = names;
+    const migrations =
+      environment.migrations.runner === 'sql' ? resolve(projectRoot, environment.migrations.directory) : null;
     const bundles = bundleFunctions({
       outdir: join(Stage.of(this)?.outdir ?? 'cdk.out', `bundles.${environmentName}`),
       registry,
-      migrations:
-        environment.migrations.runner === 'sql'
-          ? resolve(projectRoot, environment.migrations.directory)
-          : null,
+      migrations,
       certificates: certificatesOf(environment.database.caFile, projectRoot),
     });
+    for (const note of migrations === null ? [] : notesOnMigrations(migrations)) {
+      Annotations.of(this).addInfo(`migrations: ${note}`);
+    }
     const logs = logSettingsOf(this, environment);
     const functions = new WorkflowFunctions(this, 'Functions', {
       names,

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import {
   hashOfMigration,
@@ -12,7 +12,11 @@ import {
   STATEMENTS_FILE,
 } from '../../lambdas/shared/migration-statements.ts';
 import { counted } from '../../lambdas/shared/text.ts';
-import { hasOtherEncoding, upMigration } from '../sources/migration-files.ts';
+import { visible } from '../../lambdas/shared/visible-text.ts';
+import { inWords } from '../sources/dialects.ts';
+import { reasonOf } from '../sources/folder-entries.ts';
+import { upMigration } from '../sources/migration-files.ts';
+import { runnerFolder } from '../sources/runner-folder.ts';
 import { decodeUtf8, type EncodingProblem } from '../sql/decode-utf8.ts';
 import { transactionProblems } from '../sql/one-transaction.ts';
 import { parseSql } from '../sql/parser.ts';
@@ -23,13 +27,13 @@ export class MigrationFilesError extends LinesError {
   override readonly name = 'MigrationFilesError';
 }
 
-const CODE = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts', '.py', '.rb'];
-
 /**
- * Reads the SQL files of a folder. Other files that are not migrations are ignored.
+ * Reads the SQL files of a folder. Other files that are not migrations are ignored: `notesOnMigrations` lists those that look
+ * like some.
  * @returns the text of each file, by its name without .sql
  * @throws MigrationFilesError when the folder does not exist, contains migrations that are not plain SQL files with numbers,
- * or files that are not UTF-8 or cannot run in one transaction; the message has the file, line and column
+ * files that cannot be read, are not UTF-8 or cannot run in one transaction; the message lists all of them, with line and
+ * column
  */
 export function readMigrations(folder: string): Record<string, string> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
@@ -37,39 +41,29 @@ export function readMigrations(folder: string): Record<string, string> {
       `migrations: the folder ${folder} does not exist. Enter the folder with the SQL files, or "none".`,
     );
   }
-  const entries = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith('.'))
-    .toSorted((a, b) => a.name.localeCompare(b.name));
-  const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
-  for (const file of files) {
-    refuseName(folder, file);
-    refuseOtherTool(folder, file);
+  const { files, problems } = runnerFolder(folder);
+  const read = files.map(readFile);
+  refuseProblems([
+    ...problems.map(({ file, reason }) => `${visible(file)}: ${reason}.`),
+    ...read.flatMap(({ problems: found }) => found),
+  ]);
+  return Object.fromEntries(read.map(({ file, text }) => [basename(file, '.sql'), text]));
+}
+
+/** What is in a folder of migrations and is not applied, one line each. */
+export function notesOnMigrations(folder: string): string[] {
+  const { left, dialects } = runnerFolder(folder);
+  return [...left.map(({ file, reason }) => `${visible(file)}: ${reason}.`), ...dialects.map(inWords)];
+}
+
+/** The text of a file, and why it cannot be applied: `PATH:LINE:COLUMN: message`. */
+function readFile(file: string): { file: string; text: string; problems: string[] } {
+  try {
+    const { text, problem } = decodeUtf8(readFileSync(file));
+    return { file, text, problems: problemsOf(text, problem).map((found) => `${file}:${found}`) };
+  } catch (error) {
+    return { file, text: '', problems: [`${file}: it cannot be read: ${reasonOf(error)}.`] };
   }
-  const sql = files.filter((file) => file.endsWith('.sql'));
-  const inside = entries.find(
-    (entry) =>
-      entry.isDirectory() && readdirSync(join(folder, entry.name)).some((file) => file.endsWith('.sql')),
-  );
-  if (sql.length === 0 && inside !== undefined) {
-    throw new MigrationFilesError(
-      `migrations: the SQL files of ${folder} are in subfolders, such as ${inside.name}, which are not read. ` +
-        `Put them into one folder, or run their own migration tool with ${OWN_TOOL}.`,
-    );
-  }
-  const unnumbered = sql.find((file) => !/^\d/.test(file));
-  if (unnumbered !== undefined && sql.length > 1) {
-    throw new MigrationFilesError(
-      `migrations: ${join(folder, unnumbered)} has no number. Files are applied in the order of the numbers at the beginning of ` +
-        'their names: 0001_tables.sql, 0002_columns.sql.',
-    );
-  }
-  const read = sql.map((file) => ({ file, ...decodeUtf8(readFileSync(join(folder, file))) }));
-  refuseProblems(
-    read.flatMap(({ file, text, problem }) =>
-      problemsOf(text, problem).map((found) => `${join(folder, file)}:${found}`),
-    ),
-  );
-  return Object.fromEntries(read.map(({ file, text }) => [file.slice(0, -'.sql'.length), text]));
 }
 
 const MAX_PROBLEMS = 20;
@@ -92,44 +86,6 @@ function refuseProblems(problems: readonly string[]): void {
 function problemsOf(text: string, encoding: EncodingProblem | null): string[] {
   const problems = encoding === null ? transactionProblems(readSql(upMigration(text))) : [encoding];
   return problems.map(({ line, column, message }) => `${line}:${column}: ${message}`);
-}
-
-const OWN_TOOL = 'the runner ecs-task or lambda (see docs/configuration.md, migrations)';
-
-/** node-pg-migrate inserts the name into its table without quoting it. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it finds control characters
-const WRONG_IN_NAME = /['\\\u0000-\u001f\u007f]/;
-
-function refuseName(folder: string, file: string): void {
-  const path = join(folder, file);
-  if (hasOtherEncoding(folder, file)) {
-    throw new MigrationFilesError(`migrations: ${path}: the name of this file is not UTF-8. Rename it.`);
-  }
-  if (file.endsWith('.sql') && WRONG_IN_NAME.test(file)) {
-    throw new MigrationFilesError(
-      `migrations: ${JSON.stringify(path)}: the name of a migration cannot contain quotes, backslashes or control characters. Rename it.`,
-    );
-  }
-  if (/\.sql$/i.test(file) && !file.endsWith('.sql')) {
-    throw new MigrationFilesError(
-      `migrations: ${path} would not be applied, because its extension is not .sql in lower case. Rename it.`,
-    );
-  }
-}
-
-function refuseOtherTool(folder: string, file: string): void {
-  if (CODE.includes(extname(file))) {
-    throw new MigrationFilesError(
-      `migrations: ${join(folder, file)} is not SQL, but the runner sql runs only SQL files. Rewrite it in SQL, or run your ` +
-        `own migration tool with ${OWN_TOOL}.`,
-    );
-  }
-  if (/\.(up|down)\.sql$/.test(file)) {
-    throw new MigrationFilesError(
-      `migrations: ${join(folder, file)} is one of the two files of a migration. Rename the up migration to ${file.replace(/\.(up|down)\.sql$/, '.sql')} ` +
-        'and remove the down migration from the folder: a deploy never runs it.',
-    );
-  }
 }
 
 /** Writes the SQL files into the folder of a function, unchanged. */

@@ -1,7 +1,7 @@
 import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryFromStatement } from '../registry/entry-from-statement.ts';
-import { NoSourceError, type Skipped, type Sources } from '../sources/sql-source.ts';
+import { NoSourceError, type Skipped, type SourceFiles } from '../sources/sql-source.ts';
 import { descriptionFromComments } from '../sql/comment-description.ts';
 import { columnReferencesIn } from '../sql/parse-tree.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
@@ -26,7 +26,7 @@ const MAX_PROBLEMS = 20;
  * Imports the indexes that exist after all statements of the sources.
  * @throws NoSourceError if a file is not UTF-8; the message lists the files, with line, column and byte
  */
-export async function importSources({ files, skipped }: Omit<Sources, 'tool'>): Promise<Imported> {
+export async function importSources({ files, skipped }: SourceFiles): Promise<Imported> {
   refuseOtherEncodings(files);
   const withoutLines = new Set(files.filter(({ hasLines }) => !hasLines).map(({ file }) => file));
   const collected = collectIndexes(files);
@@ -64,7 +64,7 @@ export async function importSources({ files, skipped }: Omit<Sources, 'tool'>): 
   };
 }
 
-function refuseOtherEncodings(files: Sources['files']): void {
+function refuseOtherEncodings(files: SourceFiles['files']): void {
   const problems = files.flatMap(({ file, encodingProblem }) =>
     encodingProblem == null
       ? []

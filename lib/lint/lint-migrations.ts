@@ -1,7 +1,9 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
-import type { Sources, SqlSource, Tool } from '../sources/sql-source.ts';
+import { isFolder } from '../sources/folder-entries.ts';
+import { runnerFolder } from '../sources/runner-folder.ts';
+import type { Skipped, Sources, SqlSource, Tool } from '../sources/sql-source.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
 import type { Allowance } from './allow-comments.ts';
 import type { Finding } from './finding.ts';
@@ -67,7 +69,10 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     );
     return { ...result, findings: refused, moves: [] };
   });
-  const skipped = found.flatMap((sources) => sources.skipped);
+  const skipped = withFolderProblems(
+    found.flatMap((sources) => sources.skipped),
+    appliedFolder,
+  );
   return {
     findings: [...linted.flatMap((one) => one.findings), ...skipped.map(skippedFinding)],
     allowances: linted.flatMap((one) => one.allowances),
@@ -78,6 +83,14 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     files: files.length,
     notRun: filesNotRun(skipped),
   };
+}
+
+/** Adds what the runner sql refuses in the folder that it applies. */
+function withFolderProblems(skipped: readonly Skipped[], folder: string | null): Skipped[] {
+  const problems = folder === null || !isFolder(folder) ? [] : runnerFolder(folder).problems;
+  const refused = new Map(problems.map((problem) => [resolve(problem.file), problem]));
+  const others = skipped.filter(({ file }) => !refused.has(resolve(file)));
+  return [...others, ...refused.values()];
 }
 
 /** Rules that synth checks too. */

@@ -9,7 +9,11 @@ export function encodingFinding({ file, encodingProblem }: SqlSource): Finding[]
 }
 
 /** The finding for a file, or a part of one, that is not read. */
-export function skippedFinding({ file, line, what, reason }: Skipped): Finding {
+export function skippedFinding({ file, line, what, reason, isError = false }: Skipped): Finding {
+  if (isError) {
+    const message = `The ${what} is not applied or checked: ${reason}.`;
+    return { rule: 'migration-file', severity: 'error', file, line: 1, column: 1, message };
+  }
   const message = `The ${what} is not checked: ${reason}.`;
   return { rule: 'unreadable', severity: 'warning', file, line: line ?? 1, column: 1, message };
 }

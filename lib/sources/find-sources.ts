@@ -1,126 +1,208 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { JOURNAL, readDrizzle } from './drizzle.ts';
-import { FLYWAY_FILE, readFlyway } from './flyway.ts';
-import { filesBelow, isFolder, readSource, readUpMigration } from './migration-files.ts';
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join, relative } from 'node:path';
+import { counted } from '../../lambdas/shared/text.ts';
+import { type OtherDialect, otherDialect, withoutOtherDialects } from './dialects.ts';
+import { drizzleDialect, readDrizzle } from './drizzle.ts';
+import { readFlyway } from './flyway.ts';
+import { filesBelow } from './folder-entries.ts';
+import { type History, historiesIn, mostLikely } from './histories.ts';
+import { NUMBERED_CODE, readSources, readUpMigration } from './migration-files.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
-import { NoSourceError, type Skipped, type SourceReading, type Sources, type Tool } from './sql-source.ts';
-
-/** Migrations of node-pg-migrate: a timestamp or a number, and words. */
-const CODE = /^\d+[_-].*\.(?:[cm]?js|[cm]?ts)$/;
-const UP_MARK = /^[ \t]*--[ \t-]*up\s+migration/im;
-/** Down migrations of golang-migrate and other tools. */
-const DOWN_FILE = /\.(?:down|undo|rollback)\.sql$/i;
-
-const OTHER_CODE = /\.(?:[cm]?[jt]s|rb|py|java|kt|go|php|exs?|cs)$/;
-
-/** Where each tool keeps its migrations in a project. */
-const FOLDERS: readonly string[] = ['prisma/migrations', 'drizzle', 'db', 'migrations'];
+import { inRunnerOrder, NOT_LOWER_CASE } from './runner-folder.ts';
+import {
+  NoSourceError,
+  type Skipped,
+  type SourceFiles,
+  type SourceReading,
+  type Sources,
+  type Tool,
+} from './sql-source.ts';
 
 /**
- * Reads the SQL of a path, in the order in which its tool runs it.
+ * Reads the SQL of a path, in the order in which its tool runs it. What cannot be read, and what is beside it and belongs to
+ * another history, is in `skipped`.
  * @param path a file, a folder of migrations, or a project that contains one
- * @throws NoSourceError if the path does not exist or contains no migrations
+ * @throws NoSourceError if the path does not exist, contains no migrations, or several histories of which none is the obvious
+ * one
  */
-export async function findSources(
-  path: string,
-  { from, runCode = true }: SourceReading = {},
-): Promise<Sources> {
-  if (!existsSync(path)) throw new NoSourceError(`The file or folder ${path} does not exist.`);
-  const tool = from ?? toolOf(path);
-  const sources = await read(tool, isFolder(path) ? folderOf(tool, path) : path, runCode);
-  if (sources.files.length === 0 && sources.skipped.length === 0) {
-    const expected = tool === 'plain' ? 'no SQL files' : `no migrations of ${tool}`;
-    throw new NoSourceError(`${path} contains ${expected}.${schemaRb(path)}`);
-  }
-  return sources;
+export async function findSources(path: string, reading: SourceReading = {}): Promise<Sources> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new NoSourceError(`The file or folder ${path} does not exist.`);
+  return stat.isDirectory() ? await ofFolder(path, reading) : await ofFile(path, reading);
 }
 
-function toolOf(path: string): Tool {
-  if (!isFolder(path))
-    return path.endsWith('.sql') ? 'plain' : CODE.test(basename(path)) ? 'node-pg-migrate' : 'plain';
-  const folders = [path, ...FOLDERS.map((folder) => join(path, folder))].filter(isFolder);
-  for (const folder of folders) {
-    if (existsSync(join(folder, JOURNAL))) return 'drizzle';
-    if (existsSync(join(folder, 'structure.sql'))) return 'rails';
-    const files = filesBelow(folder);
-    if (files.some((file) => basename(file) === 'migration.sql')) return 'prisma';
-    if (files.some((file) => FLYWAY_FILE.test(basename(file)))) return 'flyway';
-    if (files.some((file) => dirname(file) === folder && isNodePgMigrate(file))) return 'node-pg-migrate';
-  }
-  return 'plain';
-}
-
-function isNodePgMigrate(file: string): boolean {
-  if (CODE.test(basename(file))) return true;
-  return file.endsWith('.sql') && UP_MARK.test(readFileSync(file, 'utf8'));
-}
-
-/** The folder itself, or the folder of a project in which the tool keeps its files. */
-function folderOf(tool: Tool, path: string): string {
-  const usual: Readonly<Record<Tool, readonly string[]>> = {
-    prisma: ['prisma/migrations'],
-    drizzle: ['drizzle'],
-    rails: ['db'],
-    flyway: [],
-    'node-pg-migrate': ['migrations'],
-    plain: [],
-  };
-  return usual[tool].map((folder) => join(path, folder)).find(isFolder) ?? path;
-}
-
-async function read(tool: Tool, path: string, runCode: boolean): Promise<Sources> {
-  if (!isFolder(path)) {
-    return tool === 'node-pg-migrate'
+async function ofFile(path: string, { from, runCode = true }: SourceReading): Promise<Sources> {
+  const isCode = NUMBERED_CODE.test(basename(path));
+  const tool = from ?? (isCode ? 'node-pg-migrate' : 'plain');
+  const read =
+    tool === 'node-pg-migrate'
       ? await readNodePgMigrate([path], runCode)
-      : { tool, files: [readUpMigration(path)], skipped: [] };
-  }
-  if (tool === 'drizzle') return readDrizzle(path);
-  if (tool === 'flyway') return readFlyway(path);
-  if (tool === 'rails') return readRails(path);
-  const files = filesBelow(path);
-  if (tool === 'node-pg-migrate') {
-    const own = files.filter((file) => dirname(file) === path);
-    const migrations = own.filter((file) => file.endsWith('.sql') || CODE.test(basename(file)));
-    return await readNodePgMigrate(migrations, runCode);
-  }
-  const wanted = files.filter((file) =>
-    tool === 'prisma' ? basename(file) === 'migration.sql' : file.endsWith('.sql') && !DOWN_FILE.test(file),
-  );
-  return { tool, files: wanted.map(readUpMigration), skipped: codeBeside(wanted, files) };
+      : readSources([path], readUpMigration);
+  const [problem] = read.skipped;
+  if (problem?.isError) throw new NoSourceError(`${path}: ${problem.reason}.`);
+  return { tool, folder: path, dialects: [], ...read };
 }
+
+async function ofFolder(path: string, { from, runCode = true }: SourceReading): Promise<Sources> {
+  const found = filesBelow(path);
+  const { files, dialects: ofNames } = withoutOtherDialects(found.files, path);
+  const all = historiesIn(path, files, from);
+  const { histories, dialects } = withoutOtherProviders(all, ofNames);
+  const [history, ...equal] = mostLikely(path, histories);
+  if (history === undefined && from === 'drizzle') readDrizzle(path);
+  if (history === undefined) throw nothingIn({ path, from, dialects, problems: found.problems });
+  if (equal.length > 0) throw severalIn(path, [history, ...equal]);
+  const read = await readHistory(history, runCode, files);
+  return {
+    tool: history.tool,
+    folder: history.folder,
+    dialects,
+    files: read.files,
+    skipped: [
+      ...found.problems.filter(({ file }) => isBelow(file, history.folder)),
+      ...notLowerCase(history, found.files),
+      ...read.skipped,
+      ...others(histories.filter((one) => one !== history)),
+    ],
+  };
+}
+
+async function readHistory(
+  { tool, folder, files }: History,
+  runCode: boolean,
+  all: readonly string[],
+): Promise<SourceFiles> {
+  if (tool === 'drizzle') return readDrizzle(folder);
+  if (tool === 'flyway') return readFlyway(files);
+  if (tool === 'rails') return readRails(folder, all);
+  if (tool === 'node-pg-migrate') return await readNodePgMigrate(files.toSorted(byName), runCode);
+  const isFlat =
+    tool === 'plain' && files.every((file) => dirname(file) === folder && /^\d/.test(basename(file)));
+  const read = readSources(isFlat ? files.toSorted(byName) : files, readUpMigration);
+  return { files: read.files, skipped: [...read.skipped, ...codeBeside(files, all)] };
+}
+
+function byName(a: string, b: string): number {
+  return inRunnerOrder(basename(a), basename(b));
+}
+
+const OTHER_CODE = /\.(?:[cm]?[jt]s|rb|py|java|kt|go|php|exs?|cs)$/;
 
 /** Migrations that are code in folders with SQL migrations: such a project uses both. */
 function codeBeside(sql: readonly string[], files: readonly string[]): Skipped[] {
   const folders = new Set(sql.map((file) => dirname(file)));
   return files
     .filter((file) => OTHER_CODE.test(file) && folders.has(dirname(file)))
-    .map((file) => ({
-      file,
-      line: null,
-      what: `file ${basename(file)}`,
-      reason: 'it is code, and only SQL and the code of node-pg-migrate can be read',
-    }));
+    .map((file) => notRead(file, 'it is code, and only SQL and the code of node-pg-migrate can be read'));
 }
+
+function notLowerCase({ folder, files }: History, all: readonly string[]): Skipped[] {
+  const folders = new Set([folder, ...files.map((file) => dirname(file))]);
+  return all
+    .filter((file) => extname(file) !== '.sql' && /\.sql$/i.test(file) && folders.has(dirname(file)))
+    .map((file) => ({ ...notRead(file, NOT_LOWER_CASE), isError: true }));
+}
+
+const SCHEMA_RB =
+  'Set config.active_record.schema_format = :sql, run bin/rails db:schema:dump, then import db/structure.sql.';
 
 /** Reads the first database's structure; each other database needs an import of its own. */
-function readRails(folder: string): Sources {
-  const file = join(folder, 'structure.sql');
-  const others = filesBelow(folder).filter((one) => one.endsWith('_structure.sql'));
-  const skipped = others.map(
-    (one): Skipped => ({
-      file: one,
-      line: null,
-      what: `file ${basename(one)}`,
-      reason: 'it belongs to another database; import it separately, into a registry of its own',
-    }),
-  );
-  return { tool: 'rails', files: existsSync(file) ? [readSource(file)] : [], skipped };
+function readRails(folder: string, all: readonly string[]): SourceFiles {
+  const own = all.filter((file) => isBelow(file, folder));
+  if (!own.includes(join(folder, 'structure.sql')))
+    throw new NoSourceError(`${folder} contains no structure.sql. ${SCHEMA_RB}`);
+  const read = readSources(own.filter((file) => file === join(folder, 'structure.sql')));
+  const skipped = own
+    .filter((file) => file.endsWith('_structure.sql'))
+    .map((file) =>
+      notRead(file, 'it belongs to another database; import it separately, into a registry of its own'),
+    );
+  return { files: read.files, skipped: [...read.skipped, ...skipped] };
 }
 
-function schemaRb(path: string): string {
-  const found = ['schema.rb', 'db/schema.rb'].some((file) => existsSync(join(path, file)));
-  return found
-    ? ' The schema is in schema.rb. Set config.active_record.schema_format = :sql, run bin/rails db:schema:dump, then import db/structure.sql.'
-    : '';
+function notRead(file: string, reason: string): Skipped {
+  return { file, line: null, what: `file ${basename(file)}`, reason };
+}
+
+function isBelow(file: string, folder: string): boolean {
+  return !relative(folder, file).startsWith('..');
+}
+
+/** Folders of Prisma and Drizzle name their database in a file. */
+function withoutOtherProviders(
+  histories: readonly History[],
+  dialects: readonly OtherDialect[],
+): { histories: History[]; dialects: OtherDialect[] } {
+  const left = histories.flatMap((history): OtherDialect[] => {
+    const dialect = otherDialect(providerOf(history) ?? '');
+    const files = history.tool === 'drizzle' ? 1 : history.files.length;
+    return dialect === null ? [] : [{ dialect, files, example: history.files[0] ?? '' }];
+  });
+  return {
+    histories: histories.filter((history) => otherDialect(providerOf(history) ?? '') === null),
+    dialects: [...dialects, ...left],
+  };
+}
+
+function providerOf({ tool, folder }: History): string | null {
+  if (tool === 'drizzle') return drizzleDialect(folder);
+  if (tool !== 'prisma') return null;
+  try {
+    const lock = readFileSync(join(folder, 'migration_lock.toml'), 'utf8');
+    return /^\s*provider\s*=\s*"(\w+)"/m.exec(lock)?.[1] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Most folders that are named one by one. */
+const MOST_FOLDERS = 10;
+
+/** The histories that are not read, one line each. */
+function others(histories: readonly History[]): Skipped[] {
+  const lines = histories.map((history): Skipped => {
+    const { folder } = history;
+    const reason = history.isOrdered
+      ? `${inWords(history)} there are another history, which is not merged with this one; read it separately, into a registry of its own`
+      : `${inWords(history)} there have no numbers, so they are not read as migrations; name the folder to read it`;
+    return { file: folder, line: null, what: `folder ${basename(folder)}`, reason };
+  });
+  const more = lines.slice(MOST_FOLDERS);
+  const [last] = more;
+  if (last === undefined) return lines;
+  const reason = `it and ${counted(more.length - 1, 'other folder')} with SQL files are not read; name a folder to read it`;
+  return [...lines.slice(0, MOST_FOLDERS), { ...last, reason }];
+}
+
+function inWords({ tool, files }: History): string {
+  if (tool === 'drizzle' || tool === 'rails') return `the migrations of ${tool}`;
+  return `the ${counted(files.length, tool === 'plain' ? 'SQL file' : `migration`)}${tool === 'plain' ? '' : ` of ${tool}`}`;
+}
+
+function severalIn(path: string, histories: readonly History[]): NoSourceError {
+  return new NoSourceError([
+    `${path} contains ${histories.length} separate histories of migrations:`,
+    ...histories.map((history) => `  - ${history.folder}: ${inWords(history).replace('the ', '')}`),
+    'They are not merged. Give the path of one of them, and use a registry of its own for each database. If one database gets ' +
+      'several of them, give all paths in the order in which they are applied.',
+  ]);
+}
+
+function nothingIn({
+  path,
+  from,
+  dialects,
+  problems,
+}: {
+  path: string;
+  from: Tool | undefined;
+  dialects: readonly OtherDialect[];
+  problems: readonly Skipped[];
+}): NoSourceError {
+  const expected = from === undefined || from === 'plain' ? 'no SQL files' : `no migrations of ${from}`;
+  const other = dialects.map(({ dialect, files }) => `${counted(files, 'file')} for ${dialect}`);
+  return new NoSourceError([
+    `${path} contains ${expected}${other.length === 0 ? '' : ` for PostgreSQL, only ${other.join(' and ')}`}.`,
+    ...problems.slice(0, 20).map(({ file, what, reason }) => `  - ${file}: ${what}: ${reason}`),
+  ]);
 }

@@ -1,16 +1,35 @@
-import { basename } from 'node:path';
-import { filesBelow, readSource } from './migration-files.ts';
-import type { Sources } from './sql-source.ts';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { grouped } from './group-files.ts';
+import { readSources } from './migration-files.ts';
+import type { SourceFiles } from './sql-source.ts';
 
 /** V1.2__words.sql, R__words.sql, B3__words.sql, U1__words.sql. */
-export const FLYWAY_FILE = /^(?:([VBU])(\d+(?:[._]\d+)*)|(R))__.*\.sql$/;
+const FLYWAY_FILE = /^(?:([VBU])(\d+(?:[._]\d+)*)|(R))__.*\.sql$/;
+
+/**
+ * The files of each of Flyway's histories, by its folder. A history is below a folder `migration` or `migrations`, as Flyway
+ * reads its folders with all that they contain. Without such a folder, files whose versions occur once are one history.
+ */
+export function flywayFolders(files: readonly string[], root: string): Map<string, string[]> {
+  const own = files.filter((file) => FLYWAY_FILE.test(basename(file)));
+  const versions = own.map((file) => basename(file).slice(0, basename(file).indexOf('__')));
+  const isOne = new Set(versions).size === versions.length || own.some((file) => dirname(file) === root);
+  return grouped(
+    own.map((file) => {
+      const parts = relative(root, dirname(file)).split(sep);
+      const at = parts.findIndex((part) => /^migrations?$/i.test(part));
+      if (at !== -1) return [join(root, ...parts.slice(0, at + 1)), file];
+      return [isOne ? root : join(root, parts[0] ?? ''), file];
+    }),
+  );
+}
 
 /**
  * Reads Flyway's files in the order in which it runs them on an empty database: the latest baseline, the later versions by
  * number, then the repeatable migrations by name. Undo migrations are skipped.
  */
-export function readFlyway(folder: string): Sources {
-  const files = filesBelow(folder).flatMap((file) => {
+export function readFlyway(paths: readonly string[]): SourceFiles {
+  const files = paths.flatMap((file) => {
     const match = FLYWAY_FILE.exec(basename(file));
     if (match === null) return [];
     return [{ file, kind: match[1] ?? 'R', version: (match[2] ?? '').split(/[._]/).map(Number) }];
@@ -24,7 +43,7 @@ export function readFlyway(folder: string): Sources {
     .toSorted((a, b) => compareVersions(a.version, b.version));
   const repeatable = ofKind('R').toSorted((a, b) => (basename(a.file) < basename(b.file) ? -1 : 1));
   const inOrder = [...(baseline === undefined ? [] : [baseline]), ...versions, ...repeatable];
-  return { tool: 'flyway', files: inOrder.map(({ file }) => readSource(file)), skipped: [] };
+  return readSources(inOrder.map(({ file }) => file));
 }
 
 function compareVersions(a: readonly number[], b: readonly number[]): number {

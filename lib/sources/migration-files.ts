@@ -1,38 +1,28 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
-import { NoSourceError, type SqlSource } from './sql-source.ts';
+import { unreadable } from './folder-entries.ts';
+import type { Skipped, SourceFiles, SqlSource } from './sql-source.ts';
 
-export function isFolder(path: string): boolean {
-  return existsSync(path) && statSync(path).isDirectory();
+/** Migrations of node-pg-migrate that are code: a timestamp or a number, and words. */
+export const NUMBERED_CODE = /^\d+[_-].*\.(?:[cm]?js|[cm]?ts)$/;
+
+/** Whether a file is a down migration of golang-migrate or another tool. */
+export function isDownFile(file: string): boolean {
+  return /\.(?:down|undo|rollback)\.sql$/i.test(file);
 }
 
-/** Sorts by the numbers in names: 2_b before 10_a. */
-function inNaturalOrder(names: readonly string[]): string[] {
-  const collator = new Intl.Collator('en', { numeric: true });
-  return names.toSorted((a, b) => collator.compare(a, b));
-}
-
-/** Whether the name of an entry is not UTF-8: then Node.js shows another name, which does not exist. */
-export function hasOtherEncoding(folder: string, name: string): boolean {
-  return name.includes('\ufffd') && !existsSync(join(folder, name));
-}
-
-/** Paths of the files below a folder, in the order of their names, without hidden files and node_modules. @throws NoSourceError if a name is not UTF-8 */
-export function filesBelow(folder: string): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter(
-    ({ name }) => !name.startsWith('.') && name !== 'node_modules',
-  );
-  const unreadable = entries.find(({ name }) => hasOtherEncoding(folder, name));
-  if (unreadable !== undefined) {
-    throw new NoSourceError(
-      `${join(folder, unreadable.name)}: the name of this file is not UTF-8. Rename it.`,
-    );
+/** Reads files. Those that cannot be read are in `skipped`, with the reason. */
+export function readSources(files: readonly string[], read = readSource): SourceFiles {
+  const sources: SqlSource[] = [];
+  const skipped: Skipped[] = [];
+  for (const file of files) {
+    try {
+      sources.push(read(file));
+    } catch (error) {
+      skipped.push(unreadable(file, 'file', error));
+    }
   }
-  return inNaturalOrder(entries.map(({ name }) => name)).flatMap((name) => {
-    const path = join(folder, name);
-    return isFolder(path) ? filesBelow(path) : [path];
-  });
+  return { files: sources, skipped };
 }
 
 export function readSource(file: string): SqlSource {
@@ -66,3 +56,6 @@ export function upMigration(text: string): string {
   const end = up > down ? up : text.length;
   return text.slice(0, down) + text.slice(down, end).replaceAll(/[^\n]/g, ' ') + text.slice(end);
 }
+
+/** The mark of node-pg-migrate's own SQL files. */
+export const UP_MARK = /^[ \t]*--[ \t-]*up\s+migration/im;

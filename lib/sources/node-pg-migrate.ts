@@ -1,8 +1,8 @@
 import { basename, resolve } from 'node:path';
 import type { MigrationBuilder } from 'node-pg-migrate';
 import { messageOf } from '../../lambdas/shared/errors.ts';
-import { readUpMigration } from './migration-files.ts';
-import type { Skipped, Sources, SqlSource } from './sql-source.ts';
+import { readSources, readUpMigration } from './migration-files.ts';
+import type { Skipped, SourceFiles, SqlSource } from './sql-source.ts';
 
 type NodePgMigrate = typeof import('node-pg-migrate');
 type BuilderArguments = ConstructorParameters<NodePgMigrate['MigrationBuilder']>;
@@ -19,14 +19,16 @@ interface MigrationModule {
  * builder, which records the SQL without a connection. A migration that queries the database is skipped.
  * @param runCode false: code is skipped
  */
-export async function readNodePgMigrate(files: readonly string[], runCode: boolean): Promise<Sources> {
+export async function readNodePgMigrate(files: readonly string[], runCode: boolean): Promise<SourceFiles> {
   const sources: SqlSource[] = [];
   const skipped: Skipped[] = [];
   let shorthands: Shorthands = {};
   let tool: NodePgMigrate | undefined;
   for (const file of files) {
     if (file.endsWith('.sql')) {
-      sources.push(readUpMigration(file));
+      const read = readSources([file], readUpMigration);
+      sources.push(...read.files);
+      skipped.push(...read.skipped);
       continue;
     }
     if (!runCode) {
@@ -44,7 +46,7 @@ export async function readNodePgMigrate(files: readonly string[], runCode: boole
       skipped.push({ file, line: null, what: `migration ${basename(file)}`, reason });
     }
   }
-  return { tool: 'node-pg-migrate', files: sources, skipped };
+  return { files: sources, skipped };
 }
 
 const NOT_RUN = 'it is code, and --no-code runs no code';

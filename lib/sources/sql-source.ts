@@ -1,5 +1,6 @@
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { EncodingProblem } from '../sql/decode-utf8.ts';
+import type { OtherDialect } from './dialects.ts';
 
 /** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
 export const TOOLS = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain'] as const;
@@ -26,13 +27,23 @@ export interface Skipped {
   readonly reason: string;
   /** The file is code, and was not run (`--no-code`). @default false */
   readonly isCode?: boolean;
+  /** The file cannot be read, or its tool would not apply it as it is: `lint` fails. @default false */
+  readonly isError?: boolean;
+}
+
+/** Files in the order in which they are applied, and what is not read. */
+export interface SourceFiles {
+  readonly files: readonly SqlSource[];
+  readonly skipped: readonly Skipped[];
 }
 
 /** The SQL of one path, in the order in which its tool runs it. */
-export interface Sources {
+export interface Sources extends SourceFiles {
   readonly tool: Tool;
-  readonly files: readonly SqlSource[];
-  readonly skipped: readonly Skipped[];
+  /** The folder whose migrations these are, or the file. */
+  readonly folder: string;
+  /** The files beside them that are for other databases, and are not read. */
+  readonly dialects: readonly OtherDialect[];
 }
 
 /** How to read the migrations of a path. */

@@ -29,17 +29,17 @@ test('a folder without files has no migrations', () => {
 });
 
 test.each([
-  ['a migration in TypeScript', ['0001_a.sql', '0002_b.ts'], '0002_b.ts is not SQL'],
+  ['a migration in TypeScript', ['0001_a.sql', '0002_b.ts'], '0002_b.ts: it is not SQL'],
   ['a migration in JavaScript', ['0001_a.js'], 'with the runner ecs-task or lambda'],
   ['a migration in Python', ['0001_a.py'], 'the runner sql runs only SQL files'],
   [
     'a down migration in its own file',
     ['0001_a.down.sql'],
-    '0001_a.down.sql is one of the two files of a migration',
+    '0001_a.down.sql: it is one of the two files of a migration',
   ],
   ['an up migration in its own file', ['0001_a.up.sql'], 'Rename the up migration to 0001_a.sql'],
   ['a folder for each migration', ['20240101_init/migration.sql'], 'such as 20240101_init'],
-  ['files without a number', ['V1__a.sql', 'V2__b.sql'], 'V1__a.sql has no number'],
+  ['files without a number', ['V1__a.sql', 'V2__b.sql'], 'V1__a.sql: it has no number'],
 ])('%s is refused with advice', (_files, names, message) => {
   write(...names);
 
@@ -147,5 +147,5 @@ test('readMigrations refuses a name that is not UTF-8', () => {
   const name = Buffer.concat([Buffer.from(`${folder}/0001_caf`), Buffer.from([0xe9]), Buffer.from('.sql')]);
   writeFileSync(name, 'select 1;');
 
-  expect(() => readMigrations(folder)).toThrow('the name of this file is not UTF-8');
+  expect(() => readMigrations(folder)).toThrow('its name is not UTF-8; rename it.');
 });

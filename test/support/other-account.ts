@@ -21,13 +21,15 @@ export function testWithOtherAccount(name: string, body: () => Promise<void>): v
  * a folder that only root can enter, and gives up all rights before the code runs.
  * @param folder where the module is written
  * @param code the body of an async function with `fs` and `net`, which returns a value that can be sent as JSON
+ * @param imports more imports of the module @default none
  */
-export async function asOtherAccount(folder: string, code: string): Promise<unknown> {
+export async function asOtherAccount(folder: string, code: string, imports = ''): Promise<unknown> {
   const module = path.join(folder, `as-other-account-${process.hrtime.bigint()}.mjs`);
   writeFileSync(
     module,
     `import fs from 'node:fs';
      import net from 'node:net';
+     ${imports}
      process.setgroups([]);
      process.setgid(${OTHER_ACCOUNT});
      process.setuid(${OTHER_ACCOUNT});

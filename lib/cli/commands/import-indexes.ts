@@ -7,7 +7,8 @@ import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
-import { NoSourceError, type Sources, type Tool } from '../../sources/sql-source.ts';
+import { sourceInJson, sourcesInWords } from '../../sources/sources-in-words.ts';
+import { NoSourceError, type Skipped, type Sources, type Tool } from '../../sources/sql-source.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
@@ -30,7 +31,7 @@ interface ImportSettings {
  */
 export async function importIndexes(settings: ImportSettings): Promise<boolean> {
   const { out, format, json, runCode } = settings;
-  const imported = await readIndexes(settings);
+  const { imported, sources } = await readIndexes(settings);
   const written = out === undefined ? null : await writeRegistry(out, imported.entries, { runCode });
   const added = written?.added ?? imported.entries;
   const kept = (written?.kept ?? []).map(({ entry, reason }) => ({
@@ -40,30 +41,51 @@ export async function importIndexes(settings: ImportSettings): Promise<boolean> 
   }));
   let isPrinted = true;
   if (json)
-    isPrinted = await printOutput('result', `${visibleJson({ ...imported, entries: added, kept }, 2)}\n`);
+    isPrinted = await printOutput(
+      'result',
+      `${visibleJson({ ...imported, entries: added, kept, sources: sources.map(sourceInJson) }, 2)}\n`,
+    );
   else if (out === undefined)
     isPrinted = await printOutput('result', terminalText(registryText(added, format)));
-  process.stderr.write(terminalText(summaryOf(imported, added.length, kept)));
+  process.stderr.write(terminalText(sourcesInWords(sources) + summaryOf(imported, added.length, kept)));
   return isPrinted;
 }
 
-async function readIndexes({ paths, databaseUrl, from, runCode }: ImportSettings): Promise<Imported> {
-  if (databaseUrl !== undefined) return await importDatabase(databaseUrl);
-  const all: Omit<Sources, 'tool'>[] = [];
+interface Read {
+  readonly imported: Imported;
+  /** What was read. Empty: a database. */
+  readonly sources: readonly Sources[];
+}
+
+async function readIndexes({ paths, databaseUrl, from, runCode }: ImportSettings): Promise<Read> {
+  if (databaseUrl !== undefined) return { imported: await importDatabase(databaseUrl), sources: [] };
+  const sources: Sources[] = [];
   for (const path of paths)
-    all.push(path === '-' ? await standardInput() : await findSources(path, { from, runCode }));
-  const files = all.flatMap((sources) => sources.files);
-  const skipped = all.flatMap((sources) => sources.skipped);
+    sources.push(path === '-' ? await standardInput() : await findSources(path, { from, runCode }));
+  const files = sources.flatMap((one) => one.files);
+  const skipped = sources.flatMap((one) => one.skipped);
+  if (files.length === 0) refuseNothing(skipped);
+  return { imported: await importSources({ files, skipped }), sources };
+}
+
+/** @throws NoSourceError if there are files, and none of them can be read */
+function refuseNothing(skipped: readonly Skipped[]): void {
   const notRun = skipped.filter(({ isCode }) => isCode);
-  if (files.length === 0 && notRun.length > 0) {
+  if (notRun.length > 0) {
     throw new NoSourceError(
       `Nothing can be imported: all migrations are code (${counted(notRun.length, 'file')}), and --no-code runs no code. ` +
         'If you trust them, run import without --no-code.',
     );
   }
-  return await importSources({ files, skipped });
+  const wrong = skipped.filter(({ isError }) => isError);
+  if (wrong.length > 0) {
+    const lines = wrong.map(({ file, reason }) => `  - ${file}: ${reason}.`);
+    throw new NoSourceError(['Nothing can be imported: no migration can be read.', ...lines]);
+  }
 }
 
-async function standardInput(): Promise<Omit<Sources, 'tool'>> {
-  return { files: [sourceOf('(standard input)', await readAll(process.stdin))], skipped: [] };
+async function standardInput(): Promise<Sources> {
+  const file = '(standard input)';
+  const files = [sourceOf(file, await readAll(process.stdin))];
+  return { tool: 'plain', folder: file, dialects: [], files, skipped: [] };
 }

@@ -5,8 +5,10 @@ import { BadInput } from '../../../lambdas/shared/errors.ts';
 import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
+import { notesOnMigrations } from '../../functions/ship-migrations.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import {
   addTrustedRole,
   addValue,
@@ -128,6 +130,8 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         `error: option '--report <file>': ${flags.report} is ${input}, which the report would overwrite.`,
       );
     }
+    const notes = flags.migrations === 'none' ? [] : notesOnMigrations(flags.migrations);
+    for (const note of notes) process.stderr.write(`${terminalText(`Note: ${note}`)}\n`);
     const registry = await loadRegistry(flags.indexes);
     const settings = toSettings(flags, registry, connection);
     try {

@@ -44,6 +44,11 @@ export const MIGRATION_RULES = {
     sentence: 'A file of the runner sql has no commands of psql, and no data of COPY … FROM STDIN.',
     acceptedIn: null,
   },
+  'migration-file': {
+    severity: 'error',
+    sentence: 'Each file in a folder of migrations can be read, and has a name under which it is applied.',
+    acceptedIn: null,
+  },
   encoding: {
     severity: 'error',
     sentence: 'A file is text in UTF-8, without NUL bytes. A byte order mark is ignored.',
