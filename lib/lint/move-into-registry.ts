@@ -5,25 +5,51 @@ import { replaceFile } from '../files/output-file.ts';
 import type { RegistryReading } from '../registry/load-registry.ts';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { writeRegistry } from '../registry/write-registry.ts';
+import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import type { LintResult, MovedIndex } from './format-result.ts';
 import type { Move } from './migrations/movable-index.ts';
 
 /**
- * Replaces each moved statement of a migration with a comment that names the registry. The rest of the text is unchanged.
+ * Replaces each moved statement of a migration with a comment that names the registry. The rest of the text is unchanged:
+ * its line ends, its byte order mark, and what is before and after the statement on its line.
  * @param registry the path of the registry, for the comment
  */
 export function withoutMoved(text: string, moves: readonly Move[], registry: string): string {
   // The offsets do not count a byte order mark.
   const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
+  const lineEnd = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n';
   let fixed = text.slice(mark.length);
-  for (const { statement, entry } of moves.toSorted((a, b) => b.statement.start - a.statement.start)) {
+  for (const { statement, entry } of inReverse(moves)) {
     const rest = fixed.slice(statement.next);
     // Text on the same line would become a part of the comment. Drizzle's marks start like comments.
-    const separator = /^[ \t]*(?:--(?!>)|\r?\n|$)/.test(rest) ? '' : '\n';
+    const separator = /^[ \t]*(?:--(?!>)|\r|\n|$)/.test(rest) ? '' : lineEnd;
     const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${oneLine(registry)}${separator}`;
     fixed = fixed.slice(0, statement.start) + comment + rest;
   }
   return mark + fixed;
+}
+
+/** From the end of the text, each statement once: links and repeated paths show one file several times. */
+function inReverse(moves: readonly Move[]): Move[] {
+  const byStart = new Map(moves.map((move) => [move.statement.start, move]));
+  return [...byStart.values()].toSorted((a, b) => b.statement.start - a.statement.start);
+}
+
+/**
+ * The text of a migration, as it was read for the linter.
+ * @throws Error if the file is not UTF-8, or its statements have changed since
+ */
+function textToFix(file: string, moves: readonly Move[]): string {
+  const bytes = readFileSync(file);
+  const { text, problem } = decodeUtf8(bytes);
+  if (problem !== null) throw new Error(`${file}:${problem.line}:${problem.column}: ${problem.message}`);
+  const changed = moves.some(({ statement: { start, end, sql } }) => text.slice(start, end) !== sql);
+  if (changed) {
+    throw new Error(
+      `${file} has changed since it was linted, so its statements stay there. Their entries are in the registry: run lint --fix again.`,
+    );
+  }
+  return bytes.toString('utf8');
 }
 
 /**
@@ -55,11 +81,8 @@ export async function moveIntoRegistry(
     reason: reason ?? refused.find(({ entry }) => entry.name === move.entry.name)?.reason ?? null,
   }));
   const moved = results.filter(({ reason }) => reason === null).map(({ move }) => move);
-  for (const [file, members] of Map.groupBy(moved, ({ finding }) => finding.file)) {
-    replaceFile(
-      realpathSync(file),
-      withoutMoved(readFileSync(file, 'utf8'), members, relative(process.cwd(), registry)),
-    );
+  for (const [file, members] of Map.groupBy(moved, ({ finding }) => realpathSync(finding.file))) {
+    replaceFile(file, withoutMoved(textToFix(file, members), members, relative(process.cwd(), registry)));
   }
   return {
     moved: moved.map(movedIndex),

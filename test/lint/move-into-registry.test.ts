@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lintMigrations } from '../../lib/lint/lint-migrations.ts';
 import { MigrationLinter } from '../../lib/lint/migrations/migration-linter.ts';
@@ -191,4 +191,119 @@ drop table w;`,
     expect.stringMatching(/^of_table: its table or one of its columns is renamed later/),
     expect.stringMatching(/^of_dropped_table: .*0002\.sql, line 6 drops it with DROP TABLE w/),
   ]);
+});
+
+test('--fix changes nothing but the statements: every other byte stays, in every encoding of line ends', async () => {
+  const registry = (name: string) =>
+    `-- pg-deploy-step: moved ${name} into ${relative(process.cwd(), inFolder('indexes.json'))}`;
+  const texts: [string, (statement: string) => string][] = [
+    ['0001_crlf.sql', (of) => `\ufeffselect 'é';\r\n\t${of} \r\n\r\nselect 2;   \r\n`],
+    ['0002_mixed.sql', (of) => `select 1;\n${of}\r\nselect 2;\rselect '😀';\n\n\n`],
+    ['0003_mac.sql', (of) => `select 1;\r${of}\rselect 2;\r`],
+    ['0004_end.sql', (of) => `-- naïve\n${of}`],
+    ['0005_down.sql', (of) => `${of}\r\n-- Down Migration\r\ndrop index "i5";\r\n`],
+  ];
+  const { moved } = await fix(
+    texts.map(([name, of], at) => [name, of(`create index "i${at + 1}" on "t" ("ä");`)]),
+    'indexes.json',
+    '[]',
+  );
+
+  expect(moved).toHaveLength(texts.length);
+  for (const [at, [name, of]] of texts.entries()) expect(read(name)).toBe(of(registry(`i${at + 1}`)));
+});
+
+test('a statement before another one on a line of a CRLF file gets a CRLF', async () => {
+  await fix([['0001.sql', 'create index i on t (a); select 1;\r\n']], 'indexes.json', '[]');
+  expect(read('0001.sql')).toMatch(/^-- pg-deploy-step: moved i into [^\r\n]*\r\n select 1;\r\n$/);
+});
+
+test('a file that several paths and links show is changed once', async () => {
+  const text = 'create index i on t (a);\nselect 1;\n';
+  writeFileSync(inFolder('0001.sql'), text);
+  symlinkSync('0001.sql', inFolder('0002.sql'));
+  const registered = new RegisteredIndexes([]);
+  const { moves, whyNotMovable } = await lintMigrations({
+    ...{ paths: [folder, inFolder('0001.sql')], registered },
+    startAfter: null,
+    onProgress: () => {},
+  });
+  expect(moves).toHaveLength(3);
+  await moveIntoRegistry(moves, { file: inFolder('indexes.json') }, registered, whyNotMovable);
+
+  expect(read('0001.sql')).toMatch(/^-- pg-deploy-step: moved i into .*\nselect 1;\n$/);
+  expect(readlinkSync(inFolder('0002.sql'))).toBe('0001.sql');
+  expect(await loadRegistry(inFolder('indexes.json'))).toHaveLength(1);
+});
+
+test('a file that has changed since it was linted is not changed, and the entry is kept', async () => {
+  writeFileSync(inFolder('0001.sql'), 'create index i on t (a);\n');
+  const registered = new RegisteredIndexes([]);
+  const { moves, whyNotMovable } = await lintMigrations({
+    ...{ paths: [inFolder('0001.sql')], registered },
+    startAfter: null,
+    onProgress: () => {},
+  });
+  writeFileSync(inFolder('0001.sql'), 'select 1;\ncreate index i on t (a);\n');
+
+  await expect(
+    moveIntoRegistry(moves, { file: inFolder('indexes.json') }, registered, whyNotMovable),
+  ).rejects.toThrow('0001.sql has changed since it was linted, so its statements stay there.');
+  expect(read('0001.sql')).toBe('select 1;\ncreate index i on t (a);\n');
+  expect(await loadRegistry(inFolder('indexes.json'))).toHaveLength(1);
+});
+
+test.each<[string, number[]]>([
+  ['Latin-1', [0x2d, 0x2d, 0x20, 0xe9, 0x0a]],
+  ['UTF-16', [0xff, 0xfe, 0x2d, 0x00]],
+  ['NUL', [0x00]],
+])(
+  'a file in %s is refused by file and byte, and neither it nor the registry is rewritten',
+  async (_encoding, bytes) => {
+    const wrong = Buffer.concat([Buffer.from(bytes), Buffer.from('create index i on t (a);\n')]);
+    const registry = Buffer.concat([Buffer.from('[]\n'), Buffer.from([0x20])]);
+    writeFileSync(inFolder('0001.sql'), wrong);
+    writeFileSync(inFolder('indexes.json'), registry);
+    const registered = new RegisteredIndexes([]);
+    const linted = await lintMigrations({
+      ...{ paths: [inFolder('0001.sql')], registered },
+      startAfter: null,
+      onProgress: () => {},
+    });
+    await moveIntoRegistry(
+      linted.moves,
+      { file: inFolder('indexes.json') },
+      registered,
+      linted.whyNotMovable,
+    );
+
+    expect(linted.findings).toMatchObject([
+      { rule: 'encoding', severity: 'error', file: inFolder('0001.sql') },
+    ]);
+    expect(linted.findings[0]?.message).toMatch(/0x(E9|FF|00)/);
+    expect(readFileSync(inFolder('0001.sql')).equals(wrong)).toBe(true);
+    expect(readFileSync(inFolder('indexes.json')).equals(registry)).toBe(true);
+  },
+);
+
+test('a registry that is not UTF-8 is refused by file and byte, and keeps every byte', async () => {
+  const text = Buffer.concat([
+    Buffer.from('export default [];\n// caf'),
+    Buffer.from([0xe9]),
+    Buffer.from('\n'),
+  ]);
+  writeFileSync(inFolder('indexes.ts'), text);
+  writeFileSync(inFolder('0001.sql'), 'create index i on t (a);\n');
+  const registered = new RegisteredIndexes([]);
+  const { moves, whyNotMovable } = await lintMigrations({
+    ...{ paths: [inFolder('0001.sql')], registered },
+    startAfter: null,
+    onProgress: () => {},
+  });
+
+  await expect(
+    moveIntoRegistry(moves, { file: inFolder('indexes.ts') }, registered, whyNotMovable),
+  ).rejects.toThrow(/indexes\.ts:2:7: Byte 0xE9 at offset 25 is not valid UTF-8/);
+  expect(readFileSync(inFolder('indexes.ts')).equals(text)).toBe(true);
+  expect(read('0001.sql')).toBe('create index i on t (a);\n');
 });
