@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '../postgres/client.ts';
+import { conditionsHold } from '../postgres/refusal-conditions.ts';
 import { sqlstateOf, UNTRANSLATABLE_CHARACTER } from '../postgres/sqlstate.ts';
 import { untranslatableAt } from '../postgres/untranslatable-character.ts';
 import { Refused } from '../shared/errors.ts';
@@ -22,7 +23,7 @@ const MAX_PROBLEMS = 20;
 
 /**
  * Refuses pending files that cannot be applied: files that end the transaction or are not UTF-8, files that synth has not
- * checked, and characters that the encoding of the database does not have.
+ * checked, statements that PostgreSQL refuses inside a transaction, and characters that the encoding of the database does not have.
  * @throws Refused with the file, and the line where it is known
  */
 export async function checkMigrationFiles(
@@ -32,6 +33,7 @@ export async function checkMigrationFiles(
 ): Promise<void> {
   const problems: string[] = [];
   for (const name of pending) problems.push(...(await fileProblems(shipped, name)));
+  problems.push(...(await problemsInDatabase(client, shipped, pending)));
   if (problems.length === 0) problems.push(...(await encodingProblems(client, shipped, pending)));
   if (problems.length === 0) return;
   const more = problems.length > MAX_PROBLEMS ? [`… and ${problems.length - MAX_PROBLEMS} more`] : [];
@@ -52,6 +54,26 @@ async function fileProblems({ directory, manifest }: ShippedMigrations, name: st
   if (hashOfMigration(content) !== entry.sha256)
     return [`${name}.sql has changed since synth checked it: run cdk deploy.`];
   return entry.problems.map((problem) => `${name}.sql:${problem}`);
+}
+
+/** The statements that PostgreSQL refuses in a transaction only on some objects, which this database has. */
+async function problemsInDatabase(
+  client: Client,
+  { manifest }: ShippedMigrations,
+  pending: readonly string[],
+): Promise<string[]> {
+  const found = pending.flatMap((name) =>
+    (manifest[name]?.inDatabase ?? []).map(({ problem, condition }) => ({
+      text: `${name}.sql:${problem}`,
+      condition,
+    })),
+  );
+  if (found.length === 0) return [];
+  const hold = await conditionsHold(
+    client,
+    found.map(({ condition }) => condition),
+  );
+  return found.filter((_one, at) => hold[at]).map(({ text }) => text);
 }
 
 /** Encodings in which every character of UTF-8 can be stored, or every byte. */

@@ -17,10 +17,12 @@ import { inWords } from '../sources/dialects.ts';
 import { reasonOf } from '../sources/folder-entries.ts';
 import { upMigration } from '../sources/migration-files.ts';
 import { runnerFolder } from '../sources/runner-folder.ts';
-import { decodeUtf8, type EncodingProblem } from '../sql/decode-utf8.ts';
-import { transactionProblems } from '../sql/one-transaction.ts';
+import { decodeUtf8 } from '../sql/decode-utf8.ts';
+import { KnownObjects } from '../sql/known-objects.ts';
 import { parseSql } from '../sql/parser.ts';
+import type { Place } from '../sql/places.ts';
 import { readSql } from '../sql/read-sql.ts';
+import { type TransactionProblems, transactionProblems } from '../sql/transaction/transaction-problems.ts';
 
 /** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
 export class MigrationFilesError extends LinesError {
@@ -42,7 +44,8 @@ export function readMigrations(folder: string): Record<string, string> {
     );
   }
   const { files, problems } = runnerFolder(folder);
-  const read = files.map(readFile);
+  const known = new KnownObjects();
+  const read = files.map((file) => readFile(file, known));
   refuseProblems([
     ...problems.map(({ file, reason }) => `${visible(file)}: ${reason}.`),
     ...read.flatMap(({ problems: found }) => found),
@@ -56,11 +59,15 @@ export function notesOnMigrations(folder: string): string[] {
   return [...left.map(({ file, reason }) => `${visible(file)}: ${reason}.`), ...dialects.map(inWords)];
 }
 
-/** The text of a file, and why it cannot be applied: `PATH:LINE:COLUMN: message`. */
-function readFile(file: string): { file: string; text: string; problems: string[] } {
+/**
+ * The text of a file, and why it cannot be applied: `PATH:LINE:COLUMN: message`.
+ * @param known what the files before it create; what this one creates is added
+ */
+function readFile(file: string, known: KnownObjects): { file: string; text: string; problems: string[] } {
   try {
     const { text, problem } = decodeUtf8(readFileSync(file));
-    return { file, text, problems: problemsOf(text, problem).map((found) => `${file}:${found}`) };
+    const problems = problem === null ? problemsOf(file, text, known).problems : [problem];
+    return { file, text, problems: problems.map((found) => `${file}:${problemText(found)}`) };
   } catch (error) {
     return { file, text: '', problems: [`${file}: it cannot be read: ${reasonOf(error)}.`] };
   }
@@ -82,10 +89,14 @@ function refuseProblems(problems: readonly string[]): void {
   ]);
 }
 
-/** Why a file cannot be applied: `LINE:COLUMN: message`. Empty: it can. */
-function problemsOf(text: string, encoding: EncodingProblem | null): string[] {
-  const problems = encoding === null ? transactionProblems(readSql(upMigration(text))) : [encoding];
-  return problems.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+/** Why a file cannot be applied. @param known what the files before it create; what this one creates is added */
+function problemsOf(file: string, text: string, known: KnownObjects): TransactionProblems {
+  return transactionProblems(file, readSql(upMigration(text)), known);
+}
+
+/** `LINE:COLUMN: message` */
+function problemText({ line, column, message }: Place & { readonly message: string }): string {
+  return `${line}:${column}: ${message}`;
 }
 
 /** Writes the SQL files into the folder of a function, unchanged. */
@@ -111,11 +122,16 @@ export function shipManifest(migrations: Record<string, string>, folder: string)
 
 /** @param migrations the text of each file, by its name without .sql */
 export function manifestOf(migrations: Record<string, string>): MigrationManifest {
+  const known = new KnownObjects();
   return Object.fromEntries(
-    Object.entries(migrations).map(([name, text]) => [
-      name,
-      { sha256: hashOfMigration(text), problems: problemsOf(text, null) },
-    ]),
+    Object.entries(migrations).map(([name, text]) => {
+      const { problems, conditional } = problemsOf(`${name}.sql`, text, known);
+      const inDatabase = conditional.map(({ condition, ...problem }) => ({
+        problem: problemText(problem),
+        condition,
+      }));
+      return [name, { sha256: hashOfMigration(text), problems: problems.map(problemText), inDatabase }];
+    }),
   );
 }
 

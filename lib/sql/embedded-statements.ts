@@ -1,24 +1,59 @@
 import { contentOf } from './code-body.ts';
+import { wordsAtStart } from './lexer.ts';
 import type { SqlStatement } from './read-sql.ts';
 import { readSql } from './read-sql.ts';
 import { type SqlToken, tokensOf } from './tokens.ts';
 
-/** A statement on indexes in the code of a DO block or a function. */
+/** A statement in the code of a DO block or a function. */
 export interface EmbeddedStatement {
   /** Its start in the code, in UTF-16 units. */
   readonly at: number;
   /** Undefined: the code assembles the text when it runs, so only its first words are known. */
   readonly statement: SqlStatement | undefined;
-  /** Its first words. */
-  readonly verb: IndexVerb;
+  /** What it does. */
+  readonly verb: Verb;
+  /** Its first words in lower case, at most four. */
+  readonly words: string;
 }
 
-export type IndexVerb = 'create index' | 'drop index' | 'reindex';
+/** The statements that are found, by their first words. */
+const VERBS = {
+  'create index': [
+    ['create', 'index'],
+    ['create', 'unique', 'index'],
+  ],
+  'drop index': [['drop', 'index']],
+  reindex: [['reindex']],
+  'alter table': [['alter', 'table']],
+  cluster: [['cluster']],
+  vacuum: [['vacuum']],
+  'refresh materialized view': [['refresh', 'materialized', 'view']],
+  commit: [['commit']],
+  rollback: [['rollback']],
+  discard: [['discard']],
+  system: [['alter', 'system']],
+  database: [
+    ['create', 'database'],
+    ['drop', 'database'],
+    ['alter', 'database'],
+  ],
+  tablespace: [
+    ['create', 'tablespace'],
+    ['drop', 'tablespace'],
+  ],
+  subscription: [
+    ['create', 'subscription'],
+    ['alter', 'subscription'],
+    ['drop', 'subscription'],
+  ],
+} as const satisfies Record<string, readonly (readonly string[])[]>;
+
+export type Verb = keyof typeof VERBS;
 
 /**
- * Finds CREATE INDEX, DROP INDEX and REINDEX in code of any language: as statements, and in strings that EXECUTE runs. It
- * uses PostgreSQL's scanner. The parser of PL/pgSQL needs the types of the database, and rejects the whole body if one of
- * them is unknown.
+ * Finds statements that concern indexes or that PostgreSQL refuses inside a transaction, in code of any language: as statements,
+ * and in strings that EXECUTE runs. It uses PostgreSQL's scanner. The parser of PL/pgSQL needs the types of the database, and
+ * rejects the whole body if one of them is unknown.
  */
 export function embeddedStatements(code: string): EmbeddedStatement[] {
   const statements = splitAtSemicolons(tokensOf(code));
@@ -29,7 +64,7 @@ export function embeddedStatements(code: string): EmbeddedStatement[] {
     const executes = executesOf(tokens);
     const mayFillVariable = runsVariables && executes.length === 0 && !tokens.some(isRaise);
     const inStrings = mayFillVariable
-      ? tokens.filter((token) => token.isString).flatMap(inString)
+      ? tokens.filter((token) => token.isString).flatMap(inVariable)
       : executes.flatMap(inExecute);
     return [...inStrings, ...asStatements(code, tokens)];
   });
@@ -38,16 +73,21 @@ export function embeddedStatements(code: string): EmbeddedStatement[] {
 /** Those that are statements of the code, also after a condition or in a loop. */
 function asStatements(code: string, tokens: readonly SqlToken[]): EmbeddedStatement[] {
   const found = tokens.flatMap((token, position) => {
-    const verb = startsStatement(tokens, position) ? verbOf(tokens.slice(position, position + 3)) : undefined;
+    const verb = startsStatement(tokens, position) ? verbAt(tokens, position) : undefined;
     return verb === undefined ? [] : [{ token, position, verb }];
   });
-  return found.map(({ token, position, verb }, at) => {
+  return found.flatMap(({ token, position, verb }, at) => {
     // A semicolon ends a statement. Where it is missing, the next statement does, so that no text is read twice.
     const next = found[at + 1]?.position ?? tokens.length;
     const text = code.slice(token.start, tokens[Math.max(position, next - 1)]?.end);
-    return { at: token.start, verb, statement: readSql(text).statements[0] };
+    const [statement] = readSql(text).statements;
+    // A single word can be the name of a column: case when a then cluster else b end.
+    if (statement?.node === undefined && !verb.includes(' ')) return [];
+    return [{ at: token.start, verb, statement, words: wordsAtStart(text, MOST_WORDS).join(' ') }];
   });
 }
+
+const MOST_WORDS = 4;
 
 function splitAtSemicolons(tokens: readonly SqlToken[]): SqlToken[][] {
   const statements: SqlToken[][] = [[]];
@@ -88,22 +128,32 @@ function inExecute(expression: readonly SqlToken[]): EmbeddedStatement[] {
 /** The statement in a string that EXECUTE runs, directly or from a variable. */
 function inString(literal: SqlToken): EmbeddedStatement[] {
   const { text } = contentOf(literal.text);
-  const verb = verbOf(tokensOf(text).slice(0, 3));
-  return verb === undefined ? [] : [{ at: literal.start, verb, statement: readSql(text).statements[0] }];
+  const tokens = tokensOf(text);
+  const verb = verbAt(tokens, 0);
+  if (verb === undefined) return [];
+  const words = wordsAtStart(text, MOST_WORDS).join(' ');
+  return [{ at: literal.start, verb, statement: readSql(text).statements[0], words }];
+}
+
+/** A string that a variable can hold for EXECUTE. A single word is rather a value: status := 'commit'. */
+function inVariable(literal: SqlToken): EmbeddedStatement[] {
+  return inString(literal).filter(({ words }) => words.includes(' '));
 }
 
 function isRaise({ text }: SqlToken): boolean {
   return text.toLowerCase() === 'raise';
 }
 
-/** @param tokens the first three of a statement */
-function verbOf(tokens: readonly SqlToken[]): IndexVerb | undefined {
-  const [first, second, third] = tokens.map((token) => token.keyword);
-  if (first === 'create' && (second === 'index' || (second === 'unique' && third === 'index')))
-    return 'create index';
-  if (first === 'drop' && second === 'index') return 'drop index';
-  return first === 'reindex' ? 'reindex' : undefined;
+function verbAt(tokens: readonly SqlToken[], position: number): Verb | undefined {
+  const candidates = BY_FIRST_WORD.get(tokens[position]?.keyword ?? '') ?? [];
+  return candidates.find(({ words }) => words.every((word, at) => tokens[position + at]?.keyword === word))
+    ?.verb;
 }
+
+const BY_FIRST_WORD = Map.groupBy(
+  Object.entries(VERBS).flatMap(([verb, starts]) => starts.map((words) => ({ verb: verb as Verb, words }))),
+  ({ words }) => words[0],
+) as ReadonlyMap<string, readonly { readonly verb: Verb; readonly words: readonly string[] }[]>;
 
 /** Whether a statement of SQL or PL/pgSQL can start at this token; elsewhere the word is a name. */
 function startsStatement(tokens: readonly SqlToken[], position: number): boolean {

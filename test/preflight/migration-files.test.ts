@@ -108,3 +108,44 @@ onEachMajor('a database in another encoding', (major) => {
     }
   });
 });
+
+onEachMajor('a statement that PostgreSQL refuses inside a transaction only on some objects', (major) => {
+  test('is refused before anything is stopped if the database has such an object, and is no problem otherwise', async () => {
+    const own = await serverOf(major).createDatabase();
+    const files = mkdtempSync(join(tmpdir(), 'pg-deploy-step-refused-'));
+    const decide = async (sql: string) =>
+      await (await openPreflight(own.url, [], writeMigrations(files, { '0001_a': sql }))).preflight();
+    try {
+      await own.query(
+        `create table plain (a int); create table parts (a int) partition by list (a);
+         create index parts_i on parts (a); create publication pub`,
+      );
+      await own.query(
+        `create subscription without_slot connection 'host=nowhere' publication pub with (connect = false, slot_name = none)`,
+      );
+      await own.query(
+        `create subscription sub connection 'host=nowhere' publication pub with (connect = false, slot_name = 'sub')`,
+      );
+
+      for (const sql of [
+        'reindex table parts',
+        'reindex index parts_i',
+        'cluster parts',
+        'drop subscription sub',
+      ]) {
+        const { decision, refusal } = await decide(`select 1;\n  ${sql};`);
+        expect([sql, decision]).toEqual([sql, 'refused']);
+        expect(refusal).toContain('0001_a.sql:2:3: PostgreSQL refuses');
+      }
+      for (const sql of ['reindex table plain', 'cluster nowhere', 'drop subscription without_slot']) {
+        expect([sql, (await decide(sql)).refusal]).toEqual([sql, null]);
+      }
+    } finally {
+      await own.query('alter subscription sub set (slot_name = none)');
+      await own.query('drop subscription sub');
+      await own.query('drop subscription without_slot');
+      await own.drop();
+      rmSync(files, { recursive: true, force: true });
+    }
+  });
+});

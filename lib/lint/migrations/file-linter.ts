@@ -8,13 +8,13 @@ import type { SqlSource } from '../../sources/sql-source.ts';
 import { codeBodyOf } from '../../sql/code-body.ts';
 import { descriptionFromComments } from '../../sql/comment-description.ts';
 import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded-statements.ts';
+import { MOST_CALLED } from '../../sql/function-bodies.ts';
 import { indexName } from '../../sql/index-name.ts';
+import type { KnownObjects } from '../../sql/known-objects.ts';
 import type { StatementNode } from '../../sql/parse-tree.ts';
 import type { Place, SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement, SqlText } from '../../sql/read-sql.ts';
-import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
-import { type FunctionBodies, MOST_CALLED } from './function-bodies.ts';
 import {
   createIndexProblem,
   dynamicProblem,
@@ -26,8 +26,7 @@ import type { Move } from './movable-index.ts';
 /** What the linters of all files share. */
 export interface History {
   readonly registered: RegisteredIndexes;
-  readonly schema: Schema;
-  readonly functions: FunctionBodies;
+  readonly known: KnownObjects;
 }
 
 /** Lints the statements of one file, in their order. */
@@ -59,7 +58,6 @@ export class FileLinter {
     }
     this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
     if (node.DoStmt !== undefined) this.visitCode(statement);
-    if (node.CreateFunctionStmt !== undefined) this.history.functions.define(this.source.file, statement);
     this.visitCalls(statement);
   }
 
@@ -83,7 +81,7 @@ export class FileLinter {
   }
 
   private visitCalls(statement: SqlStatement): void {
-    const { bodies, isComplete } = this.history.functions.calledBy(statement);
+    const { bodies, isComplete } = this.history.known.functions.calledBy(statement);
     if (!isComplete) {
       const message = `The statement runs more than ${MOST_CALLED} functions, directly or through each other. Only these are checked.`;
       this.findings.push({ ...this.inFile(statement), rule: 'unreadable', severity: 'warning', message });
@@ -98,13 +96,14 @@ export class FileLinter {
   }
 
   private problemsOfEmbedded({ statement, verb }: EmbeddedStatement, place: Place): IndexProblem[] {
-    return statement?.node === undefined ? [dynamicProblem(verb)] : this.problemsOf(statement, place);
+    return statement?.node === undefined ? dynamicProblem(verb) : this.problemsOf(statement, place);
   }
 
   private problemsOf(statement: SqlStatement, place: Place): IndexProblem[] {
-    const { registered, schema } = this.history;
+    const { registered, known } = this.history;
+    const { schema } = known;
     const index = statement.node?.IndexStmt;
-    if (index === undefined) return lockingProblem(statement.node ?? {}, registered.names);
+    if (index === undefined) return lockingProblem(statement.node ?? {}, registered.names, schema);
     const table = schema.table(schema.nameOf(index.relation));
     // A temporary table ends with its session, so the registry cannot list its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
@@ -117,7 +116,7 @@ export class FileLinter {
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
-    const { schema } = this.history;
+    const { schema } = this.history.known;
     const table = schema.nameOf(index.relation);
     const name = indexName(index, schema.namesIn(table.schema));
     const description =

@@ -1,8 +1,11 @@
-import type { IndexStmt } from 'libpg-query';
+import type { DropStmt, IndexStmt, RangeVar } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import type { RegistryMatch } from '../../registry/registered-indexes.ts';
-import type { IndexVerb } from '../../sql/embedded-statements.ts';
-import { type StatementNode, stringsIn } from '../../sql/parse-tree.ts';
+import type { Verb } from '../../sql/embedded-statements.ts';
+import { isEnabled } from '../../sql/option-values.ts';
+import type { StatementNode } from '../../sql/parse-tree.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
+import { relationIn, statementsToRun } from '../../sql/statements-to-run.ts';
 import type { MigrationRuleName } from './migration-rules.ts';
 
 /** What is wrong with a statement on indexes, without its place. */
@@ -74,55 +77,77 @@ function fix({ entry, match, movable, placeholders }: CreatedIndex): string {
 }
 
 /** DROP INDEX and REINDEX without CONCURRENTLY. */
-export function lockingProblem(node: StatementNode, registered: readonly string[]): IndexProblem[] {
-  const drop = node.DropStmt;
-  if (drop?.removeType === 'OBJECT_INDEX' && !drop.concurrent) {
-    const names = (drop.objects ?? []).map((object) =>
-      'List' in object ? stringsIn(object.List.items).join('.') : '',
-    );
-    return [dropProblem(names, registered)];
-  }
-  const isConcurrent = node.ReindexStmt?.params?.some(
-    (param) => 'DefElem' in param && param.DefElem.defname === 'concurrently',
-  );
-  return node.ReindexStmt === undefined || isConcurrent ? [] : [REINDEX_PROBLEM];
+export function lockingProblem(
+  node: StatementNode,
+  registered: readonly string[],
+  schema: Schema,
+): IndexProblem[] {
+  const { DropStmt: drop, ReindexStmt: reindex } = node;
+  if (drop?.removeType === 'OBJECT_INDEX' && !drop.concurrent)
+    return [dropProblem(node, drop, { registered, schema })];
+  if (reindex === undefined || isEnabled(reindex.params, 'concurrently', false)) return [];
+  return [reindexProblem(node, schema)];
 }
 
-function dropProblem(names: readonly string[], registered: readonly string[]): IndexProblem {
-  const listed = names.filter((name) => registered.includes(name.split('.').at(-1) ?? ''));
+interface Known {
+  /** The names in the registry. */
+  readonly registered: readonly string[];
+  readonly schema: Schema;
+}
+
+function dropProblem(
+  node: StatementNode,
+  { objects = [], behavior }: DropStmt,
+  { registered, schema }: Known,
+): IndexProblem {
+  const relations = objects.map(relationIn);
+  const listed = relations.filter(({ relname }) => registered.includes(relname ?? '')).map(dotted);
   const rebuilt =
     listed.length > 0
       ? ` The registry lists ${listed.join(', ')}: remove the entry too, or the next deploy builds it again.`
       : '';
+  const cascade =
+    behavior === 'DROP_CASCADE'
+      ? ' PostgreSQL drops nothing else concurrently: drop what depends on it, such as foreign keys, in the migration.'
+      : '';
   return {
     rule: 'drop-index',
     message:
-      `DROP INDEX ${names.join(', ')} without CONCURRENTLY blocks reads and writes of the table until the migrations are ` +
-      `committed. Drop ${names.length === 1 ? 'it' : 'each index'} after the deploy, outside of a transaction: ` +
-      `DROP INDEX CONCURRENTLY IF EXISTS ${names[0]}.${rebuilt}`,
+      `DROP INDEX ${relations.map(dotted).join(', ')} without CONCURRENTLY blocks reads and writes of the table until the ` +
+      `migrations are committed. Drop ${relations.length === 1 ? 'it' : 'each index'} after the deploy, outside of a transaction: ` +
+      `${statementsToRun(node, schema) ?? 'DROP INDEX CONCURRENTLY …'}${cascade}${rebuilt}`,
   };
 }
 
-const REINDEX_PROBLEM: IndexProblem = {
-  rule: 'reindex',
-  message:
-    'REINDEX without CONCURRENTLY blocks writes to the table, and reads that use the index, until the migrations are ' +
-    'committed. Run REINDEX CONCURRENTLY yourself, outside of a transaction. The deploy repairs invalid indexes of the ' +
-    'registry.',
-};
+function dotted({ schemaname, relname = '' }: RangeVar): string {
+  return schemaname === undefined ? relname : `${schemaname}.${relname}`;
+}
 
-/** A statement that code assembles when it runs. */
-export function dynamicProblem(verb: IndexVerb): IndexProblem {
+function reindexProblem(node: StatementNode, schema: Schema): IndexProblem {
+  return {
+    rule: 'reindex',
+    message:
+      'REINDEX without CONCURRENTLY blocks writes to the table, and reads that use the index, until the migrations are ' +
+      `committed. Run it yourself, outside of a transaction: ${statementsToRun(node, schema) ?? 'REINDEX (CONCURRENTLY) …'} ` +
+      'The deploy repairs invalid indexes of the registry.',
+  };
+}
+
+/** A statement that code assembles when it runs. Empty: it concerns no index. */
+export function dynamicProblem(verb: Verb): IndexProblem[] {
+  if (verb !== 'create index' && verb !== 'drop index' && verb !== 'reindex') return [];
   const rules = { 'create index': 'create-index', 'drop index': 'drop-index', reindex: 'reindex' } as const;
   const fixes = {
     'create index': 'Add an entry to the registry for each index that it creates, and remove it here.',
     'drop index': 'Drop the indexes after the deploy, with CONCURRENTLY.',
     reindex: 'Run REINDEX CONCURRENTLY yourself.',
   };
-  return {
-    rule: rules[verb],
-    message:
-      `EXECUTE runs ${verb.toUpperCase()} in a string that the code assembles at run time, so the index is unknown here. ` +
-      fixes[verb],
-  };
+  return [
+    {
+      rule: rules[verb],
+      message:
+        `EXECUTE runs ${verb.toUpperCase()} in a string that the code assembles at run time, so the index is unknown here. ` +
+        fixes[verb],
+    },
+  ];
 }

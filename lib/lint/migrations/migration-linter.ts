@@ -1,15 +1,14 @@
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
-import { transactionProblems } from '../../sql/one-transaction.ts';
+import { KnownObjects } from '../../sql/known-objects.ts';
 import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
-import { applyStatement } from '../../sql/schema/apply-statement.ts';
-import { Schema } from '../../sql/schema/schema-model.ts';
+import type { Schema } from '../../sql/schema/schema-model.ts';
+import { commandProblems, inOrder, problemsOf } from '../../sql/transaction/transaction-problems.ts';
 import { type Allowance, allowancesIn } from '../allow-comments.ts';
 import type { Finding } from '../finding.ts';
 import { encodingFinding } from '../source-findings.ts';
 import { FileLinter, type History } from './file-linter.ts';
-import { FunctionBodies } from './function-bodies.ts';
 import { LaterUses, type Move, whyNotMovable } from './movable-index.ts';
 
 interface LintedMigration {
@@ -24,12 +23,12 @@ export class MigrationLinter {
   private readonly laterUses = new LaterUses();
 
   constructor(registered: RegisteredIndexes) {
-    this.history = { registered, schema: new Schema(), functions: new FunctionBodies() };
+    this.history = { registered, known: new KnownObjects() };
   }
 
   /** The schema that the migrations so far create. */
   get schema(): Schema {
-    return this.history.schema;
+    return this.history.known.schema;
   }
 
   /** @param inOneTransaction whether the runner sql would apply the file @default false */
@@ -40,17 +39,20 @@ export class MigrationLinter {
     // Each file runs in a session of its own.
     this.schema.defaultSchema = 'public';
     const linted = new FileLinter(source, sql, this.history);
+    const { known } = this.history;
+    const refused = inOneTransaction ? commandProblems(sql) : [];
     for (const statement of sql.statements) {
       this.laterUses.record(file, statement);
       linted.visit(statement);
-      applyStatement(this.schema, file, statement);
+      if (inOneTransaction) refused.push(...problemsOf(statement, sql, known));
+      known.apply(file, statement);
       for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.laterUses.add(move);
     }
     return {
       findings: [
         ...linted.findings,
         ...(inOneTransaction
-          ? transactionProblems(sql).map((problem): Finding => ({ severity: 'error', file, ...problem }))
+          ? inOrder(refused).problems.map((problem): Finding => ({ severity: 'error', file, ...problem }))
           : sql.commands.flatMap((command) => unknownCommand(file, sql, command))),
       ],
       allowances: allowancesIn(file, sql),

@@ -19,17 +19,19 @@ export function newTable(
     columns,
     foreignKeys: [],
     foreignKeyNames,
+    partitioned: false,
     partitionOf: null,
   };
 }
 
 export function applyCreateTable(
   context: ApplyContext,
-  { relation, tableElts, inhRelations, partbound }: NonNullable<StatementNode['CreateStmt']>,
+  { relation, tableElts, inhRelations, partbound, partspec }: NonNullable<StatementNode['CreateStmt']>,
 ): void {
   const { schema } = context;
   if (relation === undefined || schema.isTaken(schema.nameOf(relation))) return;
-  const table = newTable(context, relation, inheritedColumns(schema, inhRelations));
+  const columns = inheritedColumns(schema, inhRelations);
+  const table = { ...newTable(context, relation, columns), partitioned: partspec !== undefined };
   schema.addTable(table);
   const parent = inhRelations?.[0];
   if (partbound !== undefined && parent !== undefined && 'RangeVar' in parent) {

@@ -75,6 +75,11 @@ export class Schema {
     return this.indexesByKey.get(keyOf(name));
   }
 
+  /** The table of an index. */
+  tableOf(index: SchemaIndex | undefined): SchemaTable | undefined {
+    return index === undefined ? undefined : this.table({ schema: index.schema, name: index.table });
+  }
+
   /** Whether a table or an index has the name. */
   isTaken(name: Named): boolean {
     return this.tablesByKey.has(keyOf(name)) || this.indexesByKey.has(keyOf(name));

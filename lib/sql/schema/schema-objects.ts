@@ -15,6 +15,8 @@ export interface SchemaTable {
   /** Change them with the methods of `Schema` only. */
   foreignKeys: SchemaForeignKey[];
   readonly foreignKeyNames: NamePool;
+  /** Whether it has partitions, or can get them. */
+  readonly partitioned: boolean;
   /** `keyOf` the partitioned table that it is a partition of. */
   partitionOf: string | null;
 }

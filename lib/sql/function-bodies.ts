@@ -1,15 +1,15 @@
-import { codeBodyOf } from '../../sql/code-body.ts';
-import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded-statements.ts';
-import { stringsIn } from '../../sql/parse-tree.ts';
-import type { SqlStatement } from '../../sql/read-sql.ts';
-import { identifierName, tokensOf } from '../../sql/tokens.ts';
+import { codeBodyOf } from './code-body.ts';
+import { type EmbeddedStatement, embeddedStatements } from './embedded-statements.ts';
+import { stringsIn } from './parse-tree.ts';
+import type { SqlStatement } from './read-sql.ts';
+import { identifierName, tokensOf } from './tokens.ts';
 
 /** A function or procedure that the migrations define. */
 interface FunctionBody {
   readonly name: string;
   readonly file: string;
   readonly line: number;
-  /** Its statements on indexes. */
+  /** Its statements that lint checks. */
   readonly embedded: readonly EmbeddedStatement[];
   /** Names of the functions that its code calls. */
   readonly calls: readonly string[];
@@ -31,6 +31,8 @@ export const MOST_CALLED = 20;
 /** The functions that the migrations define so far. Only a migration that calls one of them runs its statements. */
 export class FunctionBodies {
   private readonly byName = new Map<string, FunctionBody>();
+  /** Several rules ask about one statement. */
+  private readonly answers = new WeakMap<SqlStatement, CalledFunctions>();
 
   define(file: string, statement: SqlStatement): void {
     const name = stringsIn(statement.node?.CreateFunctionStmt?.funcname).at(-1);
@@ -40,8 +42,14 @@ export class FunctionBodies {
     this.byName.set(name, { name, file, line: statement.line, embedded, calls: callsIn(body.code) });
   }
 
-  /** The functions with statements on indexes that a statement runs, directly or through other functions. */
+  /** The functions with such statements that a statement runs, directly or through other functions. */
   calledBy(statement: SqlStatement): CalledFunctions {
+    const answer = this.answers.get(statement) ?? this.follow(statement);
+    this.answers.set(statement, answer);
+    return answer;
+  }
+
+  private follow(statement: SqlStatement): CalledFunctions {
     const kind = Object.keys(statement.node ?? {})[0] ?? '';
     if (this.byName.size === 0 || !RUNNING.includes(kind)) return { bodies: [], isComplete: true };
     const code = codeBodyOf(statement)?.code ?? statement.sql;
@@ -50,15 +58,15 @@ export class FunctionBodies {
     for (let name = names.pop(); name !== undefined; name = names.pop()) {
       const body = this.byName.get(name);
       if (body === undefined || found.has(body)) continue;
-      if (found.size === MOST_CALLED) return { bodies: withIndexes(found), isComplete: false };
+      if (found.size === MOST_CALLED) return { bodies: withStatements(found), isComplete: false };
       found.add(body);
       names.push(...body.calls.toReversed());
     }
-    return { bodies: withIndexes(found), isComplete: true };
+    return { bodies: withStatements(found), isComplete: true };
   }
 }
 
-function withIndexes(bodies: Iterable<FunctionBody>): FunctionBody[] {
+function withStatements(bodies: Iterable<FunctionBody>): FunctionBody[] {
   return [...bodies].filter((body) => body.embedded.length > 0);
 }
 

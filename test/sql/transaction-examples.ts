@@ -1,0 +1,238 @@
+/*
+ * Examples of PostgreSQL's statements for the test that compares the list of lib/sql/transaction with the server. There is at
+ * least one for each kind of statement that the parser knows.
+ */
+
+/** A statement, or one that needs more than the examples have. */
+export type Example =
+  | string
+  | {
+      readonly sql: string;
+      /** The first major version that knows it. */
+      readonly since?: number;
+      /** The SQLSTATE of another error, for example because it needs an extension. */
+      readonly fails?: string;
+    };
+
+/** What the examples need. */
+export const EXAMPLE_DATABASE = `
+  create table t (a int, b text); create index t_i on t (a); create table k (a int not null); create unique index k_u on k (a);
+  create type e as enum ('a');
+  create table p (a int) partition by list (a);
+  create table p1 partition of p for values in (1);
+  create index p_i on p (a);
+  create materialized view m as select 1 as one; create unique index m_one on m (one);
+  create publication pub; create publication pub2; create publication pub3;
+  create subscription sub connection 'host=nowhere' publication pub, pub3 with (connect = false, slot_name = 'sub');
+  create subscription without_slot connection 'host=nowhere' publication pub with (connect = false, slot_name = none);
+  create function one() returns int language sql as 'select 1';
+  create function trigger_function() returns trigger language plpgsql as 'begin return new; end';
+  create function event_function() returns event_trigger language plpgsql as 'begin end';
+  create procedure nothing() language plpgsql as 'begin end';
+  create sequence seq; create domain positive as int check (value > 0); create type pair as (a int, b int);
+  create statistics st on a, b from t; create policy pol on t; create collation col from "C";
+  create text search dictionary dict (template = simple); create text search configuration conf (copy = simple);
+  create foreign data wrapper fdw; create server srv foreign data wrapper fdw; create user mapping for current_user server srv;
+  create event trigger et on ddl_command_end execute function event_function(); alter event trigger et disable;
+  create operator class int_ops_2 for type int4 using btree as operator 1 <, function 1 btint4cmp(int4, int4);
+  create operator family family using btree; create aggregate sum2(int) (sfunc = int4pl, stype = int)`;
+
+/** PostgreSQL refuses each of these inside a transaction: 25001. */
+export const REFUSED: readonly Example[] = [
+  'create database nowhere',
+  'drop database nowhere',
+  "create tablespace nowhere location '/nowhere'",
+  'drop tablespace nowhere',
+  'alter database nowhere set tablespace pg_default',
+  'alter database nowhere with tablespace pg_default',
+  'alter system set work_mem = 1000',
+  'alter system reset all',
+  'vacuum',
+  'vacuum t',
+  'vacuum (analyze) t',
+  'vacuum full t',
+  'vacuum (full, verbose) t, m',
+  'vacuum freeze analyze',
+  'cluster',
+  'cluster verbose',
+  { sql: 'cluster p using p_i', since: 15 },
+  'discard all',
+  'create index concurrently on t (a)',
+  'create unique index concurrently if not exists k_u on only k (a)',
+  'create schema s create table u (a int) create index concurrently on u (a)',
+  'drop index concurrently if exists t_i',
+  'drop index concurrently t_i',
+  'reindex table concurrently t',
+  'reindex (concurrently, verbose) index t_i',
+  'reindex (concurrently on) index t_i',
+  'reindex (concurrently false, concurrently) index t_i',
+  'reindex schema public',
+  'reindex schema concurrently public',
+  'reindex system postgres',
+  'reindex database postgres',
+  'reindex table p',
+  'reindex (verbose) table public.p',
+  'reindex index p_i',
+  'alter table p detach partition p1 concurrently',
+  "create subscription s connection 'host=nowhere' publication pub",
+  "create subscription s connection 'host=nowhere' publication pub with (enabled = false)",
+  'alter subscription sub refresh publication',
+  'alter subscription sub set publication pub',
+  'alter subscription sub add publication pub2',
+  'alter subscription sub drop publication pub',
+  'drop subscription sub',
+  'drop subscription if exists sub cascade',
+];
+
+/** Statements that can run with other files in one transaction. */
+export const ACCEPTED: readonly Example[] = [
+  'select 1',
+  "select 'commit;', $$ rollback; $$, $x$ begin; $x$, e'\\'; commit; --' -- commit;\n/* commit; /* end; */ rollback; */",
+  'select 1 as "commit", 2 as "end"',
+  "comment on table t is 'begin; commit;'",
+  'do $$ begin perform 1; exception when others then null; end $$',
+  'create or replace function f() returns int language plpgsql as $$ begin return 1; end; $$',
+  'create or replace function g() returns int language sql begin atomic; select 1; select case when true then 2 end; end',
+  "create or replace procedure h() language plpgsql as 'begin commit; end'",
+  'prepare x as select 1',
+  'prepare y as select 1; execute y',
+  'deallocate all',
+  "select pg_catalog.set_config('search_path', '', false)",
+  'set statement_timeout = 0',
+  'set lock_timeout = 0',
+  "set client_encoding = 'UTF8'",
+  "set names 'utf-8'",
+  'set client_encoding to unicode',
+  'set client_encoding to default',
+  'reset client_encoding',
+  "select set_config('client_encoding', 'UTF8', false)",
+  'set standard_conforming_strings = on',
+  'set check_function_bodies = false',
+  'set xmloption = content',
+  'set client_min_messages = warning',
+  'set row_security = off',
+  "set default_tablespace = ''",
+  'set default_table_access_method = heap',
+  "set search_path = ''",
+  "set schema 'public'",
+  "set time zone 'UTC'",
+  'set role none',
+  'reset role',
+  'set session authorization default',
+  'set session characteristics as transaction read only',
+  'set constraints all deferred',
+  'set session_replication_role = replica',
+  'reset all',
+  'show work_mem',
+  'discard plans',
+  'discard temp',
+  'discard sequences',
+  'analyze t',
+  'analyze',
+  'cluster t using t_i',
+  'reindex table t',
+  'reindex (concurrently false) index t_i',
+  'reindex table p1',
+  'drop index if exists nowhere',
+  'lock table t',
+  'listen x',
+  'unlisten *',
+  'notify x',
+  'copy t to stdout',
+  'checkpoint',
+  "load 'plpgsql'",
+  "create subscription s connection 'host=nowhere' publication p with (connect = false)",
+  "create subscription s connection 'host=nowhere' publication p with (create_slot = false, connect = false)",
+  'alter subscription sub set publication pub with (refresh = false)',
+  'alter subscription sub disable',
+  "alter subscription sub connection 'host=elsewhere'",
+  'alter subscription sub disable; alter subscription sub set (slot_name = none); drop subscription sub',
+  'drop subscription without_slot',
+  'drop subscription if exists nowhere',
+  'alter table p detach partition p1',
+  "alter type e add value if not exists 'b'",
+  'refresh materialized view m',
+  'refresh materialized view concurrently m',
+  'insert into t values (1)',
+  'update t set a = 2',
+  'delete from t',
+  { sql: 'merge into t using t as u on t.a = u.a when matched then delete', since: 15 },
+  'truncate t',
+  'explain select 1',
+  'call nothing()',
+  'declare c cursor for select 1',
+  'declare c cursor for select 1; fetch c; close c',
+  'create table u (a int)',
+  'create table u as select 1 as a',
+  'create view v as select 1 as a',
+  'create index on t (b)',
+  'alter table t add column c int',
+  'alter table k replica identity using index k_u',
+  'alter table t rename to t2',
+  'alter table t owner to current_user',
+  'alter sequence seq owner to current_user',
+  'alter schema public owner to current_user',
+  'create schema app; alter table t set schema app',
+  'alter table all in tablespace pg_default set tablespace pg_default',
+  'create rule r as on delete to t do nothing',
+  'create trigger g before insert on t for each row execute function trigger_function()',
+  'create event trigger h on ddl_command_end execute function event_function()',
+  'alter event trigger et disable',
+  'create policy pol2 on t',
+  'alter policy pol on t using (true)',
+  'create statistics st2 on a, b from t',
+  'alter statistics st set statistics 10',
+  'create sequence s2',
+  'alter sequence seq restart',
+  'create schema s3',
+  'create type e2 as enum ()',
+  'create type pair2 as (a int)',
+  'create type range2 as range (subtype = int)',
+  'alter type pair add attribute c int',
+  'create domain d2 as int',
+  'alter domain positive drop not null',
+  'create collation c2 from "C"',
+  'alter collation col refresh version',
+  'create function f2() returns int language sql as $$ select 1 $$',
+  'alter function one() immutable',
+  'drop function one()',
+  'create aggregate s4(int) (sfunc = int4pl, stype = int)',
+  "create conversion cv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8",
+  'create cast (pair as text) with inout',
+  'create trusted language l2 handler plpgsql_call_handler',
+  'create transform for int language plpgsql (from sql with function prsd_lextype(internal))',
+  'create operator class oc for type int4 using btree as operator 1 <, function 1 btint4cmp(int4, int4)',
+  'create operator family f3 using btree',
+  'alter operator family family using btree add operator 1 < (int4, int4)',
+  'alter operator < (int4, int4) set (restrict = scalarltsel)',
+  'alter type text set (storage = extended)',
+  'alter text search dictionary dict (stopwords)',
+  'alter text search configuration conf drop mapping if exists for word',
+  'create text search parser x2 (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype)',
+  'create access method am2 type index handler bthandler',
+  'create foreign data wrapper fdw2',
+  'alter foreign data wrapper fdw no validator',
+  'create server srv2 foreign data wrapper fdw',
+  "alter server srv version '2'",
+  'create foreign table ft (a int) server srv',
+  { sql: 'import foreign schema s from server srv into public', fails: '55000' },
+  'create user mapping for public server srv',
+  "alter user mapping for current_user server srv options (a 'b')",
+  'drop user mapping for current_user server srv',
+  'create publication p2',
+  'alter publication pub add table t',
+  'create extension if not exists plpgsql',
+  'alter extension plpgsql update',
+  'alter extension plpgsql add table t',
+  'create role role2',
+  'create role role2; alter role role2 nologin; alter role role2 set work_mem = 1000; drop role role2',
+  'grant select on t to public',
+  'grant pg_monitor to current_user',
+  'alter default privileges grant select on tables to public',
+  'create role role3; drop owned by role3; reassign owned by role3 to current_user',
+  { sql: "security label on table t is 'x'", fails: '22023' },
+  'alter database postgres set work_mem = 1000',
+  'alter database postgres connection limit -1',
+  { sql: 'alter database postgres refresh collation version', since: 15 },
+  'alter tablespace pg_default set (random_page_cost = 4)',
+];
