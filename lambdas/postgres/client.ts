@@ -23,6 +23,8 @@ export interface Database {
   connect(purpose: string): Promise<Client>;
   /** Names of the roles that the configuration trusts, for `isTrustedRole`. */
   readonly trustedRoles: readonly string[];
+  /** `database.searchPath` of the environment. Undefined: the role's own applies. */
+  readonly searchPath?: readonly string[] | undefined;
 }
 
 const trustedRolesOfClients = new WeakMap<Client, readonly string[]>();
@@ -59,6 +61,7 @@ export function databaseOf(variables: DatabaseVariables, sources: Partial<Creden
   };
   return {
     trustedRoles,
+    searchPath: variables.SEARCH_PATH,
     async connect(purpose) {
       const open = async () => {
         const client = await openSession(await current(), purpose, variables.SHOW_ROW_VALUES === 'true');

@@ -75,6 +75,11 @@ export function parseIdentifierList(text: string): string[] | null {
   }
 }
 
+/** The text of such a list, for messages: names are in quotes only where they are needed. */
+export function identifierList(names: readonly string[]): string {
+  return names.map((name) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteIdentifier(name))).join(', ');
+}
+
 /** PostgreSQL changes only the letters of ASCII. */
 function lowerCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());

@@ -16,8 +16,19 @@ export const OWN_SEARCH_PATH = 'pg_catalog, pg_temp';
 const TEMPORARY = 'pg_temp';
 const USER = '$user';
 
+/** A search path, for people. */
+export interface SearchPath {
+  /** As configured: schemas, or "$user". */
+  schemas: string[];
+  /** Whose path it is: `database.searchPath` of the environment, or the setting of the role or the database. */
+  source: 'environment' | 'role';
+}
+
 /** The paths of the environments, and those that were read, as names. */
 const configuredPaths = new WeakMap<Client, readonly string[]>();
+
+/** The paths as they were configured, without what is added to them. */
+const describedPaths = new WeakMap<Client, SearchPath>();
 
 /** The same paths without "$user". */
 const resolvedPaths = new WeakMap<Client, readonly string[]>();
@@ -25,6 +36,7 @@ const resolvedPaths = new WeakMap<Client, readonly string[]>();
 /** Sets the search path with which `configuredSearchPath` answers for a session. @param names schemas, or "$user" */
 export function configureSearchPath(client: Client, names: readonly string[]): void {
   configuredPaths.set(client, withTemporaryLast(names));
+  describedPaths.set(client, { schemas: [...names], source: 'environment' });
   resolvedPaths.delete(client);
 }
 
@@ -38,9 +50,17 @@ export async function configuredSearchPath(client: Client): Promise<readonly str
   const { rows } = await client.query<{ path: string }>(
     `select reset_val as path from pg_catalog.pg_settings where name operator(pg_catalog.=) 'search_path'`,
   );
-  const names = withTemporaryLast(parseIdentifierList(rows[0]?.path ?? '') ?? []);
+  const schemas = parseIdentifierList(rows[0]?.path ?? '') ?? [];
+  const names = withTemporaryLast(schemas);
   configuredPaths.set(client, names);
+  describedPaths.set(client, { schemas, source: 'role' });
   return names;
+}
+
+/** The same path for people, and whose it is. */
+export async function describeSearchPath(client: Client): Promise<SearchPath> {
+  const names = await configuredSearchPath(client);
+  return describedPaths.get(client) ?? { schemas: [...names], source: 'role' };
 }
 
 /** The same path for another role: it has the name of the deploy role instead of `"$user"`. Use it before SET ROLE. */

@@ -12,6 +12,7 @@ import {
 } from '../postgres/migration-history.ts';
 import { MIGRATION_RECORD } from '../postgres/migration-record.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
+import { describeSearchPath } from '../postgres/search-path.ts';
 import { describeDatabaseError, isConnectionError, sqlstateOf } from '../postgres/sqlstate.ts';
 import { refuseUntrustedTables } from '../postgres/trusted-table.ts';
 import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
@@ -26,6 +27,7 @@ import { knowsPending, type MigrationRunnerName } from '../shared/migration-runn
 import type { Execution, PreflightEvent, PreflightResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
+import { checkEntries } from './check-entries.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
 import { checkRights } from './check-rights.ts';
@@ -119,6 +121,7 @@ async function decide(
     await checkVisibility(client);
     await refuseUntrustedTables(client, tablesOf(io));
     const indexes = await resolveRegistry(client, io.registry);
+    checkEntries(indexes, await describeSearchPath(client));
     const names = namesOfEntries(indexes, input.indexes);
     const superuser = await warnOfSuperuser(client, indexes, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);

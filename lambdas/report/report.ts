@@ -1,6 +1,7 @@
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { withConnectionRetry } from '../postgres/connection-retry.ts';
 import { completeAbandoned } from '../postgres/ledger.ts';
+import { describeSearchPath } from '../postgres/search-path.ts';
 import {
   describeDatabaseError,
   INVALID_SCHEMA_NAME,
@@ -53,6 +54,7 @@ interface DatabaseFacts {
   indexes: IndexReport[];
   drifted: IndexNote[];
   notCompared: IndexNote[];
+  searchPath: Report['searchPath'];
   /** Null: the database could not be read, or there are no SQL files. */
   migrations: MigrationFacts | null;
   /** Why the database could not be read. Null: it was read. */
@@ -81,6 +83,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     services,
     downtimeMs: downtimeOf(services),
     migrations,
+    searchPath: facts.searchPath,
     indexes: facts.indexes,
     indexesOmitted: 0,
     totals,
@@ -110,13 +113,22 @@ async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFact
   const { state } = event;
   // The deploy did not examine the indexes, and the database may be down.
   if (state.decision === 'refused' || state.decision === 'start-services') {
-    return { indexes: [], drifted: [], notCompared: [], migrations: null, unreadable: null };
+    return unread(io, null);
   }
   try {
     return await withConnectionRetry(io, async () => await readDatabase(event, io));
   } catch (error) {
-    return { indexes: [], drifted: [], notCompared: [], migrations: null, unreadable: messageOf(error) };
+    return unread(io, messageOf(error));
   }
+}
+
+/** @param reason why the database could not be read. Null: it was not needed */
+function unread({ database }: ReportIo, reason: string | null): DatabaseFacts {
+  const { searchPath: schemas } = database;
+  return {
+    ...{ indexes: [], drifted: [], notCompared: [], migrations: null, unreadable: reason },
+    searchPath: schemas === undefined ? null : { schemas: [...schemas], source: 'environment' },
+  };
 }
 
 async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
@@ -126,6 +138,7 @@ async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Pr
     if (state.decision !== 'plan') await completeLedger(client, indexes, io.log);
     return {
       ...facts,
+      searchPath: await describeSearchPath(client),
       indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
       migrations:
         io.migrationsDirectory === null

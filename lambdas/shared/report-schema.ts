@@ -97,6 +97,14 @@ export const reportSchema = z.object({
   /** From the stop of the first service to the start of the last. 0: none was stopped. Null: some are still stopped. */
   downtimeMs: z.nullable(z.int()),
   migrations: migrationsReportSchema,
+  /**
+   * The search path in which names without a schema are looked up, and whose it is: `database.searchPath` of the environment,
+   * or the setting of the role or the database. Null: the database was not read.
+   */
+  searchPath: z
+    .object({ schemas: z.array(z.string()), source: z.enum(['environment', 'role']) })
+    .nullable()
+    .default(null),
   indexes: z.array(indexReportSchema),
   /**
    * Number of entries omitted from `indexes` so that the execution's output stays below 256 KiB; successful ones first. The

@@ -24,6 +24,7 @@ const report = (more: Partial<Report> = {}): Report => ({
     migrations: migrations(),
     indexes: [],
     indexesOmitted: 0,
+    searchPath: null,
   },
   totals: { created: 0, skipped: 0, failed: 0, remaining: 0 },
   ...more,

@@ -48,6 +48,7 @@ export const reportOf = (indexes: IndexReport[], more: Partial<Report> = {}): Re
   ...{ startedAt: '2026-01-01T00:00:00.000Z', finishedAt: '2026-01-01T00:00:12.500Z' },
   ...{ services: [], downtimeMs: 0, indexes, indexesOmitted: 0 },
   migrations: { runner: 'sql', outcome: 'not-run', applied: [], pending: [], failure: null },
+  searchPath: null,
   totals: { created: 0, skipped: 0, failed: indexes.length, remaining: 0 },
   ...more,
 });

@@ -1,3 +1,4 @@
+import { identifierList } from '../../../lambdas/postgres/identifiers.ts';
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
@@ -18,7 +19,7 @@ interface SummaryOptions {
 /** The summary of a report: totals, failed indexes, built indexes, migrations, services, warnings, outcome. */
 export function runSummary(report: Report, options: SummaryOptions): string {
   const sections = [
-    totalsSection(report),
+    [...totalsSection(report), ...searchPathLine(report)],
     failedSection(report, options.colour),
     report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
     migrationsSection(report),
@@ -46,6 +47,18 @@ function totalsSection(report: Report): string[] {
       ? text
       : `${text} (the report omits the details of ${counted(omitted, 'index')} to limit its size)`,
   ];
+}
+
+/** PostgreSQL's default. Every database has it that sets no other one. */
+const DEFAULT_PATH = '"$user", public';
+
+/** The search path of a plan, and of a deploy if it is not the default. */
+function searchPathLine({ mode, searchPath }: Report): string[] {
+  if (searchPath === null) return [];
+  const { schemas, source } = searchPath;
+  const path = identifierList(schemas);
+  if (mode !== 'plan' && source === 'role' && path === DEFAULT_PATH) return [];
+  return [`Search path: ${plain(path === '' ? '(empty)' : path)} (of the ${source})`];
 }
 
 /** Without the lists of the warnings, which repeat the failed indexes above. */
