@@ -101,10 +101,10 @@ export const reportSchema = z.object({
    * The search path in which names without a schema are looked up, and whose it is: `database.searchPath` of the environment,
    * or the setting of the role or the database. Null: the database was not read.
    */
-  searchPath: z
-    .object({ schemas: z.array(z.string()), source: z.enum(['environment', 'role']) })
-    .nullable()
-    .default(null),
+  searchPath: z._default(
+    z.nullable(z.object({ schemas: z.array(z.string()), source: z.enum(['environment', 'role']) })),
+    null,
+  ),
   indexes: z.array(indexReportSchema),
   /**
    * Number of entries omitted from `indexes` so that the execution's output stays below 256 KiB; successful ones first. The

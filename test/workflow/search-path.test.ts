@@ -197,7 +197,9 @@ onEachMajor('tables of a search path', (major) => {
     });
     expect(reports.idx_status).toMatchObject({ schema: 'app', status: 'built' });
     expect(
-      await database.query('select schema, name, status from deploy_step.index_builds order by name'),
+      await database.query(
+        'select index_schema as schema, index_name as name, status from deploy_step.index_builds order by 2',
+      ),
     ).toEqual([
       { schema: 'app', name: 'idx_missing', status: 'failed' },
       { schema: 'app', name: 'idx_status', status: 'built' },
