@@ -7,7 +7,7 @@ import type { Skipped, Sources, SqlSource, Tool } from '../sources/sql-source.ts
 import type { Schema } from '../sql/schema/schema-model.ts';
 import type { Allowance } from './allow-comments.ts';
 import type { Finding } from './finding.ts';
-import { MigrationLinter } from './migrations/migration-linter.ts';
+import { type LintedMigration, MigrationLinter } from './migrations/migration-linter.ts';
 import type { MigrationRuleName } from './migrations/migration-rules.ts';
 import type { Move } from './migrations/movable-index.ts';
 import { filesNotRun, skippedFinding } from './source-findings.ts';
@@ -51,9 +51,9 @@ export interface LintedMigrations {
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
   const { paths, from, runCode = true, appliedFolder = null, startAfter, registered, onProgress } = options;
-  const found = await Promise.all(paths.map((path) => findSources(path, { from, runCode })));
-  const files = found.flatMap((sources) => sources.files);
-  const applied = new Set(found.flatMap((sources) => appliedByRunner(sources, appliedFolder)));
+  const sources = await Promise.all(paths.map((path) => findSources(path, { from, runCode })));
+  const files = sources.flatMap((one) => one.files);
+  const applied = new Set(sources.flatMap((one) => appliedByRunner(one, appliedFolder)));
   const first = firstToLint(
     files.map(({ file }) => file),
     startAfter,
@@ -70,19 +70,39 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     return { ...result, findings: refused, moves: [] };
   });
   const skipped = withFolderProblems(
-    found.flatMap((sources) => sources.skipped),
+    sources.flatMap((one) => one.skipped),
     appliedFolder,
   );
+  const found = finalFindings(linter, linted);
   return {
-    findings: [...linted.flatMap((one) => one.findings), ...skipped.map(skippedFinding)],
+    findings: [...found.findings, ...skipped.map(skippedFinding)],
     allowances: linted.flatMap((one) => one.allowances),
     history: new Set(files.slice(0, first).map(({ file }) => file)),
-    moves: linted.flatMap((one) => one.moves),
-    whyNotMovable: (move) => linter.whyNotMovable(move),
+    moves: found.moves,
+    whyNotMovable: (move) => linter.obstacleOf(move)?.reason ?? null,
     schema: linter.schema,
     files: files.length,
     notRun: filesNotRun(skipped),
   };
+}
+
+/** What the files together say about each index: a later file can need it, drop it or rename it. */
+function finalFindings(
+  linter: MigrationLinter,
+  linted: readonly Pick<LintedMigration, 'findings' | 'moves'>[],
+): { findings: Finding[]; moves: Move[] } {
+  const final = new Map<Finding, Finding | null>();
+  const moves = linted
+    .flatMap((one) => one.moves)
+    .map((move) => {
+      const finding = linter.finalFinding(move);
+      final.set(move.finding, finding);
+      return { ...move, finding: finding ?? move.finding };
+    });
+  const findings = linted
+    .flatMap((one) => one.findings)
+    .flatMap((one) => (final.has(one) ? (final.get(one) ?? []) : [one]));
+  return { findings, moves };
 }
 
 /** Adds what the runner sql refuses in the folder that it applies. */

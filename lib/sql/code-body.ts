@@ -12,6 +12,19 @@ interface CodeBody {
 
 /** The code of a DO block, a function or a procedure. Undefined: the statement has no body that is a string. */
 export function codeBodyOf(statement: SqlStatement): CodeBody | undefined {
+  if (statement.node?.DoStmt === undefined && statement.node?.CreateFunctionStmt === undefined)
+    return undefined;
+  const known = bodies.get(statement);
+  if (known !== undefined) return known;
+  const body = readBody(statement);
+  if (body !== undefined) bodies.set(statement, body);
+  return body;
+}
+
+/** Several rules read the code of one statement. */
+const bodies = new WeakMap<SqlStatement, CodeBody>();
+
+function readBody(statement: SqlStatement): CodeBody | undefined {
   const options = statement.node?.DoStmt?.args ?? statement.node?.CreateFunctionStmt?.options ?? [];
   const body = options.find((option) => 'DefElem' in option && option.DefElem.defname === 'as');
   if (body === undefined) return undefined;

@@ -201,7 +201,7 @@ function lintText(text: string) {
   const linter = new MigrationLinter(new RegisteredIndexes([]));
   const source = { file: 'a.sql', text: upMigration(text), hasLines: true };
   const { findings, allowances, moves } = linter.lint(source, true);
-  for (const move of moves) linter.whyNotMovable(move);
+  for (const move of moves) linter.obstacleOf(move);
   const left = [
     ...withoutAllowed(findings, allowances),
     ...foreignKeysWithoutIndex(linter.schema, [], 'tenant_id'),

@@ -149,7 +149,7 @@ function lint(text: string) {
     { file: 'a.sql', text: upMigration(text), hasLines: true },
     true,
   );
-  for (const move of moves) linter.whyNotMovable(move);
+  for (const move of moves) linter.obstacleOf(move);
   return [
     ...withoutAllowed(findings, allowances),
     ...foreignKeysWithoutIndex(linter.schema, [], 'tenant_id'),

@@ -54,7 +54,7 @@ export class FileLinter {
     for (const problem of this.problemsOf(statement, statement)) {
       const finding = this.report(statement, problem);
       if (problem.created !== undefined)
-        this.moves.push({ entry: problem.created.entry, finding, statement });
+        this.moves.push({ entry: problem.created.entry, created: problem.created, finding, statement });
     }
     this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
     if (node.DoStmt !== undefined) this.visitCode(statement);

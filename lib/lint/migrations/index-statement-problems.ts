@@ -17,7 +17,7 @@ export interface IndexProblem {
 }
 
 /** The index of a CREATE INDEX statement. */
-interface CreatedIndex {
+export interface CreatedIndex {
   readonly statement: IndexStmt;
   readonly entry: IndexEntry;
   /** Whether the registry lists it. */
@@ -28,6 +28,26 @@ interface CreatedIndex {
   readonly movable: boolean;
   /** The placeholders of a migration tool in it. Their values are unknown here. */
   readonly placeholders: readonly string[];
+}
+
+/**
+ * The message for an index that cannot move into the registry. Null: the migration is as it should be.
+ * @param needed whether a later statement would fail on a new database without the index
+ */
+export function staysMessage(created: CreatedIndex, reason: string, needed: boolean): string | null {
+  const { statement, entry, match } = created;
+  const head = `A migration creates ${indexInWords(created)}. ${danger(created)}`;
+  if (!needed) return `${head} The index does not belong in the registry as it is: ${reason}.`;
+  const stays = `Leave it here: ${reason}.`;
+  if (match !== 'same') return `${head} ${stays} ${buildFirst(created)}`.trim();
+  if (statement.if_not_exists === true) return null;
+  return `${head} ${stays} The registry lists ${entry.name} too: write IF NOT EXISTS here, because a deploy can have built it.`;
+}
+
+function buildFirst({ onNewTable, statement }: CreatedIndex): string {
+  if (onNewTable) return '';
+  const exists = statement.if_not_exists === true ? '' : ', and write IF NOT EXISTS here';
+  return `If the table is large, build the same index before this deploy with CREATE UNIQUE INDEX CONCURRENTLY${exists}.`;
 }
 
 /** CREATE INDEX in any form belongs in the registry. */

@@ -9,9 +9,11 @@ import { type Allowance, allowancesIn } from '../allow-comments.ts';
 import type { Finding } from '../finding.ts';
 import { encodingFinding } from '../source-findings.ts';
 import { FileLinter, type History } from './file-linter.ts';
-import { LaterUses, type Move, whyNotMovable } from './movable-index.ts';
+import { staysMessage } from './index-statement-problems.ts';
+import { LaterUses } from './later-uses.ts';
+import { type Move, type Obstacle, obstacleOf } from './movable-index.ts';
 
-interface LintedMigration {
+export interface LintedMigration {
   readonly findings: readonly Finding[];
   readonly allowances: readonly Allowance[];
   readonly moves: readonly Move[];
@@ -42,11 +44,13 @@ export class MigrationLinter {
     const { known } = this.history;
     const refused = inOneTransaction ? commandProblems(sql) : [];
     for (const statement of sql.statements) {
-      this.laterUses.record(file, statement);
+      this.laterUses.record(file, statement, known.schema);
       linted.visit(statement);
       if (inOneTransaction) refused.push(...problemsOf(statement, sql, known));
       known.apply(file, statement);
-      for (const move of linted.moves.slice(-1)) if (move.statement === statement) this.laterUses.add(move);
+      for (const { entry, statement: created } of linted.moves.slice(-1)) {
+        if (created === statement) this.laterUses.add({ name: entry.name, statement }, known.schema);
+      }
     }
     return {
       findings: [
@@ -61,8 +65,18 @@ export class MigrationLinter {
   }
 
   /** Why an index cannot move, given all files so far. Null: it can. */
-  whyNotMovable(move: Move): string | null {
-    return whyNotMovable(move, this.laterUses, this.schema);
+  obstacleOf(move: Move): Obstacle | null {
+    return obstacleOf(move, this.laterUses, this.schema);
+  }
+
+  /** The finding about a statement, given all files so far. Null: the statement is right where it is. */
+  finalFinding(move: Move): Finding | null {
+    const obstacle = this.obstacleOf(move);
+    if (obstacle === null) return move.finding;
+    const message = staysMessage(move.created, obstacle.reason, obstacle.needed);
+    if (message === null) return null;
+    const severity = obstacle.needed ? 'warning' : move.finding.severity;
+    return { ...move.finding, severity, message, entry: undefined };
   }
 }
 

@@ -1,83 +1,59 @@
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import { valuesIn } from '../../sql/parse-tree.ts';
 import type { SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
+import type { CreatedIndex } from './index-statement-problems.ts';
+import type { LaterUse, LaterUses } from './later-uses.ts';
 
 /** A CREATE INDEX statement that could move into the registry. */
 export interface Move {
   readonly entry: IndexEntry;
+  readonly created: CreatedIndex;
   readonly finding: Finding;
   readonly statement: SqlStatement;
 }
 
-/** A later statement that names an index. */
-interface LaterUse {
-  readonly file: string;
-  readonly line: number;
-  readonly drops: boolean;
+/** Why an index cannot move out of its migration. */
+export interface Obstacle {
+  readonly reason: string;
+  /** Whether a later statement would fail on a new database without the index. */
+  readonly needed: boolean;
 }
 
-/** Kinds of statements that fail if an index that they name does not exist. */
-const NAMING = [
-  'AlterTableStmt',
-  'AlterObjectSchemaStmt',
-  'ClusterStmt',
-  'CommentStmt',
-  'DropStmt',
-  'ReindexStmt',
-  'RenameStmt',
-];
-
-/**
- * Records which later statements name an index that could move into the registry. On a new database such a statement would
- * fail, because the migrations run before the deploy builds the index.
- */
-export class LaterUses {
-  private readonly moves = new Map<string, Move>();
-  private readonly uses = new Map<Move, LaterUse>();
-
-  /** Starts to record the uses of an index. */
-  add(move: Move): void {
-    this.moves.set(move.entry.name, move);
-  }
-
-  record(file: string, { node, line }: SqlStatement): void {
-    if (this.moves.size === 0 || !NAMING.includes(Object.keys(node ?? {})[0] ?? '')) return;
-    const drops = node?.DropStmt !== undefined;
-    for (const { value } of valuesIn(node)) {
-      const move = typeof value === 'string' ? this.moves.get(value) : undefined;
-      if (move !== undefined && !this.uses.has(move)) this.uses.set(move, { file, line, drops });
-    }
-  }
-
-  of(move: Move): LaterUse | undefined {
-    return this.uses.get(move);
-  }
-}
+const NEW_DATABASE =
+  'and would fail on a new database, because the deploy builds indexes after all migrations';
 
 /** Why an index cannot move out of its migration. Null: it can. */
-export function whyNotMovable(move: Move, uses: LaterUses, schema: Schema): string | null {
-  const use = uses.of(move);
-  if (use !== undefined) {
-    const { file, line, drops } = use;
-    return drops
-      ? `${file}, line ${line} drops it, so the registry does not need it; remove both statements, or allow this one with a comment`
-      : `${file}, line ${line} names it, and would fail on a new database; make that change in the registry too`;
-  }
+export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacle | null {
+  const use = uses.of(move.statement);
+  if (use !== undefined) return ofUse(use);
   const { file, line, column } = move.finding;
   const isFromStatement = ({ place }: { place: SourcePlace }) =>
     place.file === file && place.line === line && place.column === column;
   const dropped = schema.dropped.find(({ index }) => isFromStatement(index));
   if (dropped !== undefined) {
-    return `${dropped.place.file}, line ${dropped.place.line} drops it with ${dropped.by}, so the registry does not need it`;
+    const reason = `${dropped.place.file}, line ${dropped.place.line} drops it with ${dropped.by}, so the registry does not need it`;
+    return { reason, needed: false };
   }
   const index = schema.indexes.find(isFromStatement);
   const { relation } = move.statement.node?.IndexStmt ?? {};
   const isAsWritten =
     index === undefined || (index.table === relation?.relname && index.written?.sql === move.statement.sql);
-  return isAsWritten
-    ? null
-    : 'its table or one of its columns is renamed later; write the entry with the new names, and remove the statement';
+  if (isAsWritten) return null;
+  const reason =
+    'its table or one of its columns is renamed later; write the entry with the new names, and remove the statement';
+  return { reason, needed: false };
+}
+
+function ofUse({ file, line, kind, what, inFunction }: LaterUse): Obstacle {
+  const place = `${file}, line ${line}`;
+  if (kind === 'drops') {
+    const reason = `${place} drops it, so the registry does not need it; remove both statements, or allow this one with a comment`;
+    return { reason, needed: false };
+  }
+  if (kind === 'names') return { reason: `${place} names it, ${NEW_DATABASE}`, needed: true };
+  if (inFunction === null) return { reason: `${place} needs it for ${what}, ${NEW_DATABASE}`, needed: true };
+  const reason = `function ${inFunction}() (${place}) needs it for ${what}, and a migration that runs the function would fail on a new database`;
+  return { reason, needed: true };
 }
