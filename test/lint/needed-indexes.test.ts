@@ -1,24 +1,26 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lintMigrations } from '../../lib/lint/lint-migrations.ts';
 import { moveIntoRegistry } from '../../lib/lint/move-into-registry.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { RegisteredIndexes } from '../../lib/registry/registered-indexes.ts';
 import { onEachMajor, serverOf } from '../support/servers.ts';
 
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-needed-'));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
 const USERS = 'create table users (id int primary key, email text, name text, active bool);';
 
 /** Lints files, given as their texts, and moves what --fix moves. */
 async function lint(files: readonly string[], registry = '[]') {
+  const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-needed-'));
+  try {
+    return await lintIn(folder, files, registry);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function lintIn(folder: string, files: readonly string[], registry: string) {
   for (const [at, text] of files.entries()) writeFileSync(join(folder, `000${at + 1}.sql`), text);
   const file = join(folder, 'indexes.json');
   writeFileSync(file, registry);
