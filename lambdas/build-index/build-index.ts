@@ -12,7 +12,14 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild } from '../postgres/finish-build.ts';
 import { dropSkeleton, ForeignPartition, refuseForeignPartitions } from '../postgres/foreign-partitions.ts';
 import { indexKey, qualified } from '../postgres/identifiers.ts';
-import { attemptsOf, ensureLedger, lastAttempt, recordAttempt, startAttempt } from '../postgres/ledger.ts';
+import {
+  type Attempt,
+  attemptsOf,
+  ensureLedger,
+  lastAttempt,
+  recordAttempt,
+  startAttempt,
+} from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure } from '../postgres/lock-failure.ts';
 import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
 import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
@@ -51,7 +58,15 @@ export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Prom
         io.log.info('Nothing to build.', { index: event.index, reason: resolved.reason });
         return { state: 'done', status: 'present', waitSeconds: 1 };
       }
-      const build: Build = { client, deploy: event.deploy, target: resolved.target, log: io.log };
+      const { terminateIdleInTransactionSeconds } = settings;
+      const { target } = resolved;
+      const build: Build = {
+        client,
+        deploy: event.deploy,
+        target,
+        log: io.log,
+        terminateIdleInTransactionSeconds,
+      };
       if (resolved.kind === 'parent') return await finishParent(build);
       return (
         (await prepareToBuild(build, io.registry)) ??
@@ -150,6 +165,14 @@ async function finishParent(build: Build): Promise<BuildIndexResult> {
   );
 }
 
+/** The last attempt of this deploy. To add a constraint to an index that is valid already is an attempt of its own. */
+async function attemptToFinish(build: Build): Promise<Pick<Attempt, 'attempt' | 'repairs'> | undefined> {
+  const last = await lastAttempt(build);
+  if (build.target.finish.kind !== 'constraint' || last?.status === 'building') return last;
+  const repairs = last?.repairs ?? false;
+  return { attempt: await startAttempt(build, repairs), repairs };
+}
+
 /**
  * Acquires the advisory locks of a build.
  * @returns the result when this function must not build: the index is valid, or another session works on it or on its table.
@@ -168,12 +191,13 @@ async function prepareToBuild(
     return stillBuilding(0);
   }
   warnOfHolders(acquired.despite, { index, log });
-  // Another deploy can have swapped it in before this session acquired the lock.
-  if (target.finish.kind === 'swap' && (await findTarget(client, registry, index))?.name !== target.name)
+  // Another deploy can have swapped it in, or renamed it with its constraint, before this session acquired the lock.
+  const isRenamed = target.finish.kind === 'swap' || target.finish.kind === 'constraint';
+  if (isRenamed && (await findTarget(client, registry, index))?.name !== target.name)
     return { state: 'interrupted', status: 'building', waitSeconds: 1 };
   const found = await readCatalogEntry(client, target);
   // An earlier attempt of this deploy can have built the index and ended before it recorded the result.
-  if (isBuilt(target, found)) return await finishBuild(build, found, await lastAttempt(build));
+  if (isBuilt(target, found)) return await finishBuild(build, found, await attemptToFinish(build));
   const pids = await otherBuilders(client, target);
   if (pids.length === 0) return undefined;
   // For example a DBA's own build. A second concurrent build on the table would deadlock with it.

@@ -51,7 +51,14 @@ export async function checkIndex(event: BuildIndexEvent, io: CheckIndexIo): Prom
       const target = await findTarget(client, io.registry, event.index);
       // The partition was dropped, or the table is no longer partitioned. Build Index handles both.
       if (target === undefined) return { state: 'interrupted', status: 'building', waitSeconds: 1 };
-      const build: Build = { client, deploy: event.deploy, target, log: io.log };
+      const { terminateIdleInTransactionSeconds } = io.settings;
+      const build: Build = {
+        client,
+        deploy: event.deploy,
+        target,
+        log: io.log,
+        terminateIdleInTransactionSeconds,
+      };
       const result = await check({ ...build, last: await lastAttempt(build), settings: io.settings });
       // At the end of the window the build continues in its backend, and the deploy monitors it after the start.
       return result.state === 'building' && isPostponed(event, target.critical)

@@ -1,8 +1,10 @@
 import { parseItem } from '../shared/build-item.ts';
+import { BuildFailed } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { type CompiledIndex, type CompiledRegistry, tableId } from '../shared/registry.ts';
 import { type CatalogEntry, isAttached, readCatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
+import { readConstraintState } from './constraint-state.ts';
 import { refuseForeignPartitions } from './foreign-partitions.ts';
 import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
@@ -15,6 +17,7 @@ import {
   readPartitionTree,
   reattachAll,
 } from './partition-tree.ts';
+import { type ConstraintEntry, hasConstraint } from './table-constraints.ts';
 
 /**
  * The physical index of an item. `schema`, `table` and `name` are those of the statement that builds it. For a partition, and
@@ -33,7 +36,9 @@ export interface BuildTarget extends CompiledIndex {
     /** Attach it to the index of the partition's parent. */
     | { kind: 'attach'; parent: Named }
     /** Swap it with the drifted index, or with an invalid one that has properties to keep. */
-    | { kind: 'swap'; repairs: boolean };
+    | { kind: 'swap'; repairs: boolean }
+    /** Add the constraint of the entry with it. */
+    | { kind: 'constraint' };
   /** The index is attached to its parent's, so it cannot be dropped, only rebuilt in place. */
   attached: boolean;
 }
@@ -46,6 +51,12 @@ export interface Build {
   deploy: string;
   target: BuildTarget;
   log: Log;
+  /**
+   * Sessions that keep the constraint of the index from being added, and have been idle in their transaction for longer, are
+   * terminated.
+   * @default none is
+   */
+  terminateIdleInTransactionSeconds?: number | undefined;
 }
 
 /** Whether the target is built: a valid index of its name on its table. Another table's index can have the name. */
@@ -72,6 +83,7 @@ export async function resolveTarget(
 ): Promise<Resolved> {
   const { index, partition } = parseItem(registry, item);
   const tree = await readPartitionTree(client, index);
+  if (hasConstraint(index)) await refuseConstraint(client, index);
   if (tree.length > 0) return await resolvePartitioned(client, index, partition, item);
   if (partition !== null) return { kind: 'gone', reason: 'The table is no longer partitioned.' };
   return { kind: 'build', target: await plainTarget(client, index, item) };
@@ -89,7 +101,27 @@ export async function findTarget(
   return partition === null ? undefined : await partitionTarget(client, tree, { index, partition, item });
 }
 
+/** @throws BuildFailed when PostgreSQL would refuse the constraint, so that no index is built for it */
+async function refuseConstraint(client: Client, entry: ConstraintEntry): Promise<void> {
+  const { notBuildable } = await readConstraintState(client, entry);
+  if (notBuildable !== null) throw new BuildFailed(notBuildable.message, notBuildable);
+}
+
+async function constraintTarget(client: Client, index: ConstraintEntry, item: string): Promise<BuildTarget> {
+  const { state, indexName } = await readConstraintState(client, index);
+  const plain = { ...entryTarget(index, item), name: indexName, finalName: indexName };
+  const isWanted = state === 'missing' || state === 'attachable';
+  if (state !== 'invalid') return isWanted ? { ...plain, finish: { kind: 'constraint' } } : plain;
+  const [examined] = await examine(client, [index]);
+  // The replacement gets the constraint in the next round, which finds a valid index.
+  if (examined?.replacement == null) return { ...plain, finish: { kind: 'constraint' } };
+  const { definition, repairs } = examined.replacement;
+  const name = replacementName({ ...index, name: indexName });
+  return { ...plain, name, definition, finish: { kind: 'swap', repairs } };
+}
+
 async function plainTarget(client: Client, index: CompiledIndex, item: string): Promise<BuildTarget> {
+  if (hasConstraint(index)) return await constraintTarget(client, index, item);
   const plain = entryTarget(index, item);
   const entry = await readCatalogEntry(client, index);
   if (entry?.kind !== 'index' || (entry.valid && index.onDrift !== 'rebuild')) return plain;

@@ -1,5 +1,6 @@
 import { BuildFailed } from '../shared/errors.ts';
 import type { BuildIndexResult } from '../shared/payloads.ts';
+import { attachConstraint } from './attach-constraint.ts';
 import type { Build } from './build-target.ts';
 import type { CatalogEntry } from './catalog.ts';
 import {
@@ -18,8 +19,8 @@ import { describeUnrepairable } from './replacement.ts';
 import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 
 /**
- * Does what remains to be done for an index that is valid: collects statistics, attaches it or swaps it in, and records the
- * result. Every step can be repeated. The caller holds the index's advisory lock.
+ * Does what remains to be done for an index that is valid: collects statistics, attaches it, swaps it in or adds its constraint,
+ * and records the result. Every step can be repeated. The caller holds the index's advisory lock.
  * @param found the catalog entry of the valid index
  * @param last the last attempt of this deploy. Undefined: another session built the index
  * @throws lock_not_available: the next attempt finds the index valid and continues here
@@ -33,6 +34,10 @@ export async function finishBuild(
   const isSwap = target.finish.kind === 'swap';
   if (isSwap) await namingBlockers(build, last, () => prepareReplacement(client, target));
   if (last !== undefined && target.expression) await analyze(build);
+  if (target.finish.kind === 'constraint') {
+    const other = await attachConstraint(build, last);
+    if (other !== null) return other;
+  }
   if (target.finish.kind === 'attach') {
     await attachPartitionIndex(client, target.entry, target.finish.parent, target);
   }

@@ -17,6 +17,14 @@ export interface Obstacle {
   fix: string;
 }
 
+/** Why an index cannot be built at all. */
+export interface NotBuildable {
+  readonly sqlstate: string;
+  readonly message: string;
+  /** A migration can change it. @default false */
+  readonly isMigratable?: boolean;
+}
+
 export interface IndexProperties {
   oid: string;
   schema: string;

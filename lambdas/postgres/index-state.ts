@@ -1,6 +1,7 @@
 import type { CompiledIndex } from '../shared/registry.ts';
 import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
+import { type ConstraintState, readConstraintStates } from './constraint-state.ts';
 import { isHeld, planRelease } from './dead-index.ts';
 import { describeForeignPartitions, readForeignPartitions } from './foreign-partitions.ts';
 import { indexKey, type Named, type Table, tableKey } from './identifiers.ts';
@@ -8,11 +9,12 @@ import {
   type Definition,
   isSameDefinition,
   LOCK_TIMEOUT_SECONDS,
+  readDefinition,
   readDefinitions,
   type TableDefinitions,
 } from './index-definition.ts';
 import { deadName, OWN_PREFIX, replacementPrefix } from './index-names.ts';
-import { joinObstacles, type Obstacle, readProperties } from './index-properties.ts';
+import { joinObstacles, type NotBuildable, type Obstacle, readProperties } from './index-properties.ts';
 import {
   definitionOfReplacement,
   describeUnrepairable,
@@ -26,6 +28,7 @@ import {
   LOCK_NOT_AVAILABLE,
   sqlstateOf,
 } from './sqlstate.ts';
+import { type ConstraintEntry, hasConstraint } from './table-constraints.ts';
 import { withLockTimeout } from './table-lock.ts';
 import { readUntrustedCode } from './untrusted-code.ts';
 
@@ -57,9 +60,11 @@ export interface Examined {
   /** A replacement is built under another name and swapped in, because the index has something that must not be lost. */
   replacement: Replacement | null;
   /** `missing` or `invalid`: why the index cannot be built at all. Null: it can. */
-  notBuildable: { sqlstate: string; message: string } | null;
+  notBuildable: NotBuildable | null;
   /** An interrupted attempt left an index that must be dropped. */
   hasLeftover: boolean;
+  /** The constraint of the entry exists. Null: the entry has none. */
+  constraintAttached: boolean | null;
 }
 
 export interface Replacement {
@@ -68,6 +73,8 @@ export interface Replacement {
   /** It replaces an invalid index. */
   repairs: boolean;
 }
+
+type ExaminedIndex = Omit<Examined, 'hasLeftover' | 'constraintAttached'>;
 
 /** Whether the entry needs a build. */
 export function needsWork({ state, hasLeftover, replacement, notBuildable }: Examined): boolean {
@@ -88,12 +95,68 @@ interface TableIndex {
 
 /** Examines the state of registry entries. Does not wait long for locks of other sessions. */
 export async function examine(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
+  const plain = await examineIndexes(
+    client,
+    indexes.filter((index) => !hasConstraint(index)),
+  );
+  const examined = [...plain, ...(await examineConstraints(client, indexes.filter(hasConstraint)))];
+  const byKey = new Map(examined.map((one) => [indexKey(one.index), one]));
+  return indexes.flatMap((index) => byKey.get(indexKey(index)) ?? []);
+}
+
+/**
+ * Examines entries with a constraint. Their definitions are compared in the catalog, because a constraint has only columns: see
+ * constraint-state.ts.
+ */
+async function examineConstraints(client: Client, indexes: readonly ConstraintEntry[]): Promise<Examined[]> {
+  if (indexes.length === 0) return [];
+  const states = await readConstraintStates(client, indexes);
+  const named = indexes.map((index) => ({
+    ...index,
+    name: states.get(indexKey(index))?.indexName ?? index.name,
+  }));
+  const entries = new Map((await readCatalog(client, named)).map((entry) => [indexKey(entry), entry]));
+  const untrusted = await readUntrustedCode(client, indexes);
+  const leftovers = await readLeftovers(client, [...named, ...indexes]);
+  const examined: Examined[] = [];
+  for (const [at, index] of indexes.entries()) {
+    const [found, own] = [states.get(indexKey(index)), named[at] ?? index];
+    if (found === undefined) continue;
+    const state = found.state === 'attachable' ? 'missing' : found.state;
+    const one = {
+      ...{ index: own, state, locked: false, notCompared: null, entry: entries.get(indexKey(own)) },
+      ...{ detail: await detailOf(client, own, found), otherIsAttached: false, replacement: null },
+      ...{ notSwappable: found.obstacle, notBuildable: found.notBuildable },
+    };
+    const repaired =
+      state === 'invalid' && one.notBuildable === null ? await withReplacement(client, one, undefined) : one;
+    const hasLeftover = leftovers.has(indexKey(own)) || leftovers.has(indexKey(index));
+    examined.push({
+      ...(await withUntrustedCode(client, repaired, untrusted.get(indexKey(index)) ?? null)),
+      ...{ index, hasLeftover, constraintAttached: state === 'present' },
+    });
+  }
+  return examined;
+}
+
+async function detailOf(
+  client: Client,
+  index: ConstraintEntry,
+  { state, detail }: ConstraintState,
+): Promise<string | null> {
+  if (state === 'attachable')
+    return `The index ${index.name} is valid. The deploy adds the constraint ${index.constraint.name} with it.`;
+  if (state !== 'drifted' || detail !== null) return detail;
+  return (await unlessLocked(client, () => readDefinition(client, index)))?.text ?? null;
+}
+
+async function examineIndexes(client: Client, indexes: readonly CompiledIndex[]): Promise<Examined[]> {
   const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
   const leftovers = await readLeftovers(client, indexes);
   const untrusted = await readUntrustedCode(client, indexes);
   const foreign = await readForeignPartitions(client, indexes);
   const existing = Map.groupBy(await readTableIndexes(client, indexes), tableKey);
-  const examined = new Map<string, Omit<Examined, 'hasLeftover'>>();
+  const examined = new Map<string, ExaminedIndex>();
   for (const [table, members] of Map.groupBy(indexes, tableKey)) {
     const candidates = candidatesFor(members, existing.get(table) ?? []);
     const definitions =
@@ -123,16 +186,18 @@ export async function examine(client: Client, indexes: readonly CompiledIndex[])
   }
   return indexes.flatMap((index) => {
     const found = examined.get(indexKey(index));
-    return found === undefined ? [] : [{ ...found, hasLeftover: leftovers.has(indexKey(index)) }];
+    return found === undefined
+      ? []
+      : [{ ...found, hasLeftover: leftovers.has(indexKey(index)), constraintAttached: null }];
   });
 }
 
 /** Decides about a drifted or an invalid index whether it can be replaced, and whether its replacement must be swapped in. */
 async function withReplacement(
   client: Client,
-  examined: Omit<Examined, 'hasLeftover'>,
+  examined: ExaminedIndex,
   wanted: Definition | undefined,
-): Promise<Omit<Examined, 'hasLeftover'>> {
+): Promise<ExaminedIndex> {
   const { index, state } = examined;
   if (state !== 'drifted' && state !== 'invalid') return examined;
   const old = await unlessLocked(client, async () => await readProperties(client, index));
@@ -163,9 +228,9 @@ async function withReplacement(
 /** @param code why the definition of the registry must not be built. Null: it may */
 async function withUntrustedCode(
   client: Client,
-  examined: Omit<Examined, 'hasLeftover'>,
+  examined: ExaminedIndex,
   code: string | null,
-): Promise<Omit<Examined, 'hasLeftover'>> {
+): Promise<ExaminedIndex> {
   const { index, state, replacement } = examined;
   if (replacement === null && state !== 'missing' && state !== 'invalid') return examined;
   const message =
@@ -183,9 +248,9 @@ async function withUntrustedCode(
 
 async function withForeignPartitions(
   client: Client,
-  examined: Omit<Examined, 'hasLeftover'>,
+  examined: ExaminedIndex,
   partitions: readonly Table[],
-): Promise<Omit<Examined, 'hasLeftover'>> {
+): Promise<ExaminedIndex> {
   const { index, state } = examined;
   if (partitions.length === 0 || (state !== 'missing' && state !== 'invalid')) return examined;
   const message = await describeForeignPartitions(client, index, partitions);
@@ -214,7 +279,7 @@ function stateOf(
   entry: CatalogEntry | undefined,
   candidates: readonly TableIndex[],
   { actual, wanted, locked, notComparable }: TableDefinitions,
-): Omit<Examined, 'hasLeftover'> {
+): ExaminedIndex {
   const examined = {
     ...{ index, locked, entry, detail: null, otherIsAttached: false },
     ...{ notSwappable: null, replacement: null, notBuildable: null },

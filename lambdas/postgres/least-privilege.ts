@@ -51,7 +51,7 @@ export function leastPrivilegeScript(names: LeastPrivilege): string {
           `GRANT USAGE, CREATE ON SCHEMA ${listOf(schemas)} TO ${role}, ${quoteIdentifier(newOwner)};`,
         ]),
     ...ownerStatements(names),
-    '-- Only the owner of a table can create indexes on it, lock it for that, analyze it and migrate it.',
+    '-- Only the owner of a table can create indexes on it, add constraints to it, lock it for that, analyze it and migrate it.',
     `GRANT ${listOf([...owners, newOwner])} TO ${role};`,
     '-- Without it, messages about a session that blocks the deploy show its pid, and not its state and age.',
     `GRANT pg_read_all_stats TO ${role};`,

@@ -18,8 +18,9 @@ interface FailedStatement {
 /** The locks for which the statements of an attempt wait, except for the build itself. */
 export function locksOf(target: BuildTarget): WantedLock[] {
   const table: WantedLock = { table: target, mode: 'ShareUpdateExclusiveLock' };
-  // REPLICA IDENTITY needs this lock.
-  if (target.finish.kind === 'swap') return [table, { table: target, mode: 'AccessExclusiveLock' }];
+  // REPLICA IDENTITY and ADD CONSTRAINT need this lock.
+  if (target.finish.kind === 'swap' || target.finish.kind === 'constraint')
+    return [table, { table: target, mode: 'AccessExclusiveLock' }];
   if (target.finish.kind !== 'attach') return [table];
   // A reader of the partition holds a lock on its indexes, too.
   const index = { schema: target.schema, table: target.name };

@@ -25,6 +25,9 @@ export const INVALID_PASSWORD = '28P01';
 export const DUPLICATE_TABLE = '42P07';
 export const DUPLICATE_SCHEMA = '42P06';
 export const UNIQUE_VIOLATION = '23505';
+export const NOT_NULL_VIOLATION = '23502';
+/** For example a second primary key. */
+export const INVALID_TABLE_DEFINITION = '42P16';
 export const UNDEFINED_TABLE = '42P01';
 export const UNDEFINED_COLUMN = '42703';
 const UNDEFINED_FUNCTION = '42883';

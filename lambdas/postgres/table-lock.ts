@@ -28,6 +28,34 @@ export async function withTableLock<T>(
 ): Promise<T> {
   const isView =
     (await readRelationKind(client, { schema: table.schema, name: table.table })) === MATERIALIZED_VIEW;
+  // LOCK TABLE does not support materialized views. COMMENT takes the same lock; it keeps the comment that exists.
+  const lock = async () =>
+    isView ? await sameCommentStatement(client, table) : lockStatement(table, 'share update exclusive');
+  return await underLock(client, lock, timeoutSeconds, use);
+}
+
+/**
+ * Acquires ACCESS EXCLUSIVE on a table in the same way. It does not wait for this lock while it holds a weaker one, so that it causes
+ * no deadlock with a session that does the same.
+ * @throws lock_not_available after `timeoutSeconds`
+ */
+export async function withExclusiveTableLock<T>(
+  client: Client,
+  table: Table,
+  timeoutSeconds: number,
+  use: () => Promise<T>,
+): Promise<T> {
+  const lock = async () => lockStatement(table, 'access exclusive');
+  return await underLock(client, lock, timeoutSeconds, use);
+}
+
+/** @param lock returns the statement that acquires the lock */
+async function underLock<T>(
+  client: Client,
+  lock: () => Promise<string>,
+  timeoutSeconds: number,
+  use: () => Promise<T>,
+): Promise<T> {
   const longestTry = TRY_IN_DEADLOCK_TIMEOUTS * (await readDeadlockTimeout(client));
   const deadline = Date.now() + timeoutSeconds * 1000;
   for (;;) {
@@ -35,8 +63,7 @@ export async function withTableLock<T>(
     try {
       return await withTransaction(client, async () => {
         await client.query("select set_config('lock_timeout', $1, true)", [`${timeout}ms`]);
-        // LOCK TABLE does not support materialized views. COMMENT takes the same lock; it keeps the comment that exists.
-        await client.query(isView ? await sameCommentStatement(client, table) : lockStatement(table));
+        await client.query(await lock());
         return await use();
       });
     } catch (error) {
@@ -67,8 +94,8 @@ async function readDeadlockTimeout(client: Client): Promise<number> {
   return rows[0]?.ms ?? 1000;
 }
 
-function lockStatement(table: Table): string {
-  return `lock table only ${quotedTable(table)} in share update exclusive mode`;
+function lockStatement(table: Table, mode: 'share update exclusive' | 'access exclusive'): string {
+  return `lock table only ${quotedTable(table)} in ${mode} mode`;
 }
 
 /** Acquires and releases the table's lock, so that the build itself need not wait for it: lock_timeout is off in a build. */
@@ -84,5 +111,5 @@ async function sameCommentStatement(client: Client, table: Table): Promise<strin
       where n.nspname = $1 and c.relname = $2`,
     [table.schema, table.table],
   );
-  return rows[0]?.statement ?? lockStatement(table);
+  return rows[0]?.statement ?? lockStatement(table, 'share update exclusive');
 }

@@ -133,9 +133,9 @@ async function decide(
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const examined = await examine(client, requestedIndexes(indexes, input.indexes).requested);
-    refuseUnbuildable(examined);
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
+    warnings.push(...refuseUnbuildable(examined, migrationsPending));
     if (missing.length > 0) await checkRights(client, missing);
     const hasWork = missing.length > 0 || (input.mode === 'deploy' && (migrationsPending || input.force));
     return {
@@ -166,20 +166,28 @@ async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   return pending.length > 0;
 }
 
-/** @throws Refused when a critical index cannot be built: the deploy would fail after it has stopped the services */
-function refuseUnbuildable(examined: readonly Examined[]): void {
+/**
+ * @returns a warning of critical indexes that cannot be built now, unless a pending migration changes that
+ * @throws Refused when a critical index cannot be built: the deploy would fail after it has stopped the services
+ */
+function refuseUnbuildable(examined: readonly Examined[], migrationsPending: boolean): string[] {
   const reasons = examined.flatMap(({ index, notBuildable }) =>
-    index.critical && notBuildable !== null ? [notBuildable.message] : [],
+    index.critical && notBuildable !== null ? [notBuildable] : [],
   );
+  const mayChange = reasons.filter((reason) => migrationsPending && reason.isMigratable === true);
+  const refused = reasons.filter((reason) => !mayChange.includes(reason));
+  if (refused.length > 0) throw new Refused(listReasons(refused));
+  return mayChange.length === 0
+    ? []
+    : [`Unless a pending migration changes that, the deploy fails: ${listReasons(mayChange)}`];
+}
+
+function listReasons(reasons: readonly { readonly message: string }[]): string {
   const more = reasons.length - MOST_REASONS;
-  if (reasons.length > 0) {
-    throw new Refused(
-      [
-        ...reasons.slice(0, MOST_REASONS),
-        ...(more > 0 ? [`And ${counted(more, 'critical index')} more.`] : []),
-      ].join(' '),
-    );
-  }
+  return [
+    ...reasons.slice(0, MOST_REASONS).map(({ message }) => message),
+    ...(more > 0 ? [`And ${counted(more, 'critical index')} more.`] : []),
+  ].join(' ');
 }
 
 const MOST_REASONS = 5;

@@ -84,6 +84,13 @@ function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Recor
     detail: examined.detail,
     blockedBy: attempts.findLast((one) => one.blockedBy !== null)?.blockedBy ?? null,
     terminated: terminated.length === 0 ? null : terminated.join('; '),
+    constraint: index.constraint
+      ? {
+          name: index.constraint.name,
+          type: index.constraint.type,
+          attached: examined.constraintAttached === true,
+        }
+      : null,
     partitions: partitionsOf(last.filter((one) => one.item !== indexId(index))),
   };
 }

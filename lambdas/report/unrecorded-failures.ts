@@ -26,7 +26,7 @@ export function withUnrecordedFailures(
     if (index === undefined) continue;
     const { name, schema, table, critical } = index;
     const unread = { attempts: 0, sizeBytes: null, detail: null };
-    const noSessions = { blockedBy: null, terminated: null, partitions: null };
+    const noSessions = { blockedBy: null, terminated: null, partitions: null, constraint: null };
     const report = byId.get(indexId(index));
     if (report !== undefined && [...VALID, 'failed'].includes(report.status)) continue;
     byId.set(indexId(index), {

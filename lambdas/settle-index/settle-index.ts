@@ -12,6 +12,7 @@ import { readPartitionTree } from '../postgres/partition-tree.ts';
 import { otherBuilders } from '../postgres/running-builds.ts';
 import {
   describeDatabaseError,
+  isConnectionError,
   LOCK_NOT_AVAILABLE,
   sqlstateOf,
   toDeployStepError,
@@ -49,11 +50,18 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const locked = acquired.kind === 'acquired';
       if (locked) warnOfHolders(acquired.despite, { index: target.item, log: io.log });
       const entry = await readCatalogEntry(client, target);
+      let failure: string | undefined;
       if (locked && isBuilt(target, entry)) {
         await lockIdleTable(build);
-        return await finishBuild(build, entry, last);
+        try {
+          return await finishBuild(build, entry, last);
+        } catch (error) {
+          // An index whose constraint could not be added has failed. It stays, so that the next deploy only adds the constraint.
+          if (target.finish.kind !== 'constraint' || isConnectionError(error)) throw error;
+          failure = toDeployStepError(error, `Index ${event.index}`).message;
+        }
       }
-      const message = last?.message ?? describeCaught(event.error);
+      const message = failure ?? last?.message ?? describeCaught(event.error);
       io.log.error('The index failed.', { index: target.item, critical: target.critical, reason: message });
       try {
         await recordFailure(build, { message });

@@ -6,7 +6,7 @@ import { ofCauses, onMissingTables } from '../report/failures.ts';
 const index = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
   ...{ name, schema: 'public', table: 'deals', critical: false, status: 'built', attempts: 1 },
   ...{ durationMs: 1234, sizeBytes: 8192, error: null, detail: null, blockedBy: null },
-  ...{ terminated: null, partitions: null },
+  ...{ terminated: null, partitions: null, constraint: null },
   ...more,
 });
 

@@ -3,7 +3,15 @@ import type { IndexReport, Report } from '../../lambdas/shared/report-schema.ts'
 /** The report of a failed index. */
 export const failedIndex = (name: string, more: Partial<IndexReport> = {}): IndexReport => ({
   ...{ name, schema: 'public', table: 'deals', critical: false, status: 'failed', attempts: 1 },
-  ...{ durationMs: 10, sizeBytes: null, detail: null, blockedBy: null, partitions: null, terminated: null },
+  ...{
+    durationMs: 10,
+    sizeBytes: null,
+    detail: null,
+    blockedBy: null,
+    partitions: null,
+    terminated: null,
+    constraint: null,
+  },
   error: {
     sqlstate: '42P01',
     message: `Index ${name}: relation "public.deals" does not exist (SQLSTATE 42P01)`,

@@ -56,6 +56,12 @@ export interface TestBuilds {
   readonly log: string[];
 }
 
+/** Entries of a registry. Tests need no descriptions. */
+export type BuildEntries = (Omit<IndexEntry, 'name' | 'description'> & {
+  name: string;
+  description?: string;
+})[];
+
 const MAX_ROUNDS = 20;
 
 /**
@@ -68,7 +74,7 @@ export type Fault = (event: { index: string }, run: () => Promise<unknown>) => P
 /** The synthesised state machine `build-indexes` with its functions in this process, so that a test can change their settings. */
 export async function openBuilds(
   databaseUrl: string,
-  entries: (Omit<IndexEntry, 'name' | 'description'> & { name: string; description?: string })[],
+  entries: BuildEntries,
   settings: Partial<Omit<BuildSettings, 'attempts'>> = {},
   faults: Partial<Record<BuildFunction, Fault>> = {},
 ): Promise<TestBuilds> {

@@ -7,6 +7,7 @@ import type { DatabaseVariables } from '../../lambdas/shared/function-variables.
 import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { asDeployRole } from './deploy-role.ts';
 import type { Migrations } from './migration-files.ts';
 
@@ -34,7 +35,7 @@ interface TestPreflight {
  */
 export async function openPreflight(
   database: string | (DatabaseVariables & { DRAIN_ROLES?: string[] }),
-  entries: { name: string; sql: string; critical?: boolean; onDrift?: 'rebuild' }[],
+  entries: (Pick<IndexEntry, 'name' | 'sql'> & Partial<IndexEntry>)[],
   migrationsDirectory: string | null = null,
   shipped?: Migrations,
 ): Promise<TestPreflight> {
