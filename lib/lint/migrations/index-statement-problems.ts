@@ -4,6 +4,7 @@ import type { RegistryMatch } from '../../registry/registered-indexes.ts';
 import type { Verb } from '../../sql/embedded-statements.ts';
 import { isEnabled } from '../../sql/option-values.ts';
 import type { StatementNode } from '../../sql/parse-tree.ts';
+import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import { relationIn, statementsToRun } from '../../sql/statements-to-run.ts';
 import type { MigrationRuleName } from './migration-rules.ts';
@@ -140,7 +141,9 @@ function dropProblem(
 }
 
 function dotted({ schemaname, relname = '' }: RangeVar): string {
-  return schemaname === undefined ? relname : `${schemaname}.${relname}`;
+  return [schemaname, relname]
+    .flatMap((part) => (part === undefined ? [] : quoteWhereNeeded(part)))
+    .join('.');
 }
 
 function reindexProblem(node: StatementNode, schema: Schema): IndexProblem {
