@@ -8,6 +8,10 @@ const lintSchema = fields({
   migrations: z.array(z.string().min(1)).optional(),
   /** The last migration that is not checked. Migrations up to it may create indexes. @default all are checked */
   startAfter: z.string().min(1).optional(),
+  /** Values of placeholders in the migrations, by name: `{ "schema": "public" }` for `${schema}` and `{{schema}}`. */
+  placeholders: z
+    .record(z.string().min(1), z.string().regex(/^[^\r\n\0]*$/, 'must be on one line'))
+    .default({}),
   /** File with the schema (structure.sql, a dump), relative to the project. @default the result of the migrations */
   schema: z.string().min(1).optional(),
 }).prefault({});

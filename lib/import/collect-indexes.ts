@@ -1,6 +1,9 @@
 import type { IndexStmt } from 'libpg-query';
 import { shortened } from '../../lambdas/shared/text.ts';
+import { conditionIn } from '../sources/placeholders.ts';
+import { sqlOf } from '../sources/read-source.ts';
 import type { Skipped, SqlSource } from '../sources/sql-source.ts';
+import { dependsOnPlaceholder, UnknownPlaceholders } from '../sources/unknown-placeholders.ts';
 import { codeBodyOf } from '../sql/code-body.ts';
 import { embeddedStatements } from '../sql/embedded-statements.ts';
 import type { Place } from '../sql/places.ts';
@@ -24,11 +27,13 @@ export function collectIndexes(sources: readonly SqlSource[]): Collected {
   return { schema, skipped };
 }
 
-function applySource(schema: Schema, { file, text, hasLines }: SqlSource): Skipped[] {
+function applySource(schema: Schema, source: SqlSource): Skipped[] {
+  const { file, hasLines } = source;
   // Each file runs in a session of its own.
   schema.defaultSchema = 'public';
   let tablespace = '';
-  const { statements, commands, placeOf } = readSql(text);
+  const { statements, commands, placeOf } = sqlOf(source);
+  const placeholders = new UnknownPlaceholders(source.text);
   const unmodelled = new UnmodelledChanges(schema);
   const skipped: Skipped[] = [];
   const skip = ({ line }: { line: number }, what: string, reason: string | null) => {
@@ -39,7 +44,11 @@ function applySource(schema: Schema, { file, text, hasLines }: SqlSource): Skipp
   }
   for (const statement of statements) {
     tablespace = tablespaceAfter(statement, tablespace);
-    const problem = problemOf(schema, statement, text.slice(statement.start, statement.end));
+    if (dependsOnPlaceholder(statement)) {
+      placeholders.add(statement);
+      continue;
+    }
+    const problem = problemOf(schema, statement);
     if (problem !== null) skip(statement.error ?? statement, problem.what, problem.reason);
     const kind = statement.node?.DoStmt === undefined ? 'a function' : 'a DO block';
     for (const place of indexesInCode(statement, placeOf)) skip(place, `index created in ${kind}`, IN_CODE);
@@ -47,8 +56,14 @@ function applySource(schema: Schema, { file, text, hasLines }: SqlSource): Skipp
     skip(statement, `statement "${excerptOf(statement.sql)}"`, reason);
     if (problem === null) applyStatement(schema, file, inTablespace(statement, tablespace));
   }
+  const condition = conditionIn(source);
+  if (condition !== null) skip(placeOf(condition.at), condition.text, IN_CONDITION);
+  const { first } = placeholders;
+  if (first !== null) skip(first, placeholders.what, placeholders.reason);
   return skipped;
 }
+
+const IN_CONDITION = 'the statements after it are read as if they applied in any case; check their entries';
 
 const IN_CODE = 'code creates it when it runs; write an entry with its CREATE INDEX statement yourself';
 
@@ -61,30 +76,16 @@ function indexesInCode(statement: SqlStatement, placeOf: SqlText['placeOf']): Pl
     .map(({ at }) => placeOf(body.offsetOf(at)));
 }
 
-/**
- * Why a statement cannot be applied to the schema. Null: it can.
- * @param written its text, with placeholders
- */
+/** Why a statement cannot be applied to the schema. Null: it can. */
 function problemOf(
   schema: Schema,
-  { node, error, placeholders }: SqlStatement,
-  written: string,
+  { node, error, sql }: SqlStatement,
 ): { what: string; reason: string } | null {
-  const what = `statement "${excerptOf(written)}"`;
-  if (error !== undefined) return { what, reason: `it cannot be parsed: ${error.message}` };
+  if (error !== undefined) {
+    return { what: `statement "${excerptOf(sql)}"`, reason: `it cannot be parsed: ${error.message}` };
+  }
   const index = node?.IndexStmt;
-  const unknown = placeholders.join(', ');
-  if (index === undefined) {
-    if (node?.DropStmt?.removeType !== 'OBJECT_INDEX' || unknown === '') return null;
-    const reason = `the index that it drops depends on ${unknown}; remove the entry of that index yourself`;
-    return { what, reason };
-  }
-  if (unknown !== '') {
-    return {
-      what: `index on "${excerptOf(written)}"`,
-      reason: `it contains ${unknown}, and the value is unknown here`,
-    };
-  }
+  if (index === undefined) return null;
   const reason = nameTaken(schema, index);
   return reason === null ? null : { what: `index ${index.idxname}`, reason };
 }

@@ -2,6 +2,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
 import { isFolder } from '../sources/folder-entries.ts';
+import type { PlaceholderValues } from '../sources/placeholders.ts';
 import { runnerFolder } from '../sources/runner-folder.ts';
 import type { Skipped, Sources, SqlSource, Tool } from '../sources/sql-source.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
@@ -19,6 +20,8 @@ interface MigrationsToLint {
   readonly from?: Tool | undefined;
   /** False: migrations that are code are not run, and a finding says so. @default true */
   readonly runCode?: boolean;
+  /** Values of placeholders, by name. @default none */
+  readonly placeholders?: PlaceholderValues | undefined;
   /** The folder that the runner sql of an environment applies. @default none is configured */
   readonly appliedFolder?: string | null;
   /** Name of the last migration that is not linted, with or without its extension. Null: all are linted. */
@@ -50,8 +53,8 @@ export interface LintedMigrations {
  * @throws NoSourceError if a path has no migrations; Error if none of them is `startAfter`
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
-  const { paths, from, runCode = true, appliedFolder = null, startAfter, registered, onProgress } = options;
-  const sources = await Promise.all(paths.map((path) => findSources(path, { from, runCode })));
+  const { paths, appliedFolder = null, startAfter, registered, onProgress, ...reading } = options;
+  const sources = await Promise.all(paths.map((path) => findSources(path, reading)));
   const files = sources.flatMap((one) => one.files);
   const applied = new Set(sources.flatMap((one) => appliedByRunner(one, appliedFolder)));
   const first = firstToLint(

@@ -19,20 +19,20 @@ export function withoutMoved(text: string, moves: readonly Move[], registry: str
   const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
   const lineEnd = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n';
   let fixed = text.slice(mark.length);
-  for (const { statement, entry } of inReverse(moves)) {
-    const rest = fixed.slice(statement.next);
+  for (const { inFile, entry } of inReverse(moves)) {
+    const rest = fixed.slice(inFile.next);
     // Text on the same line would become a part of the comment. Drizzle's marks start like comments.
     const separator = /^[ \t]*(?:--(?!>)|\r|\n|$)/.test(rest) ? '' : lineEnd;
     const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${oneLine(registry)}${separator}`;
-    fixed = fixed.slice(0, statement.start) + comment + rest;
+    fixed = fixed.slice(0, inFile.start) + comment + rest;
   }
   return mark + fixed;
 }
 
 /** From the end of the text, each statement once: links and repeated paths show one file several times. */
 function inReverse(moves: readonly Move[]): Move[] {
-  const byStart = new Map(moves.map((move) => [move.statement.start, move]));
-  return [...byStart.values()].toSorted((a, b) => b.statement.start - a.statement.start);
+  const byStart = new Map(moves.map((move) => [move.inFile.start, move]));
+  return [...byStart.values()].toSorted((a, b) => b.inFile.start - a.inFile.start);
 }
 
 /**
@@ -43,7 +43,7 @@ function textToFix(file: string, moves: readonly Move[]): string {
   const bytes = readFileSync(file);
   const { text, problem } = decodeUtf8(bytes);
   if (problem !== null) throw new Error(`${file}:${problem.line}:${problem.column}: ${problem.message}`);
-  const changed = moves.some(({ statement: { start, end, sql } }) => text.slice(start, end) !== sql);
+  const changed = moves.some(({ inFile }) => text.slice(inFile.start, inFile.end) !== inFile.text);
   if (changed) {
     throw new Error(
       `${file} has changed since it was linted, so its statements stay there. Their entries are in the registry: run lint --fix again.`,

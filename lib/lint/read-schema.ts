@@ -1,5 +1,6 @@
 import { findSources } from '../sources/find-sources.ts';
-import { readSql } from '../sql/read-sql.ts';
+import { sqlOf } from '../sources/read-source.ts';
+import type { SourceReading } from '../sources/sql-source.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { Schema } from '../sql/schema/schema-model.ts';
 import { type Allowance, allowancesIn } from './allow-comments.ts';
@@ -18,14 +19,14 @@ interface GivenSchema {
 
 /**
  * The schema that SQL files create, and what the comments in them allow.
- * @param runCode false: migrations that are code are not run
  */
-export async function readSchema(path: string, runCode = true): Promise<GivenSchema> {
+export async function readSchema(path: string, reading: SourceReading = {}): Promise<GivenSchema> {
   const schema = new Schema();
-  const { files, skipped } = await findSources(path, { runCode });
-  const allowances = files.flatMap(({ file, text }) => {
+  const { files, skipped } = await findSources(path, reading);
+  const allowances = files.flatMap((source) => {
+    const { file } = source;
     schema.defaultSchema = 'public';
-    const sql = readSql(text);
+    const sql = sqlOf(source);
     for (const statement of sql.statements) applyStatement(schema, file, statement);
     return allowancesIn(file, sql);
   });

@@ -8,6 +8,7 @@ import { filesBelow } from './folder-entries.ts';
 import { type History, historiesIn, mostLikely } from './histories.ts';
 import { NUMBERED_CODE, readSources, readUpMigration } from './migration-files.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
+import { withValues } from './placeholders.ts';
 import { inRunnerOrder, NOT_LOWER_CASE } from './runner-folder.ts';
 import {
   NoSourceError,
@@ -28,7 +29,9 @@ import {
 export async function findSources(path: string, reading: SourceReading = {}): Promise<Sources> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new NoSourceError(`The file or folder ${path} does not exist.`);
-  return stat.isDirectory() ? await ofFolder(path, reading) : await ofFile(path, reading);
+  const sources = stat.isDirectory() ? await ofFolder(path, reading) : await ofFile(path, reading);
+  const { placeholders = new Map<string, string>() } = reading;
+  return { ...sources, files: sources.files.map((source) => withValues(source, placeholders)) };
 }
 
 async function ofFile(path: string, { from, runCode = true }: SourceReading): Promise<Sources> {

@@ -1,6 +1,7 @@
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { EncodingProblem } from '../sql/decode-utf8.ts';
 import type { OtherDialect } from './dialects.ts';
+import type { PlaceholderValues } from './placeholders.ts';
 
 /** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
 export const TOOLS = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain'] as const;
@@ -13,8 +14,21 @@ export interface SqlSource {
   readonly text: string;
   /** Whether the text is that of the file, so that its line numbers are valid. */
   readonly hasLines: boolean;
+  /**
+   * Where the text comes from, if it is not that of the file: values replace placeholders, or code generates it.
+   * @default the text is that of the file, or `hasLines` is false
+   */
+  readonly origin?: SqlOrigin | undefined;
   /** Why the content of the file is not text in UTF-8; `text` is empty then. Null or undefined: it is. */
   readonly encodingProblem?: EncodingProblem | null;
+}
+
+/** The text of a file, and which part of it makes a part of the SQL. */
+export interface SqlOrigin {
+  /** The content of the file, without a byte order mark. */
+  readonly text: string;
+  /** Converts an offset in the SQL to one in the file, both in UTF-16 units. */
+  readonly offsetOf: (at: number) => number;
 }
 
 /** A file or a statement that is not read or not imported, and why. */
@@ -55,6 +69,8 @@ export interface SourceReading {
    * @default true
    */
   readonly runCode?: boolean;
+  /** Values of placeholders, by name. @default none */
+  readonly placeholders?: PlaceholderValues | undefined;
 }
 
 /** A path or a database has nothing to read; the message says what was expected. */

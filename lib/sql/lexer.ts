@@ -2,7 +2,7 @@ import { TextCursor } from './text-cursor.ts';
 
 /**
  * What a part of a text is. `string` and `quoted` (an identifier) include their quotes, `dollar` both of its delimiters.
- * `placeholder` is that of a migration tool, `${schema}`. `backslash` is a backslash outside of quotes.
+ * `placeholder` is that of a migration tool, `${schema}` or `{{schema}}`. `backslash` is a backslash outside of quotes.
  */
 export type LexemeKind =
   | 'space'
@@ -31,8 +31,9 @@ export interface Lexeme {
  */
 export class Lexer {
   private readonly text: TextCursor;
-  /** The next `}` and line feed after the last placeholder: they are searched once, and not for each `${`. */
+  /** The next `}`, `}}` and line feed after the last placeholder: they are searched once, and not for each `${` or `{{`. */
   private brace = -1;
+  private braces = -1;
   private lineFeed = -1;
 
   constructor(text: TextCursor) {
@@ -54,6 +55,7 @@ export class Lexer {
       return this.quotes(start, { kind: 'string', open: start + 1, escapes: true });
     }
     if (unit === DOLLAR) return this.dollar(start);
+    if (unit === OPEN_BRACE && second === OPEN_BRACE) return this.template(start);
     if (isWordStart(unit)) return this.word(start);
     if (unit === BACKSLASH) return { ...ENDED, kind: 'backslash', start, end: start + 1 };
     return { ...ENDED, kind: isOperator(unit) ? 'operator' : 'other', start, end: start + 1 };
@@ -119,6 +121,16 @@ export class Lexer {
     return { ...ENDED, kind: 'placeholder', start, end: this.brace + 1 };
   }
 
+  /** `{{ schema }}` on one line, as templates write it. Braces are no part of SQL. */
+  private template(start: number): Lexeme {
+    if (this.braces < start) this.braces = this.text.find('}}', start);
+    if (this.lineFeed < start) this.lineFeed = this.text.find('\n', start);
+    const isClosed = this.braces < this.text.length && this.braces < this.lineFeed;
+    if (!isClosed) return { ...ENDED, kind: 'other', start, end: start + 1 };
+    const end = this.braces + 2;
+    return { ...ENDED, kind: isDirective(this.text.slice(start, end)) ? 'space' : 'placeholder', start, end };
+  }
+
   /** A word can contain dollar signs, but a placeholder ends it. */
   private word(start: number): Lexeme {
     let end = this.skip(start + 1, isInTag);
@@ -140,6 +152,16 @@ export function wordsAtStart(sql: string, count: number): string[] {
     words.push(kind === 'word' ? sql.slice(start, end).toLowerCase() : '');
   }
   return words;
+}
+
+/**
+ * Whether `{{…}}` is a part of a template that becomes no text: `{{ if .X }}`, `{{ else }}`, `{{ end }}`, `{{#if x}}`. The
+ * statements between two of them are read as if all of them applied.
+ */
+export function isDirective(template: string): boolean {
+  return /^\{\{-?\s*(?:[#/^!>]|(?:if|else|end|range|with|define|template|block|break|continue)\b)/.test(
+    template,
+  );
 }
 
 interface Quotes {

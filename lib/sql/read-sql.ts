@@ -26,9 +26,9 @@ export interface SqlText {
 
 /**
  * Reads a file of SQL. Each statement is parsed separately, so that one with a syntax error does not hide the others.
+ * @param placeOf line and column of an offset @default those in the text
  */
-export function readSql(text: string): SqlText {
-  const placeOf = placesIn(text);
+export function readSql(text: string, placeOf = placesIn(text)): SqlText {
   const { pieces, commands } = splitSql(text);
   const statements = pieces.map((piece) => {
     const parsed = parsePiece(piece);

@@ -22,7 +22,7 @@ export interface SqlPiece {
   readonly next: number;
   /** The text for the parser: of the same length, with a name in place of each placeholder. */
   readonly sql: string;
-  /** The placeholders of a migration tool in it: `${schema}`. */
+  /** The placeholders of a migration tool in it: `${schema}`, `{{schema}}`. */
   readonly placeholders: readonly string[];
   readonly comments: readonly SqlComment[];
 }
@@ -64,6 +64,9 @@ interface OpenStatement {
 }
 
 const MOST_WORDS = 4;
+
+/** A placeholder with a plain name. `{{1,2}}` is an array. */
+const IN_QUOTES = /\$\{[\w.:-]+\}|\{\{-? *\.?[A-Za-z_][\w.]* *-?\}\}/g;
 
 class Splitter {
   private readonly text: TextCursor;
@@ -118,10 +121,21 @@ class Splitter {
     const { previous } = open;
     open.previous = '';
     if (kind === 'placeholder') open.placeholders.push({ start, text: this.text.slice(start, end) });
+    else if (kind === 'quoted' || kind === 'string') this.quotes(open, lexeme);
     else if (kind === 'word') this.word(open, { word: this.text.slice(start, end).toLowerCase(), previous });
     else if (unit === OPEN_PARENTHESIS) open.parentheses += 1;
     else if (unit === CLOSE_PARENTHESIS) open.parentheses = Math.max(0, open.parentheses - 1);
     open.end = end;
+  }
+
+  /** Tools replace placeholders in quotes too. The values of INSERT are data: nothing depends on them here. */
+  private quotes({ placeholders, words }: OpenStatement, { start, end }: Lexeme): void {
+    if (words[0] === 'insert') return;
+    const text = this.text.slice(start, end);
+    if (!text.includes('${') && !text.includes('{{')) return;
+    for (const match of text.matchAll(IN_QUOTES)) {
+      placeholders.push({ start: start + match.index, text: match[0] });
+    }
   }
 
   private open(start: number): OpenStatement {

@@ -6,6 +6,7 @@ import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { readSearchPath, trustedRoleProblem } from '../../config/database-config.ts';
 import { type ResolvedConnection, resolveConnection } from '../../connection/resolve-connection.ts';
 import { checkOutputFile } from '../../files/output-file.ts';
+import { parsePlaceholder } from '../../sources/placeholders.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
 /** Exit code: the command succeeded, warnings included. */
@@ -31,6 +32,25 @@ export function addTrustedRole(name: string, before?: readonly string[]): string
   if (problem !== null) throw new InvalidArgumentError(`It ${problem}.`);
   return addValue(name, before);
 }
+
+/** Adds the value of a placeholder to a repeatable flag: NAME=VALUE. */
+export function addPlaceholder(
+  text: string,
+  before: ReadonlyMap<string, string> = new Map(),
+): Map<string, string> {
+  const read = parsePlaceholder(text);
+  if ('problem' in read) throw new InvalidArgumentError(`It ${read.problem}.`);
+  const known = before.get(read.name);
+  if (known !== undefined && known !== read.value) {
+    throw new InvalidArgumentError(`The placeholder ${read.name} has the value ${known} already.`);
+  }
+  return new Map([...before, [read.name, read.value]]);
+}
+
+/** Text of the help for --placeholder. */
+export const PLACEHOLDER_VALUES =
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how migration tools write placeholders
+  'value of ${name} or {{name}} in the migrations, such as schema=public; repeatable';
 
 /** The names of a search path. */
 export function searchPath(text: string): string[] {

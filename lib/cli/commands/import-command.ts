@@ -3,7 +3,15 @@ import { Command, Option } from 'commander';
 import { FROM_VARIABLES } from '../../connection/resolve-connection.ts';
 import { TOOLS, type Tool } from '../../sources/sql-source.ts';
 import { errorText } from '../terminal/terminal-text.ts';
-import { DATABASE_URL_VALUES, FAILED, fileToWrite, requireConnection, SUCCEEDED } from './command-line.ts';
+import {
+  addPlaceholder,
+  DATABASE_URL_VALUES,
+  FAILED,
+  fileToWrite,
+  PLACEHOLDER_VALUES,
+  requireConnection,
+  SUCCEEDED,
+} from './command-line.ts';
 import { NO_CODE } from './no-code.ts';
 
 /** The flags as commander parses them. */
@@ -13,6 +21,7 @@ interface Flags {
   format?: 'ts' | 'json';
   out?: string;
   json?: boolean;
+  placeholder?: Map<string, string>;
   /** False for --no-code. */
   code: boolean;
 }
@@ -41,18 +50,21 @@ export function importCommand(onExitCode: (code: number) => void): Command {
       'add the entries to this registry (.ts or .json); existing entries stay',
       fileToWrite,
     )
+    .option('--placeholder <name=value>', PLACEHOLDER_VALUES, addPlaceholder)
     .option('--no-code', NO_CODE)
     .addHelpText('after', CODE_HELP)
     .option('--json', 'print everything that was imported or skipped as JSON on standard output');
   return command.action(async (paths: string[], flags: Flags) => {
     const problem = usageProblem(paths, flags);
     if (problem !== null) command.error(`error: ${problem}`);
-    const { from, format = 'ts', out, json = false, code: runCode } = flags;
+    const { from, format = 'ts', out, json = false, code: runCode, placeholder: placeholders } = flags;
     const database = databaseOf(paths, flags);
     const databaseUrl = database === undefined ? undefined : requireConnection(command, database).url;
     try {
       const { importIndexes } = await import('./import-indexes.ts');
-      const isPrinted = await importIndexes({ paths, databaseUrl, from, format, out, json, runCode });
+      const isPrinted = await importIndexes({
+        ...{ paths, databaseUrl, from, format, out, json, runCode, placeholders },
+      });
       onExitCode(isPrinted ? SUCCEEDED : FAILED);
     } catch (error) {
       process.stderr.write(`${errorText(error)}\n`);
@@ -72,13 +84,13 @@ function databaseOf(
 /** Combinations of arguments and flags that make no sense. Null: the usage is right. */
 function usageProblem(
   paths: readonly string[],
-  { databaseUrl, out, format, from, json }: Flags,
+  { databaseUrl, out, format, from, json, placeholder }: Flags,
 ): string | null {
   if (databaseOf(paths, { databaseUrl }) === undefined && paths.length === 0) {
     return 'give SQL files or folders, - for standard input, or --database-url <url>';
   }
-  if (databaseUrl !== undefined && (paths.length > 0 || from !== undefined)) {
-    return '--database-url cannot be combined with paths or --from; run import once for each, with --out <file>';
+  if (databaseUrl !== undefined && (paths.length > 0 || from !== undefined || placeholder !== undefined)) {
+    return '--database-url cannot be combined with paths, --from or --placeholder; run import once for each, with --out <file>';
   }
   if (out !== undefined && format !== undefined) {
     return '--format applies to standard output only; with --out, the file extension sets the format';

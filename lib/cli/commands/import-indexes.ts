@@ -7,8 +7,15 @@ import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
+import { type PlaceholderValues, withValues } from '../../sources/placeholders.ts';
 import { sourceInJson, sourcesInWords } from '../../sources/sources-in-words.ts';
-import { NoSourceError, type Skipped, type Sources, type Tool } from '../../sources/sql-source.ts';
+import {
+  NoSourceError,
+  type Skipped,
+  type SourceReading,
+  type Sources,
+  type Tool,
+} from '../../sources/sql-source.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
@@ -23,6 +30,8 @@ interface ImportSettings {
   readonly json: boolean;
   /** False: migrations that are code are not run, and neither is the registry. */
   readonly runCode: boolean;
+  /** Values of placeholders. Undefined: none. */
+  readonly placeholders: PlaceholderValues | undefined;
 }
 
 /**
@@ -57,11 +66,11 @@ interface Read {
   readonly sources: readonly Sources[];
 }
 
-async function readIndexes({ paths, databaseUrl, from, runCode }: ImportSettings): Promise<Read> {
+async function readIndexes({ paths, databaseUrl, ...reading }: ImportSettings): Promise<Read> {
   if (databaseUrl !== undefined) return { imported: await importDatabase(databaseUrl), sources: [] };
   const sources: Sources[] = [];
   for (const path of paths)
-    sources.push(path === '-' ? await standardInput() : await findSources(path, { from, runCode }));
+    sources.push(path === '-' ? await standardInput(reading) : await findSources(path, reading));
   const files = sources.flatMap((one) => one.files);
   const skipped = sources.flatMap((one) => one.skipped);
   if (files.length === 0) refuseNothing(skipped);
@@ -84,8 +93,8 @@ function refuseNothing(skipped: readonly Skipped[]): void {
   }
 }
 
-async function standardInput(): Promise<Sources> {
+async function standardInput({ placeholders = new Map() }: SourceReading): Promise<Sources> {
   const file = '(standard input)';
-  const files = [sourceOf(file, await readAll(process.stdin))];
+  const files = [withValues(sourceOf(file, await readAll(process.stdin)), placeholders)];
   return { tool: 'plain', folder: file, dialects: [], files, skipped: [] };
 }

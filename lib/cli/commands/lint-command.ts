@@ -2,7 +2,15 @@ import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { FORMATS, type Format } from '../../lint/format-result.ts';
 import { TOOLS } from '../../sources/sql-source.ts';
-import { addValue, FAILED, fileOrFolder, nonEmpty, SUCCEEDED } from './command-line.ts';
+import {
+  addPlaceholder,
+  addValue,
+  FAILED,
+  fileOrFolder,
+  nonEmpty,
+  PLACEHOLDER_VALUES,
+  SUCCEEDED,
+} from './command-line.ts';
 import type { LintFlags } from './lint-scope.ts';
 import { NO_CODE } from './no-code.ts';
 
@@ -44,6 +52,7 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
     .option('--start-after <name>', 'lint only migrations after this one', nonEmpty)
     .option('--fix', 'move CREATE INDEX statements from the migrations into the registry')
     .option('--strict', 'exit with 1 for warnings too')
+    .option('--placeholder <name=value>', PLACEHOLDER_VALUES, addPlaceholder)
     .option('--no-code', NO_CODE)
     .addHelpText('after', CODE_HELP)
     .addOption(

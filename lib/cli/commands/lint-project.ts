@@ -71,7 +71,8 @@ async function lintTarget(
   context: LintContext,
   { registry, migrations, appliedFolder }: LintTarget,
 ): Promise<LintResult> {
-  const { from, runCode, startAfter, tenantColumn, schema: schemaPath } = context.scope;
+  const { from, runCode, placeholders, startAfter, tenantColumn, schema: schemaPath } = context.scope;
+  const reading = { runCode, placeholders };
   const { onProgress } = context.progress;
   const read = async () => {
     const registered = await readRegistered(registry, context);
@@ -80,7 +81,7 @@ async function lintTarget(
       ...(await lintMigrations({
         paths: migrations,
         from,
-        runCode,
+        ...reading,
         appliedFolder,
         startAfter,
         registered,
@@ -95,7 +96,7 @@ async function lintTarget(
     fixed = await moveIntoRegistry(movable(linted), target, linted.registered, linted.whyNotMovable);
     if (fixed.moved.length > 0) linted = await read();
   }
-  const given = schemaPath === null ? null : await readSchema(schemaPath, runCode);
+  const given = schemaPath === null ? null : await readSchema(schemaPath, reading);
   const schema = given?.schema ?? linted.schema;
   const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema, runCode });
   const findings = [...ofRegistry, ...linted.findings, ...(given?.findings ?? [])];

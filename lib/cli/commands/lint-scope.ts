@@ -4,6 +4,7 @@ import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { parseEnvironments } from '../../config/environment-config.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
+import type { PlaceholderValues } from '../../sources/placeholders.ts';
 import type { Tool } from '../../sources/sql-source.ts';
 
 /** Migrations, and the registry that owns their indexes. */
@@ -25,6 +26,8 @@ export interface LintScope {
   readonly from: Tool | undefined;
   /** Whether registries and migrations that are code are run. Their text is read otherwise. */
   readonly runCode: boolean;
+  /** Values of placeholders in the migrations and the schema. */
+  readonly placeholders: PlaceholderValues;
   /** SQL file or folder with the schema. Null: the migrations make it. */
   readonly schema: string | null;
 }
@@ -36,6 +39,7 @@ export interface LintFlags {
   readonly from?: Tool;
   readonly tenantColumn?: string;
   readonly startAfter?: string;
+  readonly placeholder?: PlaceholderValues;
   /** False for --no-code. */
   readonly code?: boolean;
 }
@@ -55,6 +59,7 @@ export function lintScope(flags: LintFlags): LintScope {
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
     runCode: flags.code ?? true,
+    placeholders: new Map([...Object.entries(config.placeholders), ...(flags.placeholder ?? [])]),
     // The configured value names one of the configured migrations.
     startAfter: flags.startAfter ?? (named ? null : (config.startAfter ?? null)),
     schema: flags.schema ?? (config.schema === undefined ? null : requirePath('lint.schema', config.schema)),

@@ -5,6 +5,7 @@ import { entryFromStatement } from '../../registry/entry-from-statement.ts';
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { entryText } from '../../registry/registry-text.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
+import { UnknownPlaceholders } from '../../sources/unknown-placeholders.ts';
 import { codeBodyOf } from '../../sql/code-body.ts';
 import { descriptionFromComments } from '../../sql/comment-description.ts';
 import { type EmbeddedStatement, embeddedStatements } from '../../sql/embedded-statements.ts';
@@ -21,7 +22,7 @@ import {
   type IndexProblem,
   lockingProblem,
 } from './index-statement-problems.ts';
-import type { Move } from './movable-index.ts';
+import { inFile, type Move } from './movable-index.ts';
 
 /** What the linters of all files share. */
 export interface History {
@@ -36,15 +37,21 @@ export class FileLinter {
   private readonly source: SqlSource;
   private readonly sql: SqlText;
   private readonly history: History;
+  private readonly placeholders: UnknownPlaceholders;
 
   constructor(source: SqlSource, sql: SqlText, history: History) {
     this.source = source;
+    this.placeholders = new UnknownPlaceholders(source.text);
     this.sql = sql;
     this.history = history;
   }
 
   visit(statement: SqlStatement): void {
     const { node, error } = statement;
+    if (node === undefined && statement.placeholders.length > 0) {
+      this.placeholders.add(statement);
+      return;
+    }
     if (node === undefined) {
       const message = `The statement cannot be parsed, so it is not checked: ${error?.message ?? 'it is empty'}.`;
       const place = this.inFile(error ?? statement);
@@ -54,11 +61,22 @@ export class FileLinter {
     for (const problem of this.problemsOf(statement, statement)) {
       const finding = this.report(statement, problem);
       if (problem.created !== undefined)
-        this.moves.push({ entry: problem.created.entry, created: problem.created, finding, statement });
+        this.moves.push({
+          ...{ entry: problem.created.entry, created: problem.created, finding, statement },
+          inFile: inFile(this.source, statement),
+        });
     }
     this.visitElements(statement, (node.CreateSchemaStmt?.schemaElts ?? []) as StatementNode[]);
     if (node.DoStmt !== undefined) this.visitCode(statement);
     this.visitCalls(statement);
+  }
+
+  /** Reports what concerns the whole file. Call it after the last statement. */
+  finish(): void {
+    const { first, what, reason } = this.placeholders;
+    if (first === null) return;
+    const message = `${what} cannot be parsed and checked: ${reason}.`;
+    this.findings.push({ ...this.inFile(first), rule: 'unreadable', severity: 'warning', message });
   }
 
   /** The elements of CREATE SCHEMA. The parser returns no text for them, so their indexes get no entry. */

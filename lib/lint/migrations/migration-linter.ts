@@ -1,4 +1,5 @@
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
+import { sqlOf } from '../../sources/read-source.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
 import { KnownObjects } from '../../sql/known-objects.ts';
 import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
@@ -37,7 +38,7 @@ export class MigrationLinter {
   lint(source: SqlSource, inOneTransaction = false): LintedMigration {
     const { file, text, hasLines, encodingProblem } = source;
     if (encodingProblem != null) return { findings: encodingFinding(source), allowances: [], moves: [] };
-    const sql = hasLines ? readSql(text) : atFirstLine(readSql(text));
+    const sql = hasLines || source.origin !== undefined ? sqlOf(source) : atFirstLine(readSql(text));
     // Each file runs in a session of its own.
     this.schema.defaultSchema = 'public';
     const linted = new FileLinter(source, sql, this.history);
@@ -52,6 +53,7 @@ export class MigrationLinter {
         if (created === statement) this.laterUses.add({ name: entry.name, statement }, known.schema);
       }
     }
+    linted.finish();
     return {
       findings: [
         ...linted.findings,

@@ -1,4 +1,5 @@
 import type { IndexEntry } from '../../registry/define-indexes.ts';
+import type { SqlSource } from '../../sources/sql-source.ts';
 import type { SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -12,6 +13,27 @@ export interface Move {
   readonly created: CreatedIndex;
   readonly finding: Finding;
   readonly statement: SqlStatement;
+  /** Where the statement is in its file, without a byte order mark, and its text there. */
+  readonly inFile: StatementInFile;
+}
+
+interface StatementInFile {
+  readonly start: number;
+  readonly end: number;
+  /** The offset after its semicolon. */
+  readonly next: number;
+  readonly text: string;
+}
+
+/** A statement in its file: values that replace placeholders change its offsets. */
+export function inFile({ text, origin }: SqlSource, statement: SqlStatement): StatementInFile {
+  const offsetOf = origin?.offsetOf ?? ((at) => at);
+  const [start, end, next] = [statement.start, statement.end, statement.next].map(offsetOf) as [
+    number,
+    number,
+    number,
+  ];
+  return { start, end, next, text: (origin?.text ?? text).slice(start, end) };
 }
 
 /** Why an index cannot move out of its migration. */
