@@ -4,9 +4,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    // The tests run real servers, also on busy two-core machines. The limits end tests that hang. No test depends on timing.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // The tests run real servers and synthesise stacks, also on two-core machines that are busy with ten times more. The limits
+    // only end tests that hang. No test depends on timing.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     // Most tests wait for locks, services and pauses, so four workers can share two cores.
     maxWorkers: 4,
     // .ci/run reads the number of tests from this file.

@@ -107,7 +107,7 @@ describe('in a terminal', () => {
     const { stream, view, story } = viewOf(true, async () => [row]);
     begin(story);
     await expect
-      .poll(() => stream.plain, { timeout: 30_000 })
+      .poll(() => stream.plain, { timeout: 300_000 })
       .toMatch(/idx_deals_a +█{5}░{5} {2}50 % scanning table/);
     await view.close();
   });
@@ -132,8 +132,8 @@ describe('in a terminal', () => {
 
   test('no line is lost or shown twice when the picture grows and shrinks', async () => {
     const { stream, view, story } = viewOf(true);
-    const shown = () => expect.poll(() => shownIn(stream), { timeout: 30_000 });
-    const running = () => expect.poll(() => screenOf(stream.text).join('\n'), { timeout: 30_000 });
+    const shown = () => expect.poll(() => shownIn(stream), { timeout: 300_000 });
+    const running = () => expect.poll(() => screenOf(stream.text).join('\n'), { timeout: 300_000 });
     const phases = ['✔ Preflight', '– Stop services', '– Run migrations'];
     story.start();
     story.decide('deploy');
@@ -166,7 +166,7 @@ describe('in a terminal', () => {
       throw new Error('no connection');
     });
     begin(story);
-    await expect.poll(() => reads, { timeout: 30_000 }).toBeGreaterThan(1);
+    await expect.poll(() => reads, { timeout: 300_000 }).toBeGreaterThan(1);
     await view.close();
     expect(stream.plain).toContain('idx_deals_a');
   });

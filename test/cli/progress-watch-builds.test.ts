@@ -26,7 +26,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-const poll = { timeout: 60_000, interval: 50 };
+const poll = { timeout: 300_000, interval: 50 };
 
 /** Reads until the only build is in a phase and its index is in the catalog, which the query reads before the phase. */
 async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<BuildRow> {

@@ -48,7 +48,7 @@ let synthesised: Synthesised;
 const definitions = new Map<string, Record<MachineName, Definition>>();
 
 beforeAll(async () => {
-  synthesised = await synthesise(ENVIRONMENTS);
+  synthesised = await synthesise(ENVIRONMENTS, { validate: true });
   for (const name of Object.keys(ENVIRONMENTS)) {
     definitions.set(name, definitionsOf(synthesised.template(name), name));
   }

@@ -50,7 +50,7 @@ let integ: IntegStacks;
 beforeAll(async () => {
   synthesised = await synthesise(ENVIRONMENTS);
   folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-nag-'));
-  const app = new App({ outdir: folder });
+  const app = new App({ outdir: folder, builtinCloudFormationValidation: false });
   const source = { owner: 'o', repo: 'r', branch: 'main', connectionArn: 'arn:aws:codeconnections:::c' };
   const { dev } = parseEnvironments(readContext().environments);
   if (dev === undefined) throw new Error('cdk.json has no environment "dev".');

@@ -29,7 +29,7 @@ async function readLeftovers(query: Query): Promise<Leftovers | undefined> {
 /** Waits until the sessions have ended, which they do shortly after their clients, and expects no leftovers. */
 export async function expectNoLeftovers(query: Query): Promise<void> {
   await vi.waitFor(async () => expect((await readLeftovers(query))?.sessions).toEqual([]), {
-    timeout: 60_000,
+    timeout: 300_000,
   });
   expect(await readLeftovers(query)).toEqual(NO_LEFTOVERS);
 }

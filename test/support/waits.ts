@@ -7,7 +7,7 @@ import type { TestDatabase } from './database.ts';
 
 /** Checks a value again and again until it is as expected. */
 export function eventually<T>(read: () => T) {
-  return expect.poll(read, { interval: 50, timeout: 60_000 });
+  return expect.poll(read, { interval: 50, timeout: 300_000 });
 }
 
 /** Waits until a condition is true. Unlike `eventually` it also works in tests that run side by side. */
@@ -15,7 +15,7 @@ export async function waitUntil(condition: string, isTrue: () => Promise<boolean
   const check = async () => {
     if (!(await isTrue())) throw new Error(`Never seen: ${condition}`);
   };
-  await vi.waitFor(check, { interval: 50, timeout: 60_000 });
+  await vi.waitFor(check, { interval: 50, timeout: 300_000 });
 }
 
 /** Waits until a query returns rows. */

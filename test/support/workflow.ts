@@ -113,7 +113,7 @@ export async function openTestWorkflow(options: TestWorkflowOptions): Promise<Te
     },
     onLog: (name, line) => log.push(`${name} ${line}`),
   });
-  await workflow.aws.steady(AbortSignal.timeout(110_000));
+  await workflow.aws.steady(AbortSignal.timeout(500_000));
   const close = async (tasks: 'stop' | 'leave' = 'stop') => {
     await workflow.close(tasks);
     rmSync(folder, { recursive: true, force: true });

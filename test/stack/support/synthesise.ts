@@ -118,10 +118,16 @@ export interface Synthesised {
   dispose(): void;
 }
 
-/** Synthesises a stack for each environment in one app. `dispose` deletes the output folder. */
-export async function synthesise(environments: Record<string, EnvironmentInput>): Promise<Synthesised> {
+/**
+ * Synthesises a stack for each environment in one app. `dispose` deletes the output folder.
+ * @param validate the CDK also validates the templates, which takes seconds
+ */
+export async function synthesise(
+  environments: Record<string, EnvironmentInput>,
+  { validate = false }: { validate?: boolean } = {},
+): Promise<Synthesised> {
   const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-stack-'));
-  const app = new App({ outdir });
+  const app = new App({ outdir, builtinCloudFormationValidation: validate });
   const registry = await loadRegistry(join(PROJECT_ROOT, 'database/indexes.ts'));
   const stacks = new Map<string, DeployStepStack>();
   for (const [environmentName, environment] of Object.entries(parseEnvironments(environments))) {
