@@ -1,6 +1,6 @@
 import { isDirective } from '../sql/lexer.ts';
 import { countUpTo } from '../sql/places.ts';
-import type { SqlSource } from './sql-source.ts';
+import type { PlaceholderValues, SqlSource } from './sql-source.ts';
 
 /** `${schema}` as Flyway writes it, and `{{schema}}` or `{{ .Schema }}` as templates do. */
 const PLACEHOLDER = /\$\{([^{}\n]+)\}|\{\{-?([^{}\n]+?)-?\}\}/g;
@@ -12,9 +12,6 @@ export function conditionIn({ text }: SqlSource): { at: number; text: string } |
   }
   return null;
 }
-
-/** Values of placeholders by their names. */
-export type PlaceholderValues = ReadonlyMap<string, string>;
 
 /** The name of a placeholder, without its braces, blanks and the dot of Go's templates. */
 export function placeholderName(text: string): string {

@@ -1,7 +1,6 @@
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { EncodingProblem } from '../sql/decode-utf8.ts';
 import type { OtherDialect } from './dialects.ts';
-import type { PlaceholderValues } from './placeholders.ts';
 
 /** The values of `--from`. `plain`: SQL files in the order of their names, including dumps of pg_dump. */
 export const TOOLS = ['prisma', 'drizzle', 'rails', 'flyway', 'node-pg-migrate', 'plain'] as const;
@@ -59,6 +58,9 @@ export interface Sources extends SourceFiles {
   /** The files beside them that are for other databases, and are not read. */
   readonly dialects: readonly OtherDialect[];
 }
+
+/** Values of placeholders by their names. */
+export type PlaceholderValues = ReadonlyMap<string, string>;
 
 /** How to read the migrations of a path. */
 export interface SourceReading {

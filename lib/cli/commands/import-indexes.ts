@@ -7,10 +7,11 @@ import { summaryOf } from '../../import/import-summary.ts';
 import { registryText, writeRegistry } from '../../registry/write-registry.ts';
 import { findSources } from '../../sources/find-sources.ts';
 import { sourceOf } from '../../sources/migration-files.ts';
-import { type PlaceholderValues, withValues } from '../../sources/placeholders.ts';
+import { withValues } from '../../sources/placeholders.ts';
 import { sourceInJson, sourcesInWords } from '../../sources/sources-in-words.ts';
 import {
   NoSourceError,
+  type PlaceholderValues,
   type Skipped,
   type SourceReading,
   type Sources,

@@ -4,8 +4,7 @@ import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { parseEnvironments } from '../../config/environment-config.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
-import type { PlaceholderValues } from '../../sources/placeholders.ts';
-import type { Tool } from '../../sources/sql-source.ts';
+import type { PlaceholderValues, Tool } from '../../sources/sql-source.ts';
 
 /** Migrations, and the registry that owns their indexes. */
 export interface LintTarget {
