@@ -72,6 +72,10 @@ export const hostileEntries: fc.Arbitrary<IndexEntry[]> = fc.array(
       serves: fc.array(hostileText, { minLength: 1, maxLength: 3 }),
       onDrift: fc.constantFrom('report' as const, 'rebuild' as const),
       accept: reasons,
+      constraint: fc.record(
+        { name: hostileText, type: fc.constantFrom('unique' as const, 'primary key' as const) },
+        { noNullPrototype: true },
+      ),
     },
     { requiredKeys: ['name', 'sql', 'description'], noNullPrototype: true },
   ),

@@ -244,7 +244,8 @@ function sameEntries(read: unknown, written: readonly IndexEntry[]): boolean {
   return JSON.stringify(read) === JSON.stringify(written.map(inOrder));
 }
 
-function inOrder({ name, sql, critical, description, serves, onDrift, accept }: IndexEntry): IndexEntry {
+function inOrder(entry: IndexEntry): IndexEntry {
+  const { name, sql, critical, description, serves, onDrift, constraint, accept } = entry;
   return {
     name,
     sql,
@@ -252,6 +253,7 @@ function inOrder({ name, sql, critical, description, serves, onDrift, accept }: 
     description,
     ...(serves === undefined ? {} : { serves }),
     ...(onDrift === undefined ? {} : { onDrift }),
+    ...(constraint === undefined ? {} : { constraint: { name: constraint.name, type: constraint.type } }),
     ...(accept === undefined ? {} : { accept }),
   };
 }

@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
+import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { RegistryError, type RegistryProblem } from '../../lib/registry/registry-error.ts';
 import { entryText } from '../../lib/registry/registry-text.ts';
 
@@ -60,6 +64,36 @@ describe('an entry with a constraint', () => {
     const written = entry({ constraint: UNIQUE }) as IndexEntry;
     expect(JSON.parse(entryText(written, 'json'))).toEqual(written);
     expect(entryText(written, 'ts')).toContain("constraint: { name: 'users_email_key', type: 'unique' },");
+  });
+});
+
+describe('a registry file', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'constraints-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function write(name: string, text: string): string {
+    const file = join(folder, name);
+    writeFileSync(file, text);
+    return file;
+  }
+  const TEXT = JSON.stringify([entry({ constraint: UNIQUE })], null, 2);
+
+  test('in JSON or a module that is not run has entries with a constraint', async () => {
+    for (const file of [write('indexes.json', TEXT), write('indexes.mjs', `export default ${TEXT};`)]) {
+      const [index] = await loadRegistry(file, { runCode: false });
+      expect(index?.constraint).toMatchObject(UNIQUE);
+    }
+  });
+
+  test('with a wrong type of a constraint is refused with the place of the type', async () => {
+    const file = write('wrong.json', TEXT.replace('"unique"', '"UNIQUE"'));
+    const line = TEXT.split('\n').findIndex((text) => text.includes('"type"')) + 1;
+    await expect(loadRegistry(file)).rejects.toThrow(
+      `wrong.json:${line}:7: entry 1 "users_email": constraint.type: it must be "unique" or "primary key"`,
+    );
   });
 });
 

@@ -8,7 +8,18 @@ import { MAJORS } from '../support/servers.ts';
 import { waitForRows, waitForTableLockRequest } from '../support/waits.ts';
 
 const ATTEMPTS = 3;
-const TABLES = ['read', 'held', 'written', 'waiting', 'killed', 'attached', 'prepared', 'ended'];
+const TABLES = [
+  'read',
+  'held',
+  'written',
+  'waiting',
+  'killed',
+  'attached',
+  'prepared',
+  'ended',
+  'idle',
+  'shared',
+];
 
 const nameOf = (table: string) => ({ index: `${table}_n`, constraint: `${table}_n_key` });
 
@@ -235,6 +246,56 @@ describe.each(MAJORS)('the lock of a constraint, on PostgreSQL %i', (major) => {
       attempts: 0,
       constraint: { attached: true },
     });
+    await instance.expectNoLeftovers();
+  });
+
+  test('a session that is idle in its transaction for too long is terminated, if that is configured', async () => {
+    const builds = await openBuilds(
+      instance.database.url,
+      [
+        {
+          name: 'idle_n',
+          sql: 'create unique index concurrently if not exists idle_n on idle (n)',
+          constraint: { name: 'idle_n_key', type: 'unique' },
+        },
+      ],
+      { terminateIdleInTransactionSeconds: 0 },
+    );
+    await instance.database.query(
+      `grant pg_signal_backend to ${new URL(instance.database.deployUrl).username}`,
+    );
+    // The deploy role cannot terminate a superuser.
+    await instance.database.query(
+      "create role forgetful login password 'forgetful'; grant select on idle to forgetful",
+    );
+    const session = await instance.session('left open', 'forgetful');
+    await session.query('begin; select 1 from idle limit 1');
+
+    expect((await builds.deploy('one')).idle_n).toMatchObject({
+      status: 'built',
+      attempts: 2,
+      terminated: expect.stringContaining('left open'),
+    });
+    await instance.expectNoLeftovers();
+  });
+
+  test('deploys side by side build one index and add one constraint', async () => {
+    const entry = {
+      name: 'shared_n',
+      sql: 'create unique index concurrently if not exists shared_n on shared (n)',
+      constraint: { name: 'shared_n_key', type: 'unique' as const },
+    };
+    const builds = await Promise.all([1, 2, 3].map(() => openBuilds(instance.database.url, [entry])));
+
+    const reports = await Promise.all(builds.map((one, number) => one.deploy(`deploy-${number}`)));
+
+    for (const { shared_n: report } of reports)
+      expect(report).toMatchObject({ error: null, constraint: { attached: true } });
+    expect(
+      await instance.database.query(
+        "select indexrelid::regclass::text as name from pg_index where indrelid = 'shared'::regclass",
+      ),
+    ).toEqual([{ name: 'shared_n_key' }]);
     await instance.expectNoLeftovers();
   });
 });

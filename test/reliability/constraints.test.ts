@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type BuildEntries, openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { writeMigrations } from '../support/migration-files.ts';
 import { openPreflight } from '../support/open-preflight.ts';
 import { MAJORS } from '../support/servers.ts';
 import { useDatabase } from '../support/suite-database.ts';
@@ -379,6 +383,30 @@ describe.each(MAJORS)('an entry with a constraint, on PostgreSQL %i', (major) =>
           "select from pg_constraint where conrelid = 'users'::regclass and contype = 'c'",
         ),
       ).toEqual([]);
+    });
+
+    test('and a critical one is a warning while a migration is pending, which can change that', async () => {
+      await database.query('alter table users alter column id drop not null');
+      const parent = mkdtempSync(join(tmpdir(), 'constraints-'));
+      const folder = writeMigrations(parent, {
+        '1_not-null': 'alter table users alter column id set not null',
+      });
+      try {
+        const critical = { ...PRIMARY_KEY, critical: true };
+        const { preflight } = await openPreflight(database.url, [critical], folder);
+
+        expect(await preflight()).toMatchObject({
+          decision: 'deploy',
+          warnings: expect.arrayContaining([
+            expect.stringMatching(
+              /^Unless a pending migration changes that, the deploy fails: .*NULL is allowed in "id"/,
+            ),
+          ]),
+        });
+        expect(await preflight({ mode: 'indexes' })).toMatchObject({ decision: 'refused' });
+      } finally {
+        rmSync(parent, { recursive: true, force: true });
+      }
     });
 
     // Earlier versions have no such constraint.
