@@ -1,9 +1,10 @@
 import { readTableSizes } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { tableKey } from '../postgres/identifiers.ts';
-import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
+import { type Examined, needsWork } from '../postgres/examined-index.ts';
+import { indexKey, tableKey } from '../postgres/identifiers.ts';
+import { examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
-import { incompleteLeaves, readPartitionTree } from '../postgres/partition-tree.ts';
+import { incompleteLeaves, readPartitionTrees } from '../postgres/partition-tree.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import { partitionItem } from '../shared/build-item.ts';
@@ -41,7 +42,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       const wanted = requested.filter((index) => scope === 'all' || index.critical);
       const attempts = await attemptsOf(client, deploy);
       const inState = failuresInState(event, attempts);
-      const examined = await examine(client, wanted);
+      const examined = await examine(client, wanted, 'work');
       const incomplete = incompleteIndexes(examined, { attempts, inState });
       const notBuildable = examined.filter((one) => one.notBuildable !== null);
       const builds = [
@@ -134,8 +135,9 @@ function wasTried(item: string, attempts: readonly Attempt[]): boolean {
  */
 async function skeletonsToDrop(client: Client, indexes: readonly CompiledIndex[]): Promise<PlannedBuild[]> {
   const builds: PlannedBuild[] = [];
+  const trees = await readPartitionTrees(client, indexes);
   for (const index of indexes) {
-    const tree = await readPartitionTree(client, index);
+    const tree = trees.get(indexKey(index)) ?? [];
     const isEmpty = tree.every((node) => !node.isLeaf || node.index === null);
     if (isEmpty && tree.some((node) => node.parent === null && node.index !== null))
       builds.push({ index, item: indexId(index), table: index });
@@ -149,8 +151,9 @@ async function skeletonsToDrop(client: Client, indexes: readonly CompiledIndex[]
  */
 async function buildsOf(client: Client, indexes: readonly CompiledIndex[]): Promise<PlannedBuild[]> {
   const builds: PlannedBuild[] = [];
+  const trees = await readPartitionTrees(client, indexes);
   for (const index of indexes) {
-    const tree = await readPartitionTree(client, index);
+    const tree = trees.get(indexKey(index)) ?? [];
     const leaves = incompleteLeaves(tree);
     if (leaves.length > 0 && tree.some((node) => node.parent === null && node.index !== null)) {
       builds.push(

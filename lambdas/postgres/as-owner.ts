@@ -1,6 +1,7 @@
+import type { QueryResult } from 'pg';
 import { quoted } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
-import { quoteIdentifier, type Table } from './identifiers.ts';
+import { quoteIdentifier, type Table, tableKey } from './identifiers.ts';
 import { resolvedSearchPath } from './search-path.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 
@@ -19,41 +20,77 @@ export interface ComparingRole {
   readonly obstacle: string | null;
 }
 
-/**
- * The role as which definitions of a table are normalized: its owner. If that is not possible and the owner is trusted, the
- * deploy role itself. Undefined: the table does not exist.
- */
+/** The role as which definitions of one table are normalized: see `readComparingRoles`. Undefined: the table does not exist. */
 export async function readComparingRole(client: Client, table: Table): Promise<ComparingRole | undefined> {
-  const { rows } = await client.query<{
-    owner: string;
-    deployRole: string;
-    database: string;
-    trusted: boolean;
-    canBecome: boolean;
-    ownerMayCreate: boolean;
-    mayCreate: boolean;
-    usesSearchPath: boolean;
-    setOption: string;
-  }>(
-    `select pg_catalog.pg_get_userbyid(c.relowner) as owner,
+  return (await readComparingRoles(client, [table])).get(tableKey(table));
+}
+
+/**
+ * The roles as which definitions of tables are normalized, by `tableKey`: the owner of each. If that is not possible and the
+ * owner is trusted, the deploy role itself. Tables that do not exist are omitted.
+ */
+export async function readComparingRoles(
+  client: Client,
+  tables: readonly Table[],
+): Promise<Map<string, ComparingRole>> {
+  const { rows } = await client.query<RoleRow>(
+    `with tables as (
+       select distinct n.nspname as schema, c.relname as "table", c.relowner
+         from unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) as wanted (schema, name)
+         join pg_catalog.pg_namespace n on n.nspname operator(pg_catalog.=) wanted.schema::pg_catalog.name
+         join pg_catalog.pg_class c on c.relnamespace operator(pg_catalog.=) n.oid
+                                   and c.relname operator(pg_catalog.=) wanted.name::pg_catalog.name
+     ), owners as materialized (
+       select o.relowner,
+              ${canSetRole('o.relowner')} as "canBecome",
+              pg_catalog.has_database_privilege(o.relowner, pg_catalog.current_database(), 'temporary') as "ownerMayCreate",
+              not exists (select from pg_catalog.pg_namespace path
+                           where path.nspname operator(pg_catalog.=) any ($4::pg_catalog.name[])
+                             and pg_catalog.has_schema_privilege(path.oid, 'usage')
+                             and not pg_catalog.has_schema_privilege(o.relowner, path.oid, 'usage')) as "usesSearchPath"
+         from (select distinct relowner from tables) o
+     )
+     select tables.schema,
+            tables."table",
+            pg_catalog.pg_get_userbyid(o.relowner) as owner,
             current_user as "deployRole",
             pg_catalog.current_database() as database,
-            ${isTrustedRole('c.relowner', '$3')} as trusted,
-            ${canSetRole('c.relowner')} as "canBecome",
-            pg_catalog.has_database_privilege(c.relowner, pg_catalog.current_database(), 'temporary') as "ownerMayCreate",
+            judged.trusted,
+            o."canBecome",
+            o."ownerMayCreate",
             pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temporary') as "mayCreate",
-            not exists (select from pg_catalog.pg_namespace path
-                         where path.nspname operator(pg_catalog.=) any ($4::pg_catalog.name[])
-                           and pg_catalog.has_schema_privilege(path.oid, 'usage')
-                           and not pg_catalog.has_schema_privilege(c.relowner, path.oid, 'usage')) as "usesSearchPath",
+            o."usesSearchPath",
             case when ${IS_16} then ' WITH SET TRUE' else '' end as "setOption"
-       from pg_catalog.pg_class c
-       join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
-      where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name`,
-    [table.schema, table.table, trustedRolesOf(client), await resolvedSearchPath(client)],
+       from tables
+       join owners o on o.relowner operator(pg_catalog.=) tables.relowner
+       -- With thousands of roles this takes long, so it is only asked where it decides.
+       join (select relowner,
+                    case when "canBecome" and "ownerMayCreate" then false
+                         else ${isTrustedRole('relowner', '$3')} end as trusted
+               from owners) judged on judged.relowner operator(pg_catalog.=) o.relowner`,
+    [
+      tables.map((table) => table.schema),
+      tables.map((table) => table.table),
+      trustedRolesOf(client),
+      await resolvedSearchPath(client),
+    ],
   );
-  const [row] = rows;
-  if (row === undefined) return undefined;
+  return new Map(rows.map((row) => [tableKey(row), comparingRole(row)]));
+}
+
+interface RoleRow extends Table {
+  owner: string;
+  deployRole: string;
+  database: string;
+  trusted: boolean;
+  canBecome: boolean;
+  ownerMayCreate: boolean;
+  mayCreate: boolean;
+  usesSearchPath: boolean;
+  setOption: string;
+}
+
+function comparingRole(row: RoleRow): ComparingRole {
   const { owner, deployRole, usesSearchPath } = row;
   if (row.canBecome && row.ownerMayCreate) return { name: owner, usesSearchPath, obstacle: null };
   if (row.trusted && row.mayCreate) return { name: deployRole, usesSearchPath: true, obstacle: null };
@@ -72,48 +109,38 @@ function canSetRole(role: string): string {
 const IS_16 =
   "pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.>=) 160000";
 
-/** The function that runs a statement as its owner, and then a query that returns one text. */
-const RUN = 'pg_temp.pg_deploy_step_run';
-
-/**
- * Runs a statement as another role, and creates the function that `runAsOwner` calls. The transaction MUST be rolled back: what
- * the functions of the owner leave in it, such as a deferred trigger or a cursor, would run as the deploy role at the commit.
- * @param statement one that calls no function of the role: here it could change the role back
- * @throws insufficient_privilege
- */
-export async function becomeOwner(client: Client, owner: string, statement: string): Promise<void> {
-  await client.query(
-    `set local role ${quoteIdentifier(owner)};
-     ${statement};
-     create function ${RUN}(statement pg_catalog.text, result pg_catalog.text) returns pg_catalog.text
-       language plpgsql security definer as $run$
-         declare answer pg_catalog.text;
-         begin
-           execute statement;
-           execute result into answer;
-           return answer;
-         end $run$;
-     reset role`,
-  );
+/** What to run as one role. */
+interface WorkOfOwner {
+  readonly role: string;
+  /** A call of the function: a query that returns a column `answer`. */
+  readonly call: string;
 }
 
 /**
- * Runs a statement as the owner, and rolls it back. What it has changed in the session, such as the search path, is restored
- * before the next statement.
- * @param result query that returns one text. The owner can falsify it
+ * Runs a function as each of some roles, in one round trip, and rolls all of it back: what the functions of a role leave behind,
+ * such as a setting, a cursor or a deferred trigger, does not exist at the next statement. It runs in a transaction, which MUST
+ * be rolled back too.
+ * @param definition of the function, from its name on, with SECURITY DEFINER
+ * @returns the answers of each call. The role can falsify them
+ * @throws insufficient_privilege
  */
-export async function runAsOwner(
+export async function runAsOwners<T>(
   client: Client,
-  { statement, result }: { statement: string; result: string },
-): Promise<string | null> {
-  await client.query('savepoint as_owner');
-  try {
-    const { rows } = await client.query<{ answer: string | null }>(
-      `select ${RUN}($1::pg_catalog.text, $2::pg_catalog.text) as answer`,
-      [statement, result],
-    );
-    return rows[0]?.answer ?? null;
-  } finally {
-    await client.query('rollback to savepoint as_owner');
-  }
+  definition: string,
+  work: readonly WorkOfOwner[],
+): Promise<T[][]> {
+  const statements = work.map(
+    ({ role, call }) =>
+      `savepoint as_owner;
+       set local role ${quoteIdentifier(role)};
+       create function ${definition};
+       reset role;
+       ${call};
+       rollback to savepoint as_owner`,
+  );
+  // The type of node-postgres does not know that several statements have several results.
+  const results: unknown = await client.query(statements.join(';\n'));
+  return (results as QueryResult<{ answer: T }>[])
+    .filter(({ command }) => command === 'SELECT')
+    .map(({ rows }) => rows.map(({ answer }) => answer));
 }

@@ -4,6 +4,7 @@ import { counted, listed } from '../shared/text.ts';
 import type { Client } from './client.ts';
 import { type Named, qualified, quotedTable, quoteIdentifier, type Table, tableKey } from './identifiers.ts';
 import { lockTree, type PartitionNode, readPartitionTree } from './partition-tree.ts';
+import { partitionTreeOf } from './partition-tree-query.ts';
 import { FEATURE_NOT_SUPPORTED } from './sqlstate.ts';
 import { withLockTimeout } from './table-lock.ts';
 
@@ -18,15 +19,21 @@ export async function readForeignPartitions(
   client: Client,
   tables: readonly Table[],
 ): Promise<Map<string, Table[]>> {
+  if (tables.length === 0) return new Map();
   const { rows } = await client.query<{ root: Table; partition: Table }>(
-    `select distinct jsonb_build_object('schema', rn.nspname, 'table', root.relname) as root,
+    `with recursive named as (
+       select root.oid
+         from unnest($1::text[], $2::text[]) as wanted (schema, name)
+         join pg_namespace n on n.nspname = wanted.schema
+         join pg_class root on root.relnamespace = n.oid and root.relname = wanted.name and root.relkind = 'p'
+     ), ${partitionTreeOf('select oid from named')}
+     select jsonb_build_object('schema', rn.nspname, 'table', root.relname) as root,
             jsonb_build_object('schema', n.nspname, 'table', t.relname) as partition
-       from unnest($1::text[], $2::text[]) as wanted (schema, name)
-       join pg_namespace rn on rn.nspname = wanted.schema
-       join pg_class root on root.relnamespace = rn.oid and root.relname = wanted.name and root.relkind = 'p'
-      cross join lateral pg_partition_tree(root.oid) tree
+       from tree
        join pg_class t on t.oid = tree.relid and t.relkind = 'f'
        join pg_namespace n on n.oid = t.relnamespace
+       join pg_class root on root.oid = tree.root
+       join pg_namespace rn on rn.oid = root.relnamespace
       order by 1, 2`,
     [tables.map((table) => table.schema), tables.map((table) => table.table)],
   );
@@ -38,19 +45,19 @@ export async function readForeignPartitions(
   );
 }
 
-/** Why an index cannot be built by this product, and what to do instead. */
-export async function describeForeignPartitions(
-  client: Client,
+/** Why an index cannot be built by this product, and what to do instead. @param tree of the index */
+export function describeForeignPartitions(
   index: CompiledIndex,
   partitions: readonly Table[],
-): Promise<string> {
+  tree: readonly PartitionNode[],
+): string {
   const names = listed(partitions.map(tableId), MOST_NAMES);
   const are =
     partitions.length === 1
       ? `partition ${names} is a foreign table`
       : `partitions ${names} are foreign tables`;
   const beginning = `Index ${indexId(index)} cannot be built: ${are}, and PostgreSQL cannot complete a concurrent build of an index on such a partitioned table.`;
-  const skeleton = describeSkeleton(index, await readPartitionTree(client, index));
+  const skeleton = describeSkeleton(index, tree);
   if (index.unique) {
     return (
       `${beginning} PostgreSQL refuses a unique index on ${tableId(index)} altogether. Remove it from the registry and create ` +
@@ -100,9 +107,9 @@ export class ForeignPartition extends BuildFailed {}
 export async function refuseForeignPartitions(client: Client, index: CompiledIndex): Promise<void> {
   const partitions = (await readForeignPartitions(client, [index])).get(tableKey(index)) ?? [];
   if (partitions.length === 0) return;
-  const root = (await readPartitionTree(client, index)).find((node) => node.parent === null);
-  if (root?.index?.valid === true) return;
-  throw new ForeignPartition(await describeForeignPartitions(client, index, partitions), {
+  const tree = await readPartitionTree(client, index);
+  if (tree.find((node) => node.parent === null)?.index?.valid === true) return;
+  throw new ForeignPartition(describeForeignPartitions(index, partitions, tree), {
     sqlstate: FEATURE_NOT_SUPPORTED,
   });
 }

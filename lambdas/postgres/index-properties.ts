@@ -61,9 +61,17 @@ export interface IndexProperties {
  * @throws lock_not_available when another session has locked its table exclusively and lock_timeout is set
  */
 export async function readProperties(client: Client, index: Named): Promise<IndexProperties | undefined> {
+  return (await readPropertiesOf(client, [index]))[0];
+}
+
+/** The same for many indexes, in two queries. Names that no index has are omitted. */
+export async function readPropertiesOf(
+  client: Client,
+  indexes: readonly Named[],
+): Promise<IndexProperties[]> {
   const { rows } = await client.query<Omit<IndexProperties, 'obstacles'>>(
     `select i.indexrelid::text as oid,
-            tn.nspname as schema,
+            n.nspname as schema,
             t.relname as "table",
             c.relname as name,
             i.indisvalid as valid,
@@ -91,18 +99,17 @@ export async function readProperties(client: Client, index: Named): Promise<Inde
                       'target', nullif(a.attstattarget, -1)) order by a.attnum), '[]')
                from pg_attribute a
               where a.attrelid = c.oid and i.indkey[a.attnum - 1] = 0) as expressions
-       from pg_class c
-       join pg_namespace n on n.oid = c.relnamespace
+       from unnest($1::text[], $2::text[]) as wanted (schema, name)
+       join pg_namespace n on n.nspname = wanted.schema
+       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
        join pg_index i on i.indexrelid = c.oid
        join pg_class t on t.oid = i.indrelid
-       join pg_namespace tn on tn.oid = t.relnamespace
-       join pg_am am on am.oid = c.relam
-      where n.nspname = $1 and c.relname = $2`,
-    [index.schema, index.name],
+       join pg_am am on am.oid = c.relam`,
+    [indexes.map((index) => index.schema), indexes.map((index) => index.name)],
   );
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  return { ...row, obstacles: await readObstacles(client, row) };
+  if (rows.length === 0) return [];
+  const dependencies = await readDependencies(client, rows);
+  return rows.map((row) => ({ ...row, obstacles: obstaclesOf(row, dependencies.get(row.oid) ?? []) }));
 }
 
 /** An object that depends on an index, or on which the index depends in a way that a replacement cannot. */
@@ -119,26 +126,27 @@ interface Dependency {
  */
 const DEPENDENCIES = `
   with constraints as (
-    select con.oid, con.conname, con.contype, con.conrelid
+    select con.conindid as index, con.oid, con.conname, con.contype, con.conrelid
       from pg_constraint con
-     where con.conindid = $1::oid
+     where con.conindid = any ($1::oid[])
   ), dependencies as (
-    select d.classid, d.objid, d.objsubid
+    select d.refobjid as index, d.classid, d.objid, d.objsubid
       from pg_depend d
-     where d.refclassid = 'pg_class'::regclass and d.refobjid = $1::oid
+     where d.refclassid = 'pg_class'::regclass and d.refobjid = any ($1::oid[])
      union
-    select d.refclassid, d.refobjid, d.refobjsubid
+    select d.objid, d.refclassid, d.refobjid, d.refobjsubid
       from pg_depend d
-     where d.classid = 'pg_class'::regclass and d.objid = $1::oid and d.deptype not in ('n', 'a', 'x')
-       and not (d.deptype = 'S' and exists (select from pg_index i where i.indexrelid = $1::oid and i.indrelid = d.refobjid))
+     where d.classid = 'pg_class'::regclass and d.objid = any ($1::oid[]) and d.deptype not in ('n', 'a', 'x')
+       and not (d.deptype = 'S' and exists (select from pg_index i where i.indexrelid = d.objid and i.indrelid = d.refobjid))
      union
-    select 'pg_constraint'::regclass, con.oid, 0 from constraints con
+    select con.index, 'pg_constraint'::regclass, con.oid, 0 from constraints con
      union
-    select 'pg_class'::regclass, h.inhrelid, 0 from pg_inherits h where h.inhparent = $1::oid
+    select h.inhparent, 'pg_class'::regclass, h.inhrelid, 0 from pg_inherits h where h.inhparent = any ($1::oid[])
      union
-    select 'pg_class'::regclass, h.inhparent, 0 from pg_inherits h where h.inhrelid = $1::oid
+    select h.inhrelid, 'pg_class'::regclass, h.inhparent, 0 from pg_inherits h where h.inhrelid = any ($1::oid[])
   )
-  select case when con.contype in ('p', 'u', 'x') then 'constraint'
+  select d.index::text as index,
+         case when con.contype in ('p', 'u', 'x') then 'constraint'
               when con.contype = 'f' then 'foreign key'
               when parent.inhparent is not null then 'attached'
               when child.inhrelid is not null then 'partitioned'
@@ -153,23 +161,33 @@ const DEPENDENCIES = `
     from dependencies d
     left join pg_constraint con on d.classid = 'pg_constraint'::regclass and con.oid = d.objid
     left join pg_inherits parent
-           on d.classid = 'pg_class'::regclass and parent.inhparent = d.objid and parent.inhrelid = $1::oid
+           on d.classid = 'pg_class'::regclass and parent.inhparent = d.objid and parent.inhrelid = d.index
     left join pg_inherits child
-           on d.classid = 'pg_class'::regclass and child.inhrelid = d.objid and child.inhparent = $1::oid
+           on d.classid = 'pg_class'::regclass and child.inhrelid = d.objid and child.inhparent = d.index
     left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
     left join pg_index i on i.indexrelid = c.oid
     left join pg_extension e on d.classid = 'pg_extension'::regclass and e.oid = d.objid
     left join pg_class t on t.oid = coalesce(con.conrelid, i.indrelid)
     left join pg_namespace n on n.oid = t.relnamespace
    where not (con.oid is not null and con.conparentid <> 0
-              and exists (select from constraints other where other.oid = con.conparentid))
-   order by 1, 2, 3, 4`;
+              and exists (select from constraints other where other.oid = con.conparentid and other.index = d.index))
+   order by 1, 2, 3, 4, 5`;
 
-async function readObstacles(
+/** Reads the dependencies of indexes, by the oid of the index. */
+async function readDependencies(
   client: Client,
-  { oid, partitioned }: Pick<IndexProperties, 'oid' | 'partitioned'>,
-): Promise<Obstacle[]> {
-  const { rows } = await client.query<Dependency>(DEPENDENCIES, [oid]);
+  indexes: readonly Pick<IndexProperties, 'oid'>[],
+): Promise<Map<string, Dependency[]>> {
+  const { rows } = await client.query<Dependency & { index: string }>(DEPENDENCIES, [
+    indexes.map(({ oid }) => oid),
+  ]);
+  return Map.groupBy(rows, (row) => row.index);
+}
+
+function obstaclesOf(
+  { partitioned }: Pick<IndexProperties, 'partitioned'>,
+  rows: readonly Dependency[],
+): Obstacle[] {
   const of = (kind: Dependency['kind']) => rows.filter((row) => row.kind === kind);
   const names = (dependencies: readonly Dependency[]) => listed(dependencies.map(describe), MOST_NAMES);
   const [constraints, foreignKeys, attached] = [of('constraint'), of('foreign key'), of('attached')];

@@ -2,6 +2,7 @@ import { oneLine } from '../shared/visible-text.ts';
 import type { Client } from './client.ts';
 import { clipBytes, MAX_IDENTIFIER_BYTES, quoteIdentifier, type Table } from './identifiers.ts';
 import { MIGRATIONS_TABLE } from './migration-history.ts';
+import { partitionTreeOf } from './partition-tree-query.ts';
 import { OWN_SCHEMA } from './table-findings.ts';
 
 /*
@@ -179,14 +180,15 @@ async function existingSchemas(client: Client, { tables, migrates }: Scope): Pro
 /** The roles that own the tables or partitions of them, without superusers. */
 async function ownersOf(client: Client, tables: readonly Table[]): Promise<string[]> {
   const { rows } = await client.query<{ owner: string }>(
-    `select distinct o.rolname as owner
-       from unnest($1::name[], $2::name[]) as wanted (schema, name)
-       join pg_namespace n on n.nspname = wanted.schema
-       join pg_class t
-         on t.relnamespace = n.oid and t.relname = wanted.name
-      cross join lateral (
-              select t.oid union select relid from pg_partition_tree(t.oid)) as tree (oid)
-       join pg_class c on c.oid = tree.oid
+    `with recursive named as (
+       select t.oid
+         from unnest($1::name[], $2::name[]) as wanted (schema, name)
+         join pg_namespace n on n.nspname = wanted.schema
+         join pg_class t on t.relnamespace = n.oid and t.relname = wanted.name
+     ), ${partitionTreeOf('select oid from named')}
+     select distinct o.rolname as owner
+       from tree
+       join pg_class c on c.oid = tree.relid
        join pg_roles o on o.oid = c.relowner and not o.rolsuper
       order by 1`,
     [tables.map((table) => table.schema), tables.map((table) => table.table)],

@@ -4,6 +4,7 @@ import { lockPartitionTree } from './advisory-lock.ts';
 import type { Client } from './client.ts';
 import {
   clipBytes,
+  indexKey,
   MAX_IDENTIFIER_BYTES,
   type Named,
   qualified,
@@ -11,6 +12,7 @@ import {
   quoteIdentifier,
   type Table,
 } from './identifiers.ts';
+import { partitionTreeOf } from './partition-tree-query.ts';
 import { runRestricted } from './restricted-statement.ts';
 import { queryInConfiguredSearchPath } from './search-path.ts';
 import { withLockTimeout } from './table-lock.ts';
@@ -39,44 +41,66 @@ export interface PartitionNode {
  * Foreign tables are omitted, because they cannot have indexes. Empty: the table does not exist or is not partitioned.
  */
 export async function readPartitionTree(client: Client, index: CompiledIndex): Promise<PartitionNode[]> {
-  const { rows } = await client.query<PartitionNode>(
-    `with recursive root as (
-       select t.oid
-         from pg_class t
-         join pg_namespace n on n.oid = t.relnamespace
-        where n.nspname = $1 and t.relname = $2 and t.relkind = 'p'
-     ), attached as (
-       select i.indexrelid, i.indrelid
-         from root
-         join pg_index i on i.indrelid = root.oid
-         join pg_class c on c.oid = i.indexrelid and c.relname = $3
+  return (await readPartitionTrees(client, [index])).get(indexKey(index)) ?? [];
+}
+
+/** The same for many indexes, in one query: by `indexKey`. Indexes of tables that are not partitioned are omitted. */
+export async function readPartitionTrees(
+  client: Client,
+  indexes: readonly CompiledIndex[],
+): Promise<Map<string, PartitionNode[]>> {
+  if (indexes.length === 0) return new Map();
+  const { rows } = await client.query<PartitionNode & { at: number }>(
+    `with recursive wanted as materialized (
+       select wanted.at, t.oid, wanted.name
+         from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted (schema, "table", name, at)
+         join pg_namespace n on n.nspname = wanted.schema
+         join pg_class t on t.relnamespace = n.oid and t.relname = wanted."table" and t.relkind = 'p'
+     ), ${partitionTreeOf('select oid from wanted')}, attached as (
+       select wanted.at, i.indexrelid, i.indrelid
+         from wanted
+         join pg_index i on i.indrelid = wanted.oid
+         join pg_class c on c.oid = i.indexrelid and c.relname = wanted.name
        union all
-       select i.indexrelid, i.indrelid
+       select attached.at, i.indexrelid, i.indrelid
          from attached
          join pg_inherits h on h.inhparent = attached.indexrelid
          join pg_index i on i.indexrelid = h.inhrelid
      )
-     select n.nspname as schema,
+     select wanted.at::int as at,
+            n.nspname as schema,
             t.relname as "table",
-            case when tree.parentrelid is not null and tree.relid <> root.oid
-                 then json_build_object('schema', pn.nspname, 'table', p.relname) end as parent,
-            tree.isleaf as "isLeaf",
+            case when p.oid is not null then json_build_object('schema', pn.nspname, 'table', p.relname) end as parent,
+            t.relkind <> 'p' as "isLeaf",
             case when i.indexrelid is not null
                  then json_build_object('schema', ixn.nspname, 'name', ix.relname, 'valid', i.indisvalid) end as index
-       from root
-      cross join pg_partition_tree(root.oid) tree
+       from wanted
+       join tree on tree.root = wanted.oid
        join pg_class t on t.oid = tree.relid and t.relkind <> 'f'
        join pg_namespace n on n.oid = t.relnamespace
-       left join pg_class p on p.oid = tree.parentrelid
+       left join pg_class p on p.oid = tree.parent
        left join pg_namespace pn on pn.oid = p.relnamespace
-       left join attached on attached.indrelid = t.oid
+       left join attached on attached.at = wanted.at and attached.indrelid = t.oid
        left join pg_index i on i.indexrelid = attached.indexrelid
        left join pg_class ix on ix.oid = i.indexrelid
        left join pg_namespace ixn on ixn.oid = ix.relnamespace
-      order by tree.level, n.nspname, t.relname`,
-    [index.schema, index.table, index.name],
+      order by wanted.at, tree.level, n.nspname, t.relname`,
+    [
+      indexes.map((index) => index.schema),
+      indexes.map((index) => index.table),
+      indexes.map((index) => index.name),
+    ],
   );
-  return rows;
+  const trees = new Map<string, PartitionNode[]>();
+  for (const { at, ...node } of rows) {
+    const index = indexes[at - 1];
+    if (index === undefined) continue;
+    const key = indexKey(index);
+    const tree = trees.get(key);
+    if (tree === undefined) trees.set(key, [node]);
+    else tree.push(node);
+  }
+  return trees;
 }
 
 /** Leaf partitions without a valid attached index. */

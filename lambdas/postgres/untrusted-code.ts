@@ -3,8 +3,8 @@ import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
 import { listed, listedStatements, shortened } from '../shared/text.ts';
 import { quoted, visible } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
-import { namesIn } from './definition-names.ts';
-import { indexKey, quoteIdentifier } from './identifiers.ts';
+import { type DefinitionNames, namesIn } from './definition-names.ts';
+import { clipBytes, indexKey, quoteIdentifier, type Table } from './identifiers.ts';
 import { resolvedSearchPath } from './search-path.ts';
 import { INSUFFICIENT_PRIVILEGE } from './sqlstate.ts';
 import { isTrustedRole } from './trusted-roles.ts';
@@ -33,15 +33,10 @@ export async function readUntrustedCode(
   client: Client,
   entries: readonly CompiledIndex[],
 ): Promise<Map<string, string>> {
+  const suspects = await readSuspects(client, entries);
+  if (suspects.length === 0) return new Map();
   const { rows } = await client.query<UntrustedObject & { deployRole: string }>(UNTRUSTED, [
-    JSON.stringify(
-      entries.map((entry) => ({
-        ...namesIn(entry.definition),
-        key: indexKey(entry),
-        schema: entry.schema,
-        table: entry.table,
-      })),
-    ),
+    JSON.stringify(suspects),
     trustedRolesOf(client),
     await resolvedSearchPath(client),
   ]);
@@ -51,6 +46,41 @@ export async function readUntrustedCode(
       const objects = byKey.get(indexKey(entry));
       return objects === undefined ? [] : [[indexKey(entry), describe(entry, objects)]];
     }),
+  );
+}
+
+/** What an entry names, for UNTRUSTED. */
+interface Suspect extends DefinitionNames, Table {
+  readonly key: string;
+}
+
+/**
+ * The entries that name a function or an operator of which a role that is not trusted owns one, and those with a literal that a
+ * domain of such a role can check. Few databases have any, and then no table has to be read.
+ */
+async function readSuspects(client: Client, entries: readonly CompiledIndex[]): Promise<Suspect[]> {
+  const byText = new Map<string, DefinitionNames>();
+  const named = entries.flatMap((entry): Suspect[] => {
+    const names = byText.get(entry.definition) ?? namesIn(entry.definition);
+    byText.set(entry.definition, names);
+    return names.functions.length > 0 || names.operators.length > 0 || names.hasCompositeLiteral
+      ? [{ ...names, key: indexKey(entry), schema: entry.schema, table: entry.table }]
+      : [];
+  });
+  if (named.length === 0) return [];
+  const functions = new Set(named.flatMap((one) => one.functions.map(({ name }) => name)));
+  const operators = new Set(named.flatMap((one) => one.operators));
+  const { rows } = await client.query<{ functions: string[]; operators: string[]; domains: boolean }>(
+    SUSPICIOUS,
+    [[...functions], trustedRolesOf(client), [...operators]],
+  );
+  const [suspicious] = rows;
+  if (suspicious === undefined) return named;
+  return named.filter(
+    (one) =>
+      one.functions.some(({ name }) => suspicious.functions.includes(clipBytes(name))) ||
+      one.operators.some((name) => suspicious.operators.includes(clipBytes(name))) ||
+      (one.hasCompositeLiteral && suspicious.domains),
   );
 }
 
@@ -99,6 +129,36 @@ function fixOf({ type, identity, deployRole }: UntrustedObject & { deployRole: s
 
 const trusted = (role: string) => isTrustedRole(role, '$2');
 
+/** The names of functions and operators that roles which are not trusted have used too, and whether such a role has a domain. */
+const SUSPICIOUS = `
+  with functions as (
+    select p.proname, p.proowner
+      from pg_catalog.pg_proc p
+     where p.proname = any ($1::pg_catalog.name[])
+  ), operators as (
+    select o.oprname, owners.owner
+      from pg_catalog.pg_operator o
+      join pg_catalog.pg_proc p on p.oid = o.oprcode
+     cross join lateral (values (o.oprowner), (p.proowner)) owners (owner)
+     where o.oprname = any ($3::pg_catalog.name[])
+  ), domains as (
+    select t.typowner as owner from pg_catalog.pg_type t where t.typtype = 'd'::pg_catalog."char"
+     union all
+    select p.proowner
+      from pg_catalog.pg_constraint c
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.objid = c.oid
+                                 and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      join pg_catalog.pg_proc p on p.oid = d.refobjid
+     where c.contypid <> 0::pg_catalog.oid
+  ), untrusted as materialized (
+    select o.owner
+      from (select proowner as owner from functions union select owner from operators union select owner from domains) o
+     where not ${trusted('o.owner')}
+  )
+  select array(select distinct f.proname::pg_catalog.text from functions f where f.proowner in (select owner from untrusted)) as functions,
+         array(select distinct o.oprname::pg_catalog.text from operators o where o.owner in (select owner from untrusted)) as operators,
+         exists (select from domains d where d.owner in (select owner from untrusted)) as domains`;
+
 /** A name without a schema is looked up in the search path. The schema of an operator is not read: OPERATOR(schema.name). */
 const OPERATOR_IN_PATH = `
   ('operator' = any (e.identifiers) or exists (
@@ -109,14 +169,17 @@ const OPERATOR_IN_PATH = `
  * means that a value of the type is part of an array, a row or a range. Only then is a domain checked when the literal is read.
  */
 const UNTRUSTED = `
-  with recursive entry as (
-    select e.key, e.functions, e.operators, e.identifiers, e."hasCompositeLiteral" as literal, t.oid as table_oid,
-           t.relowner, ${trusted('t.relowner')} as owner_is_trusted
+  with recursive named as materialized (
+    select e.key, e.functions, e.operators, e.identifiers, e."hasCompositeLiteral" as literal, t.oid as table_oid, t.relowner
       from pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)
              as e (key pg_catalog.text, schema pg_catalog.text, "table" pg_catalog.text, functions pg_catalog.jsonb,
                    operators pg_catalog.text[], identifiers pg_catalog.text[], "hasCompositeLiteral" pg_catalog.bool)
       join pg_catalog.pg_namespace n on n.nspname = e.schema::pg_catalog.name
       join pg_catalog.pg_class t on t.relnamespace = n.oid and t.relname = e."table"::pg_catalog.name
+  ), owners as materialized (
+    select o.relowner, ${trusted('o.relowner')} as is_trusted from (select distinct named.relowner from named) o
+  ), entry as (
+    select named.*, owners.is_trusted as owner_is_trusted from named join owners using (relowner)
   ), types (key, type, inside) as (
     select root.key, root.type, false
       from (select e.key, a.atttypid as type

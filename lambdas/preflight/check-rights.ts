@@ -1,5 +1,6 @@
 import type { Client } from '../postgres/client.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
+import { partitionTreeOf } from '../postgres/partition-tree-query.ts';
 import { Refused } from '../shared/errors.ts';
 import type { CompiledIndex } from '../shared/registry.ts';
 import { listed } from '../shared/text.ts';
@@ -24,15 +25,13 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
 
 /** The existing tables, with all their partitions. */
 const TABLES = `
-  with named as (
+  with recursive named as (
     select c.oid
       from unnest($1::text[], $2::text[]) as wanted (schema, name)
       join pg_namespace n on n.nspname = wanted.schema
       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
-  ), tables as (
-    select oid from named
-     union
-    select tree.relid from named cross join lateral pg_partition_tree(named.oid) tree
+  ), ${partitionTreeOf('select oid from named')}, tables as (
+    select distinct relid as oid from tree
   )`;
 
 /** Only the owner can run CREATE INDEX, on each partition too: no privilege on the table is enough. */

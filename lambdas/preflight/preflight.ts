@@ -1,7 +1,8 @@
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { withConnectionRetry } from '../postgres/connection-retry.ts';
+import { type Examined, needsWork } from '../postgres/examined-index.ts';
 import type { Table } from '../postgres/identifiers.ts';
-import { type Examined, examine, needsWork } from '../postgres/index-state.ts';
+import { examine } from '../postgres/index-state.ts';
 import { LEDGER } from '../postgres/ledger.ts';
 import {
   appliedMigrations,
@@ -132,7 +133,8 @@ async function decide(
     if (input.mode === 'plan') return { decision: 'plan', indexes: names };
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
-    const examined = await examine(client, requestedIndexes(indexes, input.indexes).requested);
+    const { requested } = requestedIndexes(indexes, input.indexes);
+    const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
     warnings.push(...refuseUnbuildable(examined, migrationsPending));

@@ -1,7 +1,8 @@
 import { readPartitionedSizes } from '../postgres/catalog.ts';
 import type { Client } from '../postgres/client.ts';
+import type { Examined } from '../postgres/examined-index.ts';
 import { indexKey } from '../postgres/identifiers.ts';
-import { type Examined, examine } from '../postgres/index-state.ts';
+import { examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { requestedIndexes } from '../shared/execution-input.ts';

@@ -29,6 +29,17 @@ const registryEntrySchema = z.strictObject({
   unique: z.boolean(),
   /** The statement from USING on, as in the registry: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
   definition: z.string().check(z.startsWith('USING ')),
+  /**
+   * The same as pg_get_indexdef prints it, without storage options, and with every name in double quotes: each server decides
+   * which of them it omits. An asterisk outside of quotes stands for what depends on types, collations and operator classes.
+   */
+  spelling: z.optional(
+    z.strictObject({
+      text: z.string().check(z.startsWith('USING ')),
+      /** Each server prints exactly this text: it has no asterisk, and the definition no storage options. */
+      complete: z.boolean(),
+    }),
+  ),
   /** Has a WHERE clause. */
   partial: z.boolean(),
   /** Indexes an expression, so the table needs ANALYZE after the build. */

@@ -1,12 +1,13 @@
 import type { IndexStmt, ScanToken } from 'libpg-query';
 import type { RegistryEntry } from '../../lambdas/shared/registry.ts';
 import { type IndexStatement, parseIndexStatement } from './parse-statement.ts';
+import { spellDefinition } from './spell-definition.ts';
 import { type FieldProblem, isReserved, nameProblems, statementProblems } from './statement-problems.ts';
 
 /** The part of an index that its statement defines. */
 type IndexFromStatement = Pick<
   RegistryEntry,
-  'name' | 'schema' | 'table' | 'unique' | 'definition' | 'partial' | 'expression'
+  'name' | 'schema' | 'table' | 'unique' | 'definition' | 'spelling' | 'partial' | 'expression'
 >;
 
 type CompiledStatement =
@@ -36,6 +37,7 @@ export async function compileStatement(sql: string, name: string | undefined): P
       table: statement.relation?.relname ?? '',
       unique: statement.unique ?? false,
       definition: definitionOf(parsed),
+      spelling: spellDefinition(statement),
       partial: statement.whereClause !== undefined,
       expression: (statement.indexParams ?? []).some(
         (column) => 'IndexElem' in column && column.IndexElem.expr !== undefined,

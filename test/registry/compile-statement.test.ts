@@ -17,6 +17,7 @@ describe('the compiled form of a statement', () => {
       table: 'deals',
       unique: false,
       definition: 'USING btree (tenant_id, created_at desc)',
+      spelling: { text: 'USING "btree" ("tenant_id", "created_at" DESC)', complete: true },
       partial: false,
       expression: false,
       critical: false,

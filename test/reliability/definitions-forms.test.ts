@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Examined } from '../../lambdas/postgres/index-state.ts';
+import type { Examined } from '../../lambdas/postgres/examined-index.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';

@@ -48,6 +48,12 @@ const OBJECTS = `
   create table trap.items (id int, name text, words trap.word[], pair trap.pair, span trap.span, list trap.list);
   create index existing on trap.items (id)`;
 
+/** The server normalizes only definitions that an existing index can have: each of CALLS can be one of these. */
+const SIMILAR = `
+  create index with_expression on trap.items (lower(name), id);
+  create index partial on trap.items (id) where id > 0;
+  create index partial_with_name on trap.items (id) include (name) where id > 0`;
+
 describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   let database: TestDatabase;
   let attacker: Attacker;
@@ -69,6 +75,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     test.each(CALLS)(
       'comparing a definition runs %s as the owner of the table',
       async (_what, definition) => {
+        await attacker.run(SIMILAR);
         const { preflight } = await openPreflight(urlOf(role), [entryOf(definition)]);
         const builds = await openBuilds(urlOf(role), [entryOf(definition)]);
 

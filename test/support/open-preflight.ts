@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { databaseOf } from '../../lambdas/postgres/client.ts';
+import { type Database, databaseOf } from '../../lambdas/postgres/client.ts';
 import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
@@ -29,12 +29,12 @@ interface TestPreflight {
 
 /**
  * The preflight, with the functions of this process.
- * @param database its connection string, or the variables of the function
+ * @param database its connection string, the variables of the function, or the database that it opens
  * @param migrationsDirectory @default no migrations
  * @param shipped the files that synth has seen @default those of the folder
  */
 export async function openPreflight(
-  database: string | (DatabaseVariables & { DRAIN_ROLES?: string[] }),
+  database: string | (DatabaseVariables & { DRAIN_ROLES?: string[] }) | Database,
   entries: (Pick<IndexEntry, 'name' | 'sql'> & Partial<IndexEntry>)[],
   migrationsDirectory: string | null = null,
   shipped?: Migrations,
@@ -44,7 +44,11 @@ export async function openPreflight(
     'the test',
   );
   const variables: DatabaseVariables & { DRAIN_ROLES?: string[] } =
-    typeof database === 'string' ? { DATABASE_URL: asDeployRole(database) } : database;
+    typeof database === 'string'
+      ? { DATABASE_URL: asDeployRole(database) }
+      : isOpen(database)
+        ? {}
+        : database;
   const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
   const nothing = () => {};
   return {
@@ -53,7 +57,7 @@ export async function openPreflight(
         { execution, lock: { status: 'held' }, input },
         {
           registry,
-          database: databaseOf(variables),
+          database: isOpen(database) ? database : databaseOf(variables),
           migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
           migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
           connectPauses: [10, 10],
@@ -65,4 +69,8 @@ export async function openPreflight(
         },
       ),
   };
+}
+
+function isOpen(database: object | string): database is Database {
+  return typeof database === 'object' && 'connect' in database;
 }
