@@ -91,7 +91,7 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
 /** What the files together say about each index: a later file can need it, drop it or rename it. */
 function finalFindings(
   linter: MigrationLinter,
-  linted: readonly Pick<LintedMigration, 'findings' | 'moves'>[],
+  linted: readonly Pick<LintedMigration, 'findings' | 'moves' | 'constraints'>[],
 ): { findings: Finding[]; moves: Move[] } {
   const final = new Map<Finding, Finding | null>();
   const moves = linted
@@ -101,6 +101,9 @@ function finalFindings(
       final.set(move.finding, finding);
       return { ...move, finding: finding ?? move.finding };
     });
+  for (const found of linted.flatMap((one) => one.constraints)) {
+    final.set(found.finding, linter.finalFindingOfConstraint(found));
+  }
   const findings = linted
     .flatMap((one) => one.findings)
     .flatMap((one) => (final.has(one) ? (final.get(one) ?? []) : [one]));

@@ -10,11 +10,19 @@ import { parseSql } from './parser.ts';
  */
 export function statementText(node: StatementNode): string | null {
   try {
-    const text = deparseSync(node as Node, { pretty: false }).trim();
+    const text = deparseSync(forDeparser(node) as Node, { pretty: false }).trim();
     const [parsed, ...others] = parseSql(text);
     return others.length === 0 && treeText(parsed?.node) === treeText(node) ? text : null;
   } catch {
     // The deparser throws errors without a class for what it does not know, and a deep tree needs too much of its stack.
     return null;
   }
+}
+
+/** The deparser prints the schema of the view of REFRESH only if the view is a node with its kind (seen in 18.3.8). */
+function forDeparser(node: StatementNode): unknown {
+  const { RefreshMatViewStmt: refresh } = node;
+  return refresh === undefined
+    ? node
+    : { RefreshMatViewStmt: { ...refresh, relation: { RangeVar: refresh.relation } } };
 }

@@ -17,7 +17,7 @@ export interface UniqueNeed {
   /** Null: it is unknown, because code assembles the statement. */
   readonly table: RangeVar | null;
   /** Null: any columns will do. */
-  readonly keys: UniqueKeys | null;
+  readonly keys: UniqueKeys | 'primary key' | null;
   /** Whether an index with a predicate will do. */
   readonly partial: boolean;
   /** `ON CONFLICT (email)` */
@@ -52,10 +52,19 @@ export function uniqueKeys(elements: readonly Node[] | undefined): UniqueKeys {
   };
 }
 
-/** Without columns, a foreign key references the primary key. */
 function ofForeignKey({ contype, pktable, pk_attrs }: Constraint): UniqueNeed[] {
-  if (contype !== 'CONSTR_FOREIGN' || pktable === undefined || pk_attrs === undefined) return [];
-  return [foreignKey(pktable, stringsIn(pk_attrs))];
+  if (contype !== 'CONSTR_FOREIGN' || pktable === undefined) return [];
+  return [pk_attrs === undefined ? primaryKey(pktable) : foreignKey(pktable, stringsIn(pk_attrs))];
+}
+
+/** Without columns, a foreign key references the primary key. */
+function primaryKey(table: RangeVar): UniqueNeed {
+  return {
+    table,
+    keys: 'primary key',
+    partial: false,
+    what: `FOREIGN KEY … REFERENCES ${table.relname ?? ''}`,
+  };
 }
 
 function foreignKey(table: RangeVar | null, columns: readonly string[]): UniqueNeed {
@@ -105,6 +114,7 @@ function inCode(code: string, level = 0): UniqueNeed[] {
     } else if (token.keyword === 'references') {
       const { relation, end } = nameAt(tokens, at + 1);
       if (tokens[end]?.text === '(') found.push(foreignKey(relation, elementsAt(tokens, end).columns));
+      else if (relation !== null) found.push(primaryKey(relation));
     } else if (startsRefresh(tokens, at)) found.push(ofRefresh(nameAt(tokens, at + 4).relation));
   }
   return found;

@@ -236,3 +236,44 @@ onEachMajor('the migrations that --fix leaves', (major) => {
     }
   });
 });
+
+describe('a constraint of an existing table that a later statement needs is not advised to move', () => {
+  test.each([
+    [
+      'a foreign key',
+      'alter table users add constraint k unique (email);',
+      'create table o (e text references users (email));',
+    ],
+    [
+      'a foreign key on the primary key',
+      'alter table other add primary key (id);',
+      'create table o (e int references other);',
+    ],
+    [
+      'ON CONFLICT',
+      'alter table users add column k text unique;',
+      'insert into users values (1) on conflict (k) do nothing;',
+    ],
+    [
+      'ON CONFLICT ON CONSTRAINT',
+      'alter table users add constraint k unique (email);',
+      'insert into users values (1) on conflict on constraint k do nothing;',
+    ],
+    [
+      'a function',
+      'alter table users add constraint k unique (email);',
+      "create function f() returns void language sql as 'insert into users values (1) on conflict on constraint k do nothing';",
+    ],
+    [
+      'a statement that drops it',
+      'alter table users add constraint k unique (email);',
+      'alter table users drop constraint k;',
+    ],
+  ])('%s', async (_what, add, later) => {
+    const { findings } = await lint([`${USERS} create table other (id int);`, add, later]);
+    const [finding] = findings.filter(({ rule }) => rule === 'unique-constraint');
+    expect(finding).toMatchObject({ severity: 'warning', entry: undefined });
+    expect(finding?.message).toMatch(/Leave it here: .*0003.sql, line 1/);
+    expect(finding?.message).not.toContain('add this entry');
+  });
+});

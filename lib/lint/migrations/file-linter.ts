@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { IndexStmt } from 'libpg-query';
+import type { IndexStmt, RangeVar } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { entryFromStatement } from '../../registry/entry-from-statement.ts';
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
@@ -17,11 +17,13 @@ import type { Place, SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement, SqlText } from '../../sql/read-sql.ts';
 import type { Finding } from '../finding.ts';
 import {
-  createIndexProblem,
-  dynamicProblem,
-  type IndexProblem,
-  lockingProblem,
-} from './index-statement-problems.ts';
+  type AddedConstraint,
+  addedConstraints,
+  constraintMessage,
+  entryOfConstraint,
+} from './added-constraints.ts';
+import { createIndexProblem, dynamicProblem, type IndexProblem } from './index-statement-problems.ts';
+import { lockingProblems } from './locking-statements.ts';
 import { inFile, type Move } from './movable-index.ts';
 
 /** What the linters of all files share. */
@@ -30,10 +32,17 @@ export interface History {
   readonly known: KnownObjects;
 }
 
+/** A constraint that a statement of the file adds to an existing table. */
+export interface FoundConstraint {
+  readonly added: AddedConstraint;
+  readonly finding: Finding;
+}
+
 /** Lints the statements of one file, in their order. */
 export class FileLinter {
   readonly findings: Finding[] = [];
   readonly moves: Move[] = [];
+  readonly constraints: FoundConstraint[] = [];
   private readonly source: SqlSource;
   private readonly sql: SqlText;
   private readonly history: History;
@@ -60,6 +69,7 @@ export class FileLinter {
     }
     for (const problem of this.problemsOf(statement, statement)) {
       const finding = this.report(statement, problem);
+      if (problem.added !== undefined) this.constraints.push({ added: problem.added, finding });
       if (problem.created !== undefined)
         this.moves.push({
           ...{ entry: problem.created.entry, created: problem.created, finding, statement },
@@ -121,7 +131,7 @@ export class FileLinter {
     const { registered, known } = this.history;
     const { schema } = known;
     const index = statement.node?.IndexStmt;
-    if (index === undefined) return lockingProblem(statement.node ?? {}, registered.names, schema);
+    if (index === undefined) return this.problemsOfOthers(statement, place);
     const table = schema.table(schema.nameOf(index.relation));
     // A temporary table ends with its session, so the registry cannot list its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
@@ -131,6 +141,35 @@ export class FileLinter {
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
     return [createIndexProblem({ statement: index, entry, match, onNewTable, movable, placeholders })];
+  }
+
+  /** Statements other than CREATE INDEX. */
+  private problemsOfOthers({ node = {}, comments }: SqlStatement, { line }: Place): IndexProblem[] {
+    const { registered, known } = this.history;
+    const { schema } = known;
+    const isNew = (relation: RangeVar | undefined) => {
+      const table = schema.table(schema.nameOf(relation));
+      return (
+        table?.temporary === true ||
+        table?.place.file === this.source.file ||
+        relation?.schemaname === 'pg_temp'
+      );
+    };
+    const added = isNew(node.AlterTableStmt?.relation) ? [] : addedConstraints(node, schema);
+    const constraints = added.map((one): IndexProblem => {
+      const description =
+        descriptionFromComments(comments) ??
+        `From the constraint in ${basename(this.source.file)}, line ${line}. Describe what it protects.`;
+      const entry = entryOfConstraint(one, description);
+      const match = entry === null ? null : registered.matchOf(entry);
+      return {
+        rule: one.kind === 'exclusion' ? 'exclusion-constraint' : 'unique-constraint',
+        message: constraintMessage(one, entry, match),
+        added: one,
+        entry: match === null ? (entry ?? undefined) : undefined,
+      };
+    });
+    return [...constraints, ...lockingProblems(node, { registered: registered.names, schema, isNew })];
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
@@ -143,9 +182,9 @@ export class FileLinter {
     return entryFromStatement({ sql: statement.sql, statement: index }, { name, description, table });
   }
 
-  private report(place: Place, { rule, message, created }: IndexProblem): Finding {
-    const entry = created?.match === null ? entryText(created.entry, 'ts') : undefined;
-    const finding: Finding = { ...this.inFile(place), rule, severity: 'error', message, entry };
+  private report(place: Place, { rule, message, entry }: IndexProblem): Finding {
+    const text = entry === undefined ? undefined : entryText(entry, 'ts');
+    const finding: Finding = { ...this.inFile(place), rule, severity: 'error', message, entry: text };
     this.findings.push(finding);
     return finding;
   }

@@ -1,12 +1,8 @@
-import type { DropStmt, IndexStmt, RangeVar } from 'libpg-query';
+import type { IndexStmt } from 'libpg-query';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import type { RegistryMatch } from '../../registry/registered-indexes.ts';
 import type { Verb } from '../../sql/embedded-statements.ts';
-import { isEnabled } from '../../sql/option-values.ts';
-import type { StatementNode } from '../../sql/parse-tree.ts';
-import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
-import type { Schema } from '../../sql/schema/schema-model.ts';
-import { relationIn, statementsToRun } from '../../sql/statements-to-run.ts';
+import type { AddedConstraint } from './added-constraints.ts';
 import type { MigrationRuleName } from './migration-rules.ts';
 
 /** What is wrong with a statement on indexes, without its place. */
@@ -15,6 +11,10 @@ export interface IndexProblem {
   readonly message: string;
   /** The index that belongs in the registry. Undefined: there is none, or it is unknown. */
   readonly created?: CreatedIndex | undefined;
+  /** The constraint that belongs in the registry. Undefined: the problem concerns none. */
+  readonly added?: AddedConstraint | undefined;
+  /** The entry to paste. Undefined: there is none. */
+  readonly entry?: IndexEntry | undefined;
 }
 
 /** The index of a CREATE INDEX statement. */
@@ -32,7 +32,7 @@ export interface CreatedIndex {
 }
 
 /**
- * The message for an index that cannot move into the registry. Null: the migration is as it should be.
+ * The message for an index that cannot move into the registry. Null: the migration is right.
  * @param needed whether a later statement would fail on a new database without the index
  */
 export function staysMessage(created: CreatedIndex, reason: string, needed: boolean): string | null {
@@ -62,6 +62,7 @@ export function createIndexProblem(created: CreatedIndex): IndexProblem {
     rule: onNewTable ? 'create-index-on-new-table' : 'create-index',
     message: `A migration creates ${indexInWords(created)}. ${danger(created)}${unnamed} ${fix(created)}`,
     created: placeholders.length === 0 ? created : undefined,
+    entry: placeholders.length === 0 && created.match === null ? entry : undefined,
   };
 }
 
@@ -95,65 +96,6 @@ function fix({ entry, match, movable, placeholders }: CreatedIndex): string {
   return movable
     ? 'Move it into the registry with lint --fix; the deploy then builds it concurrently.'
     : 'Add the entry to the registry and remove the index here; the deploy then builds it concurrently.';
-}
-
-/** DROP INDEX and REINDEX without CONCURRENTLY. */
-export function lockingProblem(
-  node: StatementNode,
-  registered: readonly string[],
-  schema: Schema,
-): IndexProblem[] {
-  const { DropStmt: drop, ReindexStmt: reindex } = node;
-  if (drop?.removeType === 'OBJECT_INDEX' && !drop.concurrent)
-    return [dropProblem(node, drop, { registered, schema })];
-  if (reindex === undefined || isEnabled(reindex.params, 'concurrently', false)) return [];
-  return [reindexProblem(node, schema)];
-}
-
-interface Known {
-  /** The names in the registry. */
-  readonly registered: readonly string[];
-  readonly schema: Schema;
-}
-
-function dropProblem(
-  node: StatementNode,
-  { objects = [], behavior }: DropStmt,
-  { registered, schema }: Known,
-): IndexProblem {
-  const relations = objects.map(relationIn);
-  const listed = relations.filter(({ relname }) => registered.includes(relname ?? '')).map(dotted);
-  const rebuilt =
-    listed.length > 0
-      ? ` The registry lists ${listed.join(', ')}: remove the entry too, or the next deploy builds it again.`
-      : '';
-  const cascade =
-    behavior === 'DROP_CASCADE'
-      ? ' PostgreSQL drops nothing else concurrently: drop what depends on it, such as foreign keys, in the migration.'
-      : '';
-  return {
-    rule: 'drop-index',
-    message:
-      `DROP INDEX ${relations.map(dotted).join(', ')} without CONCURRENTLY blocks reads and writes of the table until the ` +
-      `migrations are committed. Drop ${relations.length === 1 ? 'it' : 'each index'} after the deploy, outside of a transaction: ` +
-      `${statementsToRun(node, schema) ?? 'DROP INDEX CONCURRENTLY …'}${cascade}${rebuilt}`,
-  };
-}
-
-function dotted({ schemaname, relname = '' }: RangeVar): string {
-  return [schemaname, relname]
-    .flatMap((part) => (part === undefined ? [] : quoteWhereNeeded(part)))
-    .join('.');
-}
-
-function reindexProblem(node: StatementNode, schema: Schema): IndexProblem {
-  return {
-    rule: 'reindex',
-    message:
-      'REINDEX without CONCURRENTLY blocks writes to the table, and reads that use the index, until the migrations are ' +
-      `committed. Run it yourself, outside of a transaction: ${statementsToRun(node, schema) ?? 'REINDEX (CONCURRENTLY) …'} ` +
-      'The deploy repairs invalid indexes of the registry.',
-  };
 }
 
 /** A statement that code assembles when it runs. Empty: it concerns no index. */

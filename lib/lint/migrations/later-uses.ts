@@ -1,6 +1,6 @@
-import type { IndexStmt } from 'libpg-query';
+import type { IndexStmt, InsertStmt } from 'libpg-query';
 import { codeBodyOf, contentOf } from '../../sql/code-body.ts';
-import { stringsIn, valuesIn } from '../../sql/parse-tree.ts';
+import { nodesIn, stringsIn, valuesIn } from '../../sql/parse-tree.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import { Groups } from '../../sql/schema/groups.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -17,8 +17,8 @@ import {
 /** An index that a migration creates, as far as later statements can use it. */
 export interface UsableIndex {
   readonly name: string;
-  /** The statement that creates it. */
-  readonly statement: SqlStatement;
+  /** What its uses are recorded for, such as the statement that creates it. */
+  readonly owner: object;
 }
 
 /** A statement that uses an index, and how. */
@@ -44,10 +44,15 @@ const NAMING = [
 ];
 
 /** A unique index, with what decides whether it serves a need. */
-interface UniqueIndex extends UsableIndex, UniqueKeys {
+interface UniqueIndex extends UsableIndex, SoughtIndex {}
+
+/** What a need seeks. */
+export interface SoughtIndex extends UniqueKeys {
   /** `keyOf` its table. */
   readonly table: string;
   readonly partial: boolean;
+  /** Whether it is the index of the primary key. */
+  readonly primary: boolean;
 }
 
 /** A need, as of the schema at its statement. */
@@ -69,14 +74,17 @@ export class LaterUses {
   private readonly unique = new Groups<UniqueIndex>();
   /** Of the code of functions, which can run at any later time: the first one of each kind. */
   private readonly functionNeeds = new Map<string, ResolvedNeed>();
-  private readonly uses = new Map<SqlStatement, LaterUse>();
+  private readonly uses = new Map<object, LaterUse>();
 
-  /** Starts to record the uses of an index. @param schema the schema before its statement */
-  add(index: UsableIndex, schema: Schema): void {
+  /**
+   * Starts to record the uses of an index.
+   * @param sought what else can need it; null: it is not unique
+   * @param schema the schema before its statement
+   */
+  add(index: UsableIndex, sought: SoughtIndex | null, schema: Schema): void {
     this.byName.set(index.name, index);
-    const created = index.statement.node?.IndexStmt;
-    if (created?.unique !== true) return;
-    const unique = { ...index, ...uniqueIndex(created, schema) };
+    if (sought === null) return;
+    const unique = { ...index, ...sought };
     for (const key of keysOf(unique)) {
       this.unique.add(key, unique);
       const earlier = this.functionNeeds.get(key);
@@ -100,53 +108,60 @@ export class LaterUses {
     }
   }
 
-  /** The first statement that needs an index, otherwise the first that names it. @param statement the one that creates it */
-  of(statement: SqlStatement): LaterUse | undefined {
-    return this.uses.get(statement);
+  /** The first statement that needs an index, otherwise the first that names it. */
+  of(owner: object): LaterUse | undefined {
+    return this.uses.get(owner);
   }
 
   private recordNames(file: string, statement: SqlStatement): void {
     const { node, line } = statement;
     const kind = node?.DropStmt === undefined ? 'names' : 'drops';
     const isNaming = NAMING.includes(Object.keys(node ?? {})[0] ?? '');
-    const names = isNaming ? stringValues(node) : namesIn(codeBodyOf(statement)?.code ?? '');
+    const names = isNaming
+      ? stringValues(node)
+      : [...namesIn(codeBodyOf(statement)?.code ?? ''), ...conflictNames(statement)];
     for (const name of names) {
       const index = this.byName.get(name);
-      if (index === undefined || this.uses.has(index.statement)) continue;
-      this.uses.set(index.statement, { file, line, kind, what: '', inFunction: null });
+      if (index === undefined || this.uses.has(index.owner)) continue;
+      this.uses.set(index.owner, { file, line, kind, what: '', inFunction: null });
     }
   }
 
   private recordNeed({ need, use }: ResolvedNeed, indexes: readonly UniqueIndex[], schema: Schema): void {
-    if (indexes.length === 0 || hasConstraint(need, schema)) return;
     for (const index of indexes) {
+      if (hasConstraint(need, schema, index.name)) continue;
       for (const key of keysOf(index)) this.unique.remove(key, index);
-      this.uses.set(index.statement, use);
+      this.uses.set(index.owner, use);
     }
   }
 }
 
-function uniqueIndex(created: IndexStmt, schema: Schema): Omit<UniqueIndex, keyof UsableIndex> {
+/** What a CREATE INDEX statement creates. Null: the index is not unique. */
+export function soughtIndex(created: IndexStmt | undefined, schema: Schema): SoughtIndex | null {
+  if (created?.unique !== true) return null;
   return {
     table: keyOf(schema.nameOf(created.relation)),
     ...uniqueKeys(created.indexParams),
     partial: created.whereClause !== undefined,
+    primary: false,
   };
 }
 
 /** The keys under which a unique index is found: by its table or without it, by its expressions or their number. */
-function keysOf({ table, columns, expressions, partial }: UniqueIndex): string[] {
+function keysOf({ table, columns, expressions, partial, primary }: UniqueIndex): string[] {
   const elements = [expressions, expressions.length].flatMap((some) => [
     keyOfElements(table, { columns, expressions: some, partial }),
     keyOfElements(null, { columns, expressions: some, partial }),
   ]);
   const isForRefresh = expressions.length === 0 && !partial;
-  return isForRefresh ? [...elements, keyOfTable(table), keyOfTable(null)] : elements;
+  const ofTable = isForRefresh ? [keyOfTable(table), keyOfTable(null)] : [];
+  return [...elements, ...ofTable, ...(primary ? [keyOfPrimary(table)] : [])];
 }
 
 /** The keys of the indexes that serve a need. @param table `keyOf` its table; null: unknown */
 function lookUpKeys({ keys, partial }: UniqueNeed, table: string | null): string[] {
   if (keys === null) return [keyOfTable(table)];
+  if (keys === 'primary key') return [keyOfPrimary(table)];
   const { columns, expressions } = keys;
   // An expression whose tree is unknown may be any.
   const some = expressions.includes(null) ? expressions.length : expressions;
@@ -156,6 +171,10 @@ function lookUpKeys({ keys, partial }: UniqueNeed, table: string | null): string
 
 function keyOfTable(table: string | null): string {
   return JSON.stringify([table]);
+}
+
+function keyOfPrimary(table: string | null): string {
+  return JSON.stringify(['primary key', table]);
 }
 
 interface Elements {
@@ -169,13 +188,14 @@ function keyOfElements(table: string | null, { columns, expressions, partial }: 
   return JSON.stringify([table, [...new Set(columns)].sort(), sorted, partial]);
 }
 
-/** Whether the primary key or a unique constraint serves the need. */
-function hasConstraint({ table, keys }: UniqueNeed, schema: Schema): boolean {
-  if (table === null || keys === null || keys.expressions.length > 0) return false;
+/** Whether another index, that of a primary key or unique constraint, serves the need. */
+function hasConstraint({ table, keys }: UniqueNeed, schema: Schema, index: string): boolean {
+  if (table === null || keys === null || keys === 'primary key' || keys.expressions.length > 0) return false;
   return schema
     .indexesOf(schema.nameOf(table))
     .some(
-      ({ constraint, unique, columns }) => constraint !== null && unique && isSameSet(columns, keys.columns),
+      ({ name, constraint, unique, columns }) =>
+        name !== index && constraint !== null && unique && isSameSet(columns, keys.columns),
     );
 }
 
@@ -186,6 +206,13 @@ function isSameSet(one: readonly unknown[], other: readonly unknown[]): boolean 
 
 function* stringValues(tree: unknown): Generator<string> {
   for (const { value } of valuesIn(tree)) if (typeof value === 'string') yield value;
+}
+
+/** The constraints of ON CONFLICT ON CONSTRAINT. */
+function conflictNames({ node, sql }: SqlStatement): string[] {
+  if (!/\bconflict\b/i.test(sql)) return [];
+  const inserts = nodesIn(node, 'InsertStmt') as InsertStmt[];
+  return inserts.flatMap(({ onConflictClause }) => onConflictClause?.infer?.conname ?? []);
 }
 
 /** The identifiers in code, also in its strings. */

@@ -5,19 +5,22 @@ import { KnownObjects } from '../../sql/known-objects.ts';
 import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
+import { keyOf } from '../../sql/schema/schema-objects.ts';
 import { commandProblems, inOrder, problemsOf } from '../../sql/transaction/transaction-problems.ts';
 import { type Allowance, allowancesIn } from '../allow-comments.ts';
 import type { Finding } from '../finding.ts';
 import { encodingFinding } from '../source-findings.ts';
-import { FileLinter, type History } from './file-linter.ts';
+import { type AddedConstraint, neededConstraintMessage } from './added-constraints.ts';
+import { FileLinter, type FoundConstraint, type History } from './file-linter.ts';
 import { staysMessage } from './index-statement-problems.ts';
-import { LaterUses } from './later-uses.ts';
-import { type Move, type Obstacle, obstacleOf } from './movable-index.ts';
+import { LaterUses, soughtIndex } from './later-uses.ts';
+import { type Move, type Obstacle, obstacleOf, obstacleOfUse } from './movable-index.ts';
 
 export interface LintedMigration {
   readonly findings: readonly Finding[];
   readonly allowances: readonly Allowance[];
   readonly moves: readonly Move[];
+  readonly constraints: readonly FoundConstraint[];
 }
 
 /** Lints migrations in the order in which they are applied, because a file can call functions of an earlier one. */
@@ -37,7 +40,8 @@ export class MigrationLinter {
   /** @param inOneTransaction whether the runner sql would apply the file @default false */
   lint(source: SqlSource, inOneTransaction = false): LintedMigration {
     const { file, text, hasLines, encodingProblem } = source;
-    if (encodingProblem != null) return { findings: encodingFinding(source), allowances: [], moves: [] };
+    if (encodingProblem != null)
+      return { findings: encodingFinding(source), allowances: [], moves: [], constraints: [] };
     const sql = hasLines || source.origin !== undefined ? sqlOf(source) : atFirstLine(readSql(text));
     // Each file runs in a session of its own.
     this.schema.defaultSchema = 'public';
@@ -45,13 +49,17 @@ export class MigrationLinter {
     const { known } = this.history;
     const refused = inOneTransaction ? commandProblems(sql) : [];
     for (const statement of sql.statements) {
+      const before = linted.constraints.length;
       this.laterUses.record(file, statement, known.schema);
       linted.visit(statement);
       if (inOneTransaction) refused.push(...problemsOf(statement, sql, known));
       known.apply(file, statement);
       for (const { entry, statement: created } of linted.moves.slice(-1)) {
-        if (created === statement) this.laterUses.add({ name: entry.name, statement }, known.schema);
+        const sought = soughtIndex(statement.node?.IndexStmt, known.schema);
+        if (created === statement)
+          this.laterUses.add({ name: entry.name, owner: statement }, sought, known.schema);
       }
+      for (const { added } of linted.constraints.slice(before)) this.recordUsesOf(added);
     }
     linted.finish();
     return {
@@ -63,7 +71,24 @@ export class MigrationLinter {
       ],
       allowances: allowancesIn(file, sql),
       moves: hasLines ? linted.moves : [],
+      constraints: linted.constraints,
     };
+  }
+
+  private recordUsesOf(added: AddedConstraint): void {
+    const { schema } = this.history.known;
+    const { name, kind, columns } = added;
+    const table = keyOf(added.table);
+    const sought = { table, columns, expressions: [], partial: false, primary: kind === 'primary key' };
+    this.laterUses.add({ name, owner: added }, kind === 'exclusion' ? null : sought, schema);
+  }
+
+  /** The finding about a constraint, given all files so far. */
+  finalFindingOfConstraint({ added, finding }: FoundConstraint): Finding {
+    const use = this.laterUses.of(added);
+    if (use === undefined) return finding;
+    const message = neededConstraintMessage(added, obstacleOfUse(use).reason);
+    return { ...finding, severity: 'warning', message, entry: undefined };
   }
 
   /** Why an index cannot move, given all files so far. Null: it can. */

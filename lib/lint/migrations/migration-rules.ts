@@ -23,6 +23,38 @@ export const MIGRATION_RULES = {
     sentence: 'A migration rebuilds no index without CONCURRENTLY, because that blocks writes.',
     acceptedIn: 'comment',
   },
+  'unique-constraint': {
+    severity: 'error',
+    sentence:
+      'A migration adds no UNIQUE or PRIMARY KEY constraint to an existing table, because that blocks reads and writes while the index is built.',
+    acceptedIn: 'comment',
+  },
+  'exclusion-constraint': {
+    severity: 'error',
+    sentence:
+      'A migration adds no EXCLUDE constraint to an existing table, because that blocks reads and writes while the index is built.',
+    acceptedIn: 'comment',
+  },
+  'detach-partition': {
+    severity: 'error',
+    sentence: 'A migration detaches no partition without CONCURRENTLY, because that blocks reads and writes.',
+    acceptedIn: 'comment',
+  },
+  cluster: {
+    severity: 'error',
+    sentence: 'A migration does not use CLUSTER, because that blocks reads and writes.',
+    acceptedIn: 'comment',
+  },
+  'vacuum-full': {
+    severity: 'error',
+    sentence: 'A migration does not use VACUUM FULL, because that blocks reads and writes.',
+    acceptedIn: 'comment',
+  },
+  'refresh-materialized-view': {
+    severity: 'error',
+    sentence: 'A migration refreshes no materialized view without CONCURRENTLY, because that blocks reads.',
+    acceptedIn: 'comment',
+  },
   'transaction-control': {
     severity: 'error',
     sentence:

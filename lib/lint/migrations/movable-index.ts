@@ -3,6 +3,7 @@ import type { SqlSource } from '../../sources/sql-source.ts';
 import type { SourcePlace } from '../../sql/places.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
+import type { DroppedIndex, SchemaIndex } from '../../sql/schema/schema-objects.ts';
 import type { Finding } from '../finding.ts';
 import type { CreatedIndex } from './index-statement-problems.ts';
 import type { LaterUse, LaterUses } from './later-uses.ts';
@@ -49,16 +50,13 @@ const NEW_DATABASE =
 /** Why an index cannot move out of its migration. Null: it can. */
 export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacle | null {
   const use = uses.of(move.statement);
-  if (use !== undefined) return ofUse(use);
+  if (use !== undefined) return obstacleOfUse(use);
   const { file, line, column } = move.finding;
-  const isFromStatement = ({ place }: { place: SourcePlace }) =>
-    place.file === file && place.line === line && place.column === column;
-  const dropped = schema.dropped.find(({ index }) => isFromStatement(index));
+  const { dropped, index } = indexesAt(schema).get(placeKey({ file, line, column })) ?? {};
   if (dropped !== undefined) {
     const reason = `${dropped.place.file}, line ${dropped.place.line} drops it with ${dropped.by}, so the registry does not need it`;
     return { reason, needed: false };
   }
-  const index = schema.indexes.find(isFromStatement);
   const { relation } = move.statement.node?.IndexStmt ?? {};
   const isAsWritten =
     index === undefined || (index.table === relation?.relname && index.written?.sql === move.statement.sql);
@@ -68,7 +66,44 @@ export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacl
   return { reason, needed: false };
 }
 
-function ofUse({ file, line, kind, what, inFunction }: LaterUse): Obstacle {
+/** The index of a statement, as it is at the end. */
+interface IndexAt {
+  index?: SchemaIndex;
+  dropped?: DroppedIndex;
+}
+
+/** The indexes of a schema by the places of their statements. */
+interface IndexPlaces {
+  readonly changes: number;
+  readonly byPlace: ReadonlyMap<string, IndexAt>;
+}
+
+/** A schema can have thousands of indexes, and each is asked for. */
+const places = new WeakMap<Schema, IndexPlaces>();
+
+function indexesAt(schema: Schema): IndexPlaces['byPlace'] {
+  const changes = schema.indexChanges.length;
+  const known = places.get(schema);
+  if (known?.changes === changes) return known.byPlace;
+  const byPlace = new Map<string, IndexAt>();
+  const at = (place: SourcePlace) => {
+    const key = placeKey(place);
+    const one = byPlace.get(key) ?? {};
+    byPlace.set(key, one);
+    return one;
+  };
+  for (const index of schema.indexes) at(index.place).index ??= index;
+  for (const dropped of schema.dropped) at(dropped.index.place).dropped ??= dropped;
+  places.set(schema, { changes, byPlace });
+  return byPlace;
+}
+
+function placeKey({ file, line, column }: SourcePlace): string {
+  return JSON.stringify([file, line, column]);
+}
+
+/** Why an index that a later statement uses stays. */
+export function obstacleOfUse({ file, line, kind, what, inFunction }: LaterUse): Obstacle {
   const place = `${file}, line ${line}`;
   if (kind === 'drops') {
     const reason = `${place} drops it, so the registry does not need it; remove both statements, or allow this one with a comment`;
