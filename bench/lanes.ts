@@ -3,7 +3,7 @@
  * on a table with eight partitions.
  */
 import type { IndexEntry } from '../lib/registry/define-indexes.ts';
-import { indexOn, measureBuilds, seconds, withServer } from './measure.ts';
+import { indexOn, measureBuilds, median, seconds, withServer } from './measure.ts';
 
 const ROUNDS = 3;
 const TABLES = ['north', 'east', 'south', 'west'];
@@ -38,8 +38,4 @@ async function compare(title: string, url: string, indexes: IndexEntry[]): Promi
   console.log(
     `${title}: ${seconds(one)} one at a time, ${seconds(four)} four at a time (${(one / four).toFixed(2)} times as fast)`,
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

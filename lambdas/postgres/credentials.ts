@@ -40,7 +40,7 @@ export interface CredentialSources {
 
 export const AWS_SOURCES: CredentialSources = {
   readSecret: readSecretFromAws,
-  signToken: (login) => signIamToken(login),
+  signToken: async (login) => signIamToken(login),
 };
 
 /**

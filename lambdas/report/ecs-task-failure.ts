@@ -3,7 +3,6 @@ import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
 import type { CaughtError } from '../shared/payloads.ts';
 import { shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
-import * as z from '../shared/zod.ts';
 import {
   type Failure,
   FIX_AND_START_AGAIN,
@@ -66,24 +65,6 @@ function readLogStep({ container, logs }: EcsTaskRunner, id: string | null): str
 /** Characters of a reason of ECS, which can quote what the container wrote. */
 const LONGEST_REASON = 500;
 
-/** The parts of an ECS task's description that show why it failed. Each of them may be missing. */
-const taskSchema = z.object({
-  TaskArn: z.catch(z.optional(z.string()), undefined),
-  TaskDefinitionArn: z.catch(z.optional(z.string()), undefined),
-  StopCode: z.catch(z.optional(z.string()), undefined),
-  StoppedReason: z.catch(z.optional(z.string()), undefined),
-  Containers: z.catch(
-    z.array(
-      z.object({
-        Name: z.catch(z.optional(z.string()), undefined),
-        ExitCode: z.catch(z.optional(z.number()), undefined),
-        Reason: z.catch(z.optional(z.string()), undefined),
-      }),
-    ),
-    [],
-  ),
-});
-
 interface StoppedTask {
   /** The last part of its ARN. Null: unknown. */
   readonly id: string | null;
@@ -106,19 +87,28 @@ function readStoppedTask({ Cause }: CaughtError, container: string): StoppedTask
   } catch {
     return null;
   }
-  const parsed = taskSchema.safeParse(cause);
-  if (!parsed.success || (parsed.data.TaskArn ?? parsed.data.StoppedReason) === undefined) return null;
-  const task = parsed.data;
-  const described = task.Containers.find(({ Name }) => Name === container);
+  const { TaskArn, TaskDefinitionArn, StoppedReason, Containers } = fieldsOf(cause);
+  if ((textOf(TaskArn) ?? textOf(StoppedReason)) === undefined) return null;
+  const containers = Array.isArray(Containers) ? Containers.map(fieldsOf) : [];
+  const { ExitCode, Reason } = containers.find(({ Name }) => Name === container) ?? {};
   return {
-    id: lastPart(task.TaskArn),
-    definition: lastPart(task.TaskDefinitionArn),
-    exitCode: described?.ExitCode ?? null,
-    reasons: [...new Set([task.StoppedReason, described?.Reason])]
+    id: lastPart(textOf(TaskArn)),
+    definition: lastPart(textOf(TaskDefinitionArn)),
+    exitCode: typeof ExitCode === 'number' ? ExitCode : null,
+    reasons: [...new Set([textOf(StoppedReason), textOf(Reason)])]
       .flatMap((reason) => (reason === undefined || reason === '' ? [] : [oneLine(reason)]))
       .map((reason) => shortened(reason, LONGEST_REASON))
       .join('; '),
   };
+}
+
+/** The fields of a description, of which any may be missing or have another type. */
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function lastPart(arn: string | undefined): string | null {

@@ -33,6 +33,21 @@ export const LICENCES_FILE = 'THIRD-PARTY-LICENCES.txt';
 const REQUIRE_BANNER =
   "import { createRequire as pgDeployStepRequire } from 'node:module'; const require = pgDeployStepRequire(import.meta.url);";
 
+/** Takes the place of the packages in `NOT_BUNDLED`. */
+const REPLACEMENT = join(import.meta.dirname, 'not-bundled.cjs');
+
+/**
+ * Packages that bundled packages import, and whose code the functions never reach. Each function has one connection, to an
+ * address that lambdas/postgres/connect.ts has read, with a password that is given. Migrations are SQL files of one folder.
+ */
+const NOT_BUNDLED = ['pg-pool', 'pg-connection-string', 'pgpass', 'jiti', 'glob'];
+
+/**
+ * Not part of the bundles: the clients of the SDK, which the Lambda runtime contains; and the native client of pg, which pg
+ * loads only if a program asks for it (`./native` is a file of pg).
+ */
+const EXTERNAL = ['@aws-sdk/client-*', 'pg-native', './native'];
+
 interface BundleProps {
   /** Folder for the bundles. Its content is deleted first. */
   outdir: string;
@@ -68,15 +83,14 @@ export function bundleCode(): Bundle {
     outExtension: { '.js': '.mjs' },
     bundle: true,
     minify: true,
-    keepNames: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
     banner: { js: REQUIRE_BANNER },
     // The signer of the token for IAM is small only as ES modules, of which esbuild omits what is not used.
     mainFields: ['module', 'main'],
-    // The Lambda runtime contains the clients of the SDK. pg-native is an optional dependency of pg that is not installed.
-    external: ['@aws-sdk/client-*', 'pg-native'],
+    external: EXTERNAL,
+    alias: Object.fromEntries(NOT_BUNDLED.map((name) => [name, REPLACEMENT])),
     logLevel: 'warning',
   });
   bundled = {

@@ -72,7 +72,6 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     ...(database.serverName && { DATABASE_SERVER_NAME: database.serverName }),
     // Lambda's own copy of Amazon's authorities, which AWS updates: it can contain those of newer regions.
     NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
-    POWERTOOLS_LOG_LEVEL: 'INFO',
   };
   const lockTimeout = { LOCK_TIMEOUT_SECONDS: String(builds.lockTimeoutSeconds) };
   const terminate = builds.terminateBlockers && {

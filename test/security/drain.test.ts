@@ -50,7 +50,7 @@ onEachMajor('the sessions of the application', (major) => {
     await checkSessions({
       database: databaseOf({ DATABASE_URL: database.deployUrl }),
       ...{ roles: [], applicationNames: [], ...settings },
-      log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+      log: { info: () => {}, warn: () => {}, error: () => {} },
     });
 
   test('a session of the application that has the name of a session of the deploy is found', async () => {

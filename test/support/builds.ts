@@ -85,7 +85,7 @@ export async function openBuilds(
   );
   const lines: string[] = [];
   const write = (...parts: unknown[]) => void lines.push(JSON.stringify(parts));
-  const log: Log = { debug: write, info: write, warn: write, error: write };
+  const log: Log = { info: write, warn: write, error: write };
   const database = databaseOf({ DATABASE_URL: asDeployRole(databaseUrl) });
   const io = {
     registry,

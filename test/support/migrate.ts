@@ -44,6 +44,6 @@ export async function migrate({
     deploy: run.deploy ?? randomUUID(),
     statements: run.statements ?? shippedStatements(migrations),
     ...{ lockTimeoutSeconds: 5, attempt: run.attempt ?? 1, attempts: run.attempts ?? 1 },
-    log: { debug: write, info: write, warn: write, error: write },
+    log: { info: write, warn: write, error: write },
   });
 }

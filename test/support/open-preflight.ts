@@ -65,7 +65,7 @@ export async function openPreflight(
           listPauses: [],
           howToAbort: 'abort it',
           drainRoles: variables.DRAIN_ROLES ?? [],
-          log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+          log: { info: nothing, warn: nothing, error: nothing },
         },
       ),
   };

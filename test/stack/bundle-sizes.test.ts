@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import {
+  checkVariablesSchema,
+  readVariables,
+  sessionsVariablesSchema,
+} from '../../lambdas/shared/function-variables.ts';
+import { compiledRegistrySchema } from '../../lambdas/shared/registry.ts';
+import { bundleCode, FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+
+/** Bytes. A larger bundle takes longer to load when a function starts. */
+const LARGEST_BUNDLE = 250_000;
+
+test.each(FUNCTIONS)('the bundle of %s has at most 250 KB', (name) => {
+  expect(bundleCode().code.get(name)?.length).toBeLessThanOrEqual(LARGEST_BUNDLE);
+});
+
+test('the bundles contain no code that the functions never reach', () => {
+  const names = bundleCode().packages.map(({ name }) => name);
+
+  for (const unused of ['glob', 'jiti', 'pg-connection-string', 'pg-pool', 'pgpass']) {
+    expect(names).not.toContain(unused);
+  }
+});
+
+test('the mini form of the schemas has messages', () => {
+  expect(() => readVariables(checkVariablesSchema, { LOCK_TIMEOUT_SECONDS: '1.5' })).toThrow(
+    "The function's environment variables are wrong. LOCK_TIMEOUT_SECONDS: Invalid input: expected int, received number",
+  );
+  expect(() => readVariables(checkVariablesSchema, { LOCK_TIMEOUT_SECONDS: '1' })).toThrow(
+    "The function's environment variables are wrong. database: DATABASE_SECRET_ARN, DATABASE_IAM_USER or DATABASE_URL must be set",
+  );
+  expect(() => readVariables(sessionsVariablesSchema, { DATABASE_URL: 'postgres://host/' })).toThrow(
+    'DRAIN_ROLES: Invalid input: expected string, received undefined',
+  );
+  expect(compiledRegistrySchema.safeParse([{ name: '' }]).error?.issues[0]?.message).toBe(
+    'Too small: expected string to have >=1 characters',
+  );
+});
