@@ -20,7 +20,7 @@ import {
 } from '../postgres/ledger.ts';
 import { blockedFailure, describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { stillBuilding } from '../postgres/running-builds.ts';
-import { withConfiguredSearchPath } from '../postgres/search-path.ts';
+import { schemasBeforePath, withConfiguredSearchPath } from '../postgres/search-path.ts';
 import {
   DEADLOCK_DETECTED,
   DUPLICATE_TABLE,
@@ -90,11 +90,12 @@ export async function attemptBuild(
       for (const key of [indexLock(target), tableLock(target)]) await unlock(client, key);
     await refuseUntrustedCode(client, target);
     const { promise: sent, resolve: markAsSent } = Promise.withResolvers<void>();
-    const statement = withConfiguredSearchPath(client, () => {
+    const send = () => {
       const built = client.query(buildStatement(target));
       markAsSent();
       return built;
-    });
+    };
+    const statement = withConfiguredSearchPath(client, send, schemasBeforePath(target.entry));
     // If this function does not wait for the statement, its promise rejects when the connection closes.
     statement.catch(() => {});
     const ended = statement.then(() => true);

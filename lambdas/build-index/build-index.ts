@@ -34,7 +34,7 @@ import type { CompiledRegistry } from '../shared/registry.ts';
 import { isPostponed, secondsLeft } from '../shared/window-end.ts';
 import { attemptBuild, type BuildSettings } from './attempt.ts';
 
-interface BuildIndexIo {
+export interface BuildIndexIo {
   registry: CompiledRegistry;
   database: Database;
   log: Log;
@@ -49,33 +49,48 @@ interface BuildIndexIo {
 export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Promise<BuildIndexResult> {
   const { critical } = parseItem(io.registry, event.index).index;
   if (isPostponed(event, critical)) return { state: 'left', status: 'missing', waitSeconds: 1 };
+  return await withClient(
+    io.database,
+    `build ${event.index}`,
+    async (client) => await buildWith(client, event, io),
+  );
+}
+
+/**
+ * Builds one index with a connection. With the state `building` its session is busy or must keep its locks: close it.
+ * @throws as `buildIndex`
+ */
+export async function buildWith(
+  client: Client,
+  event: BuildIndexEvent,
+  io: BuildIndexIo,
+): Promise<BuildIndexResult> {
+  const { critical } = parseItem(io.registry, event.index).index;
   const settings = limitWaits(io.settings, secondsLeft(event, critical));
-  return await withClient(io.database, `build ${event.index}`, async (client) => {
-    try {
-      await ensureLedger(client);
-      const resolved = await resolve(client, event, io);
-      if (resolved.kind === 'gone') {
-        io.log.info('Nothing to build.', { index: event.index, reason: resolved.reason });
-        return { state: 'done', status: 'present', waitSeconds: 1 };
-      }
-      const { terminateIdleInTransactionSeconds } = settings;
-      const { target } = resolved;
-      const build: Build = {
-        client,
-        deploy: event.deploy,
-        target,
-        log: io.log,
-        terminateIdleInTransactionSeconds,
-      };
-      if (resolved.kind === 'parent') return await finishParent(build);
-      return (
-        (await prepareToBuild(build, io.registry)) ??
-        (await attemptBuild(build, { settings, database: io.database }))
-      );
-    } catch (error) {
-      throw toDeployStepError(error, `Index ${event.index}`);
+  try {
+    await ensureLedger(client);
+    const resolved = await resolve(client, event, io);
+    if (resolved.kind === 'gone') {
+      io.log.info('Nothing to build.', { index: event.index, reason: resolved.reason });
+      return { state: 'done', status: 'present', waitSeconds: 1 };
     }
-  });
+    const { terminateIdleInTransactionSeconds } = settings;
+    const { target } = resolved;
+    const build: Build = {
+      client,
+      deploy: event.deploy,
+      target,
+      log: io.log,
+      terminateIdleInTransactionSeconds,
+    };
+    if (resolved.kind === 'parent') return await finishParent(build);
+    return (
+      (await prepareToBuild(build, io.registry)) ??
+      (await attemptBuild(build, { settings, database: io.database }))
+    );
+  } catch (error) {
+    throw toDeployStepError(error, `Index ${event.index}`);
+  }
 }
 
 /** Resolves the target. A failure, for example to create the skeleton of a partitioned table, counts as an attempt. */

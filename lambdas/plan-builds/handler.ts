@@ -16,5 +16,6 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     database,
     log,
     buildsPerRound: variables.BUILDS_PER_ROUND,
+    maxConcurrent: variables.MAX_CONCURRENT,
     windowMinutes: variables.WINDOW_MINUTES,
   });

@@ -1,20 +1,7 @@
-import type { Table } from '../postgres/identifiers.ts';
+import type { PlannedBuild } from '../postgres/planned-build.ts';
 import { pauseFor } from '../postgres/running-builds.ts';
 import type { Lane } from '../shared/payloads.ts';
-import { type CompiledIndex, tableId } from '../shared/registry.ts';
-
-/** One build of a plan. */
-export interface PlannedBuild {
-  index: CompiledIndex;
-  /** See build-item.ts. */
-  item: string;
-  /** The index's table, or a partition of it. */
-  table: Table;
-  /** @default 0 */
-  tableBytes?: number;
-  /** Plan it at most once in a deploy. @default false */
-  onlyOnce?: boolean;
-}
+import { tableId } from '../shared/registry.ts';
 
 /*
  * The history of a standard execution is limited to 25,000 events. A Task state adds 5 (entered, scheduled, started,

@@ -116,6 +116,11 @@ export async function unlock(client: Client, key: LockKey): Promise<void> {
   await client.query('select pg_advisory_unlock($1::bigint)', [key]);
 }
 
+/** Releases every lock of this session and every claim, so that a session that builds many indexes does not collect them. */
+export async function unlockAll(client: Client): Promise<void> {
+  await client.query('select pg_advisory_unlock_all()');
+}
+
 /** Acquires a lock for the rest of the transaction. It succeeds if this session holds the lock. */
 export async function tryTransactionLock(client: Client, key: LockKey): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>(

@@ -6,6 +6,7 @@ import { type CatalogEntry, isAttached, readCatalogEntry } from './catalog.ts';
 import type { Client } from './client.ts';
 import { readConstraintState } from './constraint-state.ts';
 import { refuseForeignPartitions } from './foreign-partitions.ts';
+import { isTableGone, TABLE_GONE } from './gone-tables.ts';
 import type { Named } from './identifiers.ts';
 import { replacementName } from './index-names.ts';
 import { examine } from './index-state.ts';
@@ -86,6 +87,7 @@ export async function resolveTarget(
   if (hasConstraint(index)) await refuseConstraint(client, index);
   if (tree.length > 0) return await resolvePartitioned(client, index, partition, item);
   if (partition !== null) return { kind: 'gone', reason: 'The table is no longer partitioned.' };
+  if (await isTableGone(client, index)) return { kind: 'gone', reason: TABLE_GONE };
   return { kind: 'build', target: await plainTarget(client, index, item) };
 }
 

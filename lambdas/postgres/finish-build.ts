@@ -52,6 +52,12 @@ export async function finishBuild(
   return { state: 'done', status, waitSeconds: 1 };
 }
 
+/** Completes the row of an attempt at what was dropped meanwhile: that is no failure, because no index is needed any more. */
+export async function recordGone(build: Build, last: Attempt | undefined, message: string): Promise<void> {
+  build.log.info(message, { index: build.target.item });
+  if (last !== undefined) await recordAttempt(build, last.attempt, { status: 'present', message });
+}
+
 /** Runs a step of the swap. Its error names the sessions that block it. */
 async function namingBlockers<T>(
   build: Build,

@@ -12,7 +12,7 @@ import { deadName, replacementPrefix } from './index-names.ts';
 import { joinObstacles, type Obstacle, readProperties } from './index-properties.ts';
 import { renameReindexLeftovers } from './reindex-leftovers.ts';
 import { carryOver, carrySettings, describeUnrepairable, rename, whyNotReplaceable } from './replacement.ts';
-import { queryInConfiguredSearchPath } from './search-path.ts';
+import { queryInConfiguredSearchPath, schemasBeforePath } from './search-path.ts';
 import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from './sqlstate.ts';
 import { withLockTimeout, withTableLock } from './table-lock.ts';
 
@@ -39,7 +39,11 @@ export function buildStatement(target: BuildTarget): string {
 export async function analyzeTable(client: Client, target: BuildTarget): Promise<void> {
   await withTableLock(client, target, SHORT_LOCK_TIMEOUT_SECONDS, async () => {
     // Before version 17, functions of the expression look up names in the search path.
-    await queryInConfiguredSearchPath(client, `analyze ${quotedTable(target)}`);
+    await queryInConfiguredSearchPath(
+      client,
+      `analyze ${quotedTable(target)}`,
+      schemasBeforePath(target.entry),
+    );
   });
 }
 

@@ -1,5 +1,12 @@
-import { type CompiledIndex, type CompiledRegistry, inSchema } from '../shared/registry.ts';
+import {
+  type CompiledIndex,
+  type CompiledRegistry,
+  inSchema,
+  type RegistryEntry,
+} from '../shared/registry.ts';
+import { schemaMatcher } from '../shared/schema-patterns.ts';
 import type { Client } from './client.ts';
+import { readSchemas, type SchemaTables } from './entry-schemas.ts';
 import { resolvedSearchPath } from './search-path.ts';
 
 /*
@@ -15,11 +22,34 @@ const USER = '$user';
 /**
  * Finds the indexes of a registry in a database, in the order of the entries. An unqualified entry belongs to the first schema
  * of the search path that has a relation with the name of its table. If none has, it belongs to the schema in which CREATE TABLE
- * would create the table. It takes at most two queries, however many entries the registry has.
+ * would create the table. An entry with `schemas` has an index in every schema that matches and has the table. It takes at most
+ * three queries, however many entries the registry has and however many schemas there are.
  */
 export async function resolveRegistry(client: Client, registry: CompiledRegistry): Promise<CompiledIndex[]> {
+  const perSchema = await readSchemas(client, registry);
+  const inOneSchema = await resolveInPath(
+    client,
+    registry.filter((entry) => entry.schemas === undefined),
+  );
+  return registry.flatMap((entry) => inOneSchema.get(entry) ?? inEachSchema(entry, perSchema));
+}
+
+function inEachSchema(entry: RegistryEntry, all: readonly SchemaTables[]): CompiledIndex[] {
+  const matches = schemaMatcher(entry.schemas ?? []);
+  return all.flatMap(({ schema, tables }) =>
+    tables.has(entry.table) && matches(schema) ? inSchema(entry, schema) : [],
+  );
+}
+
+/** The indexes of entries without `schemas`. */
+async function resolveInPath(
+  client: Client,
+  registry: CompiledRegistry,
+): Promise<Map<RegistryEntry, CompiledIndex>> {
   const tables = [...new Set(registry.flatMap(({ schema, table }) => (schema === null ? table : [])))];
-  if (tables.length === 0) return registry.map((entry) => inSchema(entry, entry.schema ?? 'public'));
+  const resolved = (schemaOf: (entry: RegistryEntry) => string) =>
+    new Map(registry.map((entry) => [entry, inSchema(entry, entry.schema ?? schemaOf(entry))]));
+  if (tables.length === 0) return resolved(() => 'public');
   const path = await resolvedSearchPath(client);
   const { rows } = await client.query<{ table: string; found: string | null; created: string | null }>(
     RESOLVE,
@@ -27,7 +57,7 @@ export async function resolveRegistry(client: Client, registry: CompiledRegistry
   );
   const fallback = firstSchema(path);
   const schemas = new Map(rows.map(({ table, found, created }) => [table, found ?? created ?? fallback]));
-  return registry.map((entry) => inSchema(entry, entry.schema ?? schemas.get(entry.table) ?? fallback));
+  return resolved(({ table }) => schemas.get(table) ?? fallback);
 }
 
 /** The server omits schemas that do not exist, and those that the role may not use, from the path. */

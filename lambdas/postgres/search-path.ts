@@ -1,4 +1,5 @@
 import pg, { type Client } from 'pg';
+import type { CompiledIndex } from '../shared/registry.ts';
 import { parseIdentifierList, quoteIdentifier } from './identifiers.ts';
 
 /*
@@ -75,11 +76,24 @@ export async function resolvedSearchPath(client: Client): Promise<readonly strin
 }
 
 /**
+ * The schemas that come first in the search path for the definition of an index: that of the tenant, in which an application
+ * with a schema per tenant looks names up first.
+ */
+export function schemasBeforePath({ schema, schemas }: Pick<CompiledIndex, 'schema' | 'schemas'>): string[] {
+  return schemas === undefined ? [] : [schema];
+}
+
+/**
  * Runs statements outside of a transaction with the configured search path, such as a concurrent build. No statement of the
  * product may run in `use`.
+ * @param first schemas before those of the path. @default none
  */
-export async function withConfiguredSearchPath<T>(client: Client, use: () => Promise<T>): Promise<T> {
-  await useConfiguredSearchPath(client);
+export async function withConfiguredSearchPath<T>(
+  client: Client,
+  use: () => Promise<T>,
+  first: readonly string[] = [],
+): Promise<T> {
+  await useConfiguredSearchPath(client, first);
   try {
     return await use();
   } finally {
@@ -89,8 +103,8 @@ export async function withConfiguredSearchPath<T>(client: Client, use: () => Pro
 }
 
 /** Uses the configured search path in this session until `restoreSession`, or until the transaction is rolled back. */
-export async function useConfiguredSearchPath(client: Client): Promise<void> {
-  await client.query(setting(textOf(await configuredSearchPath(client)), false));
+export async function useConfiguredSearchPath(client: Client, first: readonly string[] = []): Promise<void> {
+  await client.query(setting(textOf([...first, ...(await configuredSearchPath(client))]), false));
 }
 
 /** Uses the search path of the product again. */
@@ -102,8 +116,12 @@ export async function useOwnSearchPath(client: Client): Promise<void> {
  * Runs one statement of a transaction with the configured search path, in one round trip. After an error the transaction, or
  * its savepoint, must be rolled back, which restores the path.
  */
-export async function queryInConfiguredSearchPath(client: Client, statement: string): Promise<void> {
-  await client.query(inSearchPath(await configuredSearchPath(client), statement));
+export async function queryInConfiguredSearchPath(
+  client: Client,
+  statement: string,
+  first: readonly string[] = [],
+): Promise<void> {
+  await client.query(inSearchPath([...first, ...(await configuredSearchPath(client))], statement));
 }
 
 /** The text that runs one statement of a transaction with a search path, and then uses the one of the product again. */

@@ -1,5 +1,6 @@
 import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { withConnectionRetry } from '../postgres/connection-retry.ts';
+import { schemaWarnings } from '../postgres/entry-schemas.ts';
 import { type Examined, needsWork } from '../postgres/examined-index.ts';
 import type { Table } from '../postgres/identifiers.ts';
 import { examine } from '../postgres/index-state.ts';
@@ -123,7 +124,8 @@ async function decide(
     await refuseUntrustedTables(client, tablesOf(io));
     const indexes = await resolveRegistry(client, io.registry);
     checkEntries(indexes, await describeSearchPath(client));
-    const names = namesOfEntries(indexes, input.indexes);
+    const names = namesOfEntries(indexes, input.indexes, io.registry);
+    warnings.push(...(await schemaWarnings(client, io.registry)));
     const superuser = await warnOfSuperuser(client, indexes, io.migrations !== null);
     if (superuser !== null) warnings.push(superuser);
     warnings.push(...(await warnOfLockHolders(client, indexes)));

@@ -1,5 +1,5 @@
 import { describeAttempts, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
-import { indexId } from '../shared/registry.ts';
+import { reportId } from '../shared/report-names.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, shortened, shortenedToBytes } from '../shared/text.ts';
 import { oneLine, visibleJson, withoutLinks } from '../shared/visible-text.ts';
@@ -41,7 +41,7 @@ export function alertOf(report: Report, context: AlertContext): Alert | undefine
   const outcome =
     report.status === 'failed'
       ? 'deploy FAILED'
-      : `deploy succeeded, ${counted(failed.length, 'index')} failed`;
+      : `deploy succeeded, ${counted(report.totals.failed, 'index')} failed`;
   return {
     subject: printable(`pg-deploy-step ${context.environment}: ${outcome}`).slice(0, MAX_SUBJECT_LENGTH),
     message: alertMessage(report, failed, context),
@@ -139,7 +139,7 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
   }
   if (failed.length > 0) {
     const isNamed = failed.length <= NAMED_INDEXES;
-    const input = isNamed ? `{"indexes": ${visibleJson(failed.map(indexId))}}` : '{}';
+    const input = isNamed ? `{"indexes": ${visibleJson(failed.map(reportId))}}` : '{}';
     const why = isNamed ? '' : ' It builds every index that is missing.';
     steps.push(
       `Fix the causes in the messages above.${isNamed ? '' : ` ${allFailures(report)}`}`,

@@ -2,6 +2,7 @@ import { describeCaught } from '../shared/caught-error.ts';
 import { groupFailures, groupLines } from '../shared/failure-groups.ts';
 import type { ReportState } from '../shared/payloads.ts';
 import { indexId } from '../shared/registry.ts';
+import { countOf } from '../shared/report-names.ts';
 import type { Report, ServiceReport } from '../shared/report-schema.ts';
 import { counted, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
@@ -69,11 +70,12 @@ function criticalIndexFailure({ indexes }: Pick<Report, 'indexes'>): string | nu
   const failed = indexes.filter((index) => index.status === 'failed' && index.critical);
   const [first, second] = failed;
   if (first === undefined) return null;
-  if (second === undefined)
+  if (second === undefined && first.schemas === undefined)
     return `Critical index not built: ${oneLine(`${indexId(first)} on ${first.table}`)}: ${oneLine(first.error?.message ?? 'unknown')}`;
   const groups = groupFailures(failed);
+  const count = failed.reduce((sum, index) => sum + countOf(index, 'failed'), 0);
   return withList(
-    `Critical indexes not built: ${counted(failed.length, 'index')}, ${counted(groups.length, 'cause')}.`,
+    `Critical indexes not built: ${counted(count, 'index')}, ${counted(groups.length, 'cause')}.`,
     groupLines(groups, { lines: CAUSE_LINES - 1, bytes: CAUSE_LIMIT_BYTES - HEADLINE_BYTES }),
   );
 }

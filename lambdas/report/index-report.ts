@@ -7,13 +7,27 @@ import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { requestedIndexes } from '../shared/execution-input.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { countOf } from '../shared/report-names.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
 import { shortened } from '../shared/text.ts';
+import type { EntryIndexReport } from './entry-reports.ts';
 
 /** A sentence about one index. */
 export interface IndexNote {
   readonly index: CompiledIndex;
   readonly text: string;
+  /** Number of other schemas of the entry to which it applies. @default 0 */
+  readonly otherSchemas?: number;
+}
+
+/** Of an entry with `schemas`, a sentence that is the same in many schemas is one note. */
+function oneForEachEntry(notes: readonly IndexNote[]): IndexNote[] {
+  const groups = Map.groupBy(notes, ({ index, text }) =>
+    index.schemas === undefined ? index : JSON.stringify([index.entryId, text.replaceAll(index.schema, '')]),
+  );
+  return [...groups.values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : [{ ...first, otherSchemas: others.length }],
+  );
 }
 
 /** The report of each index, and a sentence for each drifted index and for each one that could not be compared. */
@@ -22,7 +36,7 @@ export async function readIndexReports(
   deploy: string,
   registry: CompiledRegistry,
   names: readonly string[],
-): Promise<{ indexes: IndexReport[]; drifted: IndexNote[]; notCompared: IndexNote[] }> {
+): Promise<{ indexes: EntryIndexReport[]; drifted: IndexNote[]; notCompared: IndexNote[] }> {
   const { requested: indexes } = requestedIndexes(await resolveRegistry(client, registry), names);
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
@@ -32,13 +46,21 @@ export async function readIndexReports(
   return {
     indexes: all.map((examined) => {
       const key = indexKey(examined.index);
-      return reportOf(examined, { attempts: byIndex.get(key) ?? [], now, partitionedBytes: sizes.get(key) });
+      const own = byIndex.get(key) ?? [];
+      const report = reportOf(examined, { attempts: own, now, partitionedBytes: sizes.get(key) });
+      return examined.index.schemas === undefined
+        ? report
+        : { ...report, perSchemaEntry: examined.index.entryId, span: spanOf(own, now) };
     }),
-    drifted: all
-      .filter((examined) => examined.state === 'drifted')
-      .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
-    notCompared: all.flatMap(({ index, notCompared, notBuildable }) =>
-      notCompared === null || notBuildable !== null ? [] : [{ index, text: notCompared }],
+    drifted: oneForEachEntry(
+      all
+        .filter((examined) => examined.state === 'drifted')
+        .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
+    ),
+    notCompared: oneForEachEntry(
+      all.flatMap(({ index, notCompared, notBuildable }) =>
+        notCompared === null || notBuildable !== null ? [] : [{ index, text: notCompared }],
+      ),
     ),
   };
 }
@@ -49,6 +71,13 @@ function describeDrift({ index, detail, notSwappable }: Examined): string {
     return `${drift} It ${notSwappable.reason}, so it is not replaced: ${notSwappable.fix}.`;
   if (index.onDrift === 'rebuild') return `${drift} The next deploy replaces it.`;
   return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
+}
+
+function spanOf(attempts: readonly Attempt[], now: Date): EntryIndexReport['span'] {
+  const [first] = attempts;
+  if (first === undefined) return undefined;
+  const ends = attempts.map(({ finished }) => (finished ?? now).getTime());
+  return { first: first.started.getTime(), last: Math.max(...ends) };
 }
 
 /** What the ledger and the catalog contain about one index. */
@@ -104,7 +133,7 @@ function notBuilt({ notBuildable }: Examined): Pick<Attempt, 'sqlstate' | 'messa
 /**
  * The report of an index in a plan. An index that cannot be built has not failed: it is missing, and `detail` has the reason.
  */
-export function asPlanned(report: IndexReport): IndexReport {
+export function asPlanned(report: EntryIndexReport): EntryIndexReport {
   return report.status === 'failed'
     ? { ...report, status: 'missing', detail: report.error?.message ?? null, error: null }
     : report;
@@ -149,15 +178,17 @@ function partitionsOf(last: readonly Attempt[]): IndexReport['partitions'] {
 
 const SKIPPED: readonly IndexStatus[] = ['present', 'equivalent', 'drifted'];
 
-/** The totals of the summary. */
+/** The totals of the summary: numbers of indexes, in all schemas. */
 export function totalsOf(indexes: readonly IndexReport[]): Report['totals'] {
-  const count = (statuses: readonly IndexStatus[]) =>
-    indexes.filter((index) => statuses.includes(index.status)).length;
+  const count = (statuses: readonly IndexStatus[], which: 'built' | 'present' | 'failed' | 'remaining') =>
+    indexes
+      .filter(({ schemas, status }) => schemas !== undefined || statuses.includes(status))
+      .reduce((sum, index) => sum + countOf(index, which), 0);
   return {
-    created: count(CREATED),
-    skipped: count(SKIPPED),
-    failed: count(['failed']),
-    remaining: count(['building', 'missing']),
+    created: count(CREATED, 'built'),
+    skipped: count(SKIPPED, 'present'),
+    failed: count(['failed'], 'failed'),
+    remaining: count(['building', 'missing'], 'remaining'),
   };
 }
 

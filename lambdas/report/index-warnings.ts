@@ -1,5 +1,6 @@
 import { causeKey, groupFailures, groupLines } from '../shared/failure-groups.ts';
 import { indexId, tableId } from '../shared/registry.ts';
+import { countOf, describeSchemas, reportId } from '../shared/report-names.ts';
 import type { IndexReport } from '../shared/report-schema.ts';
 import { counted, listed, shortened, withList } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
@@ -22,11 +23,17 @@ const CONTINUED = 'The deploy continued, because these indexes are not critical.
 export function notBuiltWarnings(indexes: readonly IndexReport[]): string[] {
   const failed = indexes.filter((index) => index.status === 'failed' && !index.critical);
   if (failed.length === 0) return [];
-  const names = listed(failed.map(indexId).map(oneLine), SHOWN_NAMES);
+  const names = listed(failed.map(nameOfFailed).map(oneLine), SHOWN_NAMES);
+  const count = failed.reduce((sum, index) => sum + countOf(index, 'failed'), 0);
   if (failed.length === 1) return [`Not built: ${names}. ${CONTINUED}`];
   const groups = groupFailures(failed);
-  const headline = `Not built: ${counted(failed.length, 'index')}, ${counted(groups.length, 'cause')}: ${names}. ${CONTINUED}`;
+  const headline = `Not built: ${counted(count, 'index')}, ${counted(groups.length, 'cause')}: ${names}. ${CONTINUED}`;
   return [withList(headline, groupLines(groups, { lines: LIST_LINES, bytes: LIST_BYTES }))];
+}
+
+/** `idx_orders_status`, or for an entry with `schemas` `idx_orders_status: 4,998 of 5,000 schemas, 2 failed`. */
+function nameOfFailed(index: IndexReport): string {
+  return index.schemas === undefined ? indexId(index) : `${index.name}: ${describeSchemas(index.schemas)}`;
 }
 
 /** A warning for each reason for which drifted indexes stay as they are. */
@@ -48,12 +55,14 @@ function warningsByReason(notes: readonly IndexNote[], where: string): string[] 
   return limited(
     [...byReason.values()].map(([first, ...others]) => {
       const text = shortened(oneLine(first?.text ?? ''), LONGEST_WARNING);
-      if (others.length === 0) return text;
+      const schemas = first?.otherSchemas ?? 0;
+      const inSchemas = schemas === 0 ? '' : ` The same applies to ${counted(schemas, 'other schema')}.`;
+      if (others.length === 0) return `${text}${inSchemas}`;
       const names = listed(
-        others.map(({ index }) => indexId(index)),
+        others.map(({ index }) => (index.schemas === undefined ? indexId(index) : index.entryId)),
         SHOWN_NAMES,
       );
-      return `${text} The same applies to ${counted(others.length, 'other index')}: ${names}.`;
+      return `${text}${inSchemas} The same applies to ${counted(others.length, 'other index')}: ${names}.`;
     }),
     where,
   );
@@ -62,7 +71,7 @@ function warningsByReason(notes: readonly IndexNote[], where: string): string[] 
 /** A warning for each session that was terminated, with the builds that it blocked. */
 export function terminatedWarnings(indexes: readonly IndexReport[]): string[] {
   const blocked = indexes.flatMap((index) =>
-    index.terminated === null ? [] : [{ session: index.terminated, id: indexId(index) }],
+    index.terminated === null ? [] : [{ session: index.terminated, id: reportId(index) }],
   );
   const bySession = Map.groupBy(blocked, ({ session }) => session);
   return limited(

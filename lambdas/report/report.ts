@@ -17,6 +17,7 @@ import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { visible, visibleLines } from '../shared/visible-text.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
+import { type EntryIndexReport, reportsOfEntries } from './entry-reports.ts';
 import { asPlanned, type IndexNote, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
 import {
   driftWarnings,
@@ -51,7 +52,7 @@ interface ReportIo {
 export const CONNECT_PAUSES_MS = [1_000, 3_000, 6_000];
 
 interface DatabaseFacts {
-  indexes: IndexReport[];
+  indexes: EntryIndexReport[];
   drifted: IndexNote[];
   notCompared: IndexNote[];
   searchPath: Report['searchPath'];
@@ -68,7 +69,8 @@ const MAX_RESULT_BYTES = 240 * 1024;
 export async function report(event: ReportEvent, io: ReportIo): Promise<ReportResult> {
   const { state, execution } = event;
   const read = await readFacts(event, io);
-  const indexes = withUnrecordedFailures(read.indexes, unrecordedFailures(state), io.registry);
+  const all = withUnrecordedFailures(read.indexes, unrecordedFailures(state), io.registry);
+  const indexes = reportsOfEntries(all, io.registry);
   const facts = { ...read, indexes };
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);

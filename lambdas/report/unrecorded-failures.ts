@@ -1,7 +1,8 @@
 import { findItem } from '../shared/build-item.ts';
 import type { ReportState, UnrecordedFailure } from '../shared/payloads.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
-import type { IndexReport, IndexStatus } from '../shared/report-schema.ts';
+import type { IndexStatus } from '../shared/report-schema.ts';
+import type { EntryIndexReport } from './entry-reports.ts';
 
 /** States in the catalog that show that an index did not fail after all. */
 const VALID: readonly IndexStatus[] = ['present', 'equivalent', 'built', 'repaired'];
@@ -16,10 +17,10 @@ export function unrecordedFailures({ window, builds }: ReportState): UnrecordedF
  * @param reports from the catalog and the ledger. An index that could not be read is missing
  */
 export function withUnrecordedFailures(
-  reports: readonly IndexReport[],
+  reports: readonly EntryIndexReport[],
   failures: readonly UnrecordedFailure[],
   registry: CompiledRegistry,
-): IndexReport[] {
+): EntryIndexReport[] {
   const byId = new Map(reports.map((report) => [indexId(report), report]));
   for (const { index: item, sqlstate, message } of failures) {
     const index = findItem(registry, item)?.index;
@@ -31,6 +32,7 @@ export function withUnrecordedFailures(
     if (report !== undefined && [...VALID, 'failed'].includes(report.status)) continue;
     byId.set(indexId(index), {
       ...{ name, schema, table, critical, ...unread, ...noSessions, ...report },
+      perSchemaEntry: index.schemas === undefined ? undefined : index.entryId,
       // The ledger has no end of the last attempt.
       durationMs: report?.durationMs ?? 0,
       status: 'failed',

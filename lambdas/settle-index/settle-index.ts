@@ -3,9 +3,10 @@ import { acquire, indexLock, tableLock } from '../postgres/advisory-lock.ts';
 import { type Build, type BuildTarget, entryTarget, findTarget, isBuilt } from '../postgres/build-target.ts';
 import { readCatalogEntry } from '../postgres/catalog.ts';
 import { type Client, type Database, withClient } from '../postgres/client.ts';
-import { finishBuild } from '../postgres/finish-build.ts';
+import { finishBuild, recordGone } from '../postgres/finish-build.ts';
+import { isTableGone, TABLE_GONE } from '../postgres/gone-tables.ts';
 import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
-import { type Attempt, ensureLedger, lastAttempt, recordAttempt, recordFailure } from '../postgres/ledger.ts';
+import { ensureLedger, lastAttempt, recordFailure } from '../postgres/ledger.ts';
 import { describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
@@ -44,8 +45,11 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       const target = found ?? targetWithoutTable(io.registry, event.index);
       const build: Build = { client, deploy: event.deploy, target, log: io.log };
       const last = await lastAttempt(build);
-      if (found === undefined && (await isPartitionGone(client, io.registry, event.index)))
-        return await recordGonePartition(build, last);
+      const gone = await whatIsGone(client, io.registry, { item: event.index, found });
+      if (gone !== null) {
+        await recordGone(build, last, gone);
+        return { state: 'done', status: 'present', waitSeconds: 1 };
+      }
       const acquired = await acquire(client, [indexLock(target)]);
       const locked = acquired.kind === 'acquired';
       if (locked) warnOfHolders(acquired.despite, { index: target.item, log: io.log });
@@ -112,19 +116,17 @@ async function blockedBy(build: Build, database: Database, error: unknown): Prom
   return (await described.catch(() => '')) || undefined;
 }
 
-/** Whether the partition of an item was dropped or detached. */
-async function isPartitionGone(client: Client, registry: CompiledRegistry, item: string): Promise<boolean> {
+/** Says what an item needs and what does not exist any more. Null: nothing. */
+async function whatIsGone(
+  client: Client,
+  registry: CompiledRegistry,
+  { item, found }: { item: string; found: BuildTarget | undefined },
+): Promise<string | null> {
   const { index, partition } = parseItem(registry, item);
-  if (partition === null) return false;
-  return !(await readPartitionTree(client, index)).some((node) => tableId(node) === partition);
-}
-
-/** A partition that was dropped during its build is not a failure: no index is needed any more. */
-async function recordGonePartition(build: Build, last: Attempt | undefined): Promise<BuildIndexResult> {
-  const message = 'The partition was dropped or detached.';
-  build.log.info(message, { index: build.target.item });
-  if (last !== undefined) await recordAttempt(build, last.attempt, { status: 'present', message });
-  return { state: 'done', status: 'present', waitSeconds: 1 };
+  if (await isTableGone(client, index)) return TABLE_GONE;
+  if (partition === null || found !== undefined) return null;
+  const tree = await readPartitionTree(client, index);
+  return tree.some((node) => tableId(node) === partition) ? null : 'The partition was dropped or detached.';
 }
 
 /** How long to wait for another session's build on the table, in seconds: half of the function's timeout. */

@@ -1,5 +1,6 @@
 import { BadInput } from './errors.ts';
 import { type CompiledIndex, entryId, indexId, type RegistryEntry, schemaIn } from './registry.ts';
+import { schemaMatcher } from './schema-patterns.ts';
 import { counted, listed, shortened } from './text.ts';
 import { quoted, quotedValue } from './visible-text.ts';
 import * as z from './zod.ts';
@@ -63,7 +64,7 @@ export function checkedInput(raw: unknown): ExecutionInput {
 }
 
 /** What names an entry. */
-type EntryName = Pick<RegistryEntry, 'schema' | 'name'>;
+type EntryName = Pick<RegistryEntry, 'schema' | 'name' | 'schemas'>;
 
 /**
  * Finds the entries of named indexes. `public.NAME` is the same index as NAME in a registry that names the schema. Only the
@@ -85,7 +86,8 @@ export function resolveIndexNames(names: readonly string[], registry: readonly E
       unknown.push(name);
       continue;
     }
-    const id = entryId(entry);
+    // Of an entry with `schemas`, each schema has an index.
+    const id = entry.schemas === undefined ? entryId(entry) : name;
     const earlier = named.get(id);
     if (earlier === undefined) {
       named.set(id, name);
@@ -113,7 +115,10 @@ function entryNamed(name: string, byId: ReadonlyMap<string, EntryName>): EntryNa
   // A schema can contain a dot too: try each one.
   for (let dot = name.indexOf('.', 1); dot !== -1; dot = name.indexOf('.', dot + 1)) {
     const entry = byId.get(name.slice(dot + 1));
-    if (entry?.schema === null && schemaIn(name, entry.name) !== null) return entry;
+    if (entry?.schema !== null) continue;
+    const schema = schemaIn(name, entry.name);
+    if (schema !== null && (entry.schemas === undefined || schemaMatcher(entry.schemas)(schema)))
+      return entry;
   }
   return undefined;
 }
@@ -143,17 +148,25 @@ export function requestedIndexes(
 
 /**
  * The names for the later states of a deploy: the id of each entry. A migration can create the table in another schema of the
- * search path, and the entry is the same.
+ * search path, and the entry is the same. One schema of an entry with `schemas` stays SCHEMA.NAME.
  * @param indexes of the whole registry
  * @param names of `resolveIndexNames`
  * @throws BadInput that lists the valid names, for names that the database has no index for
  */
-export function namesOfEntries(indexes: readonly CompiledIndex[], names: readonly string[]): string[] {
-  const { requested, unknown } = requestedIndexes(indexes, names);
-  if (unknown.length > 0) throw unknownNames(unknown, indexes.map(indexId));
+export function namesOfEntries(
+  indexes: readonly CompiledIndex[],
+  names: readonly string[],
+  registry: readonly EntryName[],
+): string[] {
   if (names.length === 0) return [];
-  const ids = new Set(requested.map((index) => index.entryId));
-  const bySchema = new Map(requested.map((index) => [`${index.schema}.${index.name}`, index.entryId]));
+  const { requested, unknown } = requestedIndexes(indexes, names);
+  // No schema has to match.
+  const perSchema = new Set(registry.filter(({ schemas }) => schemas !== undefined).map(entryId));
+  const wrong = unknown.filter((name) => !perSchema.has(name));
+  if (wrong.length > 0) throw unknownNames(wrong, [...perSchema, ...indexes.map(indexId)]);
+  const inOneSchema = requested.filter((index) => index.schemas === undefined);
+  const ids = new Set(inOneSchema.map((index) => index.entryId));
+  const bySchema = new Map(inOneSchema.map((index) => [`${index.schema}.${index.name}`, index.entryId]));
   return names.map((name) => (ids.has(name) ? name : (bySchema.get(name) ?? name)));
 }
 

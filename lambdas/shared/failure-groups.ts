@@ -1,4 +1,5 @@
 import { indexId, tableId } from './registry.ts';
+import { countOf, describeSchemas, failedSchemas } from './report-names.ts';
 import type { IndexReport } from './report-schema.ts';
 import { counted, shortened } from './text.ts';
 import { oneLine } from './visible-text.ts';
@@ -28,12 +29,28 @@ export interface Cause {
  * exactly one group.
  */
 export function groupFailures(failed: readonly IndexReport[]): FailureGroup[] {
-  const groups = Map.groupBy(failed, (index) => causeKey(causeOf(index)));
+  const groups = Map.groupBy(failed.flatMap(byCause), (index) => causeKey(causeOf(index)));
   return [...groups.values()]
     .map(toGroup)
     .toSorted(
-      (a, b) => Number(b.critical > 0) - Number(a.critical > 0) || b.indexes.length - a.indexes.length,
+      (a, b) => Number(b.critical > 0) - Number(a.critical > 0) || failedIn(b.indexes) - failedIn(a.indexes),
     );
+}
+
+/** An entry with `schemas` can have failed for several causes: one report for each. */
+function byCause(index: IndexReport): IndexReport[] {
+  const { schemas } = index;
+  if (schemas === undefined || schemas.causes.length === 0) return [index];
+  return schemas.causes.map(({ sqlstate, message, count, schemas: failedSchemas }) => ({
+    ...index,
+    error: { sqlstate, message },
+    schemas: { ...schemas, failed: count, failedSchemas },
+  }));
+}
+
+/** Number of failed indexes. */
+function failedIn(indexes: readonly IndexReport[]): number {
+  return indexes.reduce((sum, index) => sum + countOf(index, 'failed'), 0);
 }
 
 function toGroup(members: readonly IndexReport[]): FailureGroup {
@@ -44,7 +61,7 @@ function toGroup(members: readonly IndexReport[]): FailureGroup {
     sqlstate: first.error?.sqlstate ?? null,
     message: failureMessage(first),
     indexes: [first, ...indexes.slice(1)],
-    critical: indexes.filter((index) => index.critical).length,
+    critical: failedIn(indexes.filter((index) => index.critical)),
   };
 }
 
@@ -52,7 +69,10 @@ const UNKNOWN = 'unknown error';
 
 /** The message of a failed index, in one line, without the index's name in front. */
 function failureMessage(index: IndexReport): string {
-  return withoutIndexName(oneLine(index.error?.message ?? UNKNOWN), indexId(index)) || UNKNOWN;
+  const message = oneLine(index.error?.message ?? UNKNOWN);
+  const first = index.schemas?.failedSchemas[0];
+  const id = first === undefined ? indexId(index) : indexId({ schema: first, name: index.name });
+  return withoutIndexName(message, id) || UNKNOWN;
 }
 
 /** Functions begin their messages with `Index NAME: `. In a list the name is already there. */
@@ -65,8 +85,14 @@ function causeOf(index: IndexReport): Cause {
   return {
     sqlstate: index.error?.sqlstate ?? null,
     message: index.error?.message ?? '',
-    names: [indexId(index), tableId(index), index.name, index.table, index.schema],
+    names: [indexId(index), tableId(index), index.name, index.table, index.schema, ...namesOfSchemas(index)],
   };
+}
+
+/** The message of an entry with `schemas` is that of its first schema. */
+function namesOfSchemas({ schemas, name, table }: IndexReport): string[] {
+  const schema = schemas?.failedSchemas[0];
+  return schema === undefined ? [] : [indexId({ schema, name }), tableId({ schema, table }), schema];
 }
 
 const VARIABLE = '◦';
@@ -159,13 +185,20 @@ const SHOWN_NAMES = 3;
 export function firstNames({ indexes }: FailureGroup): string {
   return indexes
     .slice(0, SHOWN_NAMES)
-    .map((index) => oneLine(`${indexId(index)} on ${tableId(index)}`))
+    .map((index) => oneLine(nameOf(index)))
     .join(', ');
+}
+
+/** `idx_orders_status on orders`, or of an entry with `schemas` `idx_orders_status: 4,998 of 5,000 schemas, 2 failed (tenant_7, tenant_9)`. */
+function nameOf(index: IndexReport): string {
+  const { schemas } = index;
+  if (schemas === undefined) return `${indexId(index)} on ${tableId(index)}`;
+  return `${index.name}: ${describeSchemas(schemas)} (${failedSchemas(schemas)})`;
 }
 
 /** The size of a group: `1 critical index`, `198 indexes`, `198 indexes, 4 of them critical`. */
 export function sizeOf({ indexes, critical }: FailureGroup): string {
-  const count = indexes.length;
+  const count = failedIn(indexes);
   if (critical === 0) return counted(count, 'index');
   if (critical === count) return counted(count, 'critical index');
   return `${counted(count, 'index')}, ${critical} of them critical`;
@@ -223,8 +256,8 @@ function fits(lines: readonly string[], { lines: most, bytes = Number.POSITIVE_I
 }
 
 function describeRest(groups: readonly FailureGroup[]): string {
-  const indexes = groups.flatMap((group) => group.indexes);
+  const indexes = failedIn(groups.flatMap((group) => group.indexes));
   const critical = groups.reduce((sum, group) => sum + group.critical, 0);
   const suffix = critical === 0 ? '' : `, ${critical} of them critical`;
-  return `and ${counted(groups.length, 'more cause')}: ${counted(indexes.length, 'index')}${suffix}`;
+  return `and ${counted(groups.length, 'more cause')}: ${counted(indexes, 'index')}${suffix}`;
 }

@@ -87,6 +87,8 @@ export const planVariablesSchema = z
   .object({
     ...databaseVariables,
     BUILDS_PER_ROUND: z.coerce.number().check(z.int(), z.minimum(1)),
+    /** Batches at the same time. */
+    MAX_CONCURRENT: z.coerce.number().check(z.int(), z.minimum(1)),
     /** Unset: the window lasts until its builds end. */
     WINDOW_MINUTES: z.optional(z.coerce.number().check(z.positive())),
   })
@@ -109,6 +111,8 @@ export const buildVariablesSchema = z
     BUILD_WAIT_SECONDS: seconds,
     LONG_WAIT_SECONDS: seconds,
     BUILD_ATTEMPTS: z.coerce.number().check(z.int(), z.minimum(1)),
+    /** How long a batch begins further builds. */
+    BATCH_SECONDS: seconds,
   })
   .check(z.refine(hasDatabase, hasDatabaseMessage));
 

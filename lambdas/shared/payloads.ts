@@ -148,11 +148,17 @@ export const planBuildsEventSchema = z.object({
     windowStartedAt: z.optional(z.string()),
     /** Of earlier rounds, which were other executions. */
     unrecordedFailures: z.optional(z.array(unrecordedFailureSchema)),
+    /** Of earlier rounds, which were other executions. */
+    failedBatches: z.optional(z.array(z.string())),
   }),
   /** Of earlier rounds in this execution. */
   unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
+  /** Of all earlier rounds. Absent in the first plan of an execution. */
+  failedBatches: z.optional(z.array(z.string())),
   /** Of the round before this plan. */
   settled: z._default(z.array(settledIndexSchema), []),
+  /** Names of the errors of Build Batch in the round before this plan. */
+  batchErrors: z._default(z.array(z.string()), []),
 });
 export type PlanBuildsEvent = z.input<typeof planBuildsEventSchema>;
 
@@ -164,11 +170,27 @@ const laneSchema = z.object({
 });
 export type Lane = z.infer<typeof laneSchema>;
 
+/**
+ * One part of the small builds of a round: those on the tables whose hash belongs to the part. Their names are not in the
+ * state, because there can be 100,000 of them.
+ */
+const batchSchema = z.object({
+  /** From 0 to `of` - 1. */
+  part: z.int().check(z.minimum(0)),
+  /** Number of parts. */
+  of: z.int().check(z.minimum(1)),
+  /** Number of builds that were planned for this part, for the display. */
+  builds: z.int().check(z.minimum(0)),
+});
+export type Batch = z.infer<typeof batchSchema>;
+
 export const planBuildsResultSchema = z.object({
   deploy: z.string(),
   /** `build`: build the lanes of this round. `done`: no build is left. */
   decision: z.enum(['build', 'done']),
   lanes: z.array(laneSchema),
+  /** Parts of the builds that are small and many, which Build Batch builds before the lanes. Empty: this round has none. */
+  batches: z._default(z.array(batchSchema), []),
   /** When the window ends, ISO 8601: non-critical indexes are built until then. Null: until they are built. */
   until: z.nullable(z.string()),
   /** Number of requested indexes that need no build. */
@@ -177,6 +199,8 @@ export const planBuildsResultSchema = z.object({
   failed: z.object({ critical: z.int(), nonCritical: z.int() }),
   /** Failures that could not be written to the ledger. They are included in `failed`. */
   unrecordedFailures: z.array(unrecordedFailureSchema),
+  /** One name of an error for each round so far in which a batch failed. */
+  failedBatches: z._default(z.array(z.string()), []),
 });
 export type PlanBuildsResult = z.infer<typeof planBuildsResultSchema>;
 
@@ -205,6 +229,29 @@ export type BuildIndexResult = z.infer<typeof buildIndexResultSchema>;
 
 export const settleIndexEventSchema = z.extend(buildIndexEventSchema, { error: caughtErrorSchema });
 export type SettleIndexEvent = z.input<typeof settleIndexEventSchema>;
+
+// Build Batch
+
+export const buildBatchEventSchema = z.object({
+  deploy: z.string(),
+  batch: batchSchema,
+  /** When the window ends, ISO 8601: non-critical builds are left then. Null: no limit. */
+  until: z._default(z.nullable(z.string()), null),
+  /** The input of build-indexes, so that the batch plans the same builds. */
+  request: z._default(z.pick(planBuildsEventSchema.shape.request, { indexes: true, scope: true }), {}),
+});
+export type BuildBatchEvent = z.input<typeof buildBatchEventSchema>;
+
+/** What happened to the builds of a batch. Their names are in the ledger. */
+export const buildBatchResultSchema = z.object({
+  part: z.int(),
+  of: z.int(),
+  built: z.int(),
+  failed: z.int(),
+  /** Builds that a lane of a later round tries again, with all of its retries. */
+  left: z.int(),
+});
+export type BuildBatchResult = z.infer<typeof buildBatchResultSchema>;
 
 // Check Sessions
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { schemaMatcher } from './schema-patterns.ts';
 import * as z from './zod.ts';
 
 /** The constraint that the deploy adds to the table with an index. `lib/registry` checks that the index is suitable. */
@@ -25,6 +26,8 @@ const registryEntrySchema = z.strictObject({
   name: z.string().check(z.minLength(1)),
   /** Schema of the table and of the index. Null: the statement names none, so the search path of the database decides. */
   schema: z.nullable(z.string().check(z.minLength(1))),
+  /** The index is built in every schema that matches: see schema-patterns.ts. Undefined: in one schema. */
+  schemas: z.optional(z.array(z.string().check(z.minLength(1))).check(z.minLength(1))),
   table: z.string().check(z.minLength(1)),
   unique: z.boolean(),
   /** The statement from USING on, as in the registry: method, columns, INCLUDE, WITH, TABLESPACE, WHERE. */
@@ -114,7 +117,8 @@ export function indexOfId(registry: CompiledRegistry, id: string): CompiledIndex
   if (whole !== undefined) return inSchema(whole, whole.schema ?? 'public');
   for (const entry of registry) {
     const schema = entry.schema === null ? schemaIn(id, entry.name) : null;
-    if (schema !== null) return inSchema(entry, schema);
+    if (schema !== null && (entry.schemas === undefined || schemaMatcher(entry.schemas)(schema)))
+      return inSchema(entry, schema);
   }
   return undefined;
 }

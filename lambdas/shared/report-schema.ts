@@ -16,6 +16,31 @@ const INDEX_STATUSES = [
 export const indexStatusSchema = z.enum(INDEX_STATUSES);
 export type IndexStatus = z.infer<typeof indexStatusSchema>;
 
+/** The result of an entry with `schemas`: numbers of schemas. Those without the table are not counted. */
+const schemasReportSchema = z.object({
+  total: z.int(),
+  /** built and repaired */
+  built: z.int(),
+  /** present, equivalent and drifted */
+  present: z.int(),
+  failed: z.int(),
+  /** still building or missing */
+  remaining: z.int(),
+  /** The first ones. */
+  failedSchemas: z.array(z.string()),
+  /** The most frequent ones first. The ledger has the message of each schema. */
+  causes: z.array(
+    z.object({
+      sqlstate: z.nullable(z.string()),
+      /** Of the first schema. */
+      message: z.string(),
+      count: z.int(),
+      /** The first ones. */
+      schemas: z.array(z.string()),
+    }),
+  ),
+});
+
 /** The result for one entry of the registry. On a partitioned table, each partition has a build of its own. */
 const indexReportSchema = z.object({
   name: z.string(),
@@ -52,6 +77,11 @@ const indexReportSchema = z.object({
   ),
   /** The partitions on which this deploy built or tried to build the index. Null: none, or the table is not partitioned. */
   partitions: z._default(z.nullable(z.object({ built: z.int(), failed: z.int() })), null),
+  /**
+   * Only for an entry with `schemas`, whose indexes are one element of the report. `schema` has the patterns then, `status` is
+   * the most important one, `sizeBytes` the sum, and `durationMs` lasts from the first build to the last one.
+   */
+  schemas: z.optional(schemasReportSchema),
 });
 export type IndexReport = z.infer<typeof indexReportSchema>;
 

@@ -23,6 +23,9 @@ const LONGEST = Duration.minutes(15);
 /** Part of an invocation of build-index that is neither of its two waits: connecting, catalog queries, the ledger. */
 const BUILD_OVERHEAD_SECONDS = 120;
 
+/** A batch begins builds for this long at most, so that its round ends, and lanes make what it has left. */
+const LONGEST_BATCH_SECONDS = 600;
+
 /** The time limit of each function. */
 export const TIMEOUTS: Record<FunctionName, Duration> = {
   preflight: Duration.minutes(2),
@@ -79,6 +82,8 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   };
   const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
   const longWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
+  // The last build of a batch can begin at the end of it, and use both of its waits.
+  const batch = Math.max(1, Math.min(LONGEST_BATCH_SECONDS, longWait - builds.waitSeconds));
   const runner = { MIGRATIONS: migrations.runner };
   const sql = sqlLimits(migrations);
   return {
@@ -103,7 +108,12 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       ...(migrations.runner === 'lambda' &&
         migrations.advisoryLock && { MIGRATION_LOCK: migrations.advisoryLock }),
     },
-    'plan-builds': { ...shared, BUILDS_PER_ROUND: String(builds.perRound), ...window },
+    'plan-builds': {
+      ...shared,
+      BUILDS_PER_ROUND: String(builds.perRound),
+      MAX_CONCURRENT: String(builds.maxConcurrent),
+      ...window,
+    },
     'build-index': {
       ...shared,
       ...lockTimeout,
@@ -111,6 +121,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       BUILD_WAIT_SECONDS: String(builds.waitSeconds),
       LONG_WAIT_SECONDS: String(longWait),
       BUILD_ATTEMPTS: String(builds.attempts),
+      BATCH_SECONDS: String(batch),
     },
     'check-index': { ...shared, ...lockTimeout, ...terminate },
     'settle-index': shared,

@@ -9,6 +9,7 @@ import {
   inSchema,
   type RegistryEntry,
 } from '../../lambdas/shared/registry.ts';
+import { schemaMatcher } from '../../lambdas/shared/schema-patterns.ts';
 import type { Place } from '../sql/places.ts';
 import { compileConstraint } from './compile-constraint.ts';
 import { compileStatement } from './compile-statement.ts';
@@ -16,6 +17,7 @@ import type { IndexEntry } from './define-indexes.ts';
 import { readEntry, textField } from './entry-fields.ts';
 import { type EntryPlaces, NO_PLACES, type RegistryPlaces } from './entry-places.ts';
 import { problemText, RegistryError, type RegistryProblem } from './registry-error.ts';
+import { readRegistryValue } from './registry-value.ts';
 
 /** A valid entry and what it was compiled from. */
 export interface ExaminedEntry {
@@ -36,45 +38,49 @@ export interface ExaminedRegistry {
 
 /**
  * Compiles a registry into the form that is shipped with the functions, in the order of the entries.
- * @param entries the registry file's value, not validated yet.
+ * @param value the registry file's value, not validated yet.
  * @param file the file's name, for messages.
  * @param locate finds the entries in the file. It runs only when there is a problem, because it loads a parser.
  * @default every problem is at line 1, column 1
  * @throws RegistryError with every problem of every entry.
  */
 export async function compileRegistry(
-  entries: unknown,
+  value: unknown,
   file: string,
   locate?: () => Promise<RegistryPlaces>,
 ): Promise<CompiledRegistry> {
-  const { examined, problems } = await examineRegistry(entries, file, NO_PLACES);
+  const { examined, problems } = await examineRegistry(value, file, NO_PLACES);
   if (problems.length === 0) return compiledRegistrySchema.parse(examined.map(({ index }) => index));
-  const located = locate === undefined ? null : await examineRegistry(entries, file, await locate());
+  const located = locate === undefined ? null : await examineRegistry(value, file, await locate());
   throw new RegistryError(located?.problems ?? problems);
 }
 
 /**
  * Checks each entry of a registry, then all of them together.
- * @param entries the registry file's value, not validated yet.
+ * @param value the registry file's value, not validated yet.
  * @param file the file's name, for the problems.
  */
 export async function examineRegistry(
-  entries: unknown,
+  value: unknown,
   file: string,
   places: RegistryPlaces,
 ): Promise<ExaminedRegistry> {
-  if (!Array.isArray(entries)) {
+  const { entries, schemas, problems: ofOptions } = readRegistryValue(value);
+  const problems: RegistryProblem[] = ofOptions.map((problem) => ({
+    ...{ ...problem, file, entry: '' },
+    ...places.option(problem.field),
+  }));
+  if (entries === null) {
     const message =
       'it must contain a list of entries; write export default defineIndexes([{ name, sql, description }]) or a JSON array';
     const problem = { rule: 'registry-file', entry: '', field: '', message, file, ...places.list } as const;
     return { examined: [], problems: [problem] };
   }
-  const problems: RegistryProblem[] = [];
   const examined: ExaminedEntry[] = [];
   const firstOfName = new Map<string, string>();
   for (const [position, raw] of entries.entries()) {
     const place = { file, entry: label(position, raw), places: places.of(position) };
-    const result = await examineEntry(raw, place);
+    const result = await examineEntry(raw, place, schemas);
     problems.push(...result.problems);
     if (result.examined === null) continue;
     examined.push(result.examined);
@@ -88,8 +94,27 @@ export async function examineRegistry(
     const message = sameNameMessage(first, { schema });
     problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
   }
-  const ofAll = [...ambiguousNames(examined, file), ...conflictingConstraints(examined, file)];
+  const ofAll = [
+    ...sameInOneSchema(examined, file),
+    ...ambiguousNames(examined, file),
+    ...conflictingConstraints(examined, file),
+  ];
   return { examined, problems: [...problems, ...ofAll] };
+}
+
+/** An entry that names a schema can be the index of an entry with `schemas` in that schema. */
+function sameInOneSchema(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+  const perSchema = examined.flatMap(({ index, label: entry }) =>
+    index.schemas === undefined ? [] : [{ name: index.name, entry, matches: schemaMatcher(index.schemas) }],
+  );
+  return examined.flatMap(({ index, label: entry, places }) => {
+    const { schema, name } = index;
+    if (schema === null) return [];
+    const other = perSchema.find((one) => one.name === name && one.matches(schema));
+    if (other === undefined) return [];
+    const message = sameNameMessage(other.entry, { schema });
+    return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
+  });
 }
 
 /** The index of an entry in `public`, if it names no schema: the id of both is NAME, so they exclude each other. */
@@ -111,6 +136,7 @@ interface EntryPlace {
 async function examineEntry(
   raw: unknown,
   place: EntryPlace,
+  schemasOfRegistry: readonly string[],
 ): Promise<{ examined: ExaminedEntry | null; problems: RegistryProblem[] }> {
   const { entry, problems: ofFields } = readEntry(raw);
   const problems = ofFields.map((problem) => problemAt(place, problem));
@@ -124,6 +150,13 @@ async function examineEntry(
   const { critical, description, serves, onDrift, accept } = entry;
   const { statement } = compiled;
   let index: RegistryEntry = { ...compiled.index, critical, description, serves, onDrift };
+  const schemas = [...(entry.schemas ?? (index.schema === null ? schemasOfRegistry : []))];
+  if (schemas.length > 0 && index.schema !== null) {
+    const message = `the statement names the schema "${index.schema}": remove either that name, or schemas`;
+    problems.push(problemAt(place, { rule: 'entry-form', field: 'schemas', message }));
+    return { examined: null, problems };
+  }
+  if (schemas.length > 0) index = { ...index, schemas };
   if (entry.constraint !== undefined) {
     const { constraint, problems: ofConstraint } = compileConstraint({
       ...entry,

@@ -35,6 +35,14 @@ export interface IndexEntry {
    */
   readonly onDrift?: 'report' | 'rebuild';
   /**
+   * A schema per tenant: the index is built in every schema that matches and has the table. Names of schemas, in which * stands
+   * for any text and ? for one character; a pattern after ! excludes schemas. `sql` must not name a schema. Every deploy reads
+   * the schemas again, so that new tenants get the index. An empty list: the search path decides, also if the registry has
+   * `schemas`.
+   * @default those of the registry
+   */
+  readonly schemas?: readonly string[];
+  /**
    * The constraint that the index enforces. The deploy builds the index concurrently, and then adds the constraint with
    * ALTER TABLE … ADD CONSTRAINT … USING INDEX, which renames the index to `constraint.name` and locks the table for a moment.
    * `sql` must create a unique B-tree index on columns, without expressions, a WHERE clause or a sort order. The columns of a
@@ -57,10 +65,29 @@ export interface EntryConstraint {
   readonly type: 'unique' | 'primary key';
 }
 
+/** What applies to all entries of a registry. */
+export interface RegistryOptions {
+  /**
+   * `schemas` of each entry that has none of its own and whose `sql` names no schema.
+   * @default none: the search path decides
+   */
+  readonly schemas?: readonly string[];
+}
+
+/** A registry with options. A JSON file can contain the same object. */
+export interface Registry extends RegistryOptions {
+  readonly indexes: readonly IndexEntry[];
+}
+
 /**
- * Gives a registry its types: `export default defineIndexes([{ name, sql, description }, …])`.
- * It returns its argument; the statements are checked when the registry is compiled.
+ * Gives a registry its types: `export default defineIndexes([{ name, sql, description }, …])`, or with options
+ * `export default defineIndexes([…], { schemas: ['tenant_*'] })`. The statements are checked when the registry is compiled.
  */
-export function defineIndexes(entries: readonly IndexEntry[]): readonly IndexEntry[] {
-  return entries;
+export function defineIndexes(entries: readonly IndexEntry[]): readonly IndexEntry[];
+export function defineIndexes(entries: readonly IndexEntry[], options: RegistryOptions): Registry;
+export function defineIndexes(
+  entries: readonly IndexEntry[],
+  options?: RegistryOptions,
+): readonly IndexEntry[] | Registry {
+  return options === undefined ? entries : { ...options, indexes: entries };
 }

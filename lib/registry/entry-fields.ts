@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { patternProblem } from '../../lambdas/shared/schema-patterns.ts';
 import type { EntryConstraint, IndexEntry } from './define-indexes.ts';
 import { acceptRefusal, type RegistryRuleName } from './registry-rules.ts';
 
@@ -10,16 +11,24 @@ const entrySchema = z.strictObject({
   serves: z.array(z.string().min(1)).default([]),
   onDrift: z.enum(['report', 'rebuild']).default('report'),
   accept: z.record(z.string(), z.string().trim().min(1)).default({}),
+  schemas: z.array(z.string()).optional(),
   constraint: z.strictObject({ name: z.string().min(1), type: z.enum(['unique', 'primary key']) }).optional(),
 }) satisfies z.ZodType<unknown, IndexEntryInput>;
 
-type IndexEntryInput = Omit<IndexEntry, 'serves' | 'critical' | 'onDrift' | 'accept' | 'constraint'> & {
+type IndexEntryInput = Omit<
+  IndexEntry,
+  'serves' | 'critical' | 'onDrift' | 'accept' | 'schemas' | 'constraint'
+> & {
   serves?: string[] | undefined;
   critical?: boolean | undefined;
   onDrift?: IndexEntry['onDrift'] | undefined;
   accept?: Record<string, string> | undefined;
+  schemas?: string[] | undefined;
   constraint?: EntryConstraint | undefined;
 };
+
+/** What `schemas` of an entry or of a registry must be. */
+export const SCHEMAS_FORM = 'it must be a list of schemas, as texts: names, or patterns such as "tenant_*"';
 
 const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
   name: 'it must be the name of the index, as a text that is not empty',
@@ -30,6 +39,7 @@ const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
   onDrift: 'it must be "report" or "rebuild"',
   accept: 'it must contain a reason for each rule, as a text that is not empty: { RULE: reason }',
   constraint: 'it must be { name, type }, with type "unique" or "primary key"',
+  schemas: SCHEMAS_FORM,
 };
 
 const CONSTRAINT_FIELDS: Readonly<Record<keyof EntryConstraint, string>> = {
@@ -40,7 +50,7 @@ const CONSTRAINT_FIELDS: Readonly<Record<keyof EntryConstraint, string>> = {
 type ReadEntry = z.infer<typeof entrySchema>;
 
 /** A field that is missing, unknown or has a wrong value. */
-interface FormProblem {
+export interface FormProblem {
   readonly rule: RegistryRuleName;
   /** The field, with the wrong element of it after a dot: `serves.1`. Empty: the whole entry. */
   readonly field: string;
@@ -55,7 +65,15 @@ export function readEntry(raw: unknown): { entry: ReadEntry | null; problems: Fo
     const message = acceptRefusal(rule);
     return message === null ? [] : [{ rule: 'entry-form', field: `accept.${rule}`, message }];
   });
+  const schemas = patternProblem(shape.data.schemas ?? []);
+  if (schemas !== null)
+    problems.push({ rule: 'entry-form', field: schemasField(schemas.at), message: schemas.message });
   return { entry: problems.length === 0 ? shape.data : null, problems };
+}
+
+/** The field of a pattern in messages. @param at undefined: the whole list */
+export function schemasField(at: number | undefined): string {
+  return at === undefined ? 'schemas' : `schemas.${at}`;
 }
 
 /** ON CONFLICT and foreign keys cannot use such a constraint. */

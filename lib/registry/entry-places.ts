@@ -14,13 +14,15 @@ export interface EntryPlaces {
 export interface RegistryPlaces {
   /** The list of entries; line 1, column 1 if code computes it. */
   readonly list: Place;
+  /** Place of a field beside the list, or of the list if it is unknown. */
+  readonly option: (path: string) => Place;
   readonly of: (position: number) => EntryPlaces;
 }
 
 const START: Place = { line: 1, column: 1 };
 
 /** The places of a registry whose file is unknown. */
-export const NO_PLACES: RegistryPlaces = { list: START, of: () => samePlace(START) };
+export const NO_PLACES: RegistryPlaces = { list: START, option: () => START, of: () => samePlace(START) };
 
 /**
  * Finds the entries of a registry in its file: by position if the file writes out the list, else by name.
@@ -28,7 +30,7 @@ export const NO_PLACES: RegistryPlaces = { list: START, of: () => samePlace(STAR
  */
 export function placesOf(
   text: string,
-  { list, objects }: RegistrySource,
+  { list, options, objects }: RegistrySource,
   entries: readonly unknown[],
 ): RegistryPlaces {
   const placeOf = placesIn(text);
@@ -72,7 +74,11 @@ export function placesOf(
     return { entry, field, inSql };
   }
 
-  return { list: listPlace, of };
+  const option = (path: string): Place => {
+    const found = options?.get(path.split('.', 1)[0] ?? '');
+    return found === undefined ? listPlace : placeOf(found.start);
+  };
+  return { list: listPlace, option, of };
 }
 
 /** For each name, how often it occurs before. */

@@ -1,4 +1,4 @@
-import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { literalText, type RegistrySource, type SourceField, type SourceValue } from './registry-source.ts';
 
@@ -12,15 +12,17 @@ export function readJson(text: string): RegistrySource {
   const error = jsonSyntaxError(text);
   if (error !== null) throw Object.assign(new SyntaxError(error.message), { pos: error.offset });
   const root = treeOf(text, []);
-  if (root?.type !== 'array') return { list: { reason: 'it is not a list', start: 0 }, objects: [] };
-  const elements = (root.children ?? []).map((node) => sourceValue(node, text));
+  const options = root?.type === 'object' ? sourceValue(root, text).fields : undefined;
+  const node = options?.has('schemas') && root ? findNodeAtLocation(root, ['indexes']) : root;
+  if (node?.type !== 'array') return { list: { reason: 'it is not a list', start: 0 }, objects: [] };
+  const elements = (node.children ?? []).map((element) => sourceValue(element, text));
   const list = {
-    start: root.offset,
-    close: root.offset + root.length - 1,
+    start: node.offset,
+    close: node.offset + node.length - 1,
     elements,
     hasTrailingComma: false,
   };
-  return { list, objects: elements };
+  return { list, options, objects: elements };
 }
 
 /**

@@ -12,6 +12,7 @@ import { importModule, ModuleProblem } from './import-module.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistrySource } from './registry-source.ts';
 import type { RegistryKind } from './registry-text.ts';
+import { readRegistryValue } from './registry-value.ts';
 
 const MODULES = ['.ts', '.js', '.mjs', '.cjs'];
 
@@ -56,8 +57,8 @@ export async function readRegistryFile(
   const readModule = runCode ? importDefault : staticDefault;
   const entries = kind === 'json' ? await parseJson(file, text) : await readModule(file, text);
   const locate = async () => {
-    const source = Array.isArray(entries) ? await readSource(text, kind) : null;
-    return source === null ? NO_PLACES : placesOf(text, source, entries as unknown[]);
+    const source = readRegistryValue(entries).entries === null ? null : await readSource(text, kind);
+    return source === null ? NO_PLACES : placesOf(text, source, readRegistryValue(entries).entries ?? []);
   };
   return { entries, locate };
 }

@@ -30,7 +30,7 @@ type Binding = { readonly value: Expression } | { readonly imported: string | nu
 export function readModule(text: string): RegistrySource {
   const { program } = parseModule(text);
   const objects = objectsIn(program).map((object) => sourceValue(object, text));
-  return { list: exportedList(program.body, text), objects: objects.sort((a, b) => a.start - b.start) };
+  return { ...exportedList(program.body, text), objects: objects.sort((a, b) => a.start - b.start) };
 }
 
 /** Time to parse a module, in milliseconds. A registry of thousands of entries takes less than a second. */
@@ -78,20 +78,36 @@ export function moduleSyntaxError(text: string): number | null {
   }
 }
 
-/** The list of a module's default export. */
-function exportedList(statements: readonly Statement[], text: string): SourceList | NoList {
+/** The list of a module's default export, and the fields beside it. */
+function exportedList(
+  statements: readonly Statement[],
+  text: string,
+): Pick<RegistrySource, 'list' | 'options'> {
   const bindings = new Map(statements.flatMap((statement) => bindingsOf(statement, text)));
   const exported = statements
     .map((statement) => defaultExport(statement, text))
     .find((node) => node !== null);
-  return exported === undefined ? { reason: 'it has no default export', start: 0 } : listOf(exported, []);
+  let options: RegistrySource['options'];
+  const list =
+    exported === undefined ? { reason: 'it has no default export', start: 0 } : listOf(exported, []);
+  return { list, options };
 
   /** @param seen the variables on the way to this node */
   function listOf(node: AnyNode, seen: readonly string[]): SourceList | NoList {
     const expression = withoutTypes(node);
     if (expression.type === 'ArrayExpression') return listLiteral(expression, text);
     if (expression.type === 'CallExpression' && returnsArgument(expression.callee, [])) {
-      return listOf(expression.arguments[0] ?? expression, seen);
+      const [argument, others] = expression.arguments;
+      if (others !== undefined) options = sourceValue(others, text).fields;
+      return listOf(argument ?? expression, seen);
+    }
+    if (expression.type === 'ObjectExpression') {
+      const indexes = expression.properties.find(
+        (property) =>
+          property.type === 'ObjectProperty' && !property.computed && keyOf(property.key) === 'indexes',
+      );
+      options = sourceValue(expression, text).fields;
+      if (options?.has('schemas') && indexes?.type === 'ObjectProperty') return listOf(indexes.value, seen);
     }
     const { start } = range(expression);
     const name = expression.type === 'Identifier' ? expression.name : '';

@@ -96,7 +96,7 @@ class ModuleReader {
     }
     if (exported === null) throw new UnknownValue('it has no default export', { start: 0 });
     const list = this.listIn(exported);
-    if (list === null) return { value: this.valueOf(exported) };
+    if (list === null || this.optionsIn(exported) !== null) return { value: this.valueOf(exported) };
     const unknown: UnknownValue[] = [];
     const value = list.elements.flatMap((element) => {
       try {
@@ -117,6 +117,15 @@ class ModuleReader {
     if (node.type !== 'CallExpression' || !this.returnsArgument(node.callee)) return null;
     const [argument] = node.arguments;
     return argument === undefined ? null : this.listIn(argument);
+  }
+
+  /** The second argument of defineIndexes. */
+  private optionsIn(node: AnyNode): AnyNode | null {
+    const expression = withoutTypes(node);
+    if (expression.type !== 'CallExpression' || !this.returnsArgument(expression.callee)) return null;
+    if (codeOf(expression.callee, this.text) === 'Object.freeze') return null;
+    const [, options, ...others] = expression.arguments;
+    return others.length === 0 ? (options ?? null) : null;
   }
 
   /** Code that runs when the module is loaded could change the list, so a statement may only declare something. */
@@ -197,6 +206,11 @@ class ModuleReader {
         const [argument, ...others] = expression.arguments;
         if (argument !== undefined && others.length === 0 && this.returnsArgument(expression.callee)) {
           return this.valueOf(argument);
+        }
+        const options = this.optionsIn(expression);
+        if (argument !== undefined && options !== null) {
+          // As defineIndexes does it.
+          return { ...Object(this.valueOf(options)), indexes: this.valueOf(argument) };
         }
         throw this.unknown(expression, `${this.excerpt(expression)} is computed by code`);
       }

@@ -46,6 +46,8 @@ export interface NoList {
 
 export interface RegistrySource {
   readonly list: SourceList | NoList;
+  /** The fields beside the list: `schemas`. @default none */
+  readonly options?: ReadonlyMap<string, SourceField> | undefined;
   /** Every object in the file, in its order, whether the list contains it or not. */
   readonly objects: readonly SourceValue[];
 }

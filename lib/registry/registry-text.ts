@@ -46,7 +46,7 @@ type FieldValue = NonNullable<IndexEntry[keyof IndexEntry]>;
 
 /** Omits `critical: false` and empty lists and objects, which are defaults. */
 function statedFields(entry: IndexEntry): [keyof IndexEntry, FieldValue][] {
-  const { name, sql, critical, description, serves, onDrift, accept, constraint } = entry;
+  const { name, sql, critical, description, serves, onDrift, accept, schemas, constraint } = entry;
   const fields: [keyof IndexEntry, FieldValue | undefined][] = [
     ['name', name],
     ['sql', sql],
@@ -54,6 +54,7 @@ function statedFields(entry: IndexEntry): [keyof IndexEntry, FieldValue][] {
     ['description', description],
     ['serves', serves?.length === 0 ? undefined : serves],
     ['onDrift', onDrift],
+    ['schemas', schemas],
     ['constraint', constraint && { name: constraint.name, type: constraint.type }],
     ['accept', Object.keys(accept ?? {}).length === 0 ? undefined : accept],
   ];

@@ -33,10 +33,12 @@ export interface BuildIndexesProps {
 
 /**
  * The state machine `build-indexes`:
- * 1. Plan: find the missing indexes and group them into lanes, one for each table.
- * 2. Build the lanes at the same time, and the indexes of a lane one after the other. For each index: start the build,
+ * 1. Plan: find the missing indexes and group them into lanes, one for each table. Many small builds form batches instead.
+ * 2. Build the batches at the same time. Each plans its own builds and makes them one after the other in one invocation. What
+ *    cannot be built at once is left for a lane of the next round.
+ * 3. Build the lanes at the same time, and the indexes of a lane one after the other. For each index: start the build,
  *    check it until it has ended, and record a failure with Settle Index.
- * 3. Plan Again: find the remaining indexes. If another state machine started this execution, it starts a new execution
+ * 4. Plan Again: find the remaining indexes. If another state machine started this execution, it starts a new execution
  *    for them, whose history is empty. Otherwise this execution continues with step 2.
  */
 export class BuildIndexes extends Construct {
@@ -61,31 +63,33 @@ export class BuildIndexes extends Construct {
         // These paths give an empty list where they find nothing.
         unrecordedFailures: JsonPath.listAt('$.unrecordedFailures[*]'),
         settled: JsonPath.listAt('$.lanes[*][*].settled'),
+        failedBatches: JsonPath.listAt('$.failedBatches[*]'),
+        batchErrors: JsonPath.listAt('$.batches[*].error'),
       }),
       comment: 'Counts the failed indexes and finds the remaining ones',
     });
     planAgain.addRetry(CONNECTION_RETRY);
 
     const done = new Pass(this, BUILD_INDEXES.done);
+    const buildBatches = this.buildBatches(props);
     const buildLanes = this.buildLanes(props);
+    buildBatches.next(buildLanes);
+    const toBuild = Condition.stringEquals('$.decision', 'build');
+    const anyBatch = Condition.isPresent('$.batches[0]');
     plan.next(
       new Choice(this, BUILD_INDEXES.anythingToBuild)
-        .when(Condition.stringEquals('$.decision', 'build'), buildLanes)
+        .when(Condition.and(toBuild, anyBatch), buildBatches)
+        .when(toBuild, buildLanes)
         .otherwise(done),
     );
-    buildLanes
-      .next(planAgain)
-      .next(
-        new Choice(this, BUILD_INDEXES.moreToBuild)
-          .when(
-            Condition.and(
-              Condition.stringEquals('$.decision', 'build'),
-              Condition.not(Condition.isPresent('$$.Execution.Input.deploy')),
-            ),
-            buildLanes,
-          )
-          .otherwise(done),
-      );
+    // No other state machine starts an execution for the next round.
+    const isAlone = Condition.not(Condition.isPresent('$$.Execution.Input.deploy'));
+    buildLanes.next(planAgain).next(
+      new Choice(this, BUILD_INDEXES.moreToBuild)
+        .when(Condition.and(toBuild, isAlone, anyBatch), buildBatches)
+        .when(Condition.and(toBuild, isAlone), buildLanes)
+        .otherwise(done),
+    );
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.machineName,
       comment: 'Builds the indexes of the registry that are missing in the database',
@@ -93,6 +97,36 @@ export class BuildIndexes extends Construct {
       timeout: Duration.days(7),
       logs: props.logs,
     });
+  }
+
+  private buildBatches(props: BuildIndexesProps): MapState {
+    const batches = new MapState(this, BUILD_INDEXES.buildBatches, {
+      comment:
+        'Many small builds. They come before the lanes, so that no more builds run than are configured',
+      maxConcurrency: props.builds.maxConcurrent,
+      itemsPath: '$.batches',
+      itemSelector: { 'deploy.$': '$.deploy', 'until.$': '$.until', 'batch.$': '$$.Map.Item.Value' },
+      // Counts and names of errors only.
+      resultPath: '$.batches',
+    });
+    const build = invokeFunction(this, BUILD_INDEXES.buildBatch, props.functions, {
+      function: 'build-index',
+      payload: TaskInput.fromObject({
+        deploy: JsonPath.stringAt('$.deploy'),
+        batch: JsonPath.objectAt('$.batch'),
+        until: JsonPath.stringAt('$.until'),
+        request: JsonPath.objectAt('$$.Execution.Input'),
+      }),
+      comment: 'Builds one index after the other, until its time is used up. The ledger has the results',
+    });
+    build.addRetry(CONNECTION_RETRY);
+    const failed = new Pass(this, BUILD_INDEXES.batchFailed, {
+      comment: 'Nothing is lost: the next plan finds what is missing',
+      parameters: { 'error.$': '$.error.Error' },
+    });
+    catchAll(build, failed, '$.error');
+    batches.itemProcessor(build);
+    return batches;
   }
 
   private buildLanes(props: BuildIndexesProps): MapState {

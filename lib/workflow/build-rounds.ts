@@ -8,6 +8,9 @@ import type { WorkflowMachine } from './workflow-machine.ts';
 /** The failures that earlier rounds could not write to the ledger, wherever their output is in the state. */
 export const UNRECORDED_FAILURES = '$..unrecordedFailures[*]';
 
+/** The errors of batches in earlier rounds: after some, the deploy makes no more batches. */
+const FAILED_BATCHES = '$..failedBatches[*]';
+
 export interface BuildRoundsProps {
   /** Name of the state that builds one round. */
   build: string;
@@ -44,6 +47,7 @@ export function buildRounds(scope: Construct, props: BuildRoundsProps): BuildRou
       scope: props.scope,
       // Of all earlier rounds: this one does not attempt these builds again. The path gives an empty list where it finds nothing.
       unrecordedFailures: JsonPath.listAt(UNRECORDED_FAILURES),
+      failedBatches: JsonPath.listAt(FAILED_BATCHES),
       ...props.input,
     },
     resultPath: '$.builds',

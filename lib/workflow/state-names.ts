@@ -213,6 +213,9 @@ export const WINDOW = {
 export const BUILD_INDEXES = {
   plan: 'Plan',
   anythingToBuild: 'Anything To Build?',
+  buildBatches: 'Build Batches',
+  buildBatch: 'Build Batch',
+  batchFailed: 'Batch Failed',
   buildLanes: 'Build Lanes',
   buildLane: 'Build Lane',
   buildIndex: 'Build Index',

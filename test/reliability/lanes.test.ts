@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type PlannedBuild, toLanes } from '../../lambdas/plan-builds/lanes.ts';
+import { toLanes } from '../../lambdas/plan-builds/lanes.ts';
+import type { PlannedBuild } from '../../lambdas/postgres/planned-build.ts';
 import type { Lane } from '../../lambdas/shared/payloads.ts';
 
 const GIB = 1024 ** 3;

@@ -21,6 +21,9 @@ const LAMBDA_ERRORS = ['Lambda.ClientExecutionTimeoutException', 'Lambda.AWSLamb
 test('has these states and no others', () => {
   expect(Object.keys(statesOf(machines.machine('prod', 'build-indexes'))).sort()).toEqual([
     'Anything To Build?',
+    'Batch Failed',
+    'Build Batch',
+    'Build Batches',
     'Build Index',
     'Build Lane',
     'Build Lanes',
@@ -114,6 +117,28 @@ test('Plan Again gets the failures of the round, and the plan gets those of earl
   });
 });
 
+test('builds batches before the lanes, no more at the same time than are configured, and a failed batch is no error', () => {
+  expect(state('Build Batches')).toMatchObject({
+    MaxConcurrency: 4,
+    ItemsPath: '$.batches',
+    ResultPath: '$.batches',
+    Next: 'Build Lanes',
+  });
+  expect(state('Build Batch').Parameters).toMatchObject({
+    Payload: { 'batch.$': '$.batch', 'until.$': '$.until', 'request.$': '$$.Execution.Input' },
+  });
+  expect(state('Build Batch').Retry?.at(-1)?.ErrorEquals).toEqual([
+    'ConnectionLost',
+    'LockNotAvailable',
+    'Deadlock',
+  ]);
+  expect(state('Build Batch').Catch?.map(({ Next }) => Next)).toEqual(['Batch Failed', 'Batch Failed']);
+  expect(state('Batch Failed')).toMatchObject({ Parameters: { 'error.$': '$.error.Error' }, End: true });
+  expect(state('Plan Again').Parameters).toMatchObject({
+    Payload: { 'failedBatches.$': '$.failedBatches[*]', 'batchErrors.$': '$.batches[*].error' },
+  });
+});
+
 test('checks a long build until it ends, and restarts an interrupted build', () => {
   const branches = ['Unreadable Result', 'Wait For Build', 'Build Index', 'Index Done', 'Unreadable Result'];
 
@@ -127,9 +152,17 @@ test('checks a long build until it ends, and restarts an interrupted build', () 
 });
 
 test('continues with the remaining builds only if no parent execution starts a new round', () => {
-  expect(branchesOf(state('Anything To Build?'))).toEqual(['Build Lanes', 'Builds Done']);
+  expect(branchesOf(state('Anything To Build?'))).toEqual(['Build Batches', 'Build Lanes', 'Builds Done']);
   expect(state('More To Build?')).toMatchObject({
     Choices: [
+      {
+        And: [
+          { Variable: '$.decision', StringEquals: 'build' },
+          { Not: { Variable: '$$.Execution.Input.deploy', IsPresent: true } },
+          { Variable: '$.batches[0]', IsPresent: true },
+        ],
+        Next: 'Build Batches',
+      },
       {
         And: [
           { Variable: '$.decision', StringEquals: 'build' },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { BuildSettings } from '../../lambdas/build-index/attempt.ts';
+import { buildBatch } from '../../lambdas/build-index/build-batch.ts';
 import { buildIndex } from '../../lambdas/build-index/build-index.ts';
 import { checkIndex } from '../../lambdas/check-index/check-index.ts';
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
@@ -11,7 +12,9 @@ import { readIndexReports } from '../../lambdas/report/index-report.ts';
 import { settleIndex } from '../../lambdas/settle-index/settle-index.ts';
 import type { Log } from '../../lambdas/shared/logger.ts';
 import {
+  type BuildBatchResult,
   type BuildIndexResult,
+  buildBatchEventSchema,
   buildIndexEventSchema,
   type Lane,
   type PlanBuildsResult,
@@ -40,15 +43,19 @@ export interface TestBuilds {
    * Runs an execution of build-indexes for the whole registry.
    * @param deploy name of the execution, so a new one each time
    * @param afterPlan called after each Plan, before the builds of that plan
+   * @param input of the execution
    * @returns the report's entries, by name
    */
   deploy(
     deploy: string,
     afterPlan?: (plan: PlanBuildsResult) => Promise<void>,
+    input?: { indexes: string[] },
   ): Promise<Record<string, IndexReport>>;
   examine(): Promise<Record<string, Examined>>;
   /** Rounds of the last execution: the lanes of each. */
   readonly rounds: Lane[][];
+  /** The results of the batches of the last execution, in the order in which they ended. */
+  readonly batches: BuildBatchResult[];
   /** The output of the last execution. */
   readonly lastPlan: PlanBuildsResult | undefined;
   /** What the report of the last execution says about drifted indexes. */
@@ -76,7 +83,10 @@ export type Fault = (event: { index: string }, run: () => Promise<unknown>) => P
 export async function openBuilds(
   databaseUrl: string,
   entries: BuildEntries,
-  settings: Partial<Omit<BuildSettings, 'attempts'>> = {},
+  {
+    batchSeconds = 600,
+    ...settings
+  }: Partial<Omit<BuildSettings, 'attempts'>> & { batchSeconds?: number } = {},
   faults: Partial<Record<BuildFunction, Fault>> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
@@ -104,6 +114,7 @@ export async function openBuilds(
   const id = randomUUID().slice(0, 8);
   const unique = (deploy: string) => `${deploy}-${id}`;
   const rounds: Lane[][] = [];
+  const batches: BuildBatchResult[] = [];
   const drifted: string[] = [];
   const lastPlan: PlanBuildsResult[] = [];
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
@@ -120,12 +131,18 @@ export async function openBuilds(
   const run = openBuildIndexes(
     inProcess(faults, {
       'plan-builds': planRound,
-      'build-index': async (event) => await buildIndex(buildIndexEventSchema.parse(event), io),
+      'build-index': async (event) => {
+        if (!('batch' in Object(event))) return await buildIndex(buildIndexEventSchema.parse(event), io);
+        const result = await buildBatch(buildBatchEventSchema.parse(event), { ...io, batchSeconds });
+        batches.push(result);
+        return result;
+      },
       'check-index': async (event) => await checkIndex(buildIndexEventSchema.parse(event), io),
       'settle-index': async (event) => await settleIndex(settleIndexEventSchema.parse(event), io),
     }),
   );
   return {
+    batches,
     registry: registry.map((entry) => inSchema(entry, entry.schema ?? 'public')),
     rounds,
     drifted,
@@ -141,10 +158,11 @@ export async function openBuilds(
         { deploy: unique(deploy), index, error: { Error: nameOf(error), Cause: causeOf(error) } },
         io,
       ),
-    async deploy(deploy, hook = async () => {}) {
+    async deploy(deploy, hook = async () => {}, input = undefined) {
       rounds.length = 0;
+      batches.length = 0;
       afterPlan = hook;
-      lastPlan.splice(0, 1, await run(unique(deploy)));
+      lastPlan.splice(0, 1, await run(unique(deploy), input));
       const reports = await withClient(database, 'test report', (client) =>
         readIndexReports(client, unique(deploy), registry, []),
       );

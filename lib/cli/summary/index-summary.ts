@@ -6,7 +6,7 @@ import {
   groupLines,
   sizeOf,
 } from '../../../lambdas/shared/failure-groups.ts';
-import { indexId, tableId } from '../../../lambdas/shared/registry.ts';
+import { countOf, describeSchemas, reportId, reportTable } from '../../../lambdas/shared/report-names.ts';
 import type { IndexReport, IndexStatus, Report } from '../../../lambdas/shared/report-schema.ts';
 import { counted, listed, shortened } from '../../../lambdas/shared/text.ts';
 import { humanDuration, humanSize } from '../terminal/human-units.ts';
@@ -37,6 +37,7 @@ export function failedSection(report: Report, colour: boolean): string[] {
 function headOf(group: FailureGroup): string {
   const { indexes, message, critical } = group;
   const [first] = indexes;
+  const isEntry = first.schemas !== undefined;
   const sqlstate =
     group.sqlstate === null || message.includes(group.sqlstate) ? '' : `, SQLSTATE ${group.sqlstate}`;
   const attempts = describeAttempts(group);
@@ -44,6 +45,8 @@ function headOf(group: FailureGroup): string {
     return `${sizeOf(group)} (${attempts}${sqlstate}), the first: ${plain(firstNames(group))}`;
   const partitions = partitionsText(first);
   const on = partitions === '' ? '' : `, ${partitions}`;
+  if (isEntry)
+    return `${plain(firstNames(group))} (${critical > 0 ? 'critical' : 'non-critical'}${sqlstate})`;
   return `${plain(firstNames(group))} (${critical > 0 ? 'critical' : 'non-critical'}, ${attempts}${on}${sqlstate})`;
 }
 
@@ -58,7 +61,9 @@ function partitionsText({ partitions }: IndexReport): string {
 
 /** The built indexes, and the names of those that differ from the registry. */
 export function builtSection(report: Report): string[] {
-  const built = report.indexes.filter((index) => CREATED.includes(index.status));
+  const built = report.indexes.filter(
+    (index) => CREATED.includes(index.status) || (index.schemas?.built ?? 0) > 0,
+  );
   const missing = report.indexes.filter((index) => MISSING.includes(index.status));
   const drifted = report.indexes.filter((index) => index.status === 'drifted');
   // The longest builds come first, so that a cut list keeps them.
@@ -73,8 +78,13 @@ export function builtSection(report: Report): string[] {
 }
 
 /** The indexes of a plan that cannot be built. The detail of a missing index says why. */
-export function cannotBeBuilt(report: Report): IndexReport[] {
+function cannotBeBuilt(report: Report): IndexReport[] {
   return report.indexes.filter((index) => index.status === 'missing' && index.detail !== null);
+}
+
+/** Number of indexes of a plan that cannot be built. */
+export function countCannotBeBuilt(report: Report): number {
+  return cannotBeBuilt(report).reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
 }
 
 /** The indexes that a deploy would build, and those that cannot be built. */
@@ -83,19 +93,22 @@ export function planSection(report: Report, colour: boolean): string[] {
   if (notPresent.length === 0) return ['Every index exists.'];
   const refused = cannotBeBuilt(report);
   const missing = notPresent.filter((index) => !refused.includes(index));
+  const isPerSchema = missing.some(({ schemas }) => schemas !== undefined);
   const rows = missing
     .slice(0, MOST_ROWS)
     .map((index) => [
-      `  ${indexId(index)}`,
-      `on ${tableId(index)}`,
+      `  ${reportId(index)}`,
+      `on ${reportTable(index)}`,
       index.critical ? 'critical' : 'non-critical',
+      ...(isPerSchema ? [schemasText(index)] : []),
     ]);
-  const lanes = new Set(missing.map(tableId)).size;
+  const lanes = new Set(missing.map(reportTable)).size;
+  const count = missing.reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
   return [
     ...(missing.length === 0
       ? []
       : [
-          `A deploy would build ${counted(missing.length, 'index')} on ${counted(lanes, 'table')}, one at a time on each table:`,
+          `A deploy would build ${counted(count, 'index')} on ${counted(lanes, 'table')}${isPerSchema ? ' of each schema' : ''}, one at a time on each table:`,
           ...aligned(rows),
           ...more(missing.length, 'to build'),
         ]),
@@ -109,12 +122,13 @@ export function planSection(report: Report, colour: boolean): string[] {
 function table(indexes: readonly IndexReport[]): string[] {
   return aligned(
     indexes.map((index) => [
-      `  ${indexId(index)}`,
-      `on ${tableId(index)}`,
+      `  ${reportId(index)}`,
+      `on ${reportTable(index)}`,
       index.durationMs === null ? '' : humanDuration(index.durationMs),
       index.sizeBytes === null ? '' : humanSize(index.sizeBytes),
       [
-        index.status === 'repaired' ? 'repaired' : '',
+        index.status === 'repaired' && index.schemas === undefined ? 'repaired' : '',
+        schemasText(index),
         partitionsText(index),
         index.attempts > 1 ? counted(index.attempts, 'attempt') : '',
       ]
@@ -122,6 +136,11 @@ function table(indexes: readonly IndexReport[]): string[] {
         .join(', '),
     ]),
   );
+}
+
+/** `4,998 of 5,000 schemas, 2 failed`. Empty for an index of one schema. */
+function schemasText({ schemas }: IndexReport): string {
+  return schemas === undefined ? '' : describeSchemas(schemas);
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
@@ -141,5 +160,5 @@ function more(count: number, what: string): string[] {
 }
 
 function namesOf(indexes: readonly IndexReport[]): string {
-  return plain(listed(indexes.map(indexId), MOST_NAMES));
+  return plain(listed(indexes.map(reportId), MOST_NAMES));
 }
