@@ -1,7 +1,7 @@
 import type { IndexStmt } from 'libpg-query';
 import { shortened } from '../../lambdas/shared/text.ts';
 import { conditionIn } from '../sources/placeholders.ts';
-import { sqlOf } from '../sources/read-source.ts';
+import { hasPlaces, sqlOf } from '../sources/read-source.ts';
 import type { Skipped, SqlSource } from '../sources/sql-source.ts';
 import { dependsOnPlaceholder, UnknownPlaceholders } from '../sources/unknown-placeholders.ts';
 import { codeBodyOf } from '../sql/code-body.ts';
@@ -28,7 +28,7 @@ export function collectIndexes(sources: readonly SqlSource[]): Collected {
 }
 
 function applySource(schema: Schema, source: SqlSource): Skipped[] {
-  const { file, hasLines } = source;
+  const { file } = source;
   // Each file runs in a session of its own.
   schema.defaultSchema = 'public';
   let tablespace = '';
@@ -37,7 +37,7 @@ function applySource(schema: Schema, source: SqlSource): Skipped[] {
   const unmodelled = new UnmodelledChanges(schema);
   const skipped: Skipped[] = [];
   const skip = ({ line }: { line: number }, what: string, reason: string | null) => {
-    if (reason !== null) skipped.push({ file, line: hasLines ? line : null, what, reason });
+    if (reason !== null) skipped.push({ file, line: hasPlaces(source) ? line : null, what, reason });
   };
   for (const command of commands) {
     skip(placeOf(command.start), `command ${excerptOf(command.text)}`, unknownEffect(command));

@@ -1,6 +1,7 @@
 import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryFromStatement } from '../registry/entry-from-statement.ts';
+import { hasPlaces } from '../sources/read-source.ts';
 import { NoSourceError, type Skipped, type SourceFiles } from '../sources/sql-source.ts';
 import { descriptionFromComments } from '../sql/comment-description.ts';
 import { columnReferencesIn } from '../sql/parse-tree.ts';
@@ -28,7 +29,7 @@ const MAX_PROBLEMS = 20;
  */
 export async function importSources({ files, skipped }: SourceFiles): Promise<Imported> {
   refuseOtherEncodings(files);
-  const withoutLines = new Set(files.filter(({ hasLines }) => !hasLines).map(({ file }) => file));
+  const withoutLines = new Set(files.filter((source) => !hasPlaces(source)).map(({ file }) => file));
   const collected = collectIndexes(files);
   const { schema } = collected;
   const placeOf = ({ place: { file, line } }: SchemaIndex): FilePlace => ({

@@ -9,6 +9,7 @@ import { type History, historiesIn, mostLikely } from './histories.ts';
 import { NUMBERED_CODE, readSources, readUpMigration } from './migration-files.ts';
 import { readNodePgMigrate } from './node-pg-migrate.ts';
 import { withValues } from './placeholders.ts';
+import { readRails, readRuby } from './rails.ts';
 import { inRunnerOrder, NOT_LOWER_CASE } from './runner-folder.ts';
 import {
   NoSourceError,
@@ -36,9 +37,11 @@ export async function findSources(path: string, reading: SourceReading = {}): Pr
 
 async function ofFile(path: string, { from, runCode = true }: SourceReading): Promise<Sources> {
   const isCode = NUMBERED_CODE.test(basename(path));
-  const tool = from ?? (isCode ? 'node-pg-migrate' : 'plain');
-  const read =
-    tool === 'node-pg-migrate'
+  const isRuby = extname(path) === '.rb';
+  const tool = from ?? (isRuby ? 'rails' : isCode ? 'node-pg-migrate' : 'plain');
+  const read = isRuby
+    ? await readRuby([path])
+    : tool === 'node-pg-migrate'
       ? await readNodePgMigrate([path], runCode)
       : readSources([path], readUpMigration);
   const [problem] = read.skipped;
@@ -46,7 +49,8 @@ async function ofFile(path: string, { from, runCode = true }: SourceReading): Pr
   return { tool, folder: path, dialects: [], ...read };
 }
 
-async function ofFolder(path: string, { from, runCode = true }: SourceReading): Promise<Sources> {
+async function ofFolder(path: string, reading: SourceReading): Promise<Sources> {
+  const { from } = reading;
   const found = filesBelow(path);
   const { files, dialects: ofNames } = withoutOtherDialects(found.files, path);
   const all = historiesIn(path, files, from);
@@ -55,7 +59,7 @@ async function ofFolder(path: string, { from, runCode = true }: SourceReading): 
   if (history === undefined && from === 'drizzle') readDrizzle(path);
   if (history === undefined) throw nothingIn({ path, from, dialects, problems: found.problems });
   if (equal.length > 0) throw severalIn(path, [history, ...equal]);
-  const read = await readHistory(history, runCode, files);
+  const read = await readHistory(history, reading, files);
   return {
     tool: history.tool,
     folder: history.folder,
@@ -72,12 +76,17 @@ async function ofFolder(path: string, { from, runCode = true }: SourceReading): 
 
 async function readHistory(
   { tool, folder, files }: History,
-  runCode: boolean,
+  { runCode = true, prefer = 'schema' }: SourceReading,
   all: readonly string[],
 ): Promise<SourceFiles> {
   if (tool === 'drizzle') return readDrizzle(folder);
   if (tool === 'flyway') return readFlyway(files);
-  if (tool === 'rails') return readRails(folder, all);
+  if (tool === 'rails')
+    return await readRails(
+      folder,
+      all.filter((file) => isBelow(file, folder)),
+      prefer,
+    );
   if (tool === 'node-pg-migrate') return await readNodePgMigrate(files.toSorted(byName), runCode);
   const isFlat =
     tool === 'plain' && files.every((file) => dirname(file) === folder && /^\d/.test(basename(file)));
@@ -104,23 +113,6 @@ function notLowerCase({ folder, files }: History, all: readonly string[]): Skipp
   return all
     .filter((file) => extname(file) !== '.sql' && /\.sql$/i.test(file) && folders.has(dirname(file)))
     .map((file) => ({ ...notRead(file, NOT_LOWER_CASE), isError: true }));
-}
-
-const SCHEMA_RB =
-  'Set config.active_record.schema_format = :sql, run bin/rails db:schema:dump, then import db/structure.sql.';
-
-/** Reads the first database's structure; each other database needs an import of its own. */
-function readRails(folder: string, all: readonly string[]): SourceFiles {
-  const own = all.filter((file) => isBelow(file, folder));
-  if (!own.includes(join(folder, 'structure.sql')))
-    throw new NoSourceError(`${folder} contains no structure.sql. ${SCHEMA_RB}`);
-  const read = readSources(own.filter((file) => file === join(folder, 'structure.sql')));
-  const skipped = own
-    .filter((file) => file.endsWith('_structure.sql'))
-    .map((file) =>
-      notRead(file, 'it belongs to another database; import it separately, into a registry of its own'),
-    );
-  return { files: read.files, skipped: [...read.skipped, ...skipped] };
 }
 
 function notRead(file: string, reason: string): Skipped {

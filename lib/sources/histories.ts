@@ -93,17 +93,18 @@ function drizzleFolders(files: readonly string[]): Map<string, string[]> {
   return new Map(journals.map((journal) => [dirname(dirname(journal)), [journal]]));
 }
 
-/** A Ruby migration of Rails: a timestamp or a number, and words. */
-export const RAILS_MIGRATION = /^\d+_\w+\.rb$/;
+/** Whether a file is a migration of Rails: a timestamp or a number, and words. */
+export function isRailsMigration(name: string): boolean {
+  return /^\d+_\w+(?:\.\w+)?\.rb$/.test(name);
+}
+
 const RAILS_SCHEMA = ['structure.sql', 'schema.rb'];
 
 function railsFolders(files: readonly string[], root: string, isForced: boolean): Map<string, string[]> {
   const members = files.flatMap((file): [string, string][] => {
     const folder = dirname(file);
-    if (RAILS_MIGRATION.test(basename(file))) {
-      return [
-        [folder !== root && /^(?:\w+_)?migrate$/.test(basename(folder)) ? dirname(folder) : folder, file],
-      ];
+    if (isRailsMigration(basename(file))) {
+      return [[folder !== root && basename(folder) === 'migrate' ? dirname(folder) : folder, file]];
     }
     const isUsual = isForced || folder === root || basename(folder) === 'db';
     return isUsual && RAILS_SCHEMA.includes(basename(file)) ? [[folder, file]] : [];

@@ -8,3 +8,8 @@ export function sqlOf({ text, origin }: SqlSource): SqlText {
   const placeOf = placesIn(origin.text);
   return readSql(text, (offset) => placeOf(origin.offsetOf(offset)));
 }
+
+/** Whether the places of a source are those in its file. */
+export function hasPlaces({ hasLines, origin }: SqlSource): boolean {
+  return hasLines || origin !== undefined;
+}

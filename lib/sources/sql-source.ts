@@ -71,6 +71,11 @@ export interface SourceReading {
    * @default true
    */
   readonly runCode?: boolean;
+  /**
+   * What to read of a project that has its migrations and the schema that they create (Rails).
+   * @default schema
+   */
+  readonly prefer?: 'schema' | 'migrations' | undefined;
   /** Values of placeholders, by name. @default none */
   readonly placeholders?: PlaceholderValues | undefined;
 }

@@ -114,11 +114,24 @@ test.each([
   expect(stderr).not.toContain('hunter2');
 });
 
-test('a Rails project with schema.rb gets the setting that writes structure.sql', async () => {
-  writeFileSync(place.file('schema.rb'), 'ActiveRecord::Schema[8.0].define do end');
-  const { exitCode, stderr } = await place.run('import', '.', '--from', 'rails');
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain('config.active_record.schema_format = :sql');
+test('a Rails project is imported from schema.rb, and the tool and the folder are printed', async () => {
+  mkdirSync(place.file('rails/db'), { recursive: true });
+  const schema = `ActiveRecord::Schema[8.0].define(version: 2025_01_01_000000) do
+  create_table "users" do |t|
+    t.string "email"
+    t.index ["email"], name: "index_users_on_email", unique: true
+  end
+end
+`;
+  writeFileSync(place.file('rails/db/schema.rb'), schema);
+  const { exitCode, stdout, stderr } = await place.run('import', 'rails');
+
+  expect(exitCode).toBe(0);
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
+    'create unique index concurrently if not exists index_users_on_email on users (email)',
+  );
+  expect(stdout).toContain('Imported from rails/db/schema.rb, line 4.');
+  expect(stderr).toMatch(/^Read as rails: 1 file of rails\/db\.\nIndexes: 1 imported/);
 });
 
 test('an unreachable database exits with 1, and the password is not printed', async () => {
