@@ -223,8 +223,7 @@ function settingsOf({ settings }: BuildIndexIo): BuildIndexIo['settings'] {
 /** Three lines for each of 100,000 builds would cost more than the builds. The ledger has them all. */
 function withoutInfo(log: Log): Log {
   return {
-    debug: (message, ...more) => log.debug(message, ...more),
-    info: (message, ...more) => log.debug(message, ...more),
+    info: () => {},
     warn: (message, ...more) => log.warn(message, ...more),
     error: (message, ...more) => log.error(message, ...more),
   };

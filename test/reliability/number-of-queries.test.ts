@@ -78,7 +78,7 @@ onEachMajor('the number of queries', (major) => {
       const event = planBuildsEventSchema.parse({ execution: 'counted', request: {} });
       await planBuilds(event, {
         ...{ registry: compiled, database: counted, buildsPerRound: 500 },
-        log: { debug() {}, info() {}, warn() {}, error() {} },
+        log: { info() {}, warn() {}, error() {} },
       });
       const ofPlan = take().length;
       await withClient(
