@@ -9,10 +9,10 @@ import { embeddedStatements } from '../sql/embedded-statements.ts';
 import type { Place } from '../sql/places.ts';
 import { unknownEffect } from '../sql/psql-commands.ts';
 import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
+import { rolledBack } from '../sql/rolled-back.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
+import { withTablespace } from '../sql/schema/index-storage.ts';
 import { Schema } from '../sql/schema/schema-model.ts';
-import { withTablespace } from './tablespace.ts';
-import { UnmodelledChanges } from './unmodelled-changes.ts';
 
 /** The schema that some SQL creates, and the statements whose effect is unknown. */
 interface Collected {
@@ -24,25 +24,35 @@ interface Collected {
 export function collectIndexes(sources: readonly SqlSource[]): Collected {
   const schema = new Schema();
   const skipped = sources.flatMap((source) => applySource(schema, source));
-  return { schema, skipped };
+  // A function that a statement calls is followed like a DO block.
+  const followed = skipped.filter(
+    ({ definition }) => definition === undefined || !schema.called.has(definition),
+  );
+  return { schema, skipped: followed.map(({ definition: _, ...one }) => one) };
 }
 
-function applySource(schema: Schema, source: SqlSource): Skipped[] {
+/** @returns what is skipped; with `definition`, only if no statement calls the function that it defines */
+function applySource(
+  schema: Schema,
+  source: SqlSource,
+): (Skipped & { readonly definition?: SqlStatement })[] {
   const { file } = source;
   // Each file runs in a session of its own.
-  schema.defaultSchema = 'public';
+  schema.startSession();
   let tablespace = '';
   const { statements, commands, placeOf } = sqlOf(source);
   const placeholders = new UnknownPlaceholders(source.text);
-  const unmodelled = new UnmodelledChanges(schema);
-  const skipped: Skipped[] = [];
+  const skipped: (Skipped & { definition?: SqlStatement })[] = [];
+  const unfollowed = schema.unfollowed.length;
   const skip = ({ line }: { line: number }, what: string, reason: string | null) => {
     if (reason !== null) skipped.push({ file, line: hasPlaces(source) ? line : null, what, reason });
   };
   for (const command of commands) {
     skip(placeOf(command.start), `command ${excerptOf(command.text)}`, unknownEffect(command));
   }
+  const undone = rolledBack(statements);
   for (const statement of statements) {
+    if (undone.has(statement)) continue;
     tablespace = tablespaceAfter(statement, tablespace);
     if (dependsOnPlaceholder(statement)) {
       placeholders.add(statement);
@@ -50,26 +60,33 @@ function applySource(schema: Schema, source: SqlSource): Skipped[] {
     }
     const problem = problemOf(schema, statement);
     if (problem !== null) skip(statement.error ?? statement, problem.what, problem.reason);
-    const kind = statement.node?.DoStmt === undefined ? 'a function' : 'a DO block';
-    for (const place of indexesInCode(statement, placeOf)) skip(place, `index created in ${kind}`, IN_CODE);
-    const reason = unmodelled.reason(statement.node);
-    skip(statement, `statement "${excerptOf(statement.sql)}"`, reason);
+    for (const { line } of indexesInFunction(statement, placeOf)) {
+      const place = { file, line: hasPlaces(source) ? line : null, what: 'index created in a function' };
+      skipped.push({ ...place, reason: IN_FUNCTION, definition: statement });
+    }
     if (problem === null) applyStatement(schema, file, inTablespace(statement, tablespace));
   }
   const condition = conditionIn(source);
   if (condition !== null) skip(placeOf(condition.at), condition.text, IN_CONDITION);
   const { first } = placeholders;
   if (first !== null) skip(first, placeholders.what, placeholders.reason);
+  for (const { place, what, reason } of schema.unfollowed.slice(unfollowed)) {
+    const line = hasPlaces(source) ? place.line : null;
+    skipped.push({ file: place.file, line, what, reason: `${reason}; ${LOOK_AT_THE_SERVER}` });
+  }
   return skipped;
 }
 
 const IN_CONDITION = 'the statements after it are read as if they applied in any case; check their entries';
 
-const IN_CODE = 'code creates it when it runs; write an entry with its CREATE INDEX statement yourself';
+const LOOK_AT_THE_SERVER =
+  'compare the entries with the database (run --mode plan), or import the live database';
 
-/** The places in the code of a DO block, a function or a procedure that create an index, also in a string for EXECUTE. */
-function indexesInCode(statement: SqlStatement, placeOf: SqlText['placeOf']): Place[] {
-  const body = codeBodyOf(statement);
+const IN_FUNCTION = 'code creates it when it runs; write an entry with its CREATE INDEX statement yourself';
+
+/** The places in the code of a function or a procedure that create an index, also in a string for EXECUTE. */
+function indexesInFunction(statement: SqlStatement, placeOf: SqlText['placeOf']): Place[] {
+  const body = statement.node?.CreateFunctionStmt === undefined ? undefined : codeBodyOf(statement);
   if (body === undefined) return [];
   return embeddedStatements(body.code)
     .filter(({ verb }) => verb === 'create index')
@@ -92,8 +109,11 @@ function problemOf(
 
 function nameTaken(schema: Schema, index: IndexStmt): string | null {
   const name = { schema: schema.nameOf(index.relation).schema, name: index.idxname ?? '' };
+  const other = schema.index(name);
   if (index.idxname === undefined || !schema.isTaken(name)) return null;
-  const earlier = schema.index(name) ?? schema.table(name);
+  // One of the two statements can run only if the other one does not, or something drops the index in between.
+  if (other?.doubt != null && index.if_not_exists !== true) return null;
+  const earlier = other ?? schema.table(name);
   const where = earlier === undefined ? '' : ` (${earlier.place.file}:${earlier.place.line})`;
   return `its name is taken already${where}, so the statement creates no index`;
 }

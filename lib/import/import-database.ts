@@ -8,8 +8,8 @@ import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryFromStatement } from '../registry/entry-from-statement.ts';
 import { NoSourceError, type Skipped } from '../sources/sql-source.ts';
 import { readSql } from '../sql/read-sql.ts';
+import { withTablespace } from '../sql/schema/index-storage.ts';
 import type { Imported } from './import-sources.ts';
-import { withTablespace } from './tablespace.ts';
 
 /**
  * The database is in use: the timeouts keep the import from waiting for a table that another session locks. The search path

@@ -6,7 +6,7 @@ import { NoSourceError, type Skipped, type SourceFiles } from '../sources/sql-so
 import { descriptionFromComments } from '../sql/comment-description.ts';
 import { columnReferencesIn } from '../sql/parse-tree.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
-import type { SchemaIndex, SchemaTable, WrittenStatement } from '../sql/schema/schema-objects.ts';
+import type { Doubt, SchemaIndex, SchemaTable, WrittenStatement } from '../sql/schema/schema-objects.ts';
 import { collectIndexes } from './collect-indexes.ts';
 
 /** The result of an import. */
@@ -40,6 +40,10 @@ export async function importSources({ files, skipped }: SourceFiles): Promise<Im
   const candidates: { index: SchemaIndex; entry: IndexEntry }[] = [];
   const own = schema.indexes.filter((index) => index.constraint === null && index.attachedTo === null);
   for (const index of own) {
+    if (index.doubt !== null) {
+      notTaken.push(inDoubt(index, index.doubt, withoutLines));
+      continue;
+    }
     const reason = whyNotImported(schema, index);
     if (reason !== null || index.written === null) {
       notTaken.push({ ...placeOf(index), what: `index ${index.name}`, reason: reason ?? '' });
@@ -88,6 +92,19 @@ function entryOf(index: SchemaIndex, written: WrittenStatement, { file, line }: 
   });
 }
 
+/** An index that the server may not have, or may have with another definition, at the statement that decides it. */
+function inDoubt(
+  { name }: SchemaIndex,
+  { place, reason }: Doubt,
+  withoutLines: ReadonlySet<string>,
+): Skipped {
+  const { file, line } = place;
+  return {
+    ...{ file, line: withoutLines.has(file) ? null : line, what: `index ${name}` },
+    reason: `${reason}; look whether the database has it, and write its entry yourself, or import the live database`,
+  };
+}
+
 /** Why an index cannot become an entry. Null: it can. */
 function whyNotImported(schema: Schema, index: SchemaIndex): string | null {
   const table = schema.table({ schema: index.schema, name: index.table });
@@ -106,9 +123,12 @@ function whyNotImported(schema: Schema, index: SchemaIndex): string | null {
  */
 function staleReference(index: SchemaIndex, table: SchemaTable | undefined): string | null {
   for (const { names } of columnReferencesIn(index.written?.statement)) {
-    if (names.length === 1) continue;
-    const [owner, column] = names.slice(-2);
     const known = table?.columns;
+    // A name alone can be that of the table: the whole row.
+    if (names.length === 1 && (!known || known.includes(names[0] ?? '') || names[0] === index.table))
+      continue;
+    if (names.length === 1) return names[0] ?? '';
+    const [owner, column] = names.slice(-2);
     if (owner !== index.table || (known && !known.includes(column ?? ''))) return names.join('.');
   }
   return null;

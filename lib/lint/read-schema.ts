@@ -25,7 +25,7 @@ export async function readSchema(path: string, reading: SourceReading = {}): Pro
   const { files, skipped } = await findSources(path, reading);
   const allowances = files.flatMap((source) => {
     const { file } = source;
-    schema.defaultSchema = 'public';
+    schema.startSession();
     const sql = sqlOf(source);
     for (const statement of sql.statements) applyStatement(schema, file, statement);
     return allowancesIn(file, sql);

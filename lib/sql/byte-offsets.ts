@@ -10,6 +10,15 @@ export function byteOffsetsIn(text: string): (bytes: number) => number {
   };
 }
 
+/** Converts offsets in UTF-16 units to offsets in UTF-8. The work for the whole text is done once. */
+export function unitOffsetsIn(text: string): (units: number) => number {
+  let bytesBefore: Uint32Array | null | undefined;
+  return (units) => {
+    if (bytesBefore === undefined) bytesBefore = isAscii(text) ? null : bytesBeforeUnits(text);
+    return bytesBefore === null ? units : (bytesBefore[Math.min(units, text.length)] ?? 0);
+  };
+}
+
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }

@@ -3,7 +3,7 @@ import type { SqlStatement } from './read-sql.ts';
 import { tokensOf } from './tokens.ts';
 
 /** The code of a DO block or a function. */
-interface CodeBody {
+export interface CodeBody {
   /** As the server runs it: without its quotes. */
   readonly code: string;
   /** Converts an offset in the code to an offset in the file, both in UTF-16 units. */

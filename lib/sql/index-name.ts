@@ -16,17 +16,31 @@ export function indexName(statement: IndexStmt, taken = new NamePool()): string 
 }
 
 function chooseIndexName(statement: IndexStmt, taken: NamePool): string {
-  const elements = [...(statement.indexParams ?? []), ...(statement.indexIncludingParams ?? [])];
-  const columns = joinColumnNames(indexColumnNames(elements));
-  return chooseName(statement.relation?.relname ?? '', columns, 'idx', taken);
+  return nameOfCopy(statement.relation?.relname ?? '', indexAttributes(statement), taken);
 }
+
+/**
+ * The name that PostgreSQL chooses for the copy of an index on another table.
+ * @param attributes the names of the columns of the index relation
+ */
+export function nameOfCopy(table: string, attributes: readonly string[], taken: NamePool): string {
+  return chooseName(table, joinColumnNames(attributes), 'idx', taken);
+}
+
+/** The names of the columns of the index relation that a statement creates; those of INCLUDE come last. */
+export function indexAttributes({ indexParams = [], indexIncludingParams = [] }: IndexStmt): string[] {
+  return indexColumnNames([...indexParams, ...indexIncludingParams]);
+}
+
+/** A constraint that has an index. */
+export type IndexConstraint = 'primary' | 'unique' | 'exclusion';
 
 /**
  * The name that PostgreSQL chooses for a constraint and its index.
  * @param columns including those of INCLUDE
  */
 export function constraintName(
-  kind: 'primary' | 'unique' | 'exclusion' | 'foreign',
+  kind: IndexConstraint | 'foreign',
   table: string,
   columns: readonly string[],
   taken = new NamePool(),
@@ -37,7 +51,6 @@ export function constraintName(
   return chooseName(table, kind === 'primary' ? null : joinColumnNames(names), labels[kind], taken);
 }
 
-/** The names of the columns of an index relation, from its IndexElem nodes; those of INCLUDE come last. */
 function indexColumnNames(elements: readonly Node[]): string[] {
   return distinctNames(
     elements.map((element) => {
@@ -49,7 +62,7 @@ function indexColumnNames(elements: readonly Node[]): string[] {
 }
 
 /** The second column with the same name becomes `NAME1`. */
-function distinctNames(names: readonly string[]): string[] {
+export function distinctNames(names: readonly string[]): string[] {
   const chosen = new NamePool();
   return names.map((name) => {
     const current = chosen.firstFree(name, (pass) =>

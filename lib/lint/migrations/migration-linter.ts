@@ -44,7 +44,7 @@ export class MigrationLinter {
       return { findings: encodingFinding(source), allowances: [], moves: [], constraints: [] };
     const sql = hasLines || source.origin !== undefined ? sqlOf(source) : atFirstLine(readSql(text));
     // Each file runs in a session of its own.
-    this.schema.defaultSchema = 'public';
+    this.schema.startSession();
     const linted = new FileLinter(source, sql, this.history);
     const { known } = this.history;
     const refused = inOneTransaction ? commandProblems(sql) : [];

@@ -1,7 +1,8 @@
 import type { Constraint } from 'libpg-query';
-import { constraintName } from '../index-name.ts';
+import { constraintName, distinctNames } from '../index-name.ts';
 import { stringsIn } from '../parse-tree.ts';
 import type { SourcePlace } from '../places.ts';
+import { addParts } from './partition-indexes.ts';
 import type { ApplyContext } from './schema-model.ts';
 import type { SchemaIndex, SchemaTable } from './schema-objects.ts';
 
@@ -31,12 +32,15 @@ export function addConstraint(
   if (indexname !== undefined) {
     const name = conname ?? indexname;
     const index = schema.index({ schema: table.schema, name: indexname });
+    if (index === undefined || schema.isInDoubt(index)) return;
     // USING INDEX renames the index to the name of the constraint.
     schema.moveIndex({ schema: table.schema, name: indexname }, { name });
-    if (index !== undefined) index.constraint = name;
+    index.constraint = name;
+    index.constraintKind = KINDS[contype];
     return;
   }
-  schema.addIndex(indexOfConstraint(context, table, constraint, column));
+  const index = indexOfConstraint(context, table, constraint, column);
+  if (schema.addIndex(index, true)) addParts(schema, index);
 }
 
 const KINDS = {
@@ -63,10 +67,13 @@ function indexOfConstraint(
     place: placeOf(context, constraint),
     written: null,
     columns,
+    attributes: distinctNames(named),
     unique: kind !== 'exclusion',
     partial: constraint.where_clause !== undefined,
     constraint: name,
+    constraintKind: kind,
     attachedTo: null,
+    doubt: null,
     description: null,
     comments: [],
   };

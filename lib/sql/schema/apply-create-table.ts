@@ -1,67 +1,117 @@
-import type { Node, RangeVar } from 'libpg-query';
+import type { ColumnDef, RangeVar, TableLikeClause } from 'libpg-query';
 import { NamePool } from '../name-pool.ts';
-import type { StatementNode } from '../parse-tree.ts';
+import { type StatementNode, stringsIn } from '../parse-tree.ts';
 import { addConstraint } from './apply-constraint.ts';
-import type { ApplyContext, Schema } from './schema-model.ts';
-import type { SchemaTable } from './schema-objects.ts';
+import { addAllParts, copyIndexes } from './partition-indexes.ts';
+import { TEMPORARY } from './relation-store.ts';
+import type { ApplyContext } from './schema-model.ts';
+import { keyOf, type SchemaTable } from './schema-objects.ts';
 
+/** @param columns null: a query defines them */
 export function newTable(
   { schema, place }: ApplyContext,
   relation: RangeVar,
+  kind: SchemaTable['kind'],
   columns: string[] | null,
 ): SchemaTable {
-  const temporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
-  const foreignKeyNames = new NamePool();
+  const temporary = relation.relpersistence === 't' || relation.schemaname === TEMPORARY;
+  const { schemaname = temporary ? TEMPORARY : schema.defaultSchema, relname: name = '' } = relation;
   return {
-    ...schema.nameOf(relation),
-    place,
-    temporary,
-    columns,
+    ...{ schema: schemaname, name, kind, place, temporary, columns },
+    localColumns: new Set(),
+    columnTypes: new Map(),
     foreignKeys: [],
-    foreignKeyNames,
+    foreignKeyNames: new NamePool(),
     partitioned: false,
     partitionOf: null,
+    inherits: [],
+    inDoubt: schema.doubt !== null,
+    reads: new Map(),
   };
 }
 
 export function applyCreateTable(
   context: ApplyContext,
   { relation, tableElts, inhRelations, partbound, partspec }: NonNullable<StatementNode['CreateStmt']>,
+  kind: SchemaTable['kind'] = 'table',
 ): void {
   const { schema } = context;
-  if (relation === undefined || schema.isTaken(schema.nameOf(relation))) return;
-  const columns = inheritedColumns(schema, inhRelations);
-  const table = { ...newTable(context, relation, columns), partitioned: partspec !== undefined };
+  if (relation === undefined) return;
+  const table = { ...newTable(context, relation, kind, []), partitioned: partspec !== undefined };
+  if (schema.isTaken(table)) return;
+  const parents = (inhRelations ?? []).flatMap((parent) =>
+    'RangeVar' in parent ? [schema.nameOf(parent.RangeVar)] : [],
+  );
+  for (const parent of parents) inheritColumns(table, schema.table(parent));
   schema.addTable(table);
-  const parent = inhRelations?.[0];
-  if (partbound !== undefined && parent !== undefined && 'RangeVar' in parent) {
-    schema.attachTable(table, schema.nameOf(parent.RangeVar));
-  }
+  const [first] = parents;
+  if (partbound === undefined) schema.inherit(table, parents.map(keyOf));
+  else if (first !== undefined) schema.attachTable(table, first);
   for (const element of tableElts ?? []) {
     if ('ColumnDef' in element) addColumn(context, table, element.ColumnDef);
     else if ('Constraint' in element) addConstraint(context, table, element.Constraint);
     else if ('TableLikeClause' in element) {
-      const like = schema.table(schema.nameOf(element.TableLikeClause.relation));
-      table.columns ??= [];
-      for (const column of like?.columns ?? []) table.columns.push(column);
+      addLikeColumns(table, schema.table(schema.nameOf(element.TableLikeClause.relation)));
     }
+  }
+  // The server creates these after the table and its own constraints.
+  if (partbound !== undefined) addAllParts(schema, table);
+  for (const element of tableElts ?? []) {
+    if ('TableLikeClause' in element) addLikeIndexes(context, table, element.TableLikeClause);
   }
 }
 
-function inheritedColumns(schema: Schema, parents: readonly Node[] | undefined): string[] {
-  return (parents ?? []).flatMap(
-    (parent) => ('RangeVar' in parent && schema.table(schema.nameOf(parent.RangeVar))?.columns) || [],
-  );
+function inheritColumns(table: SchemaTable, parent: SchemaTable | undefined): void {
+  for (const column of parent?.columns ?? []) {
+    if (!table.columnTypes.has(column)) table.columns?.push(column);
+    setType(table, column, parent?.columnTypes.get(column));
+  }
+}
+
+function addLikeColumns(table: SchemaTable, like: SchemaTable | undefined): void {
+  for (const column of like?.columns ?? []) {
+    table.columns?.push(column);
+    table.localColumns.add(column);
+    setType(table, column, like?.columnTypes.get(column));
+  }
+}
+
+/** CREATE_TABLE_LIKE_INDEXES of PostgreSQL's parse nodes. INCLUDING ALL sets every bit. */
+const LIKE_INDEXES = 1 << 6;
+
+function addLikeIndexes(
+  { schema, place }: ApplyContext,
+  table: SchemaTable,
+  { relation, options = 0 }: TableLikeClause,
+): void {
+  if ((options & LIKE_INDEXES) === 0) return;
+  const name = schema.nameOf(relation);
+  const like = schema.table(name);
+  if (like !== undefined) copyIndexes(schema, like, table);
+  else {
+    const reason = `LIKE … INCLUDING INDEXES copies the indexes of ${name.name}, which no statement before it creates`;
+    schema.unfollowed.push({ place, what: `table ${table.name}`, reason });
+  }
 }
 
 export function addColumn(
   context: ApplyContext,
   table: SchemaTable,
-  { colname = '', constraints }: { colname?: string; constraints?: Node[] },
+  { colname = '', constraints, typeName }: ColumnDef,
 ): void {
-  table.columns ??= [];
-  table.columns.push(colname);
+  const { schema } = context;
+  schema.doubtTable(table);
+  table.localColumns.add(colname);
+  const type = stringsIn(typeName?.names);
+  for (const one of [table, ...schema.heirsOf(table)]) {
+    if (!one.columnTypes.has(colname)) one.columns?.push(colname);
+    setType(one, colname, type);
+  }
   for (const constraint of constraints ?? []) {
     if ('Constraint' in constraint) addConstraint(context, table, constraint.Constraint, colname);
   }
+}
+
+function setType(table: SchemaTable, column: string, type: readonly string[] = []): void {
+  table.columnTypes.set(column, type);
 }

@@ -1,37 +1,48 @@
-import type { IndexStmt, Node } from 'libpg-query';
-import type { Named } from '../../../lambdas/postgres/identifiers.ts';
-import { indexName } from '../index-name.ts';
+import type { CreateTableAsStmt, IndexStmt, Node, ViewStmt } from 'libpg-query';
+import { runCode } from '../code/run-code.ts';
+import { indexAttributes, indexName } from '../index-name.ts';
 import { type StatementNode, stringsIn } from '../parse-tree.ts';
 import type { SqlStatement } from '../read-sql.ts';
 import { applyAlterTable } from './apply-alter-table.ts';
 import { applyCreateTable, newTable } from './apply-create-table.ts';
+import { applyDrop, nameInList } from './apply-drop.ts';
+import { applyRename, applyRenameValue, applySetSchema } from './apply-rename.ts';
+import { addParts } from './partition-indexes.ts';
 import type { ApplyContext, Schema } from './schema-model.ts';
+import { readsOf } from './view-reads.ts';
 
 /**
- * Applies one statement to a schema. Statements that do not concern tables and indexes change nothing, and neither does the
- * code of DO blocks and functions.
+ * Applies one statement to a schema. Statements that do not concern tables and indexes change nothing. The code
+ * of DO blocks runs, and so does that of the functions that a statement calls (see runCode).
  * @param file the path for the places of tables and indexes
  */
 export function applyStatement(schema: Schema, file: string, statement: SqlStatement): void {
   const { node, line, column } = statement;
-  if (node !== undefined) applyNode({ schema, statement, place: { file, line, column } }, node);
+  if (node === undefined) return;
+  const context = { schema, statement, place: { file, line, column } };
+  applyNode(context, node);
+  runCode(context, applyStatement);
 }
 
 function applyNode(context: ApplyContext, node: StatementNode): void {
   const { schema } = context;
   if (node.CreateStmt !== undefined) applyCreateTable(context, node.CreateStmt);
   else if (node.CreateForeignTableStmt?.base !== undefined)
-    applyCreateTable(context, node.CreateForeignTableStmt.base);
-  else if (node.CreateTableAsStmt?.into?.rel !== undefined)
-    schema.addTable(newTable(context, node.CreateTableAsStmt.into.rel, null));
+    applyCreateTable(context, node.CreateForeignTableStmt.base, 'foreign table');
+  else if (node.CreateTableAsStmt !== undefined) createFromQuery(context, node.CreateTableAsStmt);
+  else if (node.ViewStmt !== undefined) createView(context, node.ViewStmt);
   else if (node.SelectStmt !== undefined) applySelect(context, node.SelectStmt);
   else if (node.IndexStmt !== undefined) createIndex(context, node.IndexStmt);
   else if (node.AlterTableStmt !== undefined) applyAlterTable(context, node.AlterTableStmt);
-  else if (node.RenameStmt !== undefined) rename(schema, node.RenameStmt);
-  else if (node.AlterObjectSchemaStmt !== undefined) setSchema(schema, node.AlterObjectSchemaStmt);
-  else if (node.DropStmt !== undefined) drop(context, node.DropStmt);
+  else if (node.RenameStmt !== undefined) applyRename(context, node.RenameStmt);
+  else if (node.AlterObjectSchemaStmt !== undefined) applySetSchema(context, node.AlterObjectSchemaStmt);
+  else if (node.AlterEnumStmt !== undefined) applyRenameValue(context, node.AlterEnumStmt);
+  else if (node.DropStmt !== undefined || node.DropOwnedStmt !== undefined) applyDrop(context, node);
   else if (node.CommentStmt !== undefined) comment(schema, node.CommentStmt);
-  else if (node.VariableSetStmt?.name === 'search_path') setSearchPath(schema, node.VariableSetStmt.args);
+  else if (node.VariableSetStmt?.name === 'search_path') {
+    if (node.VariableSetStmt.is_local) schema.schemaAfter ??= schema.defaultSchema;
+    setSearchPath(schema, node.VariableSetStmt.args);
+  } else if (node.TransactionStmt?.kind === 'TRANS_STMT_COMMIT') schema.endTransaction();
   else if (node.CreateSchemaStmt !== undefined) {
     const { schemaname, schemaElts } = node.CreateSchemaStmt;
     const before = schema.defaultSchema;
@@ -43,7 +54,7 @@ function applyNode(context: ApplyContext, node: StatementNode): void {
 
 function createIndex({ schema, statement, place }: ApplyContext, index: IndexStmt): void {
   const table = schema.nameOf(index.relation);
-  schema.addIndex({
+  const added = {
     schema: table.schema,
     name: indexName(index, schema.namesIn(table.schema)),
     table: table.name,
@@ -53,13 +64,36 @@ function createIndex({ schema, statement, place }: ApplyContext, index: IndexStm
     columns: (index.indexParams ?? []).map((element) =>
       'IndexElem' in element ? (element.IndexElem.name ?? null) : null,
     ),
+    attributes: indexAttributes(index),
     unique: index.unique ?? false,
     partial: index.whereClause !== undefined,
     constraint: null,
+    constraintKind: null,
     attachedTo: null,
+    doubt: null,
     description: null,
     comments: statement.comments,
-  });
+  };
+  if (schema.addIndex(added, index.if_not_exists !== true) && index.relation?.inh === true)
+    addParts(schema, added);
+}
+
+function createFromQuery(context: ApplyContext, { into, objtype, query }: CreateTableAsStmt): void {
+  const { schema } = context;
+  if (into?.rel === undefined) return;
+  const isView = objtype === 'OBJECT_MATVIEW';
+  const table = newTable(context, into.rel, isView ? 'materialized view' : 'table', null);
+  if (isView) table.reads = readsOf(schema, query);
+  schema.addTable(table);
+}
+
+function createView(context: ApplyContext, { view, query, replace }: ViewStmt): void {
+  const { schema } = context;
+  if (view === undefined) return;
+  const created = { ...newTable(context, view, 'view', null), reads: readsOf(schema, query) };
+  const other = schema.table(created);
+  if (replace && other?.kind === 'view' && schema.doubt === null) schema.readInstead(other, created.reads);
+  else schema.addTable(created);
 }
 
 function applySelect(
@@ -67,7 +101,7 @@ function applySelect(
   { intoClause, targetList }: NonNullable<StatementNode['SelectStmt']>,
 ): void {
   const { schema } = context;
-  if (intoClause?.rel !== undefined) schema.addTable(newTable(context, intoClause.rel, null));
+  if (intoClause?.rel !== undefined) schema.addTable(newTable(context, intoClause.rel, 'table', null));
   // pg_dump sets the search path like this: select pg_catalog.set_config('search_path', '', false).
   for (const target of targetList ?? []) {
     const value = 'ResTarget' in target ? target.ResTarget.val : undefined;
@@ -87,60 +121,6 @@ function textOf(node: Node | undefined): string | undefined {
   return node !== undefined && 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
 }
 
-function rename(
-  schema: Schema,
-  { renameType, relation, subname = '', newname = '' }: NonNullable<StatementNode['RenameStmt']>,
-): void {
-  const name = schema.nameOf(relation);
-  // ALTER TABLE renames indexes too.
-  const isIndex = schema.index(name) !== undefined;
-  if (renameType === 'OBJECT_COLUMN') schema.renameColumn(name, subname, newname);
-  else if (renameType === 'OBJECT_INDEX' || (renameType === 'OBJECT_TABLE' && isIndex)) {
-    schema.moveIndex(name, { name: newname });
-  } else if (renameType === 'OBJECT_TABLE' || renameType === 'OBJECT_MATVIEW') {
-    schema.moveTable(name, { name: newname });
-  } else if (renameType === 'OBJECT_TABCONSTRAINT') renameConstraint(schema, name, subname, newname);
-  else if (renameType === 'OBJECT_SCHEMA') {
-    for (const table of schema.tablesIn(subname)) {
-      schema.moveTable(table, { schema: newname });
-    }
-  }
-}
-
-function renameConstraint(schema: Schema, table: Named, from: string, to: string): void {
-  const own = schema.index({ schema: table.schema, name: from });
-  if (own?.constraint === from) {
-    own.constraint = to;
-    schema.moveIndex(own, { name: to });
-  }
-  schema.renameForeignKey(table, from, to);
-}
-
-function setSchema(
-  schema: Schema,
-  { objectType, relation, newschema = '' }: NonNullable<StatementNode['AlterObjectSchemaStmt']>,
-): void {
-  if (objectType !== 'OBJECT_TABLE' && objectType !== 'OBJECT_MATVIEW') return;
-  schema.moveTable(schema.nameOf(relation), { schema: newschema });
-}
-
-function drop(
-  { schema, place }: ApplyContext,
-  { removeType, objects }: NonNullable<StatementNode['DropStmt']>,
-): void {
-  for (const object of objects ?? []) {
-    if (removeType === 'OBJECT_SCHEMA') {
-      if ('String' in object) schema.dropSchema(object.String.sval ?? '', place);
-      continue;
-    }
-    const name = nameInList(schema, object);
-    if (removeType === 'OBJECT_INDEX') schema.dropIndex(name, place, 'DROP INDEX');
-    else if (['OBJECT_TABLE', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE'].includes(removeType ?? '')) {
-      schema.dropTable(name, place);
-    }
-  }
-}
-
 function comment(
   schema: Schema,
   { objtype, object, comment: text }: NonNullable<StatementNode['CommentStmt']>,
@@ -148,9 +128,4 @@ function comment(
   if (objtype !== 'OBJECT_INDEX' || object === undefined) return;
   const index = schema.index(nameInList(schema, object));
   if (index !== undefined) index.description = text ?? null;
-}
-
-function nameInList(schema: Schema, object: Node): Named {
-  const parts = 'List' in object ? stringsIn(object.List.items) : [];
-  return { schema: parts.at(-2) ?? schema.defaultSchema, name: parts.at(-1) ?? '' };
 }

@@ -14,11 +14,19 @@ export function usesColumn(index: SchemaIndex, column: string): boolean {
   return used.has(column);
 }
 
+/** Whether an expression or the predicate of an index uses a column. */
+export function computesWith({ written }: SchemaIndex, column: string): boolean {
+  return columnReferencesIn(written?.statement).some(({ names }) => names.at(-1) === column);
+}
+
 /** A table can have many indexes, and a history many changes of its columns: each statement is read once. */
 const usedColumns = new WeakMap<WrittenStatement, ReadonlySet<string>>();
 
 function columnsUsedBy({ sql, statement }: WrittenStatement): Set<string> {
-  const references = columnReferencesIn(statement).flatMap(({ names }) => (names.length === 1 ? names : []));
+  const table = statement.relation?.relname;
+  const references = columnReferencesIn(statement).flatMap(({ names }) =>
+    names.length === 1 || names.at(-2) === table ? names.slice(-1) : [],
+  );
   return new Set([...references, ...Array.from(keysIn(tokensOf(sql)), identifierName)]);
 }
 

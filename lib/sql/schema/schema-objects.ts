@@ -1,17 +1,30 @@
 import type { IndexStmt } from 'libpg-query';
 import type { Named } from '../../../lambdas/postgres/identifiers.ts';
+import type { IndexConstraint } from '../index-name.ts';
 import type { NamePool } from '../name-pool.ts';
 import type { SourcePlace } from '../places.ts';
+import type { SqlStatement } from '../read-sql.ts';
 import type { SqlComment } from '../split-sql.ts';
 
-/** A table, partitioned or not, a foreign table, or a materialized view. */
+/** A table, partitioned or not, a foreign table, a materialized view, or a view. */
 export interface SchemaTable {
   schema: string;
   name: string;
+  readonly kind: 'table' | 'foreign table' | 'materialized view' | 'view';
   readonly place: SourcePlace;
   readonly temporary: boolean;
   /** Names of its columns, in order. Null: unknown, because a query creates the table. */
   columns: string[] | null;
+  /** The columns that its own statements define. The others come from the tables that it inherits from. */
+  readonly localColumns: Set<string>;
+  /** The names in the type of each known column: `['citext']`, `['pg_catalog', 'int4']`. Empty: unknown. */
+  readonly columnTypes: Map<string, readonly string[]>;
+  /** `keyOf` the tables that it inherits from with INHERITS. */
+  inherits: string[];
+  /** A statement that may not run creates or changes it, so the server may not have it like this. */
+  inDoubt: boolean;
+  /** What the query of a view reads, by `keyOf` the relation. Empty: it is no view. */
+  reads: Map<string, ReadColumns>;
   /** Change them with the methods of `Schema` only. */
   foreignKeys: SchemaForeignKey[];
   readonly foreignKeyNames: NamePool;
@@ -19,6 +32,13 @@ export interface SchemaTable {
   readonly partitioned: boolean;
   /** `keyOf` the partitioned table that it is a partition of. */
   partitionOf: string | null;
+}
+
+/** The columns of a relation that the query of a view reads. */
+export interface ReadColumns {
+  columns: Set<string>;
+  /** Names without a table, which can also be columns of another relation of the query. */
+  unclear: Set<string>;
 }
 
 export interface SchemaForeignKey {
@@ -42,16 +62,44 @@ export interface SchemaIndex {
   written: WrittenStatement | null;
   /** Its columns, without INCLUDE; null for an expression. */
   columns: (string | null)[];
+  /** The names of its own columns, with INCLUDE. They stay if a column of the table is renamed. */
+  readonly attributes: readonly string[];
   unique: boolean;
   partial: boolean;
   /** Name of the constraint that it belongs to. */
   constraint: string | null;
+  /** Null: it belongs to none. */
+  constraintKind: IndexConstraint | null;
   /** `keyOf` the index of a partitioned table that it is a part of. */
   attachedTo: string | null;
+  /** Why the server may not have it, or may have another definition of it. Null: the model is sure. */
+  doubt: Doubt | null;
   /** From COMMENT ON INDEX. */
   description: string | null;
   /** The comments of its statement. */
   readonly comments: readonly SqlComment[];
+}
+
+/** A statement that may change indexes: only the server knows whether it does. */
+export interface Doubt {
+  readonly place: SourcePlace;
+  /** What it does to the index, as a sentence without its end: `DROP INDEX i runs only if a condition holds`. */
+  readonly reason: string;
+}
+
+/** A function or a procedure that statements can call. */
+export interface SchemaFunction {
+  readonly file: string;
+  /** Its CREATE FUNCTION statement. */
+  readonly statement: SqlStatement;
+}
+
+/** A statement, or a part of some code, whose effect on indexes is unknown. */
+export interface Unfollowed {
+  readonly place: SourcePlace;
+  /** `code in a DO block` */
+  readonly what: string;
+  readonly reason: string;
 }
 
 /** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
