@@ -58,10 +58,12 @@ export async function examineConstraints(
     new Map(reasons),
   );
   return buildable.flatMap((one, at) => {
-    const { entry, own } = all[at] ?? {};
+    const { entry, own, found } = all[at] ?? {};
     if (entry === undefined || own === undefined) return [];
     const hasLeftover = leftovers.has(indexKey(own)) || leftovers.has(indexKey(entry));
-    return [{ ...one, index: entry, hasLeftover, constraintAttached: one.state === 'present' }];
+    const attached = one.state === 'present';
+    const constraint = { attached, indexValid: attached || found?.state === 'attachable' };
+    return [{ ...one, index: entry, hasLeftover, constraint }];
   });
 }
 
@@ -76,11 +78,8 @@ async function readDetails(client: Client, all: readonly Constraint[]): Promise<
   );
   const definitions = new Map(rows.map(({ index, definition }) => [indexKey(index), definition.text]));
   return new Map(
-    all.flatMap(({ own, entry, found }) => {
-      const detail =
-        found.state === 'attachable'
-          ? `The index ${own.name} is valid. The deploy adds the constraint ${entry.constraint.name} with it.`
-          : (found.detail ?? definitions.get(indexKey(own)));
+    all.flatMap(({ own, found }) => {
+      const detail = found.detail ?? definitions.get(indexKey(own));
       return detail === undefined ? [] : [[indexKey(own), detail] as const];
     }),
   );

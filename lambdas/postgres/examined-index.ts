@@ -33,12 +33,12 @@ export interface Examined {
   notBuildable: NotBuildable | null;
   /** An interrupted attempt left an index that must be dropped. */
   hasLeftover: boolean;
-  /** The constraint of the entry exists. Null: the entry has none. */
-  constraintAttached: boolean | null;
+  /** Whether the constraint of the entry exists, and whether its index is valid, with or without it. Null: the entry has none. */
+  constraint: { attached: boolean; indexValid: boolean } | null;
 }
 
 /** What follows from the index itself. */
-export type ExaminedIndex = Omit<Examined, 'hasLeftover' | 'constraintAttached'>;
+export type ExaminedIndex = Omit<Examined, 'hasLeftover' | 'constraint'>;
 
 /** Nothing is known but the index and its state. */
 export const NOTHING_FOUND = {

@@ -55,7 +55,7 @@ async function examineIndexes(
   return indexes.map((index): Examined => {
     const key = indexKey(index);
     const found = open.get(key) ?? { ...NOTHING_FOUND, index, entry: entries.get(key), state: 'present' };
-    return { ...found, hasLeftover: leftovers.has(key), constraintAttached: null };
+    return { ...found, hasLeftover: leftovers.has(key), constraint: null };
   });
 }
 

@@ -10,6 +10,7 @@ import { examine } from './index-state.ts';
 import type { Attempt } from './ledger.ts';
 import { incompleteLeaves, readPartitionTrees } from './partition-tree.ts';
 import type { PlannedBuild } from './planned-build.ts';
+import { hasConstraint } from './table-constraints.ts';
 
 /** The builds that indexes need, whatever this deploy has done so far. */
 export interface NeededBuilds {
@@ -32,9 +33,10 @@ export async function readNeededBuilds(
   const examined = await examine(client, indexes, 'work');
   const notBuildable = examined.filter((one) => one.notBuildable !== null);
   const incomplete = incompleteIndexes(examined, { attempts, isSettled });
+  // A partitioned table cannot have the constraint of an entry. An index that it has instead stays.
   const skeletons = await skeletonsToDrop(
     client,
-    notBuildable.map((one) => one.index),
+    notBuildable.map((one) => one.index).filter((index) => !hasConstraint(index)),
   );
   const builds = [...(await buildsOf(client, incomplete)), ...skeletons];
   return { builds, incomplete: incomplete.length, notBuildable };

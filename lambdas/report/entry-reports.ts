@@ -75,7 +75,11 @@ function combined(members: readonly EntryIndexReport[], patterns: readonly strin
       blockedBy: members.findLast(({ blockedBy }) => blockedBy !== null)?.blockedBy ?? null,
       terminated: terminated.size === 0 ? null : shortened([...terminated].join('; '), LONGEST_MESSAGE),
       partitions: null,
-      constraint: first.constraint,
+      constraint: first.constraint && {
+        ...first.constraint,
+        attached: members.every(({ constraint }) => constraint?.attached === true),
+        indexValid: members.every(({ constraint }) => constraint?.indexValid === true),
+      },
       schemas: {
         total: members.length,
         built: having('built', 'repaired').length,

@@ -114,13 +114,10 @@ function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Recor
     detail: examined.detail,
     blockedBy: attempts.findLast((one) => one.blockedBy !== null)?.blockedBy ?? null,
     terminated: terminated.length === 0 ? null : terminated.join('; '),
-    constraint: index.constraint
-      ? {
-          name: index.constraint.name,
-          type: index.constraint.type,
-          attached: examined.constraintAttached === true,
-        }
-      : null,
+    constraint:
+      index.constraint && examined.constraint
+        ? { name: index.constraint.name, type: index.constraint.type, ...examined.constraint }
+        : null,
     partitions: partitionsOf(last.filter((one) => one.item !== indexId(index))),
   };
 }

@@ -60,18 +60,26 @@ const indexReportSchema = z.object({
   /** Why it failed. Partitioned table: the error of the first partition that failed. Null: it did not fail. */
   error: z.nullable(z.object({ sqlstate: z.nullable(z.string()), message: z.string() })),
   /**
-   * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built, or that
-   * only its constraint is missing. Null: nothing to say.
+   * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built. Null:
+   * nothing to say.
    */
   detail: z.nullable(z.string()),
   /** Sessions that blocked the build at the last check. Partitioned table: the build of any partition. */
   blockedBy: z.nullable(z.string()),
   /** Sessions that this deploy terminated because they blocked the build. Null: none. */
   terminated: z._default(z.nullable(z.string()), null),
-  /** The constraint of the entry. `attached`: it exists, and this index is its index. Null: the entry has none, or it is unknown. */
+  /**
+   * The constraint of the entry. `attached`: it exists, and this index is its index. `indexValid`: the index is valid, so that only the
+   * constraint is missing if that is not attached. Null: the entry has none, or it is unknown.
+   */
   constraint: z._default(
     z.nullable(
-      z.object({ name: z.string(), type: z.enum(['unique', 'primary key']), attached: z.boolean() }),
+      z.object({
+        name: z.string(),
+        type: z.enum(['unique', 'primary key']),
+        attached: z.boolean(),
+        indexValid: z.boolean(),
+      }),
     ),
     null,
   ),

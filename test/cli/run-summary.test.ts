@@ -46,6 +46,33 @@ const failedIndex = index('idx_b', {
 });
 
 describe('the summary of a run', () => {
+  const unique = { name: 'a_key', type: 'unique' as const, attached: false, indexValid: false };
+
+  test('names the constraint that was added with an index', () => {
+    const indexes = [index('idx_a', { constraint: { ...unique, attached: true, indexValid: true } })];
+    expect(show({ indexes })[1]).toMatch(/^ {2}idx_a {2}on deals .* {2}constraint a_key$/);
+  });
+
+  test('of a plan names the constraints to add, with and without a build', () => {
+    const missing = { status: 'missing', attempts: 0, durationMs: null, sizeBytes: null } as const;
+    const lines = show({
+      mode: 'plan',
+      indexes: [
+        index('idx_a', { ...missing, constraint: unique }),
+        index('idx_b', { ...missing, constraint: { ...unique, name: 'b_key', indexValid: true } }),
+        index('idx_c', missing),
+      ],
+      totals: { created: 0, skipped: 0, failed: 0, remaining: 3 },
+    });
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        '  idx_a  on deals  non-critical  with constraint a_key',
+        '  idx_b  on deals  non-critical  only adds constraint b_key',
+        '  idx_c  on deals  non-critical',
+      ]),
+    );
+  });
+
   test('shows what a successful deploy built, longest builds first', () => {
     const lines = show({
       indexes: [

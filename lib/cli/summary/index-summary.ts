@@ -101,6 +101,9 @@ export function planSection(report: Report, colour: boolean): string[] {
       `on ${reportTable(index)}`,
       index.critical ? 'critical' : 'non-critical',
       ...(isPerSchema ? [schemasText(index)] : []),
+      index.constraint === null
+        ? ''
+        : `${index.constraint.indexValid ? 'only adds' : 'with'} constraint ${index.constraint.name}`,
     ]);
   const lanes = new Set(missing.map(reportTable)).size;
   const count = missing.reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
@@ -129,6 +132,7 @@ function table(indexes: readonly IndexReport[]): string[] {
       [
         index.status === 'repaired' && index.schemas === undefined ? 'repaired' : '',
         schemasText(index),
+        index.constraint?.attached ? `constraint ${index.constraint.name}` : '',
         partitionsText(index),
         index.attempts > 1 ? counted(index.attempts, 'attempt') : '',
       ]
