@@ -6,6 +6,7 @@ import {
   visibleLines,
   withoutCommands,
 } from '../../lambdas/shared/visible-text.ts';
+import { inWords, type OtherDialect } from '../sources/dialects.ts';
 import type { Finding } from './finding.ts';
 
 export const FORMATS = ['text', 'json', 'github'] as const;
@@ -18,6 +19,8 @@ export interface LintResult {
   readonly files: number;
   /** Migrations that are code and were not run (`--no-code`). */
   readonly notRun: readonly string[];
+  /** The files for other databases beside the migrations, which are not checked. @default none */
+  readonly dialects?: readonly OtherDialect[];
   /** The indexes that `--fix` moved, and their old places. */
   readonly moved: readonly MovedIndex[];
   /** The indexes that `--fix` did not move, and why. */
@@ -48,7 +51,8 @@ export function toText(result: LintResult, options: TextOptions): string {
   const kept = result.kept.map(({ name, file, line, reason }) =>
     visible(`Did not move ${name} from ${file}, line ${line}: ${reason}.`),
   );
-  return [...lines, ...moved, ...kept, ...notRun(result), totals(result)].join('\n');
+  const left = (result.dialects ?? []).map(inWords);
+  return [...lines, ...moved, ...kept, ...notRun(result), ...left, totals(result)].join('\n');
 }
 
 function findingLines(
@@ -73,10 +77,10 @@ function totals({ findings, files, moved }: LintResult): string {
   return `${counted(errors, 'error')}, ${counted(warnings, 'warning')}${fixed} in ${counted(files, 'file')}.`;
 }
 
-/** For pipelines: `{ files, errors, warnings, findings, moved, kept, notRun }`. */
+/** For pipelines: `{ files, errors, warnings, findings, moved, kept, notRun, dialects }`. */
 export function toJson(result: LintResult): string {
-  const { files, findings, moved, kept, notRun: codeFiles } = result;
-  return visibleJson({ files, ...countsOf(findings), findings, moved, kept, notRun: codeFiles }, 2);
+  const { files, findings, moved, kept, notRun: codeFiles, dialects } = result;
+  return visibleJson({ files, ...countsOf(findings), findings, moved, kept, notRun: codeFiles, dialects }, 2);
 }
 
 /** Workflow commands for GitHub, which shows each finding at its line of a pull request. */

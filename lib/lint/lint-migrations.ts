@@ -1,5 +1,6 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
+import type { OtherDialect } from '../sources/dialects.ts';
 import { findSources } from '../sources/find-sources.ts';
 import { isFolder } from '../sources/folder-entries.ts';
 import { runnerFolder } from '../sources/runner-folder.ts';
@@ -45,6 +46,8 @@ export interface LintedMigrations {
   readonly files: number;
   /** Files that are code and were not run. */
   readonly notRun: readonly string[];
+  /** The files for other databases, which are not checked. */
+  readonly dialects: readonly OtherDialect[];
 }
 
 /**
@@ -53,7 +56,9 @@ export interface LintedMigrations {
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
   const { paths, appliedFolder = null, startAfter, registered, onProgress, ...reading } = options;
-  const sources = await Promise.all(paths.map((path) => findSources(path, { ...reading, prefer: 'migrations' })));
+  const sources = await Promise.all(
+    paths.map((path) => findSources(path, { ...reading, prefer: 'migrations' })),
+  );
   const files = sources.flatMap((one) => one.files);
   const applied = new Set(sources.flatMap((one) => appliedByRunner(one, appliedFolder)));
   const first = firstToLint(
@@ -85,6 +90,7 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     schema: linter.schema,
     files: files.length,
     notRun: filesNotRun(skipped),
+    dialects: sources.flatMap((one) => one.dialects),
   };
 }
 

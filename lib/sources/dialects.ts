@@ -1,6 +1,7 @@
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { counted } from '../../lambdas/shared/text.ts';
 import { visible } from '../../lambdas/shared/visible-text.ts';
+import { grouped } from './group-files.ts';
 
 /** The words for other databases in names of files and folders, and in the settings of tools. */
 const OTHERS: Readonly<Record<string, string>> = {
@@ -73,13 +74,13 @@ export function withoutOtherDialects(
   root: string,
 ): { files: string[]; dialects: OtherDialect[] } {
   const names = new Set(files);
-  const left = new Map<string, string[]>();
+  const left: [string, string][] = [];
   const kept = files.filter((file) => {
     const dialect = dialectOf(file, root, names);
-    if (dialect !== null) left.set(dialect, [...(left.get(dialect) ?? []), file]);
+    if (dialect !== null) left.push([dialect, file]);
     return dialect === null;
   });
-  const dialects = [...left].map(([dialect, members]) => ({
+  const dialects = [...grouped(left)].map(([dialect, members]) => ({
     dialect,
     files: members.length,
     example: members[0] ?? '',

@@ -103,7 +103,10 @@ const RAILS_SCHEMA = ['structure.sql', 'schema.rb'];
 function railsFolders(files: readonly string[], root: string, isForced: boolean): Map<string, string[]> {
   const members = files.flatMap((file): [string, string][] => {
     const folder = dirname(file);
-    if (isRailsMigration(basename(file))) {
+    if (
+      isRailsMigration(basename(file)) &&
+      (isForced || folder === root || /migrat/i.test(basename(folder)))
+    ) {
       return [[folder !== root && basename(folder) === 'migrate' ? dirname(folder) : folder, file]];
     }
     const isUsual = isForced || folder === root || basename(folder) === 'db';

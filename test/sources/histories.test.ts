@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { notesOnMigrations, readMigrations } from '../../lib/functions/ship-migrations.ts';
+import { toText } from '../../lib/lint/format-result.ts';
+import { lintMigrations } from '../../lib/lint/lint-migrations.ts';
+import { RegisteredIndexes } from '../../lib/registry/registered-indexes.ts';
 import { findSources } from '../../lib/sources/find-sources.ts';
 import type { Tool } from '../../lib/sources/sql-source.ts';
 
@@ -187,4 +190,19 @@ test('build folders and tests do not count beside the real history', async () =>
     files: ['src/main/resources/db/migration/V1__a.sql'],
     skipped: ['src/test/resources/db/migration', 'target/classes/db/migration'],
   });
+});
+
+test('lint leaves them out with one line for each database', async () => {
+  write(['m/1_a.sql', 'create table t (a int);'], 'm/2_b.mysql.sql', 'm/3_c.mysql.sql');
+  const { dialects, findings, files } = await lintMigrations({
+    paths: [join(project, 'm')],
+    registered: new RegisteredIndexes([]),
+    startAfter: null,
+    onProgress: () => {},
+  });
+  const result = { dialects, findings, files, notRun: [], moved: [], kept: [] };
+
+  expect(toText(result, { paint: (text) => text })).toBe(
+    `2 files are for mysql, and not read: such as ${join(project, 'm/2_b.mysql.sql')}.\n0 errors, 0 warnings in 1 file.`,
+  );
 });

@@ -292,3 +292,21 @@ test('Ruby that is no migration, or no Ruby, is reported, and the others are rea
   expect(files.map(({ text }) => text)).toEqual(['create index index_t_on_a on t (a);\n']);
   expect(skipped.map(({ what }) => what)).toEqual(['file 1_sequel.rb', 'file 2_broken.rb', 'file 3_deep.rb']);
 });
+
+test('a schema.rb of thousands of tables is read whole, and a loop without an end is reported', async () => {
+  const tables = Array.from(
+    { length: 2_000 },
+    (_, at) =>
+      `  create_table "t${at}" do |t|\n    # why ${at}\n    t.string "a"\n    t.index ["a"], name: "i${at}"\n  end\n`,
+  );
+  write('db/schema.rb', `ActiveRecord::Schema[7.1].define(version: 1) do\n${tables.join('')}end\n`);
+  const { files } = await findSources(project);
+  expect(files[0]?.text.match(/create index i\d+ on/g)).toHaveLength(2_000);
+
+  write(
+    'endless/1_a.rb',
+    'class A < ActiveRecord::Migration[7.1]\n  def up = again\n  def again = again\nend\n',
+  );
+  const { skipped } = await findSources(join(project, 'endless'));
+  expect(skipped[0]?.reason).toContain('cannot be read without running it');
+});

@@ -61,6 +61,12 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
     moved: results.flatMap((one) => one.moved),
     kept: results.flatMap((one) => one.kept),
     notRun: [...new Set(results.flatMap((one) => one.notRun))],
+    // Several environments can share their migrations.
+    dialects: [
+      ...new Map(
+        results.flatMap(({ dialects = [] }) => dialects.map((one) => [JSON.stringify(one), one])),
+      ).values(),
+    ],
   };
   const isPrinted = await print(result, format);
   const { errors, warnings } = countsOf(result.findings);
@@ -109,6 +115,7 @@ async function lintTarget(
   return {
     ...fixed,
     notRun: [...linted.notRun, ...(given?.notRun ?? [])],
+    dialects: linted.dialects,
     findings: withoutAllowed(findings, allowances, isJudged),
     files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
   };

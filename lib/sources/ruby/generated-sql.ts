@@ -2,6 +2,8 @@ import { countUpTo, placesIn } from '../../sql/places.ts';
 import type { SqlSource } from '../sql-source.ts';
 import type { RubyFile, RubyNode } from './parse-ruby.ts';
 
+type Comment = RubyFile['comments'][number];
+
 /** The SQL that stands for the calls of a Ruby file. Each part of it knows its place in the file. */
 export class GeneratedSql {
   private readonly file: RubyFile;
@@ -9,12 +11,14 @@ export class GeneratedSql {
   private text = '';
   private readonly starts: number[] = [];
   private readonly offsets: number[] = [];
-  private readonly used = new Set<number>();
+  /** The comments that no statement has yet, by their lines. */
+  private readonly byLine: Map<number, Comment>;
 
   constructor(file: RubyFile) {
     this.file = file;
     const placeOf = placesIn(file.text);
     this.lineOf = (offset) => placeOf(offset).line;
+    this.byLine = new Map(file.comments.map((comment) => [this.lineOf(comment.start), comment]));
   }
 
   /**
@@ -43,36 +47,37 @@ export class GeneratedSql {
   }
 
   /** The comments on the lines directly before a line, in order. A comment counts for the first call after it. */
-  private commentsBefore(start: number): RubyFile['comments'] {
-    const found: { readonly start: number; readonly end: number }[] = [];
-    let line = this.lineOf(start) - 1;
-    for (const comment of this.file.comments.toReversed()) {
-      if (comment.start > start) continue;
-      if (this.lineOf(comment.start) !== line || !this.isAlone(comment.start) || this.used.has(comment.start))
-        break;
+  private commentsBefore(start: number): Comment[] {
+    const found: Comment[] = [];
+    for (let line = this.lineOf(start) - 1; ; line -= 1) {
+      const comment = this.commentOn(line, 0);
+      if (comment === undefined || !this.isAlone(comment.start)) return found;
+      this.byLine.delete(line);
       found.unshift(comment);
-      this.used.add(comment.start);
-      line -= 1;
     }
-    return found;
   }
 
   /** The comment after a call on the line on which it starts or ends. */
-  private commentAfter(start: number, end: number): RubyFile['comments'][number] | undefined {
-    const lines = [this.lineOf(start), this.lineOf(end)];
-    const after = this.file.comments.find(
-      (comment) =>
-        comment.start > start && lines.includes(this.lineOf(comment.start)) && !this.used.has(comment.start),
-    );
-    if (after !== undefined) this.used.add(after.start);
-    return after;
+  private commentAfter(start: number, end: number): Comment | undefined {
+    for (const line of [this.lineOf(start), this.lineOf(end)]) {
+      const comment = this.commentOn(line, start);
+      if (comment === undefined) continue;
+      this.byLine.delete(line);
+      return comment;
+    }
+    return undefined;
+  }
+
+  private commentOn(line: number, after: number): Comment | undefined {
+    const comment = this.byLine.get(line);
+    return comment !== undefined && comment.start >= after ? comment : undefined;
   }
 
   private isAlone(start: number): boolean {
     return this.file.text.slice(this.file.text.lastIndexOf('\n', start - 1) + 1, start).trim() === '';
   }
 
-  private inSql({ start, end }: { readonly start: number; readonly end: number }): string {
+  private inSql({ start, end }: Comment): string {
     const lines = this.file.text.slice(start, end).replaceAll(/[\r\n]+/g, ' ');
     return `-- ${lines.replace(/^#+/, '').trim()}`;
   }
