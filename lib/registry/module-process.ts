@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { IMPORT_PATH } from './registry-text.ts';
 
 /** The error that a module threw. */
 export interface ModuleError {
@@ -83,6 +84,15 @@ timer.unref();
 let reported = 0;
 // Node.js before 22.15 has no hooks in the same thread. The limit then counts from the start.
 nodeModule.registerHooks?.({
+  // A registry that was moved out of the project still finds this package.
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      if (specifier !== IMPORT_PATH) throw error;
+      return next(new URL('define-indexes.ts', import.meta.url).href, context);
+    }
+  },
   load(url, context, next) {
     const loaded = next(url, context);
     timer.refresh();

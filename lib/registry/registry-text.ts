@@ -16,14 +16,22 @@ interface Indentation {
 }
 
 /** The module that exports `defineIndexes`. */
-const IMPORT_PATH = 'pg-deploy-step/define-indexes';
+export const IMPORT_PATH = 'pg-deploy-step/define-indexes';
 
-/** A whole registry file. */
-export function newRegistryFile(entries: readonly IndexEntry[], kind: RegistryKind): string {
+/** How a module exports its list: with the types of `defineIndexes`, alone, or as a CommonJS module. */
+export type ModuleForm = 'defineIndexes' | 'export default' | 'module.exports';
+
+/** A whole registry file. @param form of a module */
+export function newRegistryFile(
+  entries: readonly IndexEntry[],
+  kind: RegistryKind,
+  form: ModuleForm = 'defineIndexes',
+): string {
   const separator = kind === 'ts' ? ',\n' : '\n';
   const texts = entries.map((entry) => `  ${entryText(entry, kind, { indent: '  ', step: '  ' })}`);
   const list = texts.length === 0 ? '[]' : `[\n${texts.join(',\n')}${separator}]`;
   if (kind === 'json') return `${list}\n`;
+  if (form !== 'defineIndexes') return `${form}${form === 'module.exports' ? ' =' : ''} ${list};\n`;
   return `import { defineIndexes } from '${IMPORT_PATH}';\n\nexport default defineIndexes(${list});\n`;
 }
 

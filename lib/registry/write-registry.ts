@@ -4,8 +4,9 @@ import { refusedEntries } from './compile-registry.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { inOneLine } from './entry-from-statement.ts';
 import { loadRegistry, type RegistryReading, registryKind } from './load-registry.ts';
+import { moduleFormOf } from './module-form.ts';
 import { RegisteredIndexes } from './registered-indexes.ts';
-import { newRegistryFile, type RegistryKind } from './registry-text.ts';
+import { type ModuleForm, newRegistryFile, type RegistryKind } from './registry-text.ts';
 
 interface Written {
   readonly added: readonly IndexEntry[];
@@ -36,7 +37,7 @@ export async function writeRegistry(
     const reason = match ?? refused.get(existing.length + missing.indexOf(entry));
     return reason === undefined ? [] : [{ entry, reason }];
   });
-  if (!exists) writeFileSync(file, registryText(added, kind), { flag: 'wx' });
+  if (!exists) writeFileSync(file, registryText(added, kind, moduleFormOf(file)), { flag: 'wx' });
   else if (added.length > 0) {
     const { appendEntries } = await import('./append-entries.ts');
     replaceFile(
@@ -48,8 +49,8 @@ export async function writeRegistry(
 }
 
 /** The text of a registry file with these entries. */
-export function registryText(entries: readonly IndexEntry[], kind: RegistryKind): string {
-  return newRegistryFile(entries.map(layout(kind)), kind);
+export function registryText(entries: readonly IndexEntry[], kind: RegistryKind, form?: ModuleForm): string {
+  return newRegistryFile(entries.map(layout(kind)), kind, form);
 }
 
 function layout(kind: RegistryKind): (entry: IndexEntry) => IndexEntry {
