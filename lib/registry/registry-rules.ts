@@ -54,6 +54,11 @@ export const REGISTRY_RULES = {
     sentence: 'No index has only the first columns of another index that supports the same queries.',
     acceptedIn: 'entry',
   },
+  'constraint-index': {
+    severity: 'warning',
+    sentence: 'No entry defines the index that a primary key or unique constraint has already.',
+    acceptedIn: 'entry',
+  },
   'tenant-column-first': {
     severity: 'warning',
     sentence: 'On tenant tables, an index with several columns starts with the tenant column.',

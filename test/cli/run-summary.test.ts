@@ -227,6 +227,18 @@ describe('the summary of a run', () => {
     expect(lines).toContain('A deploy would not stop the services: api');
   });
 
+  test.each(['plan', 'deploy'])('shows after a %s which index serves an entry', (mode) => {
+    const lines = show({
+      mode,
+      indexes: [
+        index('idx_a', { status: 'equivalent', detail: 't_email_key', attempts: 0, durationMs: null }),
+      ],
+      totals: { created: 0, skipped: 1, failed: 0, remaining: 0 },
+    });
+    expect(lines).toContain('Not built, because an index with the same definition exists:');
+    expect(lines.find((line) => line.includes('idx_a'))).toMatch(/^ {2}idx_a +on .* served by t_email_key$/);
+  });
+
   test('shows the thirty longest builds and counts the others', () => {
     const indexes = Array.from({ length: 45 }, (_, number) => index(`idx_${number}`, { durationMs: number }));
     const lines = show({ indexes, totals: { created: 45, skipped: 0, failed: 0, remaining: 0 } });

@@ -104,6 +104,11 @@ describe('the message about', () => {
       'write ADD CONSTRAINT … USING INDEX … DEFERRABLE here',
     ],
     [
+      'a deferrable constraint of a column',
+      'alter table t add column d int not null unique initially deferred',
+      'The registry has no deferrable constraints.',
+    ],
+    [
       'an exclusion',
       'alter table t add exclude using gist (a with =)',
       'PostgreSQL cannot build such an index concurrently',

@@ -73,7 +73,22 @@ export function builtSection(report: Report): string[] {
       ? []
       : ['Created:', ...table(longest.slice(0, MOST_ROWS)), ...more(built.length, 'created')]),
     ...(drifted.length === 0 ? [] : [`Existing with another definition: ${namesOf(drifted)}`]),
+    ...servedSection(report),
     ...(missing.length === 0 ? [] : [`Remaining: ${namesOf(missing)}`]),
+  ];
+}
+
+/** The entries for which an index under another name serves, such as that of a constraint, and this index. */
+function servedSection(report: Report): string[] {
+  const served = report.indexes.filter((index) => index.status === 'equivalent');
+  if (served.length === 0) return [];
+  const rows = served
+    .slice(0, MOST_ROWS)
+    .map((index) => [`  ${reportId(index)}`, `on ${reportTable(index)}`, `served by ${index.detail ?? ''}`]);
+  return [
+    'Not built, because an index with the same definition exists:',
+    ...aligned(rows),
+    ...more(served.length, 'served by another index'),
   ];
 }
 
@@ -90,7 +105,7 @@ export function countCannotBeBuilt(report: Report): number {
 /** The indexes that a deploy would build, and those that cannot be built. */
 export function planSection(report: Report, colour: boolean): string[] {
   const notPresent = report.indexes.filter((index) => MISSING.includes(index.status));
-  if (notPresent.length === 0) return ['Every index exists.'];
+  if (notPresent.length === 0) return ['Every index exists.', ...servedSection(report)];
   const refused = cannotBeBuilt(report);
   const missing = notPresent.filter((index) => !refused.includes(index));
   const isPerSchema = missing.some(({ schemas }) => schemas !== undefined);
@@ -119,6 +134,7 @@ export function planSection(report: Report, colour: boolean): string[] {
       .slice(0, MOST_ROWS)
       .map((index) => `${paint('✖', 'red', colour)} ${plain(index.detail ?? '')}`),
     ...more(refused.length, 'that cannot be built'),
+    ...servedSection(report),
   ];
 }
 

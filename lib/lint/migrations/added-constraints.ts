@@ -1,6 +1,7 @@
 import type { Constraint, IndexStmt, Node, RangeVar } from 'libpg-query';
 import type { EntryConstraint, IndexEntry } from '../../registry/define-indexes.ts';
 import type { RegistryMatch } from '../../registry/registered-indexes.ts';
+import { columnConstraints } from '../../sql/column-constraints.ts';
 import { constraintName } from '../../sql/index-name.ts';
 import { type StatementNode, stringsIn } from '../../sql/parse-tree.ts';
 import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
@@ -33,10 +34,8 @@ export function addedConstraints(
     if (def === undefined) return [];
     if (subtype === 'AT_AddConstraint' && 'Constraint' in def) return [[def.Constraint, null]];
     if (subtype !== 'AT_AddColumn' || !('ColumnDef' in def)) return [];
-    const { colname = '', constraints = [] } = def.ColumnDef;
-    return constraints.flatMap((one): [Constraint, string][] =>
-      'Constraint' in one ? [[one.Constraint, colname]] : [],
-    );
+    const { colname = '', constraints } = def.ColumnDef;
+    return columnConstraints(constraints).map((one): [Constraint, string] => [one, colname]);
   });
   return added.flatMap(([constraint, newColumn]) =>
     ofConstraint({ constraint, newColumn }, alter.relation, schema),

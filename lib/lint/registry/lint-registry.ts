@@ -8,6 +8,7 @@ import { problemText, RegistryError, type RegistryProblem } from '../../registry
 import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
+import { constraintIndexes, isTableKnown } from './constraint-indexes.ts';
 import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
 import { foreignKeysWithoutIndex } from './foreign-keys.ts';
 import { overlaps } from './overlaps.ts';
@@ -39,7 +40,11 @@ export async function lintRegistry(file: string, options: LintRegistryOptions = 
   const { examined, problems } = await examine(file, reading);
   const shapes = examined.map(entryShape);
   const tenants = tenantColumn === null ? null : tenantTables(tenantColumn, shapes, schema);
-  const warnings = [...overlaps(shapes), ...(tenants === null ? [] : tenantColumnNotFirst(shapes, tenants))];
+  const warnings = [
+    ...overlaps(shapes),
+    ...(schema === undefined ? [] : constraintIndexes(shapes, schema)),
+    ...(tenants === null ? [] : tenantColumnNotFirst(shapes, tenants)),
+  ];
   const used = new Map<ExaminedEntry, Set<string>>();
   for (const { rule, entry, other = entry } of warnings) {
     for (const one of [entry, other]) used.set(one, (used.get(one) ?? new Set()).add(rule));
@@ -50,7 +55,7 @@ export async function lintRegistry(file: string, options: LintRegistryOptions = 
       .filter((warning) => !isAccepted(warning))
       .map((warning) => entryFinding(file, warning, 'sql')),
     ...shapes
-      .flatMap((shape) => unusedAccepts(shape, used, tenants))
+      .flatMap((shape) => unusedAccepts(shape, used, { tenants, schema }))
       .map(({ accepted, ...warning }) => entryFinding(file, warning, `accept.${accepted}`)),
   ].toSorted((one, two) => one.line - two.line || one.column - two.column);
   const foreignKeys = schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn);
@@ -90,12 +95,15 @@ function accepts(entry: ExaminedEntry, rule: string): boolean {
 function unusedAccepts(
   shape: EntryShape,
   used: ReadonlyMap<ExaminedEntry, ReadonlySet<string>>,
-  tenants: TenantTables | null,
+  { tenants, schema }: { readonly tenants: TenantTables | null; readonly schema: Schema | undefined },
 ): (EntryWarning & { accepted: string })[] {
   const { entry } = shape;
   return Object.keys(entry.accept).flatMap((accepted) => {
     const isUsed = used.get(entry)?.has(accepted) ?? false;
-    if (isUsed || (accepted === 'tenant-column-first' && isUndecided(shape, tenants))) return [];
+    const isOpen =
+      (accepted === 'tenant-column-first' && isUndecided(shape, tenants)) ||
+      (accepted === 'constraint-index' && (schema === undefined || !isTableKnown(shape, schema)));
+    if (isUsed || isOpen) return [];
     const message = `it accepts ${accepted}, but does not break that rule; remove ${accepted} from accept`;
     return [{ rule: 'unused-accept', entry, message, accepted }];
   });

@@ -1,4 +1,5 @@
 import type { ColumnDef, RangeVar, TableLikeClause } from 'libpg-query';
+import { columnConstraints } from '../column-constraints.ts';
 import { NamePool } from '../name-pool.ts';
 import { type StatementNode, stringsIn } from '../parse-tree.ts';
 import { addConstraint } from './apply-constraint.ts';
@@ -107,9 +108,7 @@ export function addColumn(
     if (!one.columnTypes.has(colname)) one.columns?.push(colname);
     setType(one, colname, type);
   }
-  for (const constraint of constraints ?? []) {
-    if ('Constraint' in constraint) addConstraint(context, table, constraint.Constraint, colname);
-  }
+  for (const constraint of columnConstraints(constraints)) addConstraint(context, table, constraint, colname);
 }
 
 function setType(table: SchemaTable, column: string, type: readonly string[] = []): void {

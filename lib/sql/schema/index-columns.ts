@@ -7,7 +7,7 @@ import type { SchemaIndex, WrittenStatement } from './schema-objects.ts';
 
 /** Whether an index uses a column: as a key, in INCLUDE, in an expression or in its predicate. */
 export function usesColumn(index: SchemaIndex, column: string): boolean {
-  if (index.columns.includes(column)) return true;
+  if (index.columns.includes(column) || index.include?.includes(column)) return true;
   if (index.written === null) return false;
   const used = usedColumns.get(index.written) ?? columnsUsedBy(index.written);
   usedColumns.set(index.written, used);
@@ -33,6 +33,8 @@ function columnsUsedBy({ sql, statement }: WrittenStatement): Set<string> {
 /** Replaces a column's old name with its new one in an index and its statement. */
 export function renameColumn(index: SchemaIndex, from: string, to: string): void {
   index.columns = index.columns.map((column) => (column === from ? to : column));
+  if (index.include !== undefined)
+    index.include = index.include.map((column) => (column === from ? to : column));
   if (index.written === null) return;
   const { sql: before } = index.written;
   const parts: string[] = [];

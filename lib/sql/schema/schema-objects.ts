@@ -66,6 +66,12 @@ export interface SchemaIndex {
   readonly attributes: readonly string[];
   unique: boolean;
   partial: boolean;
+  /** The columns of INCLUDE in a constraint. @default none, or those of its statement */
+  include?: string[];
+  /** Of a constraint. @default false */
+  readonly nullsNotDistinct?: boolean;
+  /** Of a constraint. @default false */
+  readonly deferrable?: boolean;
   /** Name of the constraint that it belongs to. */
   constraint: string | null;
   /** Null: it belongs to none. */
