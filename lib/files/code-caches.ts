@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 import { ensureOwnFolder } from './own-folder.ts';
@@ -29,9 +30,26 @@ export function compiledModules(): NodeJS.ProcessEnv {
   return ownFolder() ? { NODE_COMPILE_CACHE: FOLDER } : {};
 }
 
-function ownFolder(): boolean {
+const VALID_DEFINITIONS = path.join(FOLDER, 'valid-definitions');
+
+/** Whether an earlier process of this package has recorded that a definition is valid. @param digest of the definition and of its validator */
+export function isValidDefinition(digest: string): boolean {
+  return ownFolder(VALID_DEFINITIONS) && existsSync(path.join(VALID_DEFINITIONS, digest));
+}
+
+/** Records a valid definition for later processes, unless the folder cannot be written. */
+export function recordValidDefinition(digest: string): void {
+  if (!ownFolder(VALID_DEFINITIONS)) return;
   try {
-    ensureOwnFolder(FOLDER);
+    writeFileSync(path.join(VALID_DEFINITIONS, digest), '');
+  } catch {
+    // The next process validates the definition again.
+  }
+}
+
+function ownFolder(folder = FOLDER): boolean {
+  try {
+    ensureOwnFolder(folder);
     return true;
   } catch {
     return false;

@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import validate from 'asl-validator';
+import { isValidDefinition, recordValidDefinition } from '../../files/code-caches.ts';
 import { type Definition, type Level, levelSchema, levelsIn, type State } from './definition.ts';
 import { toError } from './errors.ts';
 import { parseExpression } from './expressions.ts';
 
-/** The hashes of valid definitions. The validator compiles its schemas in each call, which takes longer than the other checks. */
+/**
+ * The hashes of valid definitions, of this process. The validator compiles its schemas in each call, which takes longer than the
+ * other checks.
+ */
 const valid = new Set<string>();
+
+const VALIDATOR = `asl-validator ${createRequire(import.meta.url)('asl-validator/package.json').version}`;
 
 /**
  * Checks a definition as CreateStateMachine does, and that the engine runs all of it as AWS does.
@@ -14,13 +21,14 @@ const valid = new Set<string>();
  */
 export function checked(definition: Definition, canCall: (resource: string) => boolean): Level {
   const text = JSON.stringify(definition);
-  const digest = createHash('sha256').update(text).digest('hex');
-  if (!valid.has(digest)) {
+  const digest = createHash('sha256').update(`${VALIDATOR} ${text}`).digest('hex');
+  if (!valid.has(digest) && !isValidDefinition(digest)) {
     // The validator adds fields to the states of its copy.
     const { isValid, errorsText } = validate(JSON.parse(text));
     if (!isValid) throw new Error(`The definition is not valid: ${errorsText('; ')}.`);
-    valid.add(digest);
+    recordValidDefinition(digest);
   }
+  valid.add(digest);
   const { data: level, error } = levelSchema.safeParse(definition);
   const unsupported = error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}.`);
   if (level === undefined) throw new Error(unsupported?.join(' '));
