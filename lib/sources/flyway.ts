@@ -14,14 +14,22 @@ export function flywayFolders(files: readonly string[], root: string): Map<strin
   const own = files.filter((file) => FLYWAY_FILE.test(basename(file)));
   const versions = own.map((file) => basename(file).slice(0, basename(file).indexOf('__')));
   const isOne = new Set(versions).size === versions.length || own.some((file) => dirname(file) === root);
+  const common = commonFolder(own.map((file) => relative(root, dirname(file))));
   return grouped(
     own.map((file) => {
       const parts = relative(root, dirname(file)).split(sep);
       const at = parts.findIndex((part) => /^migrations?$/i.test(part));
       if (at !== -1) return [join(root, ...parts.slice(0, at + 1)), file];
-      return [isOne ? root : join(root, parts[0] ?? ''), file];
+      return [join(root, isOne ? common : (parts[0] ?? '')), file];
     }),
   );
+}
+
+/** The folder that contains all folders. */
+function commonFolder(folders: readonly string[]): string {
+  const [first = [], ...others] = folders.map((folder) => folder.split(sep));
+  const length = first.findIndex((part, at) => others.some((other) => other[at] !== part));
+  return first.slice(0, length === -1 ? undefined : length).join(sep);
 }
 
 /**

@@ -93,6 +93,11 @@ export class Lexer {
     let at = open + 1;
     while (at < this.text.length) {
       const unit = this.text.unitAt(at);
+      // The quotes of a template in an identifier do not end it: "{{ identifier "t" }}".
+      if (quote === DOUBLE_QUOTE && unit === OPEN_BRACE && this.text.unitAt(at + 1) === OPEN_BRACE) {
+        at = this.template(at).end;
+        continue;
+      }
       if (unit === quote && this.text.unitAt(at + 1) !== quote) {
         return { ...ENDED, kind, start, end: at + 1 };
       }

@@ -65,6 +65,9 @@ interface OpenStatement {
 
 const MOST_WORDS = 4;
 
+/** A placeholder in an identifier: no other identifier contains one of these. */
+const IN_NAMES = /\$\{[^{}\n]+\}|\{\{[^{}\n]+\}\}/g;
+
 /** A placeholder with a plain name. `{{1,2}}` is an array. */
 const IN_QUOTES = /\$\{[\w.:-]+\}|\{\{-? *\.?[A-Za-z_][\w.]* *-?\}\}/g;
 
@@ -133,7 +136,7 @@ class Splitter {
     if (words[0] === 'insert') return;
     const text = this.text.slice(start, end);
     if (!text.includes('${') && !text.includes('{{')) return;
-    for (const match of text.matchAll(IN_QUOTES)) {
+    for (const match of text.matchAll(text.startsWith('"') ? IN_NAMES : IN_QUOTES)) {
       placeholders.push({ start: start + match.index, text: match[0] });
     }
   }

@@ -208,6 +208,35 @@ describe.each(MAJORS)('an entry with a constraint, on PostgreSQL %i', (major) =>
     expect(await deploy([EMAIL], 'two')).toMatchObject({ users_email: { status: 'present', attempts: 0 } });
   });
 
+  test('is added in every schema that matches, and the others do not wait for one with duplicates', async () => {
+    const schemas = Array.from({ length: 12 }, (_none, at) => `tenant_${at + 1}`);
+    await database.query(
+      schemas.map((name) => `create schema ${name}; create table ${name}.users (email text);`).join(' '),
+    );
+    await database.query("insert into tenant_3.users values ('a'), ('a')");
+    const entry = { ...EMAIL, schemas: ['tenant_*'] };
+
+    const builds = await openBuilds(database.url, [entry]);
+    await builds.deploy('one');
+
+    const rows = await database.query<{ schema: string }>(
+      "select connamespace::regnamespace::text as schema from pg_constraint where conname = 'users_email_key' and contype = 'u'",
+    );
+    const wanted = schemas.filter((name) => name !== 'tenant_3');
+    expect(rows.map(({ schema }) => schema).toSorted()).toEqual(wanted.toSorted());
+    await database.query(
+      'delete from tenant_3.users; create schema tenant_13; create table tenant_13.users (email text)',
+    );
+    await builds.deploy('two');
+    const [row] = await database.query<{ count: number }>(
+      "select count(*)::int as count from pg_constraint where conname = 'users_email_key'",
+    );
+    expect(row?.count).toBe(13);
+    expect((await (await openPreflight(database.url, [entry])).preflight({ mode: 'indexes' })).decision).toBe(
+      'nothing',
+    );
+  });
+
   describe('is not added, and nothing is changed,', () => {
     /** The constraint or index that exists already, its report, and what the warning says. */
     const DRIFTED: [what: string, sql: string, detail: RegExp, drift: RegExp][] = [

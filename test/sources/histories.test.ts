@@ -192,6 +192,11 @@ test('build folders and tests do not count beside the real history', async () =>
   });
 });
 
+test('files of Flyway far below the project are no history of the project', async () => {
+  write('test/fixtures/V1__a.sql', 'test/fixtures/V2__b.sql', 'app/migrations/001_a.sql');
+  expect(await read()).toMatchObject({ folder: 'app/migrations', skipped: ['test/fixtures'] });
+});
+
 test('lint leaves them out with one line for each database', async () => {
   write(['m/1_a.sql', 'create table t (a int);'], 'm/2_b.mysql.sql', 'm/3_c.mysql.sql');
   const { dialects, findings, files } = await lintMigrations({

@@ -66,8 +66,9 @@ do $$ begin create index on {{schema}}.t (a); end $$;
         sql: "create index concurrently if not exists j_prod on app.t (b) where env = 'prod'",
         description: 'For prod',
       },
+      { name: 't_a_idx', sql: 'create index concurrently if not exists t_a_idx on app.t (a)' },
     ]);
-    expect(stderr).toContain('m/1.sql:4: index created in a DO block');
+    expect(stderr).toContain('2 imported');
   });
 });
 
@@ -173,4 +174,13 @@ test('arrays in strings are no placeholders, and neither is the data of INSERT',
   for (const sql of statements) {
     expect(sqlOf({ file: 'f', text: sql, hasLines: true }).statements[0]?.placeholders).toEqual([]);
   }
+});
+
+test('quotes in a template do not end the identifier that contains it', () => {
+  const text = 'create index "{{ name "a" }}" on "{{ identifier "t" }}" ("b");\nselect 1;';
+  const [first, second] = sqlOf({ file: 'f', text, hasLines: true }).statements;
+
+  expect(first?.placeholders).toEqual(['{{ name "a" }}', '{{ identifier "t" }}']);
+  expect(first?.node?.IndexStmt).toBeDefined();
+  expect(second?.node?.SelectStmt).toBeDefined();
 });

@@ -122,6 +122,21 @@ describe('the statements of', () => {
     ['execute <<~SQL\n  create index raw on t (a);\nSQL', ['create index raw on t (a)']],
     ['add_concurrent_index :t, :a, name: "gl"', ['create index concurrently gl on t (a)']],
     ['connection.add_index :t, :a', ['create index index_t_on_a on t (a)']],
+    [
+      'options = { unique: true, where: "a" }\nadd_index :t, :a, **options\nadd_index :t, :b, options',
+      [
+        'create unique index index_t_on_a on t (a) where a',
+        'create unique index index_t_on_b on t (b) where a',
+      ],
+    ],
+    [
+      'add_index :t, :a, **opts\nadd_index :t, :a, opts\nadd_index :t, :a, unique: opts',
+      [
+        `create index index_t_on_a on t (a, \${opts})`,
+        `create index index_t_on_a on t (a, \${opts})`,
+        `create index index_t_on_a on t (a, \${opts})`,
+      ],
+    ],
     ['add_index table, :a', [`create index on \${table} (a)`]],
   ])('%s', async (ruby, expected) => {
     expect(await indexesOf(ruby)).toEqual(expected);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { clipBytes } from '../../../lambdas/postgres/identifiers.ts';
 import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
-import { isUnknown, type RubyHash, type RubyValue, textOf } from './ruby-values.ts';
+import { isUnknown, type RubyHash, type RubyValue, textOf, UNKNOWN_OPTIONS } from './ruby-values.ts';
 
 /** An index as a migration of Rails defines it. */
 export interface RailsIndex {
@@ -55,7 +55,18 @@ export function createIndexSql(index: RailsIndex): string {
   ].join(' ');
 }
 
-function columnsOf({ columns, options }: RailsIndex): string {
+/** What the code decides about an index beside its columns. It stands among them, so that the index counts as unknown. */
+function unknownParts(options: RubyHash): string[] {
+  return [UNKNOWN_OPTIONS, 'unique', 'nulls_not_distinct']
+    .map((option) => textOf(options.get(option) ?? null))
+    .filter(isUnknown);
+}
+
+function columnsOf(index: RailsIndex): string {
+  return [columnList(index), ...unknownParts(index.options)].join(', ');
+}
+
+function columnList({ columns, options }: RailsIndex): string {
   if (typeof columns === 'string') return columns;
   return columns
     .map((column) => {

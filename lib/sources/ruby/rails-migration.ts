@@ -160,13 +160,13 @@ class Walk {
 
   private callOf(node: RubyNode, scope: Scope): RailsCall {
     const args = listOf(childOf(node, 'arguments'), 'arguments');
-    const last = args.at(-1);
-    const hasOptions = last?.type === 'KeywordHashNode' || last?.type === 'HashNode';
-    const options = hasOptions ? rubyValue(last, this.file, scope) : null;
+    const values = args.map((arg) => rubyValue(arg, this.file, scope));
+    const last = values.at(-1);
+    const isHash = last instanceof Map;
     return {
       name: String(node.name),
-      args: (hasOptions ? args.slice(0, -1) : args).map((arg) => rubyValue(arg, this.file, scope)),
-      options: options instanceof Map ? (options as RubyHash) : new Map(),
+      args: isHash ? values.slice(0, -1) : values,
+      options: isHash ? (last as RubyHash) : new Map(),
       node,
     };
   }

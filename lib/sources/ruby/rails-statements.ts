@@ -7,7 +7,7 @@ import {
   quoteTable,
   railsIndexName,
 } from './rails-index.ts';
-import { type RubyHash, type RubyValue, textOf } from './ruby-values.ts';
+import { type RubyHash, type RubyValue, textOf, UNKNOWN_OPTIONS } from './ruby-values.ts';
 
 /** A call of a migration, with the values of its arguments. */
 export interface RailsCall {
@@ -68,8 +68,10 @@ export interface RailsContext {
 export function addIndex(
   context: RailsContext,
   table: string,
-  { args: [on = null], options, node }: RailsCall,
+  { args: [on = null, more], options: given, node }: RailsCall,
 ): void {
+  // Options in a variable of which nothing is known are one more argument.
+  const options: RubyHash = more === undefined ? given : new Map([...given, [UNKNOWN_OPTIONS, more]]);
   const index = { table, columns: columnsFrom(on), options, version: context.version };
   const name = railsIndexName(index);
   if (name !== null) context.indexes.add(table, name, keyOf(on));

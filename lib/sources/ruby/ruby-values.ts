@@ -68,10 +68,14 @@ export function isUnknown(text: string): boolean {
   return text.includes('${');
 }
 
+/** The key of options that are known only when the code runs: `**options`. */
+export const UNKNOWN_OPTIONS = '**';
+
 function hashOf(node: RubyNode, file: RubyFile, names: RubyNames): RubyHash {
   const pairs = listOf(node, 'elements').flatMap((element): [string, RubyValue][] => {
     const value = rubyValue(childOf(element, 'value'), file, names);
-    if (element.type === 'AssocSplatNode') return value instanceof Map ? [...value] : [];
+    if (element.type === 'AssocSplatNode')
+      return value instanceof Map ? [...value] : [[UNKNOWN_OPTIONS, value]];
     return [[textOf(rubyValue(childOf(element, 'key'), file, names)), value]];
   });
   return new Map(pairs);
