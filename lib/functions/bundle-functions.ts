@@ -94,10 +94,18 @@ export function bundleCode(): Bundle {
     logLevel: 'warning',
   });
   bundled = {
-    code: new Map(outputFiles.map(({ path, contents }) => [basename(dirname(path)), contents])),
+    code: new Map(outputFiles.map(({ path, text }) => [basename(dirname(path)), withoutIndentation(text)])),
     packages: bundledPackages(metafile, ROOT),
   };
   return bundled;
+}
+
+/**
+ * Only template literals of minified code have line breaks, and those of the functions are SQL, in which the white space at the
+ * beginning of a line means nothing.
+ */
+function withoutIndentation(code: string): Uint8Array {
+  return Buffer.from(code.replaceAll(/\n +/g, '\n'));
 }
 
 /**

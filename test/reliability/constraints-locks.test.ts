@@ -19,6 +19,7 @@ const TABLES = [
   'ended',
   'idle',
   'shared',
+  'guarded',
 ];
 
 const nameOf = (table: string) => ({ index: `${table}_n`, constraint: `${table}_n_key` });
@@ -297,5 +298,31 @@ describe.each(MAJORS)('the lock of a constraint, on PostgreSQL %i', (major) => {
       ),
     ).toEqual([{ name: 'shared_n_key' }]);
     await instance.expectNoLeftovers();
+  });
+
+  test('an event trigger that refuses the constraint fails the index, which stays; the next deploy only adds the constraint', async () => {
+    await instance.database.query(
+      `create function refuse() returns event_trigger language plpgsql as $$ begin raise exception 'not on my watch'; end $$;
+       create event trigger no_alter on ddl_command_start when tag in ('ALTER TABLE') execute function refuse()`,
+    );
+
+    const { report } = await instance.build('guarded_n');
+
+    expect(report.indexes).toMatchObject([
+      {
+        status: 'failed',
+        attempts: 1,
+        error: { sqlstate: 'P0001' },
+        constraint: { attached: false, indexValid: true },
+      },
+    ]);
+    const oid = await waitForIndex('guarded');
+    await instance.expectNoLeftovers();
+    await instance.database.query('drop event trigger no_alter');
+    expect((await instance.build('guarded_n')).report.indexes).toMatchObject([
+      { status: 'built', attempts: 1, error: null },
+    ]);
+    expect(await oidOf('guarded_n_key')).toEqual(oid);
+    await expectAttached('guarded');
   });
 });
