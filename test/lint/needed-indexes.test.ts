@@ -97,6 +97,18 @@ describe('a unique index that a later statement needs stays in its migration, an
       'u: 0002.sql, line 1 needs it for REFRESH MATERIALIZED VIEW CONCURRENTLY users_now',
     ],
     [
+      'a function that names it',
+      'create index u on users (email);',
+      "create function f() returns void language plpgsql as $$ begin if to_regclass('public.u') is null then return; end if; end $$;",
+      'u: function f() (0002.sql, line 1) names it, and a migration that runs the function would fail',
+    ],
+    [
+      'a DO block that names it in a list',
+      'create index u on users (email);',
+      'do $$ begin drop index if exists a, public.b, u; end $$;',
+      'u: 0002.sql, line 1 names it, and would fail on a new database',
+    ],
+    [
       'a DO block that names it',
       'create index u on users (email);',
       "do $$ begin execute 'alter index u rename to v'; end $$;",
@@ -170,6 +182,12 @@ describe('an index that nothing later needs moves', () => {
       'alter table users add unique (name);',
       'create unique index u on users (email) where active;',
       'insert into users values (1) on conflict (email) do nothing;',
+    ],
+    [
+      'a function and a DO block that use a column with its name',
+      'select 1;',
+      'create index u on users (email);',
+      "create function f() returns int language sql as 'select u from x where u > 1'; do $$ declare u int; begin select u into u from x; end $$;",
     ],
     [
       'ON CONFLICT without columns',

@@ -28,7 +28,7 @@ export interface LaterUse {
   readonly kind: 'drops' | 'names' | 'needs';
   /** What needs it: `ON CONFLICT (email)`. Empty: it only names the index. */
   readonly what: string;
-  /** The function whose code needs it. Null: the statement itself. */
+  /** The function whose code uses it. Null: the statement itself. */
   readonly inFunction: string | null;
 }
 
@@ -94,9 +94,9 @@ export class LaterUses {
 
   /** @param schema the schema before the statement */
   record(file: string, statement: SqlStatement, schema: Schema): void {
-    if (this.byName.size > 0) this.recordNames(file, statement);
     const created = statement.node?.CreateFunctionStmt;
     const inFunction = created === undefined ? null : (stringsIn(created.funcname).at(-1) ?? '');
+    if (this.byName.size > 0) this.recordNames(file, statement, inFunction);
     for (const need of uniqueNeedsOf(statement)) {
       const use = { file, line: statement.line, kind: 'needs', what: need.what, inFunction } as const;
       const table = need.table === null ? null : keyOf(schema.nameOf(need.table));
@@ -113,7 +113,7 @@ export class LaterUses {
     return this.uses.get(owner);
   }
 
-  private recordNames(file: string, statement: SqlStatement): void {
+  private recordNames(file: string, statement: SqlStatement, inFunction: string | null): void {
     const { node, line } = statement;
     const kind = node?.DropStmt === undefined ? 'names' : 'drops';
     const isNaming = NAMING.includes(Object.keys(node ?? {})[0] ?? '');
@@ -123,7 +123,7 @@ export class LaterUses {
     for (const name of names) {
       const index = this.byName.get(name);
       if (index === undefined || this.uses.has(index.owner)) continue;
-      this.uses.set(index.owner, { file, line, kind, what: '', inFunction: null });
+      this.uses.set(index.owner, { file, line, kind, what: '', inFunction });
     }
   }
 
@@ -215,10 +215,26 @@ function conflictNames({ node, sql }: SqlStatement): string[] {
   return inserts.flatMap(({ onConflictClause }) => onConflictClause?.infer?.conname ?? []);
 }
 
-/** The identifiers in code, also in its strings. */
+/**
+ * The names of indexes and constraints in code: after INDEX or CONSTRAINT, also in strings, and strings that are only a name. Other
+ * identifiers are columns and variables, and an index can have the name of a column.
+ */
 function* namesIn(code: string, level = 0): Generator<string> {
-  for (const token of tokensOf(code)) {
-    if (!token.isString) yield identifierName(token);
-    else if (level < DEEPEST_STRINGS) yield* namesIn(contentOf(token.text).text, level + 1);
+  const tokens = tokensOf(code);
+  const isName = level > 0 && (tokens.length === 1 || (tokens.length === 3 && tokens[1]?.text === '.'));
+  /** Tokens since INDEX or CONSTRAINT. */
+  let since = Number.POSITIVE_INFINITY;
+  for (const token of tokens) {
+    since += 1;
+    if (token.isString) {
+      if (level < DEEPEST_STRINGS) yield* namesIn(contentOf(token.text).text, level + 1);
+    } else if (token.keyword === 'index' || token.keyword === 'constraint') since = 0;
+    else if (token.text === ';' || token.text === '(') since = Number.POSITIVE_INFINITY;
+    // A list of names continues after each comma.
+    else if (token.text === ',' && since <= MOST_BEFORE_NAME) since = 0;
+    else if (isName || since <= MOST_BEFORE_NAME) yield identifierName(token);
   }
 }
+
+/** CONCURRENTLY IF EXISTS SCHEMA . NAME */
+const MOST_BEFORE_NAME = 6;

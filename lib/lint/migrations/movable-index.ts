@@ -109,8 +109,8 @@ export function obstacleOfUse({ file, line, kind, what, inFunction }: LaterUse):
     const reason = `${place} drops it, so the registry does not need it; remove both statements, or allow this one with a comment`;
     return { reason, needed: false };
   }
-  if (kind === 'names') return { reason: `${place} names it, ${NEW_DATABASE}`, needed: true };
-  if (inFunction === null) return { reason: `${place} needs it for ${what}, ${NEW_DATABASE}`, needed: true };
-  const reason = `function ${inFunction}() (${place}) needs it for ${what}, and a migration that runs the function would fail on a new database`;
+  const how = kind === 'names' ? 'names it' : `needs it for ${what}`;
+  if (inFunction === null) return { reason: `${place} ${how}, ${NEW_DATABASE}`, needed: true };
+  const reason = `function ${inFunction}() (${place}) ${how}, and a migration that runs the function would fail on a new database`;
   return { reason, needed: true };
 }
