@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   checkVariablesSchema,
@@ -35,4 +37,13 @@ test('the mini form of the schemas has messages', () => {
   expect(compiledRegistrySchema.safeParse([{ name: '' }]).error?.issues[0]?.message).toBe(
     'Too small: expected string to have >=1 characters',
   );
+});
+
+test('no text of the functions has indented lines, because the bundles contain no indentation', () => {
+  const lambdas = join(import.meta.dirname, '../../lambdas');
+  const files = globSync('**/*.ts', { cwd: lambdas });
+  const indented = files.filter((file) => /\\n +/.test(readFileSync(join(lambdas, file), 'utf8')));
+
+  expect(files.length).toBeGreaterThan(100);
+  expect(indented).toEqual([]);
 });
