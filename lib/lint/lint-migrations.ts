@@ -57,7 +57,7 @@ export interface LintedMigrations {
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
   const { paths, appliedFolder = null, startAfter, registered, onProgress, ...reading } = options;
   const sources = await Promise.all(
-    paths.map((path) => findSources(path, { ...reading, prefer: 'migrations' })),
+    paths.map((path) => findSources(path, { ...reading, appliedFolder, prefer: 'migrations' })),
   );
   const files = sources.flatMap((one) => one.files);
   const applied = new Set(sources.flatMap((one) => appliedByRunner(one, appliedFolder)));

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, relative } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { counted } from '../../lambdas/shared/text.ts';
 import { type OtherDialect, otherDialect, withoutOtherDialects } from './dialects.ts';
 import { drizzleDialect, readDrizzle } from './drizzle.ts';
@@ -55,7 +55,8 @@ async function ofFolder(path: string, reading: SourceReading): Promise<Sources> 
   const { files, dialects: ofNames } = withoutOtherDialects(found.files, path);
   const all = historiesIn(path, files, from);
   const { histories, dialects } = withoutOtherProviders(all, ofNames);
-  const [history, ...equal] = mostLikely(path, histories);
+  const own = isMigrationsFolder(path, reading) ? histories.find(({ folder }) => folder === path) : undefined;
+  const [history, ...equal] = own === undefined ? mostLikely(path, histories) : [own];
   if (history === undefined && from === 'drizzle') readDrizzle(path);
   if (history === undefined) throw nothingIn({ path, from, dialects, problems: found.problems });
   if (equal.length > 0) throw severalIn(path, [history, ...equal]);
@@ -72,6 +73,12 @@ async function ofFolder(path: string, reading: SourceReading): Promise<Sources> 
       ...others(histories.filter((one) => one !== history)),
     ],
   };
+}
+
+/** Whether the files directly in a folder are migrations, even if only its folders have numbered ones. */
+function isMigrationsFolder(path: string, { appliedFolder = null }: SourceReading): boolean {
+  const isApplied = appliedFolder !== null && resolve(appliedFolder) === resolve(path);
+  return isApplied || /migrat/i.test(basename(resolve(path)));
 }
 
 async function readHistory(

@@ -76,6 +76,11 @@ export interface SourceReading {
    * @default schema
    */
   readonly prefer?: 'schema' | 'migrations' | undefined;
+  /**
+   * The folder that the runner sql applies: its own files are the migrations, whatever is in its folders.
+   * @default none is configured
+   */
+  readonly appliedFolder?: string | null | undefined;
   /** Values of placeholders, by name. @default none */
   readonly placeholders?: PlaceholderValues | undefined;
 }

@@ -197,6 +197,15 @@ test('files of Flyway far below the project are no history of the project', asyn
   expect(await read()).toMatchObject({ folder: 'app/migrations', skipped: ['test/fixtures'] });
 });
 
+test('a file without a number in the folder of the runner sql is the migration, and not what is in its folders', async () => {
+  write('migrations/only.sql', 'migrations/old/1_a.sql', 'sql/only.sql', 'sql/old/1_a.sql');
+  const applied = await findSources(join(project, 'sql'), { appliedFolder: join(project, 'sql') });
+
+  expect(Object.keys(readMigrations(join(project, 'migrations')))).toEqual(['only']);
+  expect((await read('migrations')).files).toEqual(['migrations/only.sql']);
+  expect(applied.files.map(({ file }) => relative(project, file))).toEqual(['sql/only.sql']);
+});
+
 test('lint leaves them out with one line for each database', async () => {
   write(['m/1_a.sql', 'create table t (a int);'], 'm/2_b.mysql.sql', 'm/3_c.mysql.sql');
   const { dialects, findings, files } = await lintMigrations({
