@@ -66,8 +66,10 @@ function unmatchedPatterns(entries: readonly EntryWithSchemas[], all: readonly S
   if (unmatched.length === 0) return [];
   const what = unmatched.length === 1 ? 'This pattern of schemas matches' : 'These patterns of schemas match';
   return [
-    `${what} no schema of the database: ${listed(unmatched.map(quoted), MOST_NAMES)}. No index is built for it. Check the ` +
-      'spelling in the registry: upper and lower case differ.',
+    `${what} no schema of the database: ${listed(
+      unmatched.map((pattern) => quoted(pattern)),
+      MOST_NAMES,
+    )}. No index is built for it. Check the ` + 'spelling in the registry: upper and lower case differ.',
   ];
 }
 

@@ -3,6 +3,7 @@ import type { Client } from './client.ts';
 import { namesIn } from './definition-names.ts';
 import { splitTablespace } from './definition-text.ts';
 import { tableKey } from './identifiers.ts';
+import { schemasBeforePath } from './search-path.ts';
 
 /*
  * The same definition on tables whose columns are alike has one normalized form. Schemas of tenants have thousands of such
@@ -23,9 +24,11 @@ export async function groupAlike(
   const names = new Map(
     [...new Set(entries.map(({ definition }) => definition))].map((text) => [text, readable(text)]),
   );
+  const withObjects = await schemasWithObjects(client, entries);
   const wanted = entries.map((entry, at) => {
     const identifiers = names.get(entry.definition) ?? null;
-    const isNamed = identifiers === null || identifiers.includes(entry.table);
+    const isNamed =
+      identifiers === null || identifiers.includes(entry.table) || withObjects.has(entry.schema);
     // The name of a table means all of its columns.
     return { at, schema: entry.schema, table: entry.table, names: isNamed ? null : identifiers, isNamed };
   });
@@ -55,6 +58,32 @@ export async function groupAlike(
     ]),
   );
   return [...groups.values()].map((group) => group.map(({ entry }) => entry));
+}
+
+/**
+ * Schemas of tenants with an object that a definition may mean, because such a schema comes first in the search path. With a
+ * definition that is not readable no entries are alike.
+ */
+async function schemasWithObjects(client: Client, entries: readonly CompiledIndex[]): Promise<Set<string>> {
+  const ofTenants = entries.filter((entry) => schemasBeforePath(entry).length > 0);
+  const texts = [...new Set(ofTenants.map(({ definition }) => definition))];
+  if (texts.length === 0) return new Set();
+  const all = texts.map(namesIn);
+  const { rows } = await client.query<{ schema: string }>(
+    `select distinct n.nspname::text as schema
+       from (select pronamespace as oid from pg_proc where proname = any ($1::name[])
+              union
+             select typnamespace from pg_type where typname = any ($1::name[])
+              union
+             select collnamespace from pg_collation where collname = any ($1::name[])
+              union
+             select opcnamespace from pg_opclass where opcname = any ($1::name[])
+              union
+             select oprnamespace from pg_operator where oprname = any ($2::name[])) as object
+       join pg_namespace n using (oid)`,
+    [all.flatMap(({ identifiers }) => identifiers), all.flatMap(({ operators }) => operators)],
+  );
+  return new Set(rows.map(({ schema }) => schema));
 }
 
 /** Only PostgreSQL knows how it reads other characters, and escapes in names. */

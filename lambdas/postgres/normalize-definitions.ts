@@ -7,7 +7,7 @@ import { splitTablespace } from './definition-text.ts';
 import { groupAlike } from './group-alike.ts';
 import { indexKey, quotedTable, quoteIdentifier, tableKey } from './identifiers.ts';
 import { type Definition, definitionOf, FROM_INDEX, INDEX_ROW, indexRowSchema } from './index-definition.ts';
-import { inSearchPath, resolvedSearchPath } from './search-path.ts';
+import { inSearchPath, resolvedSearchPath, schemasBeforePath } from './search-path.ts';
 import { isConnectionError, isUndefined, LOCK_NOT_AVAILABLE, UNDEFINED_COLUMN } from './sqlstate.ts';
 import { LOCK_TIMEOUT_SECONDS } from './unlocked-tables.ts';
 
@@ -200,7 +200,7 @@ function tasksOf(groups: readonly Group[], path: readonly string[]): object[] {
         at,
         // A unique index of a partitioned table must contain its key. Otherwise the text of a definition is the same.
         statement: inSearchPath(
-          path,
+          [...schemasBeforePath(entry), ...path],
           `create index ${COPY_INDEX} on ${copy} ${splitTablespace(entry.definition).definition}`,
         ),
       })),

@@ -5,7 +5,7 @@ import { quoted, visible } from '../shared/visible-text.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import { type DefinitionNames, namesIn } from './definition-names.ts';
 import { clipBytes, indexKey, quoteIdentifier, type Table } from './identifiers.ts';
-import { resolvedSearchPath } from './search-path.ts';
+import { resolvedSearchPath, schemasBeforePath } from './search-path.ts';
 import { INSUFFICIENT_PRIVILEGE } from './sqlstate.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 
@@ -52,6 +52,8 @@ export async function readUntrustedCode(
 /** What an entry names, for UNTRUSTED. */
 interface Suspect extends DefinitionNames, Table {
   readonly key: string;
+  /** The schema comes first in the search path. */
+  readonly isTenant: boolean;
 }
 
 /**
@@ -61,10 +63,11 @@ interface Suspect extends DefinitionNames, Table {
 async function readSuspects(client: Client, entries: readonly CompiledIndex[]): Promise<Suspect[]> {
   const byText = new Map<string, DefinitionNames>();
   const named = entries.flatMap((entry): Suspect[] => {
+    const { schema, table } = entry;
     const names = byText.get(entry.definition) ?? namesIn(entry.definition);
     byText.set(entry.definition, names);
     return names.functions.length > 0 || names.operators.length > 0 || names.hasCompositeLiteral
-      ? [{ ...names, key: indexKey(entry), schema: entry.schema, table: entry.table }]
+      ? [{ ...names, key: indexKey(entry), schema, table, isTenant: schemasBeforePath(entry).length > 0 }]
       : [];
   });
   if (named.length === 0) return [];
@@ -162,7 +165,7 @@ const SUSPICIOUS = `
 /** A name without a schema is looked up in the search path. The schema of an operator is not read: OPERATOR(schema.name). */
 const OPERATOR_IN_PATH = `
   ('operator' = any (e.identifiers) or exists (
-     select from pg_catalog.pg_namespace n where n.oid = o.oprnamespace and n.nspname = any ($3::pg_catalog.name[])))`;
+     select from pg_catalog.pg_namespace n where n.oid = o.oprnamespace and (n.nspname = any ($3::pg_catalog.name[]) or n.oid = e.tenant)))`;
 
 /*
  * `types` has the types that a literal can have: those of the table's columns, and those that the definition names. `inside`
@@ -170,10 +173,12 @@ const OPERATOR_IN_PATH = `
  */
 const UNTRUSTED = `
   with recursive named as materialized (
-    select e.key, e.functions, e.operators, e.identifiers, e."hasCompositeLiteral" as literal, t.oid as table_oid, t.relowner
+    select e.key, e.functions, e.operators, e.identifiers, e."hasCompositeLiteral" as literal, t.oid as table_oid, t.relowner,
+           case when e."isTenant" then n.oid end as tenant
       from pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb)
              as e (key pg_catalog.text, schema pg_catalog.text, "table" pg_catalog.text, functions pg_catalog.jsonb,
-                   operators pg_catalog.text[], identifiers pg_catalog.text[], "hasCompositeLiteral" pg_catalog.bool)
+                   operators pg_catalog.text[], identifiers pg_catalog.text[], "hasCompositeLiteral" pg_catalog.bool,
+                   "isTenant" pg_catalog.bool)
       join pg_catalog.pg_namespace n on n.nspname = e.schema::pg_catalog.name
       join pg_catalog.pg_class t on t.relnamespace = n.oid and t.relname = e."table"::pg_catalog.name
   ), owners as materialized (
@@ -226,7 +231,7 @@ const UNTRUSTED = `
      cross join lateral pg_catalog.jsonb_to_recordset(e.functions) as f (schema pg_catalog.text, name pg_catalog.text)
       join pg_catalog.pg_proc p on p.proname = f.name::pg_catalog.name
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-       and case when f.schema is null then n.nspname = any ($3::pg_catalog.name[]) else n.nspname = f.schema::pg_catalog.name end
+       and case when f.schema is null then n.nspname = any ($3::pg_catalog.name[]) or n.oid = e.tenant else n.nspname = f.schema::pg_catalog.name end
      where e.owner_is_trusted
      union
     select e.key, 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.oprowner
