@@ -1,3 +1,4 @@
+import { projectPath } from '../files/project-path.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { entryFromStatement } from '../registry/entry-from-statement.ts';
@@ -27,7 +28,9 @@ const MAX_PROBLEMS = 20;
  * Imports the indexes that exist after all statements of the sources.
  * @throws NoSourceError if a file is not UTF-8; the message lists the files, with line, column and byte
  */
-export async function importSources({ files, skipped }: SourceFiles): Promise<Imported> {
+export async function importSources(sources: SourceFiles): Promise<Imported> {
+  const files = inProject(sources.files);
+  const skipped = inProject(sources.skipped);
   refuseOtherEncodings(files);
   const withoutLines = new Set(files.filter((source) => !hasPlaces(source)).map(({ file }) => file));
   const collected = collectIndexes(files);
@@ -67,6 +70,11 @@ export async function importSources({ files, skipped }: SourceFiles): Promise<Im
       .length,
     parts: schema.indexes.filter((index) => index.attachedTo !== null).length,
   };
+}
+
+/** With paths relative to the project, which are the same on every machine: descriptions of entries contain them. */
+function inProject<Item extends { readonly file: string }>(items: readonly Item[]): Item[] {
+  return items.map((item) => ({ ...item, file: projectPath(item.file) }));
 }
 
 function refuseOtherEncodings(files: SourceFiles['files']): void {

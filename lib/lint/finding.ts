@@ -10,6 +10,6 @@ export interface Finding extends SourcePlace {
   readonly severity: Severity;
   /** What is wrong, in which index or statement, why, and what to do. */
   readonly message: string;
-  /** An entry of the registry that replaces the statement, as TypeScript. Undefined: none does. */
+  /** An entry of the registry that replaces the statement, as the registry is written: TypeScript or JSON. Undefined: none does. */
   readonly entry?: string | undefined;
 }

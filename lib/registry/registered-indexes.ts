@@ -4,6 +4,7 @@ import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-need
 import { readSql } from '../sql/read-sql.ts';
 import type { IndexEntry } from './define-indexes.ts';
 import { shapeOf } from './index-shape.ts';
+import type { RegistryKind } from './registry-text.ts';
 
 /** What the registry contains under the schema and name of an entry: the same index, a different one, or nothing (null). */
 export type RegistryMatch = 'same' | 'different' | null;
@@ -16,7 +17,11 @@ export class RegisteredIndexes {
   /** Identity of each definition, by schema and name. */
   private readonly identities = new Map<string, string>();
 
-  constructor(registry: CompiledRegistry) {
+  /** How the registry is written, and so the entries to paste into it. */
+  readonly kind: RegistryKind;
+
+  constructor(registry: CompiledRegistry, kind: RegistryKind = 'ts') {
+    this.kind = kind;
     for (const { name, schema, table, unique, definition, description, constraint } of registry) {
       const on = quoteTableWhereNeeded({ schema: schema ?? 'public', name: table });
       const create = `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)}`;

@@ -1,7 +1,13 @@
 import { visibleJson, visibleLines } from '../../lambdas/shared/visible-text.ts';
 import type { IndexEntry } from './define-indexes.ts';
+import { inOneLine } from './entry-from-statement.ts';
 
 export type RegistryKind = 'ts' | 'json';
+
+/** How a registry file is written, if its extension is valid: registryKind checks that. */
+export function kindOf(file: string | null): RegistryKind {
+  return file?.endsWith('.json') ? 'json' : 'ts';
+}
 
 /** Line width of the formatter, as in database/indexes.ts. A text that makes its line longer gets a line of its own. */
 const LINE_WIDTH = 110;
@@ -42,7 +48,9 @@ export function entryText(
   { indent, step }: Indentation = { indent: '', step: '  ' },
 ): string {
   const style = { kind, indent: indent + step, step };
-  const fields = statedFields(entry).map(([field, value]) => style.indent + fieldText(field, value, style));
+  const fields = statedFields(kind === 'json' ? inOneLine(entry) : entry).map(
+    ([field, value]) => style.indent + fieldText(field, value, style),
+  );
   return `{\n${fields.join(',\n')}${kind === 'ts' ? ',' : ''}\n${indent}}`;
 }
 

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { MigrationBuilder } from 'node-pg-migrate';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { CallPlaces } from './call-places.ts';
 import { readSources, readUpMigration } from './migration-files.ts';
 import type { Skipped, SourceFiles, SqlSource } from './sql-source.ts';
 
@@ -40,7 +42,7 @@ export async function readNodePgMigrate(files: readonly string[], runCode: boole
       tool ??= await import('node-pg-migrate');
       const module = await tool.jiti.import<MigrationModule>(resolve(file));
       shorthands = { ...shorthands, ...module.shorthands };
-      sources.push({ file, text: await sqlOf(tool, module, shorthands), hasLines: false });
+      sources.push({ file, hasLines: false, ...(await sqlOf(tool, module, { file, shorthands })) });
     } catch (error) {
       const reason = `its up function cannot run without a database: ${messageOf(error)}`;
       skipped.push({ file, line: null, what: `migration ${basename(file)}`, reason });
@@ -51,12 +53,13 @@ export async function readNodePgMigrate(files: readonly string[], runCode: boole
 
 const NOT_RUN = 'it is code, and --no-code runs no code';
 
+/** Runs the `up` function. Each statement has the place of the call that makes it. */
 async function sqlOf(
   { MigrationBuilder }: NodePgMigrate,
   { up }: MigrationModule,
-  shorthands: Shorthands,
-): Promise<string> {
-  if (typeof up !== 'function') return '';
+  { file, shorthands }: { readonly file: string; readonly shorthands: Shorthands },
+): Promise<Pick<SqlSource, 'text' | 'origin'>> {
+  if (typeof up !== 'function') return { text: '' };
   const refuse = async () => {
     throw new Error('it queries the database (pgm.db)');
   };
@@ -67,7 +70,10 @@ async function sqlOf(
     false,
     { debug: silent, info: silent, warn: silent, error: silent } as BuilderArguments[3],
   );
-  if (up.length > 1) await new Promise<void>((done) => void up(builder, done));
-  else await up(builder);
-  return builder.getSql();
+  const places = new CallPlaces(resolve(file), () => builder.getSqlSteps().length);
+  const recording = places.recording(builder);
+  if (up.length > 1) await new Promise<void>((done) => void up(recording, done));
+  else await up(recording);
+  const steps = builder.getSqlSteps();
+  return { text: steps.join('\n'), origin: places.originOf(readFileSync(file, 'utf8'), steps) };
 }

@@ -1,3 +1,4 @@
+import { projectPath } from '../../files/project-path.ts';
 import { type Allowance, withoutAllowed } from '../../lint/allow-comments.ts';
 import {
   countsOf,
@@ -16,6 +17,7 @@ import { loadRegistry } from '../../registry/load-registry.ts';
 import { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { RegistryError } from '../../registry/registry-error.ts';
 import type { RegistryRuleName } from '../../registry/registry-rules.ts';
+import { kindOf } from '../../registry/registry-text.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { paint, takesColour } from '../terminal/styled-text.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
@@ -56,11 +58,11 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
     progress.close();
   }
   const result = {
-    findings: results.flatMap((one) => one.findings),
+    findings: inProject(results.flatMap((one) => one.findings)),
     files: results.reduce((sum, one) => sum + one.files, 0),
-    moved: results.flatMap((one) => one.moved),
-    kept: results.flatMap((one) => one.kept),
-    notRun: [...new Set(results.flatMap((one) => one.notRun))],
+    moved: inProject(results.flatMap((one) => one.moved)),
+    kept: inProject(results.flatMap((one) => one.kept)),
+    notRun: [...new Set(results.flatMap((one) => one.notRun.map(projectPath)))],
     // Several environments can share their migrations.
     dialects: [
       ...new Map(
@@ -71,6 +73,11 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
   const isPrinted = await print(result, format);
   const { errors, warnings } = countsOf(result.findings);
   return isPrinted && errors === 0 && (!strict || warnings === 0);
+}
+
+/** With paths relative to the project: pull requests and editors find the files by them. */
+function inProject<Item extends { readonly file: string }>(items: readonly Item[]): Item[] {
+  return items.map((item) => ({ ...item, file: projectPath(item.file) }));
 }
 
 async function lintTarget(
@@ -135,11 +142,12 @@ async function readRegistered(
   registry: string | null,
   { fix, scope: { runCode } }: LintContext,
 ): Promise<RegisteredIndexes> {
+  const kind = kindOf(registry);
   try {
-    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry, { runCode }));
+    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry, { runCode }), kind);
   } catch (error) {
     if (fix || !(error instanceof RegistryError)) throw error;
-    return new RegisteredIndexes([]);
+    return new RegisteredIndexes([], kind);
   }
 }
 

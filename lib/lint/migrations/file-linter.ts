@@ -25,6 +25,7 @@ import {
 import { createIndexProblem, dynamicProblem, type IndexProblem } from './index-statement-problems.ts';
 import { lockingProblems } from './locking-statements.ts';
 import { inFile, type Move } from './movable-index.ts';
+import { ReplacedIndexes } from './replaced-indexes.ts';
 
 /** What the linters of all files share. */
 export interface History {
@@ -47,12 +48,14 @@ export class FileLinter {
   private readonly sql: SqlText;
   private readonly history: History;
   private readonly placeholders: UnknownPlaceholders;
+  private readonly replaced: ReplacedIndexes;
 
   constructor(source: SqlSource, sql: SqlText, history: History) {
     this.source = source;
     this.placeholders = new UnknownPlaceholders(source.text);
     this.sql = sql;
     this.history = history;
+    this.replaced = new ReplacedIndexes(sql.statements);
   }
 
   visit(statement: SqlStatement): void {
@@ -135,16 +138,23 @@ export class FileLinter {
     const table = schema.table(schema.nameOf(index.relation));
     // A temporary table ends with its session, so the registry cannot list its indexes.
     if (table?.temporary || index.relation?.schemaname === 'pg_temp') return [];
-    const entry = this.entryOf(statement, index, place);
+    const dropLine = this.replaced.dropLineOf(statement);
+    const entry: IndexEntry = {
+      ...this.entryOf(statement, index, place),
+      ...(dropLine !== null && { onDrift: 'rebuild' }),
+    };
     const match = registered.matchOf(entry);
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
-    return [createIndexProblem({ statement: index, entry, match, onNewTable, movable, placeholders })];
+    const created = { statement: index, entry, match, onNewTable, movable, placeholders, dropLine };
+    return [createIndexProblem(created)];
   }
 
   /** Statements other than CREATE INDEX. */
-  private problemsOfOthers({ node = {}, comments }: SqlStatement, { line }: Place): IndexProblem[] {
+  private problemsOfOthers(statement: SqlStatement, { line }: Place): IndexProblem[] {
+    const { node = {}, comments } = statement;
+    const replaced = this.replaced.createdAfter(statement);
     const { registered, known } = this.history;
     const { schema } = known;
     const isNew = (relation: RangeVar | undefined) => {
@@ -169,7 +179,10 @@ export class FileLinter {
         entry: match === null ? (entry ?? undefined) : undefined,
       };
     });
-    return [...constraints, ...lockingProblems(node, { registered: registered.names, schema, isNew })];
+    return [
+      ...constraints,
+      ...lockingProblems(node, { registered: registered.names, schema, isNew, replaced }),
+    ];
   }
 
   private entryOf(statement: SqlStatement, index: IndexStmt, { line }: Place): IndexEntry {
@@ -183,7 +196,7 @@ export class FileLinter {
   }
 
   private report(place: Place, { rule, message, entry }: IndexProblem): Finding {
-    const text = entry === undefined ? undefined : entryText(entry, 'ts');
+    const text = entry === undefined ? undefined : entryText(entry, this.history.registered.kind);
     const finding: Finding = { ...this.inFile(place), rule, severity: 'error', message, entry: text };
     this.findings.push(finding);
     return finding;

@@ -4,6 +4,7 @@ import type { RegistryMatch } from '../../registry/registered-indexes.ts';
 import type { Verb } from '../../sql/embedded-statements.ts';
 import type { AddedConstraint } from './added-constraints.ts';
 import type { MigrationRuleName } from './migration-rules.ts';
+import { REBUILDS } from './replaced-indexes.ts';
 
 /** What is wrong with a statement on indexes, without its place. */
 export interface IndexProblem {
@@ -29,6 +30,8 @@ export interface CreatedIndex {
   readonly movable: boolean;
   /** The placeholders of a migration tool in it. Their values are unknown here. */
   readonly placeholders: readonly string[];
+  /** The line at which the same file drops an index of this name before it. Null: it does not. */
+  readonly dropLine: number | null;
 }
 
 /**
@@ -86,9 +89,14 @@ function danger({ statement, onNewTable }: CreatedIndex): string {
         'services are stopped.';
 }
 
-function fix({ entry, match, movable, placeholders }: CreatedIndex): string {
+function fix({ entry, match, movable, placeholders, dropLine }: CreatedIndex): string {
   if (placeholders.length > 0) {
     return `The value of ${placeholders.join(', ')} is unknown here: write the entry yourself, and remove this statement.`;
+  }
+  if (dropLine !== null) {
+    const both = `Line ${dropLine} drops the index of this name: remove both statements, and`;
+    if (match === null) return `${both} add this entry to the registry. ${REBUILDS}`;
+    return `${both} set onDrift: "rebuild" in the entry ${entry.name}, with this definition. ${REBUILDS}`;
   }
   if (match === 'same') return `The registry lists ${entry.name} already: remove this statement.`;
   if (match === 'different')

@@ -5,6 +5,7 @@ import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import { relationIn, statementsToRun } from '../../sql/statements-to-run.ts';
 import type { IndexProblem } from './index-statement-problems.ts';
+import { REBUILDS } from './replaced-indexes.ts';
 
 /** What decides about a statement that locks tables. */
 export interface LockContext {
@@ -14,6 +15,8 @@ export interface LockContext {
   readonly schema: Schema;
   /** Whether a table or view is empty or unused: the same file creates it, or it is temporary. */
   readonly isNew: (relation: RangeVar | undefined) => boolean;
+  /** The indexes of the statement that the same file creates again, and the lines. */
+  readonly replaced: readonly { readonly name: string; readonly line: number }[];
 }
 
 /** Statements that make reads or writes of a table wait until the migrations are committed, and that have a better form. */
@@ -44,6 +47,8 @@ function dropProblem(
   context: LockContext,
 ): IndexProblem {
   const relations = objects.map(relationIn);
+  const { replaced } = context;
+  if (replaced.length > 0 && replaced.length === relations.length) return replaceProblem(replaced);
   const listed = relations.filter(({ relname }) => context.registered.includes(relname ?? '')).map(dotted);
   const rebuilt =
     listed.length > 0
@@ -59,6 +64,20 @@ function dropProblem(
       `DROP INDEX ${relations.map(dotted).join(', ')} without CONCURRENTLY blocks reads and writes of the table ${WAIT}. ` +
       `Drop ${relations.length === 1 ? 'it' : 'each index'} after the deploy, outside of a transaction` +
       `${toRun(node, context)}${cascade}${rebuilt}`,
+  };
+}
+
+/** DROP INDEX before a CREATE INDEX of the same name: dropping it after the deploy would drop the new index. */
+function replaceProblem(replaced: LockContext['replaced']): IndexProblem {
+  const names = replaced.map(({ name }) => quoteWhereNeeded(name)).join(', ');
+  const lines = replaced
+    .map(({ name, line }) => `line ${line} creates ${quoteWhereNeeded(name)} again`)
+    .join(', ');
+  return {
+    rule: 'drop-index',
+    message:
+      `DROP INDEX ${names} without CONCURRENTLY blocks reads and writes of the table ${WAIT}, and ${lines}. Remove these statements, and ` +
+      `write the new definition into the registry. ${REBUILDS}`,
   };
 }
 

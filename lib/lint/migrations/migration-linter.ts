@@ -99,7 +99,7 @@ export class MigrationLinter {
   /** The finding about a statement, given all files so far. Null: the statement is right where it is. */
   finalFinding(move: Move): Finding | null {
     const obstacle = this.obstacleOf(move);
-    if (obstacle === null) return move.finding;
+    if (obstacle === null || obstacle.isExplained) return move.finding;
     const message = staysMessage(move.created, obstacle.reason, obstacle.needed);
     if (message === null) return null;
     const severity = obstacle.needed ? 'warning' : move.finding.severity;

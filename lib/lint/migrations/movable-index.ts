@@ -1,3 +1,4 @@
+import { projectPath } from '../../files/project-path.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
 import type { SourcePlace } from '../../sql/places.ts';
@@ -42,6 +43,8 @@ export interface Obstacle {
   readonly reason: string;
   /** Whether a later statement would fail on a new database without the index. */
   readonly needed: boolean;
+  /** The finding says what to do, so it stays. @default false */
+  readonly isExplained?: boolean;
 }
 
 const NEW_DATABASE =
@@ -54,8 +57,13 @@ export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacl
   const { file, line, column } = move.finding;
   const { dropped, index } = indexesAt(schema).get(placeKey({ file, line, column })) ?? {};
   if (dropped !== undefined) {
-    const reason = `${dropped.place.file}, line ${dropped.place.line} drops it with ${dropped.by}, so the registry does not need it`;
+    const reason = `${projectPath(dropped.place.file)}, line ${dropped.place.line} drops it with ${dropped.by}, so the registry does not need it`;
     return { reason, needed: false };
+  }
+  const { dropLine } = move.created;
+  if (dropLine !== null) {
+    const reason = `line ${dropLine} drops the index of this name; remove both statements, and add the entry with onDrift: "rebuild"`;
+    return { reason, needed: false, isExplained: true };
   }
   const { relation } = move.statement.node?.IndexStmt ?? {};
   const isAsWritten =
@@ -92,8 +100,9 @@ function indexesAt(schema: Schema): IndexPlaces['byPlace'] {
     byPlace.set(key, one);
     return one;
   };
-  for (const index of schema.indexes) at(index.place).index ??= index;
-  for (const dropped of schema.dropped) at(dropped.index.place).dropped ??= dropped;
+  for (const index of schema.indexes) if (!index.isCopy) at(index.place).index ??= index;
+  for (const dropped of schema.dropped)
+    if (!dropped.index.isCopy) at(dropped.index.place).dropped ??= dropped;
   places.set(schema, { changes, byPlace });
   return byPlace;
 }
@@ -104,7 +113,7 @@ function placeKey({ file, line, column }: SourcePlace): string {
 
 /** Why an index that a later statement uses stays. */
 export function obstacleOfUse({ file, line, kind, what, inFunction }: LaterUse): Obstacle {
-  const place = `${file}, line ${line}`;
+  const place = `${projectPath(file)}, line ${line}`;
   if (kind === 'drops') {
     const reason = `${place} drops it, so the registry does not need it; remove both statements, or allow this one with a comment`;
     return { reason, needed: false };

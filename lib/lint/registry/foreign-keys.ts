@@ -2,7 +2,7 @@ import type { Node } from 'libpg-query';
 import { clipBytes, MAX_IDENTIFIER_BYTES, tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
-import { entryText } from '../../registry/registry-text.ts';
+import { entryText, type RegistryKind } from '../../registry/registry-text.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/schema-objects.ts';
@@ -14,11 +14,13 @@ import type { EntryShape } from './entry-rule.ts';
  * tenant column and continues with them counts: queries on a tenant table name the tenant. A partial index counts only
  * if its predicate is that a column of the key is not null.
  * @param tenantColumn null: the tables have no tenant column
+ * @param kind how the entries to paste are written
  */
 export function foreignKeysWithoutIndex(
   schema: Schema,
   shapes: readonly EntryShape[],
   tenantColumn: string | null,
+  kind: RegistryKind = 'ts',
 ): Finding[] {
   const names = new Set(shapes.map(({ entry }) => entry.index.name));
   const byTable = Map.groupBy(shapes, (shape) => shape.table);
@@ -34,7 +36,7 @@ export function foreignKeysWithoutIndex(
       if (reported.has(columns) || prefixes.some((prefix) => covers(prefix, key.columns, tenantColumn)))
         return [];
       reported.add(columns);
-      return [finding(table, key, names)];
+      return [finding(table, key, { names, kind })];
     });
   });
 }
@@ -79,7 +81,11 @@ function covers(prefix: IndexPrefix, columns: readonly string[], tenantColumn: s
   return start.length === columns.length && columns.every((column) => start.includes(column));
 }
 
-function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>): Finding {
+function finding(
+  table: SchemaTable,
+  key: SchemaForeignKey,
+  { names, kind }: { readonly names: Set<string>; readonly kind: RegistryKind },
+): Finding {
   const { columns, place } = key;
   const name = freeName(`idx_${table.name}_${columns.join('_')}`, names);
   const on = columns.map(quoteWhereNeeded).join(', ');
@@ -97,7 +103,7 @@ function finding(table: SchemaTable, key: SchemaForeignKey, names: Set<string>):
     message:
       `Foreign key (${on}) of ${tableName} has no index. PostgreSQL indexes only the referenced columns, so joins and ` +
       `every delete from ${referenced} read the whole table. Add this entry to the registry.`,
-    entry: entryText(entry, 'ts'),
+    entry: entryText(entry, kind),
   };
 }
 

@@ -6,6 +6,7 @@ import {
 import { type RegistryReading, readRegistryFile } from '../../registry/load-registry.ts';
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
+import { kindOf } from '../../registry/registry-text.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
 import { constraintIndexes, isTableKnown } from './constraint-indexes.ts';
@@ -58,7 +59,8 @@ export async function lintRegistry(file: string, options: LintRegistryOptions = 
       .flatMap((shape) => unusedAccepts(shape, used, { tenants, schema }))
       .map(({ accepted, ...warning }) => entryFinding(file, warning, `accept.${accepted}`)),
   ].toSorted((one, two) => one.line - two.line || one.column - two.column);
-  const foreignKeys = schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn);
+  const foreignKeys =
+    schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn, kindOf(file));
   return [...found, ...foreignKeys];
 }
 

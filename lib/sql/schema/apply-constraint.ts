@@ -76,6 +76,7 @@ function indexOfConstraint(
     constraint: name,
     constraintKind: kind,
     attachedTo: null,
+    isCopy: false,
     doubt: null,
     description: null,
     comments: [],

@@ -70,6 +70,7 @@ function createIndex({ schema, statement, place }: ApplyContext, index: IndexStm
     constraint: null,
     constraintKind: null,
     attachedTo: null,
+    isCopy: false,
     doubt: null,
     description: null,
     comments: statement.comments,

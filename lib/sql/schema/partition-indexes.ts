@@ -80,6 +80,7 @@ function copyOf(schema: Schema, index: SchemaIndex, table: SchemaTable): SchemaI
     constraint,
     attachedTo: null,
     description: null,
+    isCopy: true,
   };
 }
 

@@ -55,6 +55,8 @@ export interface SchemaIndex {
   /** A table of the same schema. */
   table: string;
   readonly place: SourcePlace;
+  /** The server copies it from the index of the same place: for a partition, or LIKE … INCLUDING INDEXES. */
+  readonly isCopy: boolean;
   /**
    * The statement, with the current names of its columns. Null: a constraint or CREATE SCHEMA creates the index, so it has
    * no statement of its own.
