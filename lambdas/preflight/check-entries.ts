@@ -4,7 +4,7 @@ import { confusableIds, confusableWith } from '../shared/build-item.ts';
 import { Refused } from '../shared/errors.ts';
 import { type CompiledIndex, indexId } from '../shared/registry.ts';
 import { counted } from '../shared/text.ts';
-import { quoted } from '../shared/visible-text.ts';
+import { quoted, visible } from '../shared/visible-text.ts';
 
 /** Pairs of entries in a message. */
 const MOST_PAIRS = 5;
@@ -23,7 +23,7 @@ export function checkEntries(indexes: readonly CompiledIndex[], path: SearchPath
     [
       ...pairs.slice(0, MOST_PAIRS),
       ...(more > 0 ? [`And ${counted(more, 'more pair')} of entries.`] : []),
-      `Names without a schema are looked up in the search path of the ${path.source}: ${quoted(identifierList(path.schemas))}.`,
+      `Names without a schema are looked up in the search path ${visible(identifierList(path.schemas))} (of the ${path.source}).`,
     ].join(' '),
   );
 }

@@ -32,6 +32,7 @@ import { counted, headlineOf } from '../shared/text.ts';
 import { checkEntries } from './check-entries.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
+import { checkObjects, type PendingMigrations } from './check-objects.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkVisibility } from './check-visibility.ts';
@@ -132,13 +133,21 @@ async function decide(
     warnings.push(...(await warnOfUnknownRoles(client, io.database.trustedRoles)));
     warnings.push(...(await warnOfUnknownDrainRoles(client, io.drainRoles)));
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
-    if (input.mode === 'plan') return { decision: 'plan', indexes: names };
+    const { requested } = requestedIndexes(indexes, input.indexes);
+    if (input.mode === 'plan') {
+      const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
+      if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
+      if (warning !== null) warnings.push(warning);
+      return { decision: 'plan', indexes: names };
+    }
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
-    const { requested } = requestedIndexes(indexes, input.indexes);
     const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
+    const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
+    if (refusal !== null) throw new Refused(refusal);
+    if (warning !== null) warnings.push(warning);
     warnings.push(...refuseUnbuildable(examined, migrationsPending));
     if (missing.length > 0) await checkRights(client, missing);
     const hasWork = missing.length > 0 || (input.mode === 'deploy' && (migrationsPending || input.force));
@@ -168,6 +177,17 @@ async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
   const pending = pendingOf(applied, files);
   await checkMigrationFiles(client, io.migrations, pending);
   return pending.length > 0;
+}
+
+/** What may still create tables, in this deploy or a later one. The files are not checked here. */
+async function pendingMigrations(
+  client: Client,
+  { migrationRunner, migrations }: PreflightIo,
+): Promise<PendingMigrations> {
+  if (!knowsPending(migrationRunner)) return 'unknown';
+  if (migrations === null) return 'none';
+  const pending = pendingOf(await appliedMigrations(client), await migrationFiles(migrations.directory));
+  return pending.length > 0 ? 'pending' : 'none';
 }
 
 /**

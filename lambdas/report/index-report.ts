@@ -1,9 +1,11 @@
 import { readPartitionedSizes } from '../postgres/catalog.ts';
 import type { Client } from '../postgres/client.ts';
+import { describeObjects } from '../postgres/describe-missing.ts';
 import type { Examined } from '../postgres/examined-index.ts';
 import { indexKey } from '../postgres/identifiers.ts';
 import { examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
+import { isTableMissing, readMissingObjects } from '../postgres/missing-objects.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { requestedIndexes } from '../shared/execution-input.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
@@ -36,14 +38,20 @@ export async function readIndexReports(
   deploy: string,
   registry: CompiledRegistry,
   names: readonly string[],
-): Promise<{ indexes: EntryIndexReport[]; drifted: IndexNote[]; notCompared: IndexNote[] }> {
-  const { requested: indexes } = requestedIndexes(await resolveRegistry(client, registry), names);
+): Promise<{
+  requested: readonly CompiledIndex[];
+  indexes: EntryIndexReport[];
+  drifted: IndexNote[];
+  notCompared: IndexNote[];
+}> {
+  const { requested } = requestedIndexes(await resolveRegistry(client, registry), names);
   const attempts = await attemptsOf(client, deploy);
   const byIndex = Map.groupBy(attempts, indexKey);
-  const all = await examine(client, indexes);
-  const sizes = await readPartitionedSizes(client, indexes);
+  const all = await examine(client, requested);
+  const sizes = await readPartitionedSizes(client, requested);
   const now = await currentTime(client);
   return {
+    requested,
     indexes: all.map((examined) => {
       const key = indexKey(examined.index);
       const own = byIndex.get(key) ?? [];
@@ -58,11 +66,29 @@ export async function readIndexReports(
         .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
     ),
     notCompared: oneForEachEntry(
-      all.flatMap(({ index, notCompared, notBuildable }) =>
-        notCompared === null || notBuildable !== null ? [] : [{ index, text: notCompared }],
-      ),
+      all.flatMap((examined) => {
+        const text = whyNotCompared(examined, byIndex.has(indexKey(examined.index)));
+        return text === null ? [] : [{ index: examined.index, text }];
+      }),
     ),
   };
+}
+
+/**
+ * Why the definition of an index is unknown, so that only its name counts. Null: it is known, or the index is not there.
+ * @param isOwn this deploy has made an attempt to build it
+ */
+function whyNotCompared(
+  { index, state, locked, notCompared, notBuildable }: Examined,
+  isOwn: boolean,
+): string | null {
+  if (notBuildable !== null) return null;
+  if (notCompared !== null) return notCompared;
+  if (!locked || isOwn || state !== 'present') return null;
+  return (
+    `Index ${index.name} on ${index.table} is not compared with the registry, only its name, because another session has ` +
+    'locked the table. Plan again when the lock is released.'
+  );
 }
 
 function describeDrift({ index, detail, notSwappable }: Examined): string {
@@ -128,12 +154,26 @@ function notBuilt({ notBuildable }: Examined): Pick<Attempt, 'sqlstate' | 'messa
 }
 
 /**
- * The report of an index in a plan. An index that cannot be built has not failed: it is missing, and `detail` has the reason.
+ * The reports of a plan. An index that cannot be built has not failed: it is missing, and `detail` has the reason.
+ * @param mayAppear migrations may create what is missing
  */
-export function asPlanned(report: EntryIndexReport): EntryIndexReport {
-  return report.status === 'failed'
-    ? { ...report, status: 'missing', detail: report.error?.message ?? null, error: null }
-    : report;
+export async function asPlanned(
+  client: Client,
+  { requested, indexes }: { requested: readonly CompiledIndex[]; indexes: readonly EntryIndexReport[] },
+  mayAppear: boolean,
+): Promise<EntryIndexReport[]> {
+  const incomplete = await readMissingObjects(client, requested);
+  const byKey = new Map(incomplete.map((one) => [indexKey(one.index), one]));
+  return indexes.map((report): EntryIndexReport => {
+    const one = byKey.get(indexKey(report));
+    if (one !== undefined && isTableMissing(one))
+      return { ...report, status: 'table-missing', detail: describeObjects([one]), error: null };
+    if (one !== undefined && !mayAppear && report.status === 'missing')
+      return { ...report, detail: describeObjects([one]) };
+    return report.status === 'failed'
+      ? { ...report, status: 'missing', detail: report.error?.message ?? null, error: null }
+      : report;
+  });
 }
 
 /** An attempt that is still recorded as building has built its index if the index is valid: its function ended earlier. */
@@ -173,6 +213,7 @@ function partitionsOf(last: readonly Attempt[]): IndexReport['partitions'] {
   return { built: count('built', 'repaired'), failed: count('failed') };
 }
 
+const REMAINING: readonly IndexStatus[] = ['building', 'missing', 'table-missing'];
 const SKIPPED: readonly IndexStatus[] = ['present', 'equivalent', 'drifted'];
 
 /** The totals of the summary: numbers of indexes, in all schemas. */
@@ -185,7 +226,7 @@ export function totalsOf(indexes: readonly IndexReport[]): Report['totals'] {
     created: count(CREATED, 'built'),
     skipped: count(SKIPPED, 'present'),
     failed: count(['failed'], 'failed'),
-    remaining: count(['building', 'missing'], 'remaining'),
+    remaining: count(REMAINING, 'remaining'),
   };
 }
 
@@ -214,7 +255,15 @@ export function shortenedToFit(
   return { indexes: kept, omitted: indexes.length - kept.length };
 }
 
-const ORDER: readonly IndexStatus[] = ['failed', 'missing', 'building', 'drifted', 'repaired', 'built'];
+const ORDER: readonly IndexStatus[] = [
+  'failed',
+  'table-missing',
+  'missing',
+  'building',
+  'drifted',
+  'repaired',
+  'built',
+];
 
 /** Position in a list that is cut at its end. */
 function rankOf({ status, critical }: IndexReport): number {

@@ -136,16 +136,20 @@ function unread({ database }: ReportIo, reason: string | null): DatabaseFacts {
 async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
   return await withClient(io.database, 'report', async (client) => {
     const deploy = state.deploy ?? execution.name;
-    const { indexes, ...facts } = await readIndexReports(client, deploy, io.registry, state.indexes ?? []);
-    if (state.decision !== 'plan') await completeLedger(client, indexes, io.log);
+    const read = await readIndexReports(client, deploy, io.registry, state.indexes ?? []);
+    const isPlan = state.decision === 'plan';
+    if (!isPlan) await completeLedger(client, read.indexes, io.log);
+    const migrations =
+      io.migrationsDirectory === null
+        ? null
+        : await readMigrationFacts(client, deploy, io.migrationsDirectory);
+    const mayAppear = !knowsPending(io.migrationRunner) || (migrations?.pending.length ?? 0) > 0;
     return {
-      ...facts,
+      drifted: read.drifted,
+      notCompared: read.notCompared,
       searchPath: await describeSearchPath(client),
-      indexes: state.decision === 'plan' ? indexes.map(asPlanned) : indexes,
-      migrations:
-        io.migrationsDirectory === null
-          ? null
-          : await readMigrationFacts(client, deploy, io.migrationsDirectory),
+      indexes: isPlan ? await asPlanned(client, read, mayAppear) : read.indexes,
+      migrations,
       unreadable: null,
     };
   });

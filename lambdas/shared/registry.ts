@@ -17,6 +17,23 @@ const compiledConstraintSchema = z.strictObject({
 
 export type CompiledConstraint = z.infer<typeof compiledConstraintSchema>;
 
+/** A name without a schema, or a schema and a name. */
+const nameSchema = z.array(z.string());
+
+/** What a definition names. A name without a schema is looked up in the search path. */
+const referencesSchema = z.strictObject({
+  /** The access method. */
+  method: z.string(),
+  /** Columns of the table: keys, INCLUDE, and those in expressions and the predicate. */
+  columns: z.array(z.string()),
+  functions: z.array(nameSchema),
+  types: z.array(nameSchema),
+  collations: z.array(nameSchema),
+  operatorClasses: z.array(nameSchema),
+});
+
+export type References = z.infer<typeof referencesSchema>;
+
 /**
  * One entry of the compiled registry. `lib/registry` parses its statement at synth with PostgreSQL's own parser, so that no
  * function has to parse SQL.
@@ -45,6 +62,8 @@ const registryEntrySchema = z.strictObject({
   ),
   /** Has a WHERE clause. */
   partial: z.boolean(),
+  /** For the check that everything exists, before anything is stopped. */
+  references: referencesSchema,
   /** Indexes an expression, so the table needs ANALYZE after the build. */
   expression: z.boolean(),
   /** The application does not work without the index: if it fails, the deploy fails. */

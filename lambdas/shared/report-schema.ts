@@ -1,7 +1,10 @@
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 import * as z from './zod.ts';
 
-/** The result for one index. `missing`: it does not exist, and this deploy did not build it. */
+/**
+ * The result for one index. `missing`: it does not exist, and this deploy did not build it. `table-missing`, only in plans: its
+ * table does not exist.
+ */
 const INDEX_STATUSES = [
   'present',
   'equivalent',
@@ -11,6 +14,7 @@ const INDEX_STATUSES = [
   'building',
   'failed',
   'missing',
+  'table-missing',
 ] as const;
 
 export const indexStatusSchema = z.enum(INDEX_STATUSES);
@@ -60,8 +64,8 @@ const indexReportSchema = z.object({
   /** Why it failed. Partitioned table: the error of the first partition that failed. Null: it did not fail. */
   error: z.nullable(z.object({ sqlstate: z.nullable(z.string()), message: z.string() })),
   /**
-   * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`: why it cannot be built. Null:
-   * nothing to say.
+   * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`, `table-missing`: why it cannot be
+   * built. Null: nothing to say.
    */
   detail: z.nullable(z.string()),
   /** Sessions that blocked the build at the last check. Partitioned table: the build of any partition. */

@@ -1,13 +1,14 @@
 import type { IndexStmt, ScanToken } from 'libpg-query';
 import type { RegistryEntry } from '../../lambdas/shared/registry.ts';
 import { type IndexStatement, parseIndexStatement } from './parse-statement.ts';
+import { referencesOf } from './references.ts';
 import { spellDefinition } from './spell-definition.ts';
 import { type FieldProblem, isReserved, nameProblems, statementProblems } from './statement-problems.ts';
 
 /** The part of an index that its statement defines. */
 type IndexFromStatement = Pick<
   RegistryEntry,
-  'name' | 'schema' | 'table' | 'unique' | 'definition' | 'spelling' | 'partial' | 'expression'
+  'name' | 'schema' | 'table' | 'unique' | 'definition' | 'spelling' | 'references' | 'partial' | 'expression'
 >;
 
 type CompiledStatement =
@@ -38,6 +39,7 @@ export async function compileStatement(sql: string, name: string | undefined): P
       unique: statement.unique ?? false,
       definition: definitionOf(parsed),
       spelling: spellDefinition(statement),
+      references: referencesOf(statement),
       partial: statement.whereClause !== undefined,
       expression: (statement.indexParams ?? []).some(
         (column) => 'IndexElem' in column && column.IndexElem.expr !== undefined,

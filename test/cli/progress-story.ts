@@ -5,6 +5,7 @@ import { RunProgress } from '../../lib/cli/progress/run-progress.ts';
 import { machineNamesOf } from '../../lib/config/resource-names.ts';
 import type { EngineEvent } from '../../lib/local/engine/events.ts';
 import { BUILD_INDEXES, DEPLOY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
+import { NO_REFERENCES } from '../support/references.ts';
 
 /*
  * Sequences of events in the format of the local engine, applied to a run.
@@ -25,6 +26,7 @@ export function registryOf(...names: string[]): CompiledRegistry {
         critical: columns === 'key',
         description: `${table} by ${columns}`,
         serves: [],
+        references: NO_REFERENCES,
       },
       ...{ definition: `USING btree (${columns})`, onDrift: 'report' as const },
     };

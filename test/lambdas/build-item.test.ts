@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { confusableWith, parseItem, partitionItem } from '../../lambdas/shared/build-item.ts';
 import { type CompiledIndex, indexId, tableId } from '../../lambdas/shared/registry.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import { NO_REFERENCES } from '../support/references.ts';
 
 /** Names that contain the parts of which items consist. */
 const name = fc
@@ -12,6 +13,7 @@ const schema = fc.oneof(fc.constant('public'), name);
 
 function indexOf([inSchema, itsName]: [string, string]): CompiledIndex {
   return {
+    references: NO_REFERENCES,
     entryId: indexId({ schema: inSchema, name: itsName }),
     ...{ schema: inSchema, name: itsName, table: 't', unique: false, definition: 'USING btree (a)' },
     ...{ partial: false, expression: false, critical: false, description: '', serves: [], onDrift: 'report' },

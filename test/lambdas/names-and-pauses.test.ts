@@ -4,6 +4,7 @@ import { MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { deadName, replacementName, replacementPrefix } from '../../lambdas/postgres/index-names.ts';
 import { partitionIndexName } from '../../lambdas/postgres/partition-tree.ts';
 import { pauseFor } from '../../lambdas/postgres/running-builds.ts';
+import { NO_REFERENCES } from '../support/references.ts';
 
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 63 });
 
@@ -15,7 +16,7 @@ test('the name of an index on a partition is short enough, well-formed and uniqu
           {
             ...{ schema: 'public', name: index, table: 't', unique: false, definition: 'USING btree (a)' },
             ...{ partial: false, expression: false, critical: false, description: '' },
-            ...{ serves: [], onDrift: 'report', entryId: index },
+            ...{ serves: [], onDrift: 'report', entryId: index, references: NO_REFERENCES },
           },
           { schema: 'public', table: on },
         );

@@ -18,6 +18,10 @@ describe('the compiled form of a statement', () => {
       unique: false,
       definition: 'USING btree (tenant_id, created_at desc)',
       spelling: { text: 'USING "btree" ("tenant_id", "created_at" DESC)', complete: true },
+      references: {
+        ...{ method: 'btree', columns: ['tenant_id', 'created_at'] },
+        ...{ functions: [], types: [], collations: [], operatorClasses: [] },
+      },
       partial: false,
       expression: false,
       critical: false,
@@ -46,6 +50,21 @@ describe('the compiled form of a statement', () => {
     const entry = { name: 'idx_a', sql, description: 'x', accept: { 'redundant-index': 'small' } };
     const [index] = await compileRegistry([entry], 'indexes.ts');
     expect(index).not.toHaveProperty('accept');
+  });
+
+  test('contains everything that the definition names, each once', async () => {
+    const sql = `${START} t using gin (a crm.ops, lower(t.B), (c::app.word) collate "C") include ("D") where crm.f(e) and e > 1::int and t.* is not null`;
+    expect((await compiled(sql))?.references).toEqual({
+      method: 'gin',
+      columns: ['a', 'D', 'b', 'c', 'e'],
+      functions: [['lower'], ['crm', 'f']],
+      types: [
+        ['app', 'word'],
+        ['pg_catalog', 'int4'],
+      ],
+      collations: [['C']],
+      operatorClasses: [['crm', 'ops']],
+    });
   });
 
   test('contains USING btree if the statement has no USING', async () => {

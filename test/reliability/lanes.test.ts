@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { toLanes } from '../../lambdas/plan-builds/lanes.ts';
 import type { PlannedBuild } from '../../lambdas/postgres/planned-build.ts';
 import type { Lane } from '../../lambdas/shared/payloads.ts';
+import { NO_REFERENCES } from '../support/references.ts';
 
 const GIB = 1024 ** 3;
 
@@ -25,6 +26,7 @@ function build(
         serves: [],
         onDrift: 'report',
         entryId: name,
+        references: NO_REFERENCES,
       },
     },
   };

@@ -241,7 +241,7 @@ onEachMajor('tables of a search path', (major) => {
     expect(report.failure).toContain(
       'The entries "idx_status" and "app.idx_status" of the registry are the same index of this database, "idx_status" in the schema "app".',
     );
-    expect(report.failure).toContain('search path of the environment: "app"');
+    expect(report.failure).toContain('search path app (of the environment)');
     expect(report.services.map(({ stoppedAt }) => stoppedAt)).toEqual(report.services.map(() => null));
     expect(await validIndexes()).toEqual([]);
   });

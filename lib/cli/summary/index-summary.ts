@@ -102,10 +102,21 @@ export function countCannotBeBuilt(report: Report): number {
   return cannotBeBuilt(report).reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
 }
 
+/** The indexes of a plan whose tables do not exist. */
+function onMissingTables(report: Report): IndexReport[] {
+  return report.indexes.filter((index) => index.status === 'table-missing');
+}
+
+/** Number of indexes of a plan whose tables do not exist. */
+export function countOnMissingTables(report: Report): number {
+  return onMissingTables(report).reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
+}
+
 /** The indexes that a deploy would build, and those that cannot be built. */
 export function planSection(report: Report, colour: boolean): string[] {
   const notPresent = report.indexes.filter((index) => MISSING.includes(index.status));
-  if (notPresent.length === 0) return ['Every index exists.', ...servedSection(report)];
+  const withoutTable = onMissingTables(report);
+  if (notPresent.length + withoutTable.length === 0) return ['Every index exists.', ...servedSection(report)];
   const refused = cannotBeBuilt(report);
   const missing = notPresent.filter((index) => !refused.includes(index));
   const isPerSchema = missing.some(({ schemas }) => schemas !== undefined);
@@ -134,6 +145,17 @@ export function planSection(report: Report, colour: boolean): string[] {
       .slice(0, MOST_ROWS)
       .map((index) => `${paint('✖', 'red', colour)} ${plain(index.detail ?? '')}`),
     ...more(refused.length, 'that cannot be built'),
+    ...(withoutTable.length === 0
+      ? []
+      : [
+          `On tables that do not exist${report.migrations.pending.length > 0 ? ' yet' : ''}:`,
+          ...aligned(
+            withoutTable
+              .slice(0, MOST_ROWS)
+              .map((index) => [`  ${reportId(index)}`, `on ${reportTable(index)}`]),
+          ),
+          ...more(withoutTable.length, 'on such tables'),
+        ]),
     ...servedSection(report),
   ];
 }

@@ -4,7 +4,13 @@ import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
-import { builtSection, countCannotBeBuilt, failedSection, planSection } from './index-summary.ts';
+import {
+  builtSection,
+  countCannotBeBuilt,
+  countOnMissingTables,
+  failedSection,
+  planSection,
+} from './index-summary.ts';
 
 const MOST_WARNINGS = 20;
 /** Names of migrations or services in a line. */
@@ -37,9 +43,10 @@ function totalsSection(report: Report): string[] {
   const { created, skipped, failed, remaining } = report.totals;
   if (created + skipped + failed + remaining === 0) return [];
   const refused = countCannotBeBuilt(report);
+  const withoutTable = countOnMissingTables(report);
   const text =
     report.mode === 'plan'
-      ? `Indexes: ${skipped} already present, ${remaining - refused} to build${refused === 0 ? '' : `, ${refused} that cannot be built`}`
+      ? `Indexes: ${skipped} already present, ${remaining - refused - withoutTable} to build${refused === 0 ? '' : `, ${refused} that cannot be built`}${withoutTable === 0 ? '' : `, ${withoutTable} on tables that do not exist`}`
       : `Indexes: ${created} created, ${skipped} already present, ${failed} failed, ${remaining} remaining`;
   const omitted = report.indexesOmitted;
   return [
@@ -111,7 +118,7 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   const names = (list: typeof services) => namesOf(list.map((service) => service.name));
   if (mode === 'plan') {
     const { runner, pending: files } = report.migrations;
-    const toBuild = report.totals.remaining - countCannotBeBuilt(report);
+    const toBuild = report.totals.remaining - countCannotBeBuilt(report) - countOnMissingTables(report);
     const pending = toBuild > 0 || files.length > 0 || !knowsPending(runner);
     return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
