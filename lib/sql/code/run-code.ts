@@ -88,7 +88,7 @@ function runFunction(
 }
 
 /** How the statements after one run. */
-type Flow = 'go on' | 'may end' | 'end';
+type Flow = 'continue' | 'may end' | 'end';
 
 class CodeRun {
   private readonly context: ApplyContext;
@@ -140,7 +140,7 @@ class CodeRun {
       if (flow === 'end') return mayEnd ? 'may end' : 'end';
       mayEnd ||= flow === 'may end';
     }
-    return mayEnd ? 'may end' : 'go on';
+    return mayEnd ? 'may end' : 'continue';
   }
 
   private runOne(statement: CodeStatement): Flow {
@@ -168,18 +168,18 @@ class CodeRun {
     const known = roundsOf(head, this.code, this.values);
     if (known === undefined) {
       const flow = this.inDoubtIf(true, () => this.runAll(body));
-      return flow === 'go on' ? 'go on' : 'may end';
+      return flow === 'continue' ? 'continue' : 'may end';
     }
     const before = this.values.get(known.name);
     let mayEnd = false;
     for (const value of known.rounds) {
       this.values.set(known.name, value);
       const flow: Flow = this.inDoubtIf(mayEnd, () => this.runAll(body));
-      mayEnd ||= flow !== 'go on';
+      mayEnd ||= flow !== 'continue';
     }
     if (before === undefined) this.values.delete(known.name);
     else this.values.set(known.name, before);
-    return mayEnd ? 'may end' : 'go on';
+    return mayEnd ? 'may end' : 'continue';
   }
 
   private branches(branches: Extract<CodeStatement, { kind: 'branches' }>['branches']): Flow {
@@ -190,11 +190,11 @@ class CodeRun {
       if (holds === false) continue;
       const flow = this.inDoubtIf(!isSure || holds === undefined, () => this.runAll(body));
       if (isSure && holds) return flow;
-      mayEnd ||= flow !== 'go on';
+      mayEnd ||= flow !== 'continue';
       if (holds) break;
       isSure = false;
     }
-    return mayEnd ? 'may end' : 'go on';
+    return mayEnd ? 'may end' : 'continue';
   }
 
   /** @param condition undefined for ELSE, null for a branch of CASE */
@@ -215,13 +215,13 @@ class CodeRun {
     const failures = this.failures(body);
     const first = failures.find((one) => one !== 'no');
     if (first === 'yes' && failures[0] === 'yes')
-      return this.runAll(handlers) === 'go on' ? 'go on' : 'may end';
+      return this.runAll(handlers) === 'continue' ? 'continue' : 'may end';
     this.handlers += 1;
     const flow = this.inDoubtIf(first !== undefined, () => this.runAll(body));
     this.handlers -= 1;
     if (first === undefined) return flow;
     const other = this.inDoubtIf(true, () => this.runAll(handlers));
-    return flow === 'go on' && other === 'go on' ? 'go on' : 'may end';
+    return flow === 'continue' && other === 'continue' ? 'continue' : 'may end';
   }
 
   /** Whether the statements of a block fail, in their order. A condition that is unknown can do anything. */
@@ -253,16 +253,16 @@ class CodeRun {
 
   private simple(tokens: readonly SqlToken[]): Flow {
     const [first, second] = tokens.map(({ text }) => text.toLowerCase());
-    if (first === undefined) return 'go on';
+    if (first === undefined) return 'continue';
     if (first === 'return') {
       this.calls(tokens);
-      return second === 'next' || second === 'query' ? 'go on' : 'end';
+      return second === 'next' || second === 'query' ? 'continue' : 'end';
     }
     if (first === 'exit' || first === 'continue') return 'may end';
     if (raises({ kind: 'simple', tokens })) return 'end';
     if (first === 'commit' || first === 'rollback') {
       this.unfollowed(tokens[0]?.start ?? 0, `${first.toUpperCase()} in it ends the transaction`);
-      return 'go on';
+      return 'continue';
     }
     const statements = this.sqlOf(tokens);
     for (const statement of statements) this.applyOne(statement);
@@ -270,7 +270,7 @@ class CodeRun {
       if (first === 'execute') this.dynamic(tokens);
       else this.calls(tokens);
     }
-    return 'go on';
+    return 'continue';
   }
 
   /** The SQL that a simple statement runs. Empty: it changes no table and no index, or its text is unknown. */
