@@ -20,6 +20,8 @@ export interface LeastPrivilege {
   readonly superusers: readonly string[];
   /** Schemas of the tables. */
   readonly schemas: readonly string[];
+  /** Names of the tables. With a schema per tenant, the script finds the schemas by them. @default the script names each schema */
+  readonly tableNames?: readonly string[];
   /** The roles that own tables of the registry and are not superusers. */
   readonly owners: readonly string[];
   /** The role that gets the tables of superusers. */
@@ -47,10 +49,7 @@ export function leastPrivilegeScript(names: LeastPrivilege): string {
     ...(newOwnerExists ? [] : [`CREATE ROLE ${quoteIdentifier(newOwner)} NOLOGIN;`]),
     ...(schemas.length === 0
       ? []
-      : [
-          '-- CREATE: for indexes, and for what migrations create.',
-          `GRANT USAGE, CREATE ON SCHEMA ${listOf(schemas)} TO ${role}, ${quoteIdentifier(newOwner)};`,
-        ]),
+      : ['-- CREATE: for indexes, and for what migrations create.', ...grantsOnSchemas(names)]),
     ...ownerStatements(names),
     '-- Only the owner of a table can create indexes on it, add constraints to it, lock it for that, analyze it and migrate it.',
     `GRANT ${listOf([...owners, newOwner])} TO ${role};`,
@@ -64,8 +63,40 @@ export function leastPrivilegeScript(names: LeastPrivilege): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** More schemas are not named one by one: the script is part of a report. */
+const MOST_SCHEMAS = 50;
+
+/** SQL that is true for the schemas of the tables, as `n`. */
+function isSchemaOfTables({ schemas, tableNames }: LeastPrivilege): string {
+  if (schemas.length <= MOST_SCHEMAS || tableNames === undefined)
+    return `n.nspname IN (${[...schemas, OWN_SCHEMA].map(quoteLiteral).join(', ')})`;
+  const tables = tableNames.map(quoteLiteral).join(', ');
+  const inSchema = `t.relnamespace = n.oid AND t.relkind IN ('r', 'p', 'm') AND t.relname IN (${tables})`;
+  return `(n.nspname IN ('public', ${quoteLiteral(OWN_SCHEMA)}) OR n.nspname !~ '^pg_' AND EXISTS (SELECT FROM pg_class t WHERE ${inSchema}))`;
+}
+
+function grantsOnSchemas(names: LeastPrivilege): string[] {
+  const { schemas, role, newOwner, tableNames } = names;
+  const roles = `${quoteIdentifier(role)}, ${quoteIdentifier(newOwner)}`;
+  if (schemas.length <= MOST_SCHEMAS || tableNames === undefined)
+    return [`GRANT USAGE, CREATE ON SCHEMA ${listOf(schemas)} TO ${roles};`];
+  return [
+    `-- ${schemas.length} schemas: those that have one of the tables.`,
+    'DO $script$',
+    'DECLARE',
+    '  one name;',
+    'BEGIN',
+    `  FOR one IN SELECT n.nspname FROM pg_namespace n WHERE n.nspname <> ${quoteLiteral(OWN_SCHEMA)} AND ${isSchemaOfTables(names)} LOOP`,
+    `    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I, %I', one, ${quoteLiteral(role)}, ${quoteLiteral(newOwner)});`,
+    '  END LOOP;',
+    'END',
+    '$script$;',
+  ];
+}
+
 /** Gives the tables of superusers to the new owner: to be a member of a superuser would be as much as to be one. */
-function ownerStatements({ role, newOwner, schemas }: LeastPrivilege): readonly string[] {
+function ownerStatements(names: LeastPrivilege): readonly string[] {
+  const { role, newOwner } = names;
   const ledger = quoteLiteral(OWN_SCHEMA);
   const migrations = quoteLiteral(MIGRATIONS_TABLE);
   return [
@@ -85,7 +116,7 @@ function ownerStatements({ role, newOwner, schemas }: LeastPrivilege): readonly 
     '      FROM pg_class c',
     '      JOIN pg_namespace n ON n.oid = c.relnamespace',
     '      JOIN pg_roles o ON o.oid = c.relowner AND o.rolsuper',
-    `     WHERE n.nspname IN (${[...schemas.map(quoteLiteral), ledger].join(', ')}) AND c.relkind IN ('r', 'p', 'm', 'f')`,
+    `     WHERE ${isSchemaOfTables(names)} AND c.relkind IN ('r', 'p', 'm', 'f')`,
     "       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')",
     '  LOOP',
     "    EXECUTE format('ALTER TABLE %I.%I OWNER TO %I', relation.nspname, relation.relname, relation.owner);",
@@ -133,6 +164,7 @@ export async function readLeastPrivilege(client: Client, scope: Scope): Promise<
     roleExists: role.exists,
     superusers: current.superusers,
     schemas,
+    tableNames: [...new Set(scope.tables.map(({ table }) => table))],
     owners: owners.filter((owner) => owner !== role.name && owner !== newOwner.name),
     newOwner: newOwner.name,
     newOwnerExists: newOwner.exists,
