@@ -21,8 +21,8 @@ interface Collected {
 }
 
 /** Applies the statements of all sources to a schema, in order. */
-export function collectIndexes(sources: readonly SqlSource[]): Collected {
-  const schema = new Schema();
+export function collectIndexes(sources: readonly SqlSource[], searchPath?: readonly string[]): Collected {
+  const schema = new Schema(searchPath);
   const skipped = sources.flatMap((source) => applySource(schema, source));
   // A function that a statement calls is followed like a DO block.
   const followed = skipped.filter(

@@ -1,6 +1,7 @@
 import { backendOf, type Client } from '../../lambdas/postgres/client.ts';
 import { connectClient } from '../../lambdas/postgres/connect.ts';
-import { OWN_SEARCH_PATH } from '../../lambdas/postgres/search-path.ts';
+import { firstSchema as firstNamed } from '../../lambdas/postgres/resolve-registry.ts';
+import { configuredSearchPath, OWN_SEARCH_PATH } from '../../lambdas/postgres/search-path.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { refusedEntries } from '../registry/compile-registry.ts';
@@ -60,15 +61,16 @@ interface LiveIndex {
 
 /**
  * Imports the indexes of a live database. It reads the catalog in a read-only transaction.
+ * @param searchPath tables in its first schema are written without it @default that of the role
  * @throws NoSourceError if the database cannot be read
  */
-export async function importDatabase(databaseUrl: string): Promise<Imported> {
-  const indexes = await readIndexes(databaseUrl);
+export async function importDatabase(databaseUrl: string, searchPath?: readonly string[]): Promise<Imported> {
+  const { indexes, firstSchema } = await readIndexes(databaseUrl, searchPath);
   const notTaken: Skipped[] = [];
   const entries: IndexEntry[] = [];
   const own = indexes.filter((index) => !index.constraint && !index.part);
   for (const index of own) {
-    if (index.valid) entries.push(entryOf(index));
+    if (index.valid) entries.push(entryOf(index, firstSchema));
     else notTaken.push(skipped(index, INVALID));
   }
   const refused = await refusedEntries(entries);
@@ -92,7 +94,10 @@ function skipped({ schema, name, table }: LiveIndex, reason: string): Skipped {
   return { file: 'the database', line: null, what: `index ${schema}.${name} on ${table}`, reason };
 }
 
-function entryOf({ schema, name, table, sql, tablespace, description }: LiveIndex): IndexEntry {
+function entryOf(
+  { schema, name, table, sql, tablespace, description }: LiveIndex,
+  firstSchema: string,
+): IndexEntry {
   const whole = tablespace === null ? sql : withTablespace(sql, tablespace);
   const statement = readSql(whole).statements[0]?.node?.IndexStmt;
   if (statement === undefined)
@@ -103,11 +108,24 @@ function entryOf({ schema, name, table, sql, tablespace, description }: LiveInde
       name,
       description: description?.trim() || 'Imported from the live database. Describe what uses this index.',
       table: { schema, name: table },
+      firstSchema,
     },
   );
 }
 
-async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
+/** The first schema of a path that exists and that the role may use: there CREATE TABLE creates a table without a schema. */
+const FIRST_SCHEMA = `
+  select n.nspname as schema
+    from unnest($1::name[]) with ordinality as path (name, position)
+    join pg_namespace n on n.nspname = case when path.name = '$user' then current_user else path.name end
+   where n.nspname not like 'pg\\_%' and has_schema_privilege(n.oid, 'usage')
+   order by path.position
+   limit 1`;
+
+async function readIndexes(
+  databaseUrl: string,
+  searchPath: readonly string[] | undefined,
+): Promise<{ indexes: LiveIndex[]; firstSchema: string }> {
   let client: Client | undefined;
   try {
     client = await connectClient(
@@ -117,7 +135,10 @@ async function readIndexes(databaseUrl: string): Promise<LiveIndex[]> {
     // Settings of the role change how pg_get_indexdef shows a definition.
     await pinSettings(client, backendOf(client));
     await client.query(SETTINGS);
-    return (await client.query<LiveIndex>(INDEXES)).rows;
+    const path = searchPath ?? (await configuredSearchPath(client));
+    const { rows } = await client.query<{ schema: string }>(FIRST_SCHEMA, [path]);
+    const firstSchema = rows[0]?.schema ?? firstNamed(path);
+    return { indexes: (await client.query<LiveIndex>(INDEXES)).rows, firstSchema };
   } catch (error) {
     throw new NoSourceError(`The indexes of the database cannot be read: ${messageOf(error)}`, {
       cause: error,

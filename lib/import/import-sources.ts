@@ -26,14 +26,15 @@ const MAX_PROBLEMS = 20;
 
 /**
  * Imports the indexes that exist after all statements of the sources.
+ * @param searchPath of the sessions that run the statements. Tables in its first schema are written without it @default public
  * @throws NoSourceError if a file is not UTF-8; the message lists the files, with line, column and byte
  */
-export async function importSources(sources: SourceFiles): Promise<Imported> {
+export async function importSources(sources: SourceFiles, searchPath?: readonly string[]): Promise<Imported> {
   const files = inProject(sources.files);
   const skipped = inProject(sources.skipped);
   refuseOtherEncodings(files);
   const withoutLines = new Set(files.filter((source) => !hasPlaces(source)).map(({ file }) => file));
-  const collected = collectIndexes(files);
+  const collected = collectIndexes(files, searchPath);
   const { schema } = collected;
   const placeOf = ({ place: { file, line } }: SchemaIndex): FilePlace => ({
     file,
@@ -52,7 +53,8 @@ export async function importSources(sources: SourceFiles): Promise<Imported> {
       notTaken.push({ ...placeOf(index), what: `index ${index.name}`, reason: reason ?? '' });
       continue;
     }
-    candidates.push({ index, entry: entryOf(index, index.written, placeOf(index)) });
+    const firstSchema = schema.path.firstConfigured;
+    candidates.push({ index, entry: entryOf(index, index.written, { ...placeOf(index), firstSchema }) });
   }
   const entries: IndexEntry[] = [];
   const problems = await refusedEntries(candidates.map(({ entry }) => entry));
@@ -90,13 +92,18 @@ function refuseOtherEncodings(files: SourceFiles['files']): void {
 
 type FilePlace = Pick<Skipped, 'file' | 'line'>;
 
-function entryOf(index: SchemaIndex, written: WrittenStatement, { file, line }: FilePlace): IndexEntry {
+function entryOf(
+  index: SchemaIndex,
+  written: WrittenStatement,
+  { file, line, firstSchema }: FilePlace & { firstSchema: string },
+): IndexEntry {
   const from = `Imported from ${file}${line === null ? '' : `, line ${line}`}. Describe what uses this index.`;
   const description = index.description?.trim() || descriptionFromComments(index.comments) || from;
   return entryFromStatement(written, {
     name: index.name,
     description,
     table: { schema: index.schema, name: index.table },
+    firstSchema,
   });
 }
 

@@ -27,6 +27,8 @@ interface MigrationsToLint {
   /** Name of the last migration that is not linted, with or without its extension. Null: all are linted. */
   readonly startAfter: string | null;
   readonly registered: RegisteredIndexes;
+  /** Of the sessions that apply the migrations. @default public */
+  readonly searchPath?: readonly string[] | undefined;
   /** Called after each file. */
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -55,7 +57,7 @@ export interface LintedMigrations {
  * @throws NoSourceError if a path has no migrations; Error if none of them is `startAfter`
  */
 export async function lintMigrations(options: MigrationsToLint): Promise<LintedMigrations> {
-  const { paths, appliedFolder = null, startAfter, registered, onProgress, ...reading } = options;
+  const { paths, appliedFolder = null, startAfter, registered, searchPath, onProgress, ...reading } = options;
   const sources = await Promise.all(
     paths.map((path) => findSources(path, { ...reading, appliedFolder, prefer: 'migrations' })),
   );
@@ -65,7 +67,7 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     files.map(({ file }) => file),
     startAfter,
   );
-  const linter = new MigrationLinter(registered);
+  const linter = new MigrationLinter(registered, searchPath);
   const linted = files.map((source, at) => {
     const result = linter.lint(source, applied.has(source));
     onProgress(at + 1, files.length);

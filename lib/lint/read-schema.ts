@@ -20,8 +20,12 @@ interface GivenSchema {
 /**
  * The schema that SQL files create, and what the comments in them allow.
  */
-export async function readSchema(path: string, reading: SourceReading = {}): Promise<GivenSchema> {
-  const schema = new Schema();
+export async function readSchema(
+  path: string,
+  reading: SourceReading = {},
+  searchPath?: readonly string[],
+): Promise<GivenSchema> {
+  const schema = new Schema(searchPath);
   const { files, skipped } = await findSources(path, reading);
   const allowances = files.flatMap((source) => {
     const { file } = source;

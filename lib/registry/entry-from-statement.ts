@@ -10,6 +10,8 @@ interface EntryDetails {
   readonly description: string;
   /** @default the statement's table */
   readonly table?: { readonly schema: string; readonly name: string } | undefined;
+  /** The first schema of the search path: a table in it is written without its schema. @default public */
+  readonly firstSchema?: string | undefined;
 }
 
 /** Longest statement on one line. */
@@ -24,10 +26,10 @@ const NEXT_LINE = '\n      ';
 export function entryFromStatement(written: WrittenStatement, details: EntryDetails): IndexEntry {
   const { statement } = written;
   const { schemaname, relname = '' } = statement.relation ?? {};
-  const table = details.table ?? { schema: schemaname ?? 'public', name: relname };
+  const table = details.table ?? { schema: schemaname ?? details.firstSchema ?? 'public', name: relname };
   const parts = [
     `create ${statement.unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(details.name)}`,
-    `on ${quoteTableWhereNeeded(table)} ${definitionAsWritten(written.sql)}`,
+    `on ${quoteTableWhereNeeded(table, details.firstSchema)} ${definitionAsWritten(written.sql)}`,
   ];
   const line = parts.join(' ');
   return {

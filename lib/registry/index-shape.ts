@@ -26,8 +26,10 @@ export interface IndexShape {
   readonly identity: string;
 }
 
-export function shapeOf(statement: IndexStmt): IndexShape {
-  const { schemaname: schema = 'public', relname: table = '' } = statement.relation ?? {};
+/** @param schemaOf finds the schema of a table that the statement names without one @default public */
+export function shapeOf(statement: IndexStmt, schemaOf = (_table: string) => 'public'): IndexShape {
+  const { schemaname, relname: table = '' } = statement.relation ?? {};
+  const schema = schemaname ?? schemaOf(table);
   const shape = {
     table: tableKey({ schema, table }),
     method: statement.accessMethod ?? 'btree',

@@ -31,6 +31,8 @@ export interface RegistryReading {
    * @default true
    */
   readonly runCode?: boolean;
+  /** The search path in which the tables of entries without a schema are looked up. @default public */
+  readonly searchPath?: readonly string[] | undefined;
 }
 
 /**

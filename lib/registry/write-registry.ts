@@ -26,7 +26,9 @@ export async function writeRegistry(
 ): Promise<Written> {
   const kind = registryKind(file);
   const exists = existsSync(file);
-  const registered = new RegisteredIndexes(exists ? await loadRegistry(file, reading) : []);
+  const registered = new RegisteredIndexes(exists ? await loadRegistry(file, reading) : [], {
+    searchPath: reading.searchPath,
+  });
   const checked = entries.map((entry) => ({ entry, reason: reasonToKeep(registered, entry) }));
   const missing = checked.filter(({ reason }) => reason === null).map(({ entry }) => entry);
   // The compiler refuses a new entry whose name could be confused with that of an existing one.

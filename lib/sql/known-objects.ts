@@ -7,10 +7,15 @@ import { Schema } from './schema/schema-model.ts';
 
 /** What the migrations up to a statement have created. */
 export class KnownObjects {
-  readonly schema = new Schema();
+  readonly schema: Schema;
   readonly functions = new FunctionBodies();
   /** Whether a subscription has a replication slot, by its name. */
   readonly slots = new Map<string, boolean>();
+
+  /** @param searchPath of the sessions that run the migrations @default public */
+  constructor(searchPath?: readonly string[]) {
+    this.schema = new Schema(searchPath);
+  }
 
   /** @param file the path for the places of tables and indexes */
   apply(file: string, statement: SqlStatement): void {

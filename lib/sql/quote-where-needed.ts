@@ -11,10 +11,16 @@ export function quoteWhereNeeded(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) && !isReserved(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A table with its schema, unless that is `public`. */
-export function quoteTableWhereNeeded({ schema, name }: { schema: string; name: string }): string {
+/**
+ * A table with its schema, unless a name without one means the same table.
+ * @param first the first schema of the search path
+ */
+export function quoteTableWhereNeeded(
+  { schema, name }: { schema: string; name: string },
+  first = 'public',
+): string {
   const table = quoteWhereNeeded(name);
-  return schema === 'public' ? table : `${quoteWhereNeeded(schema)}.${table}`;
+  return schema === first ? table : `${quoteWhereNeeded(schema)}.${table}`;
 }
 
 /** Whether a name is a keyword that cannot be used as a name in every position. */

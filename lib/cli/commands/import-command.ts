@@ -11,6 +11,7 @@ import {
   PLACEHOLDER_VALUES,
   requireConnection,
   SUCCEEDED,
+  searchPath,
 } from './command-line.ts';
 import { NO_CODE } from './no-code.ts';
 
@@ -21,6 +22,7 @@ interface Flags {
   format?: 'ts' | 'json';
   out?: string;
   json?: boolean;
+  searchPath?: string[];
   placeholder?: Map<string, string>;
   /** False for --no-code. */
   code: boolean;
@@ -50,6 +52,11 @@ export function importCommand(onExitCode: (code: number) => void): Command {
       'add the entries to this registry (.ts or .json); existing entries stay',
       fileToWrite,
     )
+    .option(
+      '--search-path <schemas>',
+      'schemas in which names without one are looked up, separated by commas; tables in the first are written without it (default: public, or that of the role of --database-url)',
+      searchPath,
+    )
     .option('--placeholder <name=value>', PLACEHOLDER_VALUES, addPlaceholder)
     .option('--no-code', NO_CODE)
     .addHelpText('after', CODE_HELP)
@@ -58,12 +65,14 @@ export function importCommand(onExitCode: (code: number) => void): Command {
     const problem = usageProblem(paths, flags);
     if (problem !== null) command.error(`error: ${problem}`);
     const { from, format = 'ts', out, json = false, code: runCode, placeholder: placeholders } = flags;
+    const { searchPath: path } = flags;
     const database = databaseOf(paths, flags);
     const databaseUrl = database === undefined ? undefined : requireConnection(command, database).url;
     try {
       const { importIndexes } = await import('./import-indexes.ts');
       const isPrinted = await importIndexes({
         ...{ paths, databaseUrl, from, format, out, json, runCode, placeholders },
+        searchPath: path,
       });
       onExitCode(isPrinted ? SUCCEEDED : FAILED);
     } catch (error) {

@@ -33,6 +33,8 @@ interface ImportSettings {
   readonly runCode: boolean;
   /** Values of placeholders. Undefined: none. */
   readonly placeholders: PlaceholderValues | undefined;
+  /** Undefined: that of the role for a database, otherwise public. */
+  readonly searchPath: readonly string[] | undefined;
 }
 
 /**
@@ -40,9 +42,10 @@ interface ImportSettings {
  * @returns false when standard output did not accept the result
  */
 export async function importIndexes(settings: ImportSettings): Promise<boolean> {
-  const { out, format, json, runCode } = settings;
+  const { out, format, json, runCode, searchPath } = settings;
   const { imported, sources } = await readIndexes(settings);
-  const written = out === undefined ? null : await writeRegistry(out, imported.entries, { runCode });
+  const written =
+    out === undefined ? null : await writeRegistry(out, imported.entries, { runCode, searchPath });
   const added = written?.added ?? imported.entries;
   const kept = (written?.kept ?? []).map(({ entry, reason }) => ({
     ...{ file: out ?? '', line: null },
@@ -68,14 +71,15 @@ interface Read {
 }
 
 async function readIndexes({ paths, databaseUrl, ...reading }: ImportSettings): Promise<Read> {
-  if (databaseUrl !== undefined) return { imported: await importDatabase(databaseUrl), sources: [] };
+  if (databaseUrl !== undefined)
+    return { imported: await importDatabase(databaseUrl, reading.searchPath), sources: [] };
   const sources: Sources[] = [];
   for (const path of paths)
     sources.push(path === '-' ? await standardInput(reading) : await findSources(path, reading));
   const files = sources.flatMap((one) => one.files);
   const skipped = sources.flatMap((one) => one.skipped);
   if (files.length === 0) refuseNothing(skipped);
-  return { imported: await importSources({ files, skipped }), sources };
+  return { imported: await importSources({ files, skipped }, reading.searchPath), sources };
 }
 
 /** @throws NoSourceError if there are files, and none of them can be read */

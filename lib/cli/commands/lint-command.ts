@@ -10,6 +10,7 @@ import {
   nonEmpty,
   PLACEHOLDER_VALUES,
   SUCCEEDED,
+  searchPath,
 } from './command-line.ts';
 import type { LintFlags } from './lint-scope.ts';
 import { NO_CODE } from './no-code.ts';
@@ -50,6 +51,11 @@ export function lintCommand(onExitCode: (code: number) => void): Command {
     )
     .option('--tenant-column <name>', 'column that holds the tenant, or none (default: tenant_id)', nonEmpty)
     .option('--start-after <name>', 'lint only migrations after this one', nonEmpty)
+    .option(
+      '--search-path <schemas>',
+      'schemas in which names without one are looked up, separated by commas (default: database.searchPath of the environment, otherwise public)',
+      searchPath,
+    )
     .option('--fix', 'move CREATE INDEX statements from the migrations into the registry')
     .option('--strict', 'exit with 1 for warnings too')
     .option('--placeholder <name=value>', PLACEHOLDER_VALUES, addPlaceholder)

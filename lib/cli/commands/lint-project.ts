@@ -82,13 +82,13 @@ function inProject<Item extends { readonly file: string }>(items: readonly Item[
 
 async function lintTarget(
   context: LintContext,
-  { registry, migrations, appliedFolder }: LintTarget,
+  { registry, migrations, appliedFolder, searchPath }: LintTarget,
 ): Promise<LintResult> {
   const { from, runCode, placeholders, startAfter, tenantColumn, schema: schemaPath } = context.scope;
   const reading = { runCode, placeholders };
   const { onProgress } = context.progress;
   const read = async () => {
-    const registered = await readRegistered(registry, context);
+    const registered = await readRegistered({ registry, searchPath }, context);
     return {
       registered,
       ...(await lintMigrations({
@@ -96,6 +96,7 @@ async function lintTarget(
         from,
         ...reading,
         appliedFolder,
+        searchPath,
         startAfter,
         registered,
         onProgress,
@@ -105,13 +106,14 @@ async function lintTarget(
   let linted = await read();
   let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
   if (context.fix && registry !== null) {
-    const target = { file: registry, runCode };
+    const target = { file: registry, runCode, searchPath };
     fixed = await moveIntoRegistry(movable(linted), target, linted.registered, linted.whyNotMovable);
     if (fixed.moved.length > 0) linted = await read();
   }
-  const given = schemaPath === null ? null : await readSchema(schemaPath, reading);
+  const given = schemaPath === null ? null : await readSchema(schemaPath, reading, searchPath);
   const schema = given?.schema ?? linted.schema;
-  const ofRegistry = registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema, runCode });
+  const ofRegistry =
+    registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema, runCode, searchPath });
   const findings = [...ofRegistry, ...linted.findings, ...(given?.findings ?? [])];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
   const isJudged = ({ rule, file }: Allowance) => {
@@ -139,15 +141,16 @@ function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
  * @throws RegistryError when `fix` needs a usable registry to write to
  */
 async function readRegistered(
-  registry: string | null,
+  { registry, searchPath }: Pick<LintTarget, 'registry' | 'searchPath'>,
   { fix, scope: { runCode } }: LintContext,
 ): Promise<RegisteredIndexes> {
   const kind = kindOf(registry);
   try {
-    return new RegisteredIndexes(registry === null ? [] : await loadRegistry(registry, { runCode }), kind);
+    const compiled = registry === null ? [] : await loadRegistry(registry, { runCode });
+    return new RegisteredIndexes(compiled, { kind, searchPath });
   } catch (error) {
     if (fix || !(error instanceof RegistryError)) throw error;
-    return new RegisteredIndexes([], kind);
+    return new RegisteredIndexes([], { kind, searchPath });
   }
 }
 

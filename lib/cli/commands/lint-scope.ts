@@ -14,6 +14,8 @@ export interface LintTarget {
   readonly migrations: readonly string[];
   /** The folder that the runner sql of the environment applies. Null: none is configured. */
   readonly appliedFolder: string | null;
+  /** Undefined: public. */
+  readonly searchPath: readonly string[] | undefined;
 }
 
 export interface LintScope {
@@ -38,6 +40,7 @@ export interface LintFlags {
   readonly from?: Tool;
   readonly tenantColumn?: string;
   readonly startAfter?: string;
+  readonly searchPath?: string[];
   readonly placeholder?: PlaceholderValues;
   /** False for --no-code. */
   readonly code?: boolean;
@@ -53,8 +56,16 @@ export function lintScope(flags: LintFlags): LintScope {
   const named = flags.indexes !== undefined || flags.migrations !== undefined;
   return {
     targets: named
-      ? [{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [], appliedFolder: null }]
-      : configuredTargets(context, config.migrations),
+      ? [
+          {
+            ...{ registry: flags.indexes ?? null, migrations: flags.migrations ?? [], appliedFolder: null },
+            searchPath: flags.searchPath,
+          },
+        ]
+      : configuredTargets(context, config.migrations).map((target) => ({
+          ...target,
+          searchPath: flags.searchPath ?? target.searchPath,
+        })),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
     runCode: flags.code ?? true,
@@ -76,6 +87,7 @@ function configuredTargets(
     return {
       registry: environment.indexes,
       appliedFolder: own[0] ?? null,
+      searchPath: environment.database.searchPath,
       migrations: (migrations ?? own).map((folder) =>
         requirePath(migrations === undefined ? `${path}.migrations` : 'lint.migrations', folder),
       ),

@@ -192,7 +192,9 @@ export class FileLinter {
     const description =
       descriptionFromComments(statement.comments) ??
       `Moved from ${basename(this.source.file)}, line ${line}. Describe what uses this index.`;
-    return entryFromStatement({ sql: statement.sql, statement: index }, { name, description, table });
+    const { firstConfigured: firstSchema } = schema.path;
+    const details = { name, description, table, firstSchema };
+    return entryFromStatement({ sql: statement.sql, statement: index }, details);
   }
 
   private report(place: Place, { rule, message, entry }: IndexProblem): Finding {

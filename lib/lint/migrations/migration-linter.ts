@@ -28,8 +28,9 @@ export class MigrationLinter {
   private readonly history: History;
   private readonly laterUses = new LaterUses();
 
-  constructor(registered: RegisteredIndexes) {
-    this.history = { registered, known: new KnownObjects() };
+  /** @param searchPath of the sessions that apply the migrations @default public */
+  constructor(registered: RegisteredIndexes, searchPath?: readonly string[]) {
+    this.history = { registered, known: new KnownObjects(searchPath) };
   }
 
   /** The schema that the migrations so far create. */

@@ -16,6 +16,7 @@ export interface EntryWarning {
   readonly other?: ExaminedEntry;
 }
 
-export function entryShape(entry: ExaminedEntry): EntryShape {
-  return { entry, ...shapeOf(entry.statement) };
+/** @param schemaOf finds the schema of a table that a statement names without one */
+export function entryShape(entry: ExaminedEntry, schemaOf: (table: string) => string): EntryShape {
+  return { entry, ...shapeOf(entry.statement, schemaOf) };
 }

@@ -36,7 +36,7 @@ export function foreignKeysWithoutIndex(
       if (reported.has(columns) || prefixes.some((prefix) => covers(prefix, key.columns, tenantColumn)))
         return [];
       reported.add(columns);
-      return [finding(table, key, { names, kind })];
+      return [finding(table, key, { names, kind, firstSchema: schema.path.firstConfigured })];
     });
   });
 }
@@ -84,8 +84,9 @@ function covers(prefix: IndexPrefix, columns: readonly string[], tenantColumn: s
 function finding(
   table: SchemaTable,
   key: SchemaForeignKey,
-  { names, kind }: { readonly names: Set<string>; readonly kind: RegistryKind },
+  options: { readonly names: Set<string>; readonly kind: RegistryKind; readonly firstSchema: string },
 ): Finding {
+  const { names, kind, firstSchema } = options;
   const { columns, place } = key;
   const name = freeName(`idx_${table.name}_${columns.join('_')}`, names);
   const on = columns.map(quoteWhereNeeded).join(', ');
@@ -93,7 +94,7 @@ function finding(
   const referenced = tableId({ schema: key.references.schema, table: key.references.name });
   const entry: IndexEntry = {
     name,
-    sql: `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${quoteTableWhereNeeded(table)} (${on})`,
+    sql: `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${quoteTableWhereNeeded(table, firstSchema)} (${on})`,
     description: `${tableName} by ${columns.join(', ')}, which references ${referenced}`,
   };
   return {

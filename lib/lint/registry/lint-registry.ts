@@ -7,7 +7,7 @@ import { type RegistryReading, readRegistryFile } from '../../registry/load-regi
 import { problemText, RegistryError, type RegistryProblem } from '../../registry/registry-error.ts';
 import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
 import { kindOf } from '../../registry/registry-text.ts';
-import type { Schema } from '../../sql/schema/schema-model.ts';
+import { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
 import { constraintIndexes, isTableKnown } from './constraint-indexes.ts';
 import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
@@ -38,8 +38,13 @@ export interface LintRegistryOptions extends RegistryReading {
  */
 export async function lintRegistry(file: string, options: LintRegistryOptions = {}): Promise<Finding[]> {
   const { tenantColumn = 'tenant_id', schema, ...reading } = options;
+  // Without migrations, the tables of entries without a schema are all in the first schema of the path.
+  const tables = schema ?? new Schema(reading.searchPath);
+  tables.path.start();
   const { examined, problems } = await examine(file, reading);
-  const shapes = examined.map(entryShape);
+  const shapes = examined.map((entry) =>
+    entryShape(entry, (table) => tables.nameOf({ relname: table }).schema),
+  );
   const tenants = tenantColumn === null ? null : tenantTables(tenantColumn, shapes, schema);
   const warnings = [
     ...overlaps(shapes),

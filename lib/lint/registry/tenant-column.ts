@@ -40,9 +40,9 @@ export function tenantColumnNotFirst(shapes: readonly EntryShape[], tenants: Ten
   const { column } = tenants;
   return shapes.flatMap((shape): EntryWarning[] => {
     if (!startsWithOtherColumn(shape, column) || tenants.has(shape) !== true) return [];
-    const { schema, table } = shape.entry.index;
+    const [schema = '', table = ''] = JSON.parse(shape.table) as string[];
     const message =
-      `${tableId({ schema: schema ?? 'public', table })} is a tenant table, and the index does not start with ${column}, so a ` +
+      `${tableId({ schema, table })} is a tenant table, and the index does not start with ${column}, so a ` +
       `query for one tenant also reads the rows of the others; put ${column} first, ` +
       "or give the reason: accept: { 'tenant-column-first': 'reason' }";
     return [{ rule: 'tenant-column-first', entry: shape.entry, message }];

@@ -200,7 +200,7 @@ function addWanted(
   const value = left === undefined ? lexpr : rexpr;
   if (field === undefined || kind !== 'AEXPR_OP' || stringsIn(name).join() !== '=') return false;
   if (field === 'schema' && isCurrentSchema(value)) {
-    wanted.schema = schema.defaultSchema;
+    wanted.schema = schema.path.first;
     return true;
   }
   const text = constantText(value);

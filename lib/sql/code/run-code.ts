@@ -1,6 +1,7 @@
 import { shortened } from '../../../lambdas/shared/text.ts';
 import { byteOffsetsIn, unitOffsetsIn } from '../byte-offsets.ts';
 import { type CodeBody, codeBodyOf, contentOf } from '../code-body.ts';
+import type { StatementNode } from '../parse-tree.ts';
 import type { SourcePlace } from '../places.ts';
 import { readSql, type SqlStatement } from '../read-sql.ts';
 import { doubtNamed } from '../schema/doubtful-uses.ts';
@@ -75,16 +76,23 @@ function runFunction(
 ): void {
   const { line, column } = statement;
   schema.called.add(statement);
-  const before = schema.defaultSchema;
   const run = new CodeRun(
     { schema, statement, place: { file, line, column } },
     `the function ${name}`,
     apply,
   );
-  run.run(parametersOf(statement.node, values));
   const options = statement.node?.CreateFunctionStmt?.options ?? [];
-  const hasOwnPath = options.some((option) => 'DefElem' in option && option.DefElem.defname === 'set');
-  if (hasOwnPath) schema.defaultSchema = before;
+  const settings = options.flatMap((option) =>
+    'DefElem' in option && option.DefElem.defname === 'set' ? (option.DefElem.arg ?? []) : [],
+  );
+  const start = () => run.run(parametersOf(statement.node, values));
+  if (settings.length === 0) start();
+  else {
+    schema.path.restoring(() => {
+      for (const setting of settings) schema.path.apply(setting as StatementNode);
+      start();
+    });
+  }
 }
 
 /** How the statements after one run. */

@@ -16,7 +16,7 @@ export function newTable(
   columns: string[] | null,
 ): SchemaTable {
   const temporary = relation.relpersistence === 't' || relation.schemaname === TEMPORARY;
-  const { schemaname = temporary ? TEMPORARY : schema.defaultSchema, relname: name = '' } = relation;
+  const { schemaname = temporary ? TEMPORARY : schema.path.first, relname: name = '' } = relation;
   return {
     ...{ schema: schemaname, name, kind, place, temporary, columns },
     localColumns: new Set(),

@@ -1,7 +1,7 @@
-import type { CreateTableAsStmt, IndexStmt, Node, ViewStmt } from 'libpg-query';
+import type { CreateTableAsStmt, IndexStmt, ViewStmt } from 'libpg-query';
 import { runCode } from '../code/run-code.ts';
 import { indexAttributes, indexName } from '../index-name.ts';
-import { type StatementNode, stringsIn } from '../parse-tree.ts';
+import type { StatementNode } from '../parse-tree.ts';
 import type { SqlStatement } from '../read-sql.ts';
 import { applyAlterTable } from './apply-alter-table.ts';
 import { applyCreateTable, newTable } from './apply-create-table.ts';
@@ -26,6 +26,7 @@ export function applyStatement(schema: Schema, file: string, statement: SqlState
 
 function applyNode(context: ApplyContext, node: StatementNode): void {
   const { schema } = context;
+  schema.path.apply(node);
   if (node.CreateStmt !== undefined) applyCreateTable(context, node.CreateStmt);
   else if (node.CreateForeignTableStmt?.base !== undefined)
     applyCreateTable(context, node.CreateForeignTableStmt.base, 'foreign table');
@@ -39,16 +40,12 @@ function applyNode(context: ApplyContext, node: StatementNode): void {
   else if (node.AlterEnumStmt !== undefined) applyRenameValue(context, node.AlterEnumStmt);
   else if (node.DropStmt !== undefined || node.DropOwnedStmt !== undefined) applyDrop(context, node);
   else if (node.CommentStmt !== undefined) comment(schema, node.CommentStmt);
-  else if (node.VariableSetStmt?.name === 'search_path') {
-    if (node.VariableSetStmt.is_local) schema.schemaAfter ??= schema.defaultSchema;
-    setSearchPath(schema, node.VariableSetStmt.args);
-  } else if (node.TransactionStmt?.kind === 'TRANS_STMT_COMMIT') schema.endTransaction();
   else if (node.CreateSchemaStmt !== undefined) {
     const { schemaname, schemaElts } = node.CreateSchemaStmt;
-    const before = schema.defaultSchema;
-    schema.defaultSchema = schemaname ?? before;
-    for (const element of (schemaElts ?? []) as StatementNode[]) applyNode(context, element);
-    schema.defaultSchema = before;
+    schema.path.restoring(() => {
+      schema.path.prepend(schemaname ?? schema.path.first);
+      for (const element of (schemaElts ?? []) as StatementNode[]) applyNode(context, element);
+    });
   }
 }
 
@@ -97,29 +94,9 @@ function createView(context: ApplyContext, { view, query, replace }: ViewStmt): 
   else schema.addTable(created);
 }
 
-function applySelect(
-  context: ApplyContext,
-  { intoClause, targetList }: NonNullable<StatementNode['SelectStmt']>,
-): void {
-  const { schema } = context;
-  if (intoClause?.rel !== undefined) schema.addTable(newTable(context, intoClause.rel, 'table', null));
-  // pg_dump sets the search path like this: select pg_catalog.set_config('search_path', '', false).
-  for (const target of targetList ?? []) {
-    const value = 'ResTarget' in target ? target.ResTarget.val : undefined;
-    if (value === undefined || !('FuncCall' in value)) continue;
-    const { funcname, args } = value.FuncCall;
-    if (stringsIn(funcname).at(-1) !== 'set_config' || textOf(args?.[0]) !== 'search_path') continue;
-    setSearchPath(schema, args?.slice(1, 2));
-  }
-}
-
-function setSearchPath(schema: Schema, args: readonly Node[] | undefined): void {
-  const first = textOf(args?.[0])?.split(',')[0]?.trim().replaceAll('"', '');
-  schema.defaultSchema = first === undefined || first === '' || first === '$user' ? 'public' : first;
-}
-
-function textOf(node: Node | undefined): string | undefined {
-  return node !== undefined && 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
+function applySelect(context: ApplyContext, { intoClause }: NonNullable<StatementNode['SelectStmt']>): void {
+  if (intoClause?.rel !== undefined)
+    context.schema.addTable(newTable(context, intoClause.rel, 'table', null));
 }
 
 function comment(

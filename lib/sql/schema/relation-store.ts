@@ -3,14 +3,15 @@ import type { Named } from '../../../lambdas/postgres/identifiers.ts';
 import { NamePool } from '../name-pool.ts';
 import { Groups } from './groups.ts';
 import { type Doubt, keyOf, type SchemaIndex, type SchemaTable } from './schema-objects.ts';
+import { SessionPath } from './session-path.ts';
 
 /**
  * The relations of a schema model and what connects them. A migration can have thousands of tables and indexes, so no statement
  * searches all of them.
  */
 export class RelationStore {
-  /** The schema of a name without one. */
-  defaultSchema = 'public';
+  /** Decides the schema of a name without one. */
+  readonly path: SessionPath;
   /**
    * While it is set, it is unknown whether statements run: new relations get this doubt, and so does each index that a statement
    * would change. Nothing else changes.
@@ -34,6 +35,11 @@ export class RelationStore {
   private readonly names = new Map<string, NamePool>();
   private readonly relationsBySchema = new Groups<SchemaTable>();
   private readonly indexesByTable = new Groups<SchemaIndex>();
+
+  /** @param searchPath with which each session begins @default public */
+  constructor(searchPath?: readonly string[]) {
+    this.path = new SessionPath(searchPath);
+  }
 
   /** Without views. */
   get tables(): SchemaTable[] {
@@ -64,13 +70,16 @@ export class RelationStore {
     return this.relationsBySchema.of(schema);
   }
 
-  /** The full name of a relation that a statement names. */
+  /**
+   * The full name of a relation that a statement names: the first one of the search path. If the path has none, it is where it
+   * would be created.
+   */
   nameOf(relation: Pick<RangeVar, 'schemaname' | 'relname'> | undefined): Named {
     const name = relation?.relname ?? '';
-    if (relation?.schemaname !== undefined) return { schema: relation.schemaname, name };
     // The schema of temporary tables is searched first.
-    const temporary = { schema: TEMPORARY, name };
-    return this.isTaken(temporary) ? temporary : { schema: this.defaultSchema, name };
+    const schemas = relation?.schemaname === undefined ? [TEMPORARY, ...this.path.schemas] : [];
+    const found = schemas.find((schema) => this.isTaken({ schema, name }));
+    return { schema: relation?.schemaname ?? found ?? this.path.first, name };
   }
 
   /** A table or a view. */

@@ -32,8 +32,6 @@ export class Schema extends RelationStore {
   readonly called = new Set<SqlStatement>();
   /** What creates, changes or drops indexes in a way that only the server knows. */
   readonly unfollowed: Unfollowed[] = [];
-  /** What SET LOCAL replaces until the transaction ends. */
-  schemaAfter: string | null = null;
   /** How many functions and DO blocks call each other at the moment, and the characters of code that ran in this session. */
   codeDepth = 0;
   codeRun = 0;
@@ -41,18 +39,12 @@ export class Schema extends RelationStore {
 
   /** Begins a session: it has its own settings and temporary tables. */
   startSession(): void {
-    this.defaultSchema = 'public';
+    this.path.start();
     this.sessions += 1;
     this.codeRun = 0;
-    this.schemaAfter = null;
     // Those of earlier sessions stay in the model under a name that no statement contains.
     for (const table of this.relationsIn(TEMPORARY))
       this.moveTable(table, { schema: `${TEMPORARY} ${this.sessions}` });
-  }
-
-  endTransaction(): void {
-    this.defaultSchema = this.schemaAfter ?? this.defaultSchema;
-    this.schemaAfter = null;
   }
 
   /** Applies changes that may not take place. @param doubt undefined: they do */

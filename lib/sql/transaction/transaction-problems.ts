@@ -30,7 +30,7 @@ export interface TransactionProblems {
  */
 export function transactionProblems(file: string, sql: SqlText, known: KnownObjects): TransactionProblems {
   // Each file begins with the settings of the session.
-  known.schema.defaultSchema = 'public';
+  known.schema.path.start();
   const found = sql.statements.flatMap((statement) => {
     const problems = problemsOf(statement, sql, known);
     known.apply(file, statement);
