@@ -1,4 +1,4 @@
-import type { CompiledIndex } from '../shared/registry.ts';
+import { type CompiledIndex, indexId, tableId } from '../shared/registry.ts';
 import { withForeignPartitions, withReplacements, withUntrustedCode } from './build-decisions.ts';
 import { type CatalogEntry, readCatalog } from './catalog.ts';
 import type { Client } from './client.ts';
@@ -59,6 +59,14 @@ async function examineIndexes(
   });
 }
 
+/** The server refused the definition for another reason than a missing column or function, which only a build shows. */
+function notRead(index: CompiledIndex): string {
+  return (
+    `Index ${indexId(index)} on ${tableId(index)} is not compared with the registry, only its name: the server refused to read ` +
+    'its definition. To see why, run the statement of its entry with another name of the index, on a database for tests.'
+  );
+}
+
 /** Whether a relation is an index of the entry's table. */
 function hasIndex(found: CatalogEntry | undefined, index: CompiledIndex, valid: boolean): boolean {
   return found?.kind === 'index' && found.table === index.table && found.valid === valid;
@@ -98,7 +106,8 @@ function stateOf(index: CompiledIndex, match: Match, entry: CatalogEntry | undef
   const examined = { ...NOTHING_FOUND, index, entry, locked, notCompared };
   if (own !== undefined) {
     // If one of the definitions could not be read, the name decides.
-    if (wanted === undefined || ownDefinition === undefined) return { ...examined, state: 'present' };
+    if (wanted === undefined || ownDefinition === undefined)
+      return { ...examined, state: 'present', notCompared: notCompared ?? (locked ? null : notRead(index)) };
     return wanted !== null && isSameDefinition(wanted, ownDefinition)
       ? { ...examined, state: 'present' }
       : { ...examined, state: 'drifted', detail: ownDefinition.text };

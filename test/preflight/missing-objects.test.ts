@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { writeMigrations } from '../support/migration-files.ts';
 import { openPreflight } from '../support/open-preflight.ts';
@@ -162,6 +163,20 @@ onEachMajor('what an entry names', (major) => {
 
     expect(await preflight({ mode: 'plan' })).toMatchObject({ warnings: [], decision: 'plan' });
     expect(await preflight()).toMatchObject({ decision: 'deploy', warnings: [] });
+  });
+
+  test('is not "already there" if the server refuses to compare its definition', async () => {
+    await database.query('create index idx_a on app.orders (status)');
+    const builds = await openBuilds(database.url, [
+      { name: 'idx_a', sql: entry('app.orders ((now()))').sql, description: 'of a test' },
+    ]);
+
+    const { idx_a: found } = await builds.examine();
+
+    expect(found).toMatchObject({
+      state: 'present',
+      notCompared: expect.stringContaining('is not compared'),
+    });
   });
 
   test('is only checked for the requested indexes', async () => {
