@@ -164,9 +164,7 @@ describe('a non-critical index that cannot be built', () => {
     const [alert] = workflow.alerts;
     expect(alert?.Subject).toBe('pg-deploy-step local: deploy succeeded, 1 index failed');
     expect(alert?.Message).toContain('Services: up; they were down for');
-    expect(alert?.Message).toContain(
-      'idx_orders_share on orders: division by zero (SQLSTATE 22012)',
-    );
+    expect(alert?.Message).toContain('idx_orders_share on orders: division by zero (SQLSTATE 22012)');
     expect(alert?.Message).toContain(
       'start an execution of pg-deploy-step-local-build-indexes with the input {"indexes": ["idx_orders_share"]}',
     );
