@@ -16,7 +16,7 @@ vi.mock('asl-validator', async (original) => {
 });
 
 /** As in another process: nothing is kept in memory. */
-async function checkAnew(definition: Definition) {
+async function checkInNewProcess(definition: Definition) {
   vi.resetModules();
   const { checked } = await import('../../lib/local/engine/checks.ts');
   return checked(definition, () => true);
@@ -34,8 +34,8 @@ beforeEach(() => {
 test('a definition that an earlier process has validated is not validated again, but checked', async () => {
   const definition = oneState({ Type: 'Succeed' });
 
-  await checkAnew(definition);
-  const level = await checkAnew(definition);
+  await checkInNewProcess(definition);
+  const level = await checkInNewProcess(definition);
 
   expect(calls.count).toBe(1);
   expect(level.StartAt).toBe(definition.StartAt);
@@ -45,7 +45,7 @@ test('a definition that is not valid is refused each time', async () => {
   const definition = oneState({ Type: 'Succeed', Next: 'Elsewhere' });
 
   for (const attempt of [1, 2]) {
-    await expect(checkAnew(definition)).rejects.toThrow('The definition is not valid');
+    await expect(checkInNewProcess(definition)).rejects.toThrow('The definition is not valid');
     expect(calls.count).toBe(attempt);
   }
 });
