@@ -75,7 +75,7 @@ export async function readIndexReports(
 }
 
 /**
- * Why the definition of an index is unknown, so that only its name counts. Null: it is known, or the index is not there.
+ * Why the definition of an index is unknown, so that only its name counts. Null: it is known, or the index does not exist.
  * @param isOwn this deploy has made an attempt to build it
  */
 function whyNotCompared(

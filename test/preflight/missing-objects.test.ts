@@ -229,7 +229,7 @@ onEachMajor('what an entry names', (major) => {
       rmSync(folder, { recursive: true, force: true });
     });
 
-    test('is not there yet: a warning, in a deploy and in a plan', async () => {
+    test('may still be created: a warning, in a deploy and in a plan', async () => {
       const directory = writeMigrations(folder, { '0001_made': 'create table made (id int)' });
       const { preflight } = await openPreflight(
         database.url,
@@ -277,7 +277,7 @@ describe('in the workflow', () => {
     expect(workflow.events.filter(({ machine }) => machine.endsWith('maintenance-window'))).toEqual([]);
   });
 
-  test('a table that a migration creates is built, and the plan before shows that it is not there yet', async () => {
+  test('a table that a migration creates is built, and the plan before shows that it does not exist yet', async () => {
     workflow = await openTestWorkflow({
       databaseUrl: database.url,
       indexes: [described('made (id)')],
