@@ -139,7 +139,7 @@ const answerSchema = z.object({
   /** False: the table could not be copied. */
   copied: z.boolean(),
   /** The definition. Null: there was an error. */
-  found: z.nullable(z.extend(indexRowSchema, { canBeUnique: z.boolean() })),
+  found: z.nullable(z.object({ ...indexRowSchema.shape, canBeUnique: z.boolean() })),
   sqlstate: z.nullable(z.string()),
 });
 

@@ -18,7 +18,7 @@ const manifestSchema = z.record(
     inDatabase: z.array(
       z.strictObject({
         problem: z.string(),
-        condition: z.discriminatedUnion('kind', [
+        condition: z.union([
           /** A partitioned table, or its index. Without a schema, it is looked up in the search path. */
           z.strictObject({
             kind: z.literal('partitioned'),

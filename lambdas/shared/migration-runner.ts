@@ -9,7 +9,7 @@ export type MigrationRunnerName = (typeof MIGRATION_RUNNERS)[number];
 export const knowsPending = (runner: MigrationRunnerName): boolean => runner === 'sql' || runner === 'none';
 
 /** The runner in the output of the maintenance window: what the report needs to describe a failure and to name its log. */
-export const migrationRunnerSchema = z.discriminatedUnion('name', [
+export const migrationRunnerSchema = z.union([
   z.object({ name: z.literal('sql') }),
   z.object({
     name: z.literal('ecs-task'),

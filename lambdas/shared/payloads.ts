@@ -24,7 +24,7 @@ export type CaughtError = z.infer<typeof caughtErrorSchema>;
 // Preflight
 
 /** The result of the states that acquire the lock. */
-const preflightLockSchema = z.discriminatedUnion('status', [
+const preflightLockSchema = z.union([
   z.object({ status: z.literal('held') }),
   /** The deploy only plans. */
   z.object({ status: z.literal('not-needed') }),
@@ -227,7 +227,7 @@ export const buildIndexResultSchema = z.object({
 });
 export type BuildIndexResult = z.infer<typeof buildIndexResultSchema>;
 
-export const settleIndexEventSchema = z.extend(buildIndexEventSchema, { error: caughtErrorSchema });
+export const settleIndexEventSchema = z.object({ ...buildIndexEventSchema.shape, error: caughtErrorSchema });
 export type SettleIndexEvent = z.input<typeof settleIndexEventSchema>;
 
 // Build Batch
@@ -238,7 +238,13 @@ export const buildBatchEventSchema = z.object({
   /** When the window ends, ISO 8601: non-critical builds are left then. Null: no limit. */
   until: z._default(z.nullable(z.string()), null),
   /** The input of build-indexes, so that the batch plans the same builds. */
-  request: z._default(z.pick(planBuildsEventSchema.shape.request, { indexes: true, scope: true }), {}),
+  request: z._default(
+    z.object({
+      indexes: planBuildsEventSchema.shape.request.shape.indexes,
+      scope: planBuildsEventSchema.shape.request.shape.scope,
+    }),
+    {},
+  ),
 });
 export type BuildBatchEvent = z.input<typeof buildBatchEventSchema>;
 

@@ -124,7 +124,8 @@ const migrationsReportSchema = z.object({
   pending: z.array(z.string()),
   /** Null: they did not fail. */
   failure: z.nullable(
-    z.extend(migrationFailureSchema, {
+    z.object({
+      ...migrationFailureSchema.shape,
       /** Where the log of the ECS task or the function is, for messages. Null: in the log of run-migrations. */
       log: z.nullable(z.string()),
       /** What to do next, one sentence each. */

@@ -31,7 +31,12 @@ export function decodeUtf8(bytes: Uint8Array): { text: string; problem: Encoding
   const problem = problemIn(bytes);
   if (problem !== null) return { text: '', problem };
   const start = startsWith(bytes, UTF8_MARK) ? UTF8_MARK.length : 0;
-  return { text: Buffer.from(bytes.subarray(start)).toString('utf8'), problem: null };
+  return { text: textOf(bytes.subarray(start)), problem: null };
+}
+
+/** Not a copy of the bytes, which can be a large file. */
+function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
 }
 
 function problemIn(bytes: Uint8Array): EncodingProblem | null {

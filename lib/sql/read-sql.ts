@@ -25,28 +25,46 @@ export interface SqlText {
 }
 
 /**
- * Reads a file of SQL. Each statement is parsed separately, so that one with a syntax error does not hide the others.
+ * Reads a file of SQL. Each statement is parsed separately, so that one with a syntax error does not hide the others; and only
+ * when its tree is needed, because the trees of all statements of a dump have a hundred times its size.
  * @param placeOf line and column of an offset @default those in the text
  */
 export function readSql(text: string, placeOf = placesIn(text)): SqlText {
   const { pieces, commands } = splitSql(text);
-  const statements = pieces.map((piece) => {
-    const parsed = parsePiece(piece);
-    const error = parsed.error && {
-      ...placeOf(piece.start + parsed.error.offset),
-      message: parsed.error.message,
-    };
+  const parsed = lastParsed();
+  const statements = pieces.map((piece): SqlStatement => {
     const unitsBefore = byteOffsetsIn(piece.sql);
-    const placeAt = (location: number) => placeOf(piece.start + unitsBefore(location));
-    return { ...piece, ...placeOf(piece.start), node: parsed.node, error, placeAt };
+    return {
+      ...piece,
+      ...placeOf(piece.start),
+      get node() {
+        return parsed(piece).node;
+      },
+      get error() {
+        const { error } = parsed(piece);
+        return error && { ...placeOf(piece.start + error.offset), message: error.message };
+      },
+      placeAt: (location) => placeOf(piece.start + unitsBefore(location)),
+    };
   });
   return { statements, commands, placeOf };
 }
 
-function parsePiece({ sql }: SqlPiece): {
-  node: StatementNode | undefined;
-  error: { message: string; offset: number } | undefined;
-} {
+interface ParsedPiece {
+  readonly node: StatementNode | undefined;
+  readonly error: { readonly message: string; readonly offset: number } | undefined;
+}
+
+/** Parses statements, and keeps the last one: readers ask for one after the other, and several times for each. */
+function lastParsed(): (piece: SqlPiece) => ParsedPiece {
+  let last: { readonly piece: SqlPiece; readonly parsed: ParsedPiece } | undefined;
+  return (piece) => {
+    if (last?.piece !== piece) last = { piece, parsed: parsePiece(piece) };
+    return last.parsed;
+  };
+}
+
+function parsePiece({ sql }: SqlPiece): ParsedPiece {
   try {
     const [statement] = parseSql(sql.replaceAll(CONTROL_CHARACTERS, ' '));
     return { node: statement?.node, error: undefined };

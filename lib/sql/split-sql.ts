@@ -1,3 +1,4 @@
+import { dataRowsEnd } from './data-rows.ts';
 import { type Lexeme, Lexer } from './lexer.ts';
 import { type PsqlCommand, sendsStatement } from './psql-commands.ts';
 import { TextCursor } from './text-cursor.ts';
@@ -20,7 +21,10 @@ export interface SqlPiece {
   readonly end: number;
   /** Offset after its semicolon; the same as `end` without one. */
   readonly next: number;
-  /** The text for the parser: of the same length, with a name in place of each placeholder. */
+  /**
+   * The text for the parser: of the same length, with a name in place of each placeholder, and spaces in place of the rows of
+   * constants that an INSERT adds after its first row.
+   */
   readonly sql: string;
   /** The placeholders of a migration tool in it: `${schema}`, `{{schema}}`. */
   readonly placeholders: readonly string[];
@@ -60,7 +64,11 @@ interface OpenStatement {
   previous: string;
   /** Whether it is a COPY that reads data from the lines after it. */
   readsData: boolean;
+  /** Whether it is an INSERT that lists rows, and this place is between two of them. */
+  listsRows: boolean;
   readonly placeholders: { readonly start: number; readonly text: string }[];
+  /** Rows of constants, which the parser does not read. */
+  readonly data: { readonly start: number; readonly end: number }[];
 }
 
 const MOST_WORDS = 4;
@@ -128,7 +136,16 @@ class Splitter {
     else if (kind === 'word') this.word(open, { word: this.text.slice(start, end).toLowerCase(), previous });
     else if (unit === OPEN_PARENTHESIS) open.parentheses += 1;
     else if (unit === CLOSE_PARENTHESIS) open.parentheses = Math.max(0, open.parentheses - 1);
-    open.end = end;
+    else if (unit === COMMA && open.listsRows && open.parentheses === 0) this.dataRows(open, start);
+    open.end = this.at;
+  }
+
+  /** The rows after this comma of which nothing depends on the data: a parse tree has a hundred times their size. */
+  private dataRows({ data }: OpenStatement, comma: number): void {
+    const end = dataRowsEnd(this.text, comma);
+    if (end === comma) return;
+    data.push({ start: comma, end });
+    this.at = end;
   }
 
   /** Tools replace placeholders in quotes too. The values of INSERT are data: nothing depends on them here. */
@@ -150,7 +167,9 @@ class Splitter {
       words: [],
       previous: '',
       readsData: false,
+      listsRows: false,
       placeholders: [],
+      data: [],
     };
     return this.statement;
   }
@@ -198,6 +217,7 @@ class Splitter {
     open.previous = word;
     if (open.words.length < MOST_WORDS) open.words.push(word);
     if (open.parentheses > 0) return;
+    open.listsRows = word === 'values' && open.words[0] === 'insert';
     const [first, second, third, fourth] = open.words;
     if (first === 'copy' && previous === 'from' && (word === 'stdin' || word === 'stdout')) {
       open.readsData = true;
@@ -243,16 +263,20 @@ class Splitter {
     this.onLastLine = true;
   }
 
-  /** Replaces each placeholder with a name of the same length, so that all offsets stay valid. */
-  private readable({ start, end, placeholders }: OpenStatement): string {
+  /** Replaces each placeholder with a name of the same length, and data with spaces, so that all offsets stay valid. */
+  private readable({ start, end, placeholders, data }: OpenStatement): string {
+    const replaced = [
+      ...placeholders.map((one) => ({ start: one.start, by: one.text.replaceAll(/\W/g, '_') })),
+      ...data.map((rows) => ({ start: rows.start, by: ' '.repeat(rows.end - rows.start) })),
+    ].toSorted((one, other) => one.start - other.start);
     const parts: string[] = [];
     let from = start;
-    for (const placeholder of placeholders) {
-      parts.push(this.text.slice(from, placeholder.start), placeholder.text.replaceAll(/\W/g, '_'));
-      from = placeholder.start + placeholder.text.length;
+    for (const part of replaced) {
+      parts.push(this.text.slice(from, part.start), part.by);
+      from = part.start + part.by.length;
     }
     return parts.join('') + this.text.slice(from, end);
   }
 }
 
-const [LINE_FEED, OPEN_PARENTHESIS, CLOSE_PARENTHESIS, SEMICOLON] = [0x0a, 0x28, 0x29, 0x3b];
+const [LINE_FEED, OPEN_PARENTHESIS, CLOSE_PARENTHESIS, COMMA, SEMICOLON] = [0x0a, 0x28, 0x29, 0x2c, 0x3b];

@@ -229,7 +229,7 @@ onEachMajor('what an entry names', (major) => {
       rmSync(folder, { recursive: true, force: true });
     });
 
-    test('does not exist yet: a warning, in a deploy and in a plan', async () => {
+    test('may still be created: a warning, in a deploy and in a plan', async () => {
       const directory = writeMigrations(folder, { '0001_made': 'create table made (id int)' });
       const { preflight } = await openPreflight(
         database.url,

@@ -1,5 +1,6 @@
 import { withoutIndexName } from '../../../lambdas/shared/failure-groups.ts';
-import type { Lane } from '../../../lambdas/shared/payloads.ts';
+import type { Batch, Lane } from '../../../lambdas/shared/payloads.ts';
+import { grouped } from '../../../lambdas/shared/report-names.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
@@ -55,6 +56,18 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
     const nothing = textAt(event.output, 'decision') === 'done' && builds.total === 0;
     return nothing ? [line('step', `Nothing to build${presentCount(event.output)}`)] : [];
   }
+  if (event.state === BUILD_INDEXES.buildBatches && event.type === 'StateEntered') {
+    const batches = listAt(event.input, 'batches') as readonly Batch[];
+    const count = batches.reduce((sum, batch) => sum + batch.builds, 0);
+    return [
+      line(
+        'step',
+        `${grouped(count)} small indexes to build in ${counted(batches.length, 'batch')}${presentCount(event.input)}`,
+      ),
+    ];
+  }
+  if (event.state === BUILD_INDEXES.buildBatch && event.type === 'StateExited')
+    return batchEnded(event.output);
   if (
     event.state === BUILD_INDEXES.buildLanes &&
     event.type === 'StateEntered' &&
@@ -62,6 +75,7 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
   ) {
     const lanes = listAt(event.input, 'lanes') as readonly Lane[];
     const first = builds.total === 0;
+    if (lanes.length === 0) return [];
     const added = builds.plan(lanes, run.registry);
     // A later round can consist of indexes that an earlier one has begun.
     if (added.length === 0 && !first) return [];
@@ -69,6 +83,21 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
     return [line('step', first ? `${text}${presentCount(event.input)}` : text)];
   }
   return [];
+}
+
+/** What a batch has built. One that failed has no counts: the next plan finds what is missing. */
+function batchEnded(output: unknown): ProgressLine[] {
+  const [part, of, built = 0, failed = 0, left = 0] = ['part', 'of', 'built', 'failed', 'left'].map(
+    (field) => numberAt(output, field) ?? undefined,
+  );
+  if (part === undefined || of === undefined)
+    return [line('warning', 'A batch failed. The next plan finds what is missing')];
+  const others = [
+    ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
+    ...(left > 0 ? [`${grouped(left)} left for the next round`] : []),
+  ];
+  const text = [`${grouped(built)} done`, ...others].join(', ');
+  return [line(failed > 0 ? 'warning' : 'done', `Batch ${part + 1} of ${of}: ${text}`)];
 }
 
 /** The builds that a plan has added: `2 indexes`, `300 partitions of 1 index`. */

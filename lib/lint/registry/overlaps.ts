@@ -1,6 +1,7 @@
 import { entryId } from '../../../lambdas/shared/registry.ts';
 import type { KeyShape } from '../../registry/index-shape.ts';
 import type { EntryShape, EntryWarning } from './entry-rule.ts';
+import { Prefixes } from './prefixes.ts';
 
 /** Reports indexes that another index of the table duplicates or makes redundant. */
 export function overlaps(shapes: readonly EntryShape[]): EntryWarning[] {
@@ -22,8 +23,10 @@ function duplicates(table: readonly EntryShape[]): EntryWarning[] {
 }
 
 function redundancies(table: readonly EntryShape[]): EntryWarning[] {
+  const prefixes = new Prefixes(table);
   return table.flatMap((shape, position): EntryWarning[] => {
-    const other = table.find(
+    const other = prefixes.firstWith(
+      shape,
       (candidate, at) =>
         candidate.identity !== shape.identity &&
         candidate.entry.index.name !== shape.entry.index.name &&
