@@ -14,7 +14,7 @@ import {
 } from './identifiers.ts';
 import { partitionTreeOf } from './partition-tree-query.ts';
 import { runRestricted } from './restricted-statement.ts';
-import { queryInConfiguredSearchPath } from './search-path.ts';
+import { queryInConfiguredSearchPath, schemasBeforePath } from './search-path.ts';
 import { withLockTimeout } from './table-lock.ts';
 import { refuseUntrustedCode } from './untrusted-code.ts';
 
@@ -142,6 +142,7 @@ export async function createSkeleton(client: Client, index: CompiledIndex): Prom
       await queryInConfiguredSearchPath(
         client,
         `create ${index.unique ? 'unique ' : ''}index ${quoteIdentifier(name)} on only ${quotedTable(node)} ${index.definition}`,
+        schemasBeforePath(index),
       );
       if (node.parent === null) continue;
       // Read again: this loop may have just created the parent's index.

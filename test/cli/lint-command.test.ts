@@ -42,7 +42,7 @@ describe('lint', () => {
 
     expect(exitCode).toBe(1);
     expect(stdout).toContain('migrations/0002_status.sql:2:3: error create-index: A migration creates');
-    expect(stdout).toContain("      name: 'orders_id_status_idx',");
+    expect(stdout).toContain('      "name": "orders_id_status_idx",');
     expect(stdout).toContain('1 error, 0 warnings in 3 files.');
   });
 
