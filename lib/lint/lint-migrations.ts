@@ -1,4 +1,5 @@
 import { basename, dirname, extname, resolve } from 'node:path';
+import { listed } from '../../lambdas/shared/text.ts';
 import type { RegisteredIndexes } from '../registry/registered-indexes.ts';
 import type { OtherDialect } from '../sources/dialects.ts';
 import { findSources } from '../sources/find-sources.ts';
@@ -163,6 +164,13 @@ function firstToLint(files: readonly string[], startAfter: string | null): numbe
   ];
   const at = files.findLastIndex((file) => namesOf(file).includes(startAfter));
   if (at >= 0) return at + 1;
+  const [only, ...more] = files.filter((file) => namesOf(file).some((name) => name.startsWith(startAfter)));
+  if (only !== undefined && more.length === 0) return files.lastIndexOf(only) + 1;
+  if (only !== undefined) {
+    throw new Error(
+      `The migration to start after is not clear: ${listed([only, ...more])} begin with "${startAfter}". Write more of its name.`,
+    );
+  }
   const last = files.at(-1);
   throw new Error(
     `The migration "${startAfter}" to start after does not exist. ` +
