@@ -83,11 +83,13 @@ export async function lintMigrations(options: MigrationsToLint): Promise<LintedM
     sources.flatMap((one) => one.skipped),
     appliedFolder,
   );
+  const history = files.slice(0, first).map(({ file }) => file);
+  const notRead = skipped.filter((one) => one.isError || !isBefore(one.file, history.at(-1)));
   const found = finalFindings(linter, linted);
   return {
-    findings: [...found.findings, ...skipped.map(skippedFinding)],
+    findings: [...found.findings, ...notRead.map(skippedFinding)],
     allowances: linted.flatMap((one) => one.allowances),
-    history: new Set(files.slice(0, first).map(({ file }) => file)),
+    history: new Set(history),
     moves: found.moves,
     whyNotMovable: (move) => linter.obstacleOf(move)?.reason ?? null,
     schema: linter.schema,
@@ -117,6 +119,12 @@ function finalFindings(
     .flatMap((one) => one.findings)
     .flatMap((one) => (final.has(one) ? (final.get(one) ?? []) : [one]));
   return { findings, moves };
+}
+
+/** Whether a file that is not read comes before the end of the history: it is in the same folder, and its name does. */
+function isBefore(file: string, last: string | undefined): boolean {
+  if (last === undefined || dirname(file) !== dirname(last)) return false;
+  return basename(file).localeCompare(basename(last), 'en', { numeric: true }) < 0;
 }
 
 /** Adds what the runner sql refuses in the folder that it applies. */

@@ -1,5 +1,6 @@
 import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { type Place, placesIn } from '../sql/places.ts';
 import { literalText, type RegistrySource, type SourceField, type SourceValue } from './registry-source.ts';
 
 const STRICT = { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false };
@@ -42,6 +43,13 @@ export function jsonSyntaxError(text: string): { readonly message: string; reado
   const isComment = printParseErrorCode(first.error) === 'InvalidCommentToken';
   const message = isComment ? 'JSON allows no comments; remove this one' : messageOfJsonParse(text);
   return { message, offset: first.offset };
+}
+
+/** Finds the values in a valid JSON text by their paths. A path without a value has the place of the beginning. */
+export function placesOfJson(text: string): (path: readonly (string | number)[]) => Place {
+  const root = treeOf(text, []);
+  const placeOf = placesIn(text);
+  return (path) => placeOf((root && findNodeAtLocation(root, [...path]))?.offset ?? 0);
 }
 
 /** @throws SyntaxError if the text is nested too deeply for the parser */

@@ -204,7 +204,7 @@ function lintText(text: string) {
   for (const move of moves) linter.obstacleOf(move);
   const left = [
     ...withoutAllowed(findings, allowances),
-    ...foreignKeysWithoutIndex(linter.schema, [], 'tenant_id'),
+    ...foreignKeysWithoutIndex(linter.schema, [], { tenantColumn: 'tenant_id' }),
   ];
   const result = { findings: left, files: 1, moved: [], kept: [], notRun: [] };
   toText(result, { paint: (piece) => piece });

@@ -152,7 +152,7 @@ function lint(text: string) {
   for (const move of moves) linter.obstacleOf(move);
   return [
     ...withoutAllowed(findings, allowances),
-    ...foreignKeysWithoutIndex(linter.schema, [], 'tenant_id'),
+    ...foreignKeysWithoutIndex(linter.schema, [], { tenantColumn: 'tenant_id' }),
   ];
 }
 

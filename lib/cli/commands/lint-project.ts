@@ -1,5 +1,6 @@
 import { projectPath } from '../../files/project-path.ts';
 import { type Allowance, withoutAllowed } from '../../lint/allow-comments.ts';
+import { type ConfiguredRules, isOff, withConfiguredRules } from '../../lint/configured-rules.ts';
 import {
   countsOf,
   type Format,
@@ -57,8 +58,12 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
   } finally {
     progress.close();
   }
+  // Foreign keys are checked with a registry only. Several environments can share the accepted ones.
+  const unused = scope.targets.some(({ registry }) => registry !== null)
+    ? withConfiguredRules(scope.acceptedForeignKeys.unusedFindings(), scope.rules)
+    : [];
   const result = {
-    findings: inProject(results.flatMap((one) => one.findings)),
+    findings: inProject([...results.flatMap((one) => one.findings), ...unused]),
     files: results.reduce((sum, one) => sum + one.files, 0),
     moved: inProject(results.flatMap((one) => one.moved)),
     kept: inProject(results.flatMap((one) => one.kept)),
@@ -85,6 +90,7 @@ async function lintTarget(
   { registry, migrations, appliedFolder, searchPath }: LintTarget,
 ): Promise<LintResult> {
   const { from, runCode, placeholders, startAfter, tenantColumn, schema: schemaPath } = context.scope;
+  const { rules, acceptedForeignKeys } = context.scope;
   const reading = { runCode, placeholders };
   const { onProgress } = context.progress;
   const read = async () => {
@@ -107,32 +113,36 @@ async function lintTarget(
   let fixed: Pick<LintResult, 'moved' | 'kept'> = { moved: [], kept: [] };
   if (context.fix && registry !== null) {
     const target = { file: registry, runCode, searchPath };
-    fixed = await moveIntoRegistry(movable(linted), target, linted.registered, linted.whyNotMovable);
+    fixed = await moveIntoRegistry(movable(linted, rules), target, linted.registered, linted.whyNotMovable);
     if (fixed.moved.length > 0) linted = await read();
   }
   const given = schemaPath === null ? null : await readSchema(schemaPath, reading, searchPath);
   const schema = given?.schema ?? linted.schema;
   const ofRegistry =
-    registry === null ? [] : await lintRegistry(registry, { tenantColumn, schema, runCode, searchPath });
-  const findings = [...ofRegistry, ...linted.findings, ...(given?.findings ?? [])];
+    registry === null
+      ? []
+      : await lintRegistry(registry, { tenantColumn, schema, runCode, searchPath, acceptedForeignKeys });
+  const afterStart = ofRegistry.filter(({ file }) => !linted.history.has(file));
+  const findings = [...afterStart, ...linted.findings, ...(given?.findings ?? [])];
   const allowances = [...linted.allowances, ...(given?.allowances ?? [])];
   const isJudged = ({ rule, file }: Allowance) => {
+    if (linted.history.has(file)) return false;
     // Only the registry's linter checks foreign keys, and only those of the schema that it reads.
     if (rule === FOREIGN_KEYS) return registry !== null && (given === null || given.files.has(file));
-    return !linted.history.has(file) && !given?.files.has(file);
+    return !given?.files.has(file);
   };
   return {
     ...fixed,
     notRun: [...linted.notRun, ...(given?.notRun ?? [])],
     dialects: linted.dialects,
-    findings: withoutAllowed(findings, allowances, isJudged),
+    findings: withConfiguredRules(withoutAllowed(findings, allowances, isJudged), rules),
     files: linted.files + (given?.files.size ?? 0) + (registry === null ? 0 : 1),
   };
 }
 
-/** The statements to move: those that no comment allows to stay. */
-function movable({ findings, allowances, moves }: LintedMigrations): Move[] {
-  const refused = new Set(withoutAllowed(findings, allowances));
+/** The statements to move: those that neither a comment nor the configuration allows to stay. */
+function movable({ findings, allowances, moves }: LintedMigrations, rules: ConfiguredRules): Move[] {
+  const refused = new Set(withoutAllowed(findings, allowances).filter((finding) => !isOff(finding, rules)));
   return moves.filter(({ finding }) => refused.has(finding));
 }
 

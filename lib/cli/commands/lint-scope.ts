@@ -4,6 +4,9 @@ import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { parseEnvironments } from '../../config/environment-config.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
+import type { ConfiguredRules } from '../../lint/configured-rules.ts';
+import { AcceptedForeignKeys } from '../../lint/registry/accepted-foreign-keys.ts';
+import { placesOfJson } from '../../registry/json-source.ts';
 import type { PlaceholderValues, Tool } from '../../sources/sql-source.ts';
 
 /** Migrations, and the registry that owns their indexes. */
@@ -31,6 +34,9 @@ export interface LintScope {
   readonly placeholders: PlaceholderValues;
   /** SQL file or folder with the schema. Null: the migrations make it. */
   readonly schema: string | null;
+  /** Rules with another severity than their own. */
+  readonly rules: ConfiguredRules;
+  readonly acceptedForeignKeys: AcceptedForeignKeys;
 }
 
 export interface LintFlags {
@@ -51,7 +57,7 @@ export interface LintFlags {
  * @throws ConfigurationError when cdk.json is wrong
  */
 export function lintScope(flags: LintFlags): LintScope {
-  const context = readContext();
+  const { text, context } = readCdkJson();
   const config = parseLintConfig(context?.lint);
   const named = flags.indexes !== undefined || flags.migrations !== undefined;
   return {
@@ -72,8 +78,19 @@ export function lintScope(flags: LintFlags): LintScope {
     placeholders: new Map([...Object.entries(config.placeholders), ...(flags.placeholder ?? [])]),
     // The configured value names one of the configured migrations.
     startAfter: flags.startAfter ?? (named ? null : (config.startAfter ?? null)),
+    rules: config.rules,
+    acceptedForeignKeys: new AcceptedForeignKeys(withPlaces(config.acceptedForeignKeys, text)),
     schema: flags.schema ?? (config.schema === undefined ? null : requirePath('lint.schema', config.schema)),
   };
+}
+
+/** @param text of cdk.json */
+function withPlaces<Item>(accepted: readonly Item[], text: string) {
+  const placeOf = placesOfJson(text);
+  return accepted.map((one, at) => ({
+    ...one,
+    place: { file: CDK_JSON, ...placeOf(['context', 'lint', 'acceptedForeignKeys', at]) },
+  }));
 }
 
 /** The targets of all environments; a target that several environments share appears once. */
@@ -102,10 +119,14 @@ function requirePath(field: string, path: string): string {
   throw new ConfigurationError(`cdk.json, context: ${field}: ${relative('', resolve(path))} does not exist.`);
 }
 
-function readContext(): Record<string, unknown> | undefined {
-  if (!existsSync('cdk.json')) return undefined;
+const CDK_JSON = 'cdk.json';
+
+/** @returns without a context if the file does not exist */
+function readCdkJson(): { text: string; context: Record<string, unknown> | undefined } {
+  if (!existsSync(CDK_JSON)) return { text: '', context: undefined };
   try {
-    return JSON.parse(readFileSync('cdk.json', 'utf8')).context ?? {};
+    const text = readFileSync(CDK_JSON, 'utf8');
+    return { text, context: JSON.parse(text).context ?? {} };
   } catch (error) {
     throw new ConfigurationError(`Could not read cdk.json: ${messageOf(error)}`);
   }

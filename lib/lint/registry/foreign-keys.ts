@@ -7,20 +7,18 @@ import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-n
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/schema-objects.ts';
 import type { Finding } from '../finding.ts';
+import type { AcceptedForeignKeys } from './accepted-foreign-keys.ts';
 import type { EntryShape } from './entry-rule.ts';
 
 /**
  * Reports each foreign key whose columns no index starts with, once for each list of columns. An index that starts with the
  * tenant column and continues with them counts: queries on a tenant table name the tenant. A partial index counts only
  * if its predicate is that a column of the key is not null.
- * @param tenantColumn null: the tables have no tenant column
- * @param kind how the entries to paste are written
  */
 export function foreignKeysWithoutIndex(
   schema: Schema,
   shapes: readonly EntryShape[],
-  tenantColumn: string | null,
-  kind: RegistryKind = 'ts',
+  { tenantColumn, kind = 'ts', accepted }: ForeignKeyOptions,
 ): Finding[] {
   const names = new Set(shapes.map(({ entry }) => entry.index.name));
   const byTable = Map.groupBy(shapes, (shape) => shape.table);
@@ -36,9 +34,19 @@ export function foreignKeysWithoutIndex(
       if (reported.has(columns) || prefixes.some((prefix) => covers(prefix, key.columns, tenantColumn)))
         return [];
       reported.add(columns);
+      if (accepted?.accepts(table, key.columns)) return [];
       return [finding(table, key, { names, kind, firstSchema: schema.path.firstConfigured })];
     });
   });
+}
+
+interface ForeignKeyOptions {
+  /** Null: the tables have no tenant column. */
+  readonly tenantColumn: string | null;
+  /** How the entries to paste are written. @default 'ts' */
+  readonly kind?: RegistryKind;
+  /** Foreign keys that need no index. @default none */
+  readonly accepted?: AcceptedForeignKeys | undefined;
 }
 
 /** The columns that an index starts with. */

@@ -9,6 +9,7 @@ import { REGISTRY_RULES } from '../../registry/registry-rules.ts';
 import { kindOf } from '../../registry/registry-text.ts';
 import { Schema } from '../../sql/schema/schema-model.ts';
 import type { Finding } from '../finding.ts';
+import type { AcceptedForeignKeys } from './accepted-foreign-keys.ts';
 import { constraintIndexes, isTableKnown } from './constraint-indexes.ts';
 import { type EntryShape, type EntryWarning, entryShape } from './entry-rule.ts';
 import { foreignKeysWithoutIndex } from './foreign-keys.ts';
@@ -26,6 +27,8 @@ export interface LintRegistryOptions extends RegistryReading {
    * @default 'tenant_id'
    */
   readonly tenantColumn?: string | null | undefined;
+  /** Foreign keys that need no index. @default none */
+  readonly acceptedForeignKeys?: AcceptedForeignKeys | undefined;
   /** The tables that the migrations create. Without it foreign keys are not checked. @default undefined */
   readonly schema?: Schema | undefined;
 }
@@ -37,7 +40,7 @@ export interface LintRegistryOptions extends RegistryReading {
  * @param file relative to the working directory; findings contain it unchanged
  */
 export async function lintRegistry(file: string, options: LintRegistryOptions = {}): Promise<Finding[]> {
-  const { tenantColumn = 'tenant_id', schema, ...reading } = options;
+  const { tenantColumn = 'tenant_id', schema, acceptedForeignKeys: accepted, ...reading } = options;
   // Without migrations, the tables of entries without a schema are all in the first schema of the path.
   const tables = schema ?? new Schema(reading.searchPath);
   tables.path.start();
@@ -65,7 +68,9 @@ export async function lintRegistry(file: string, options: LintRegistryOptions = 
       .map(({ accepted, ...warning }) => entryFinding(file, warning, `accept.${accepted}`)),
   ].toSorted((one, two) => one.line - two.line || one.column - two.column);
   const foreignKeys =
-    schema === undefined ? [] : foreignKeysWithoutIndex(schema, shapes, tenantColumn, kindOf(file));
+    schema === undefined
+      ? []
+      : foreignKeysWithoutIndex(schema, shapes, { tenantColumn, kind: kindOf(file), accepted });
   return [...found, ...foreignKeys];
 }
 
