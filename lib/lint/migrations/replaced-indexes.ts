@@ -10,7 +10,10 @@ export class ReplacedIndexes {
 
   constructor(statements: readonly SqlStatement[]) {
     const dropped = new Map<string, SqlStatement>();
-    for (const statement of statements) {
+    // Most files drop no index, and each statement would be parsed once more.
+    const about = statements.filter(({ sql }) => /\bindex\b/i.test(sql));
+    if (!about.some(({ sql }) => /\bdrop\b/i.test(sql))) return;
+    for (const statement of about) {
       const { DropStmt: drop, IndexStmt: index } = statement.node ?? {};
       if (drop?.removeType === 'OBJECT_INDEX')
         for (const object of drop.objects ?? []) dropped.set(relationIn(object).relname ?? '', statement);
