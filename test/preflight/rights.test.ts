@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { openBuilds } from '../support/builds.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { writeMigrations } from '../support/migration-files.ts';
 import { openPreflight } from '../support/open-preflight.ts';
 import { MAJORS, serverOf } from '../support/servers.ts';
 
@@ -142,12 +146,19 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
   );
 
   test('tables, columns and schemas that a migration of the same deploy may create are not checked', async () => {
-    const { preflight } = await openPreflight(url, [
-      { name: 'later', sql: 'create index concurrently if not exists later on shop.not_yet (id)' },
-      { name: 'nowhere', sql: 'create index concurrently if not exists nowhere on no_schema.not_yet (id)' },
-      { name: 'column', sql: 'create index concurrently if not exists "column" on shop.events (not_yet)' },
-    ]);
+    const folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-test-'));
+    try {
+      const entries = [
+        { name: 'later', sql: 'create index concurrently if not exists later on shop.not_yet (id)' },
+        { name: 'nowhere', sql: 'create index concurrently if not exists nowhere on no_schema.not_yet (id)' },
+        { name: 'column', sql: 'create index concurrently if not exists "column" on shop.events (not_yet)' },
+      ];
+      const migrations = writeMigrations(folder, { '0001_later': 'create table shop.not_yet (id int)' });
+      const { preflight } = await openPreflight(url, entries, migrations);
 
-    expect(await preflight()).toMatchObject({ decision: 'deploy', refusal: null });
+      expect(await preflight()).toMatchObject({ decision: 'deploy', refusal: null });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
