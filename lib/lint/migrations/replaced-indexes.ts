@@ -10,7 +10,7 @@ export class ReplacedIndexes {
 
   constructor(statements: readonly SqlStatement[]) {
     const dropped = new Map<string, SqlStatement>();
-    // Most files drop no index, and each statement would be parsed once more.
+    // Most files drop no index, and each statement would be parsed again.
     const about = statements.filter(({ sql }) => /\bindex\b/i.test(sql));
     if (!about.some(({ sql }) => /\bdrop\b/i.test(sql))) return;
     for (const statement of about) {
