@@ -25,7 +25,7 @@ let database: TestDatabase;
 beforeEach(async () => {
   place = createCommandFolder();
   database = await createDatabase();
-  await database.query('create table events (kind text)');
+  await database.query("create table events (kind text); insert into events values ('')");
 });
 
 afterEach(async () => {
@@ -34,12 +34,12 @@ afterEach(async () => {
 });
 
 const FAILING = {
-  name: 'idx_missing',
-  sql: 'create index concurrently if not exists idx_missing on nowhere (kind)',
+  name: 'idx_by_zero',
+  sql: 'create index concurrently if not exists idx_by_zero on events ((1 / length(kind)))',
 };
 
 function writeRegistry(critical = false): void {
-  const entry = { ...FAILING, description: 'Its table does not exist.', critical };
+  const entry = { ...FAILING, description: 'It divides by zero.', critical };
   writeFileSync(place.file('registry.json'), JSON.stringify([entry]));
 }
 

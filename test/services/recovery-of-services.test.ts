@@ -167,7 +167,9 @@ describe('the reconciler', () => {
   });
 
   test('and the recovery rule do not start services that a critical failure left stopped, until you start them', async () => {
-    const workflow = await open({ indexes: [{ ...INDEX, sql: INDEX.sql.replace('(status)', '(colour)') }] });
+    await database.query("insert into orders values (1, 'new')");
+    const byZero = INDEX.sql.replace('(status)', '((1 / (id - id)))');
+    const workflow = await open({ indexes: [{ ...INDEX, sql: byZero }] });
     await workflow.deploy();
 
     await workflow.workflow.recover({ reason: 'reconcile' });
