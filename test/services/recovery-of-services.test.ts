@@ -225,8 +225,9 @@ test('the downtime in the report covers the time without connections, and nothin
   // Compared by order, not by duration: a busy machine delays every step, but does not change their order.
   const timeOf = (type: string, state: string) =>
     Date.parse(workflow.events.find((event) => event.type === type && event.state === state)?.at ?? '');
+  // The time of the stop is recorded with the saved state, immediately before the service is stopped.
   const stopToStart =
-    timeOf('StateExited', DEPLOY.startServices) - timeOf('StateEntered', WINDOW.stopServices);
+    timeOf('StateExited', DEPLOY.startServices) - timeOf('StateEntered', WINDOW.saveServices);
   const withoutConnections = lastOpenedAt - (firstClosedAt ?? Number.NaN);
   expect(withoutConnections).toBeGreaterThan(0);
   expect(report.downtimeMs).toBeGreaterThanOrEqual(withoutConnections);
