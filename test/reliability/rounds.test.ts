@@ -48,7 +48,7 @@ describe('rounds of three builds', () => {
         ...entries(10),
         {
           name: 'idx_never',
-          sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_never ON two (no_such_column)',
+          sql: 'CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_never ON two ((1 / (a - b)))',
           description: 'fails in its round and is not planned again',
         },
       ],
@@ -58,7 +58,7 @@ describe('rounds of three builds', () => {
 
   beforeEach(async () => {
     await database.query(
-      `drop table if exists ${TABLES}; drop schema if exists deploy_step cascade; ${createTables}`,
+      `drop table if exists ${TABLES}; drop schema if exists deploy_step cascade; ${createTables} insert into two values (1, 1)`,
     );
   });
 

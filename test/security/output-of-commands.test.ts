@@ -27,8 +27,8 @@ const REGISTRY = [
     `unique index concurrently if not exists ${ident(`u${INDEX}`.slice(0, 40))} on ${TABLE} (n)`,
   ),
   entry(
-    'missing',
-    `index concurrently if not exists missing on ${TABLE} (${ident(HOSTILE_REGISTERED_NAME)})`,
+    'by_column',
+    `index concurrently if not exists by_column on ${TABLE} (${ident(HOSTILE_REGISTERED_NAME)})`,
   ),
 ];
 
@@ -42,7 +42,7 @@ beforeAll(async () => {
   place = createCommandFolder();
   database = await createDatabase();
   await database.query(
-    `create table ${TABLE} (n int); insert into ${TABLE} values (1), (1);
+    `create table ${TABLE} (n int, ${ident(HOSTILE_REGISTERED_NAME)} int); insert into ${TABLE} values (1), (1);
      create table ${ident(HOSTILE_NAME)} (n int);
      create index ${ident(`d${HOSTILE_NAME}`)} on ${ident(HOSTILE_NAME)} (n)`,
   );

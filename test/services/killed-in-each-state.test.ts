@@ -197,6 +197,10 @@ function change(what: object | undefined, fields: Record<string, unknown>): Run 
  */
 const NOT_REACHED = [
   `build-indexes: ${BUILD_INDEXES.unreadableResult}`,
+  // Of entries with a schema for each tenant: test/tenants/batches.test.ts.
+  `build-indexes: ${BUILD_INDEXES.buildBatches}`,
+  `build-indexes: ${BUILD_INDEXES.buildBatch}`,
+  `build-indexes: ${BUILD_INDEXES.batchFailed}`,
   `deploy: ${DEPLOY.reportFailed}`,
   `maintenance-window: ${ECS.recordScalingNotSuspended}`,
   // A migration that continues after its state has failed, or for longer than 16 minutes: test/workflow/migration-end.test.ts.
