@@ -155,7 +155,8 @@ describe('a registry is refused', () => {
   test('if an entry accepts an unknown rule or an error, or gives no reason', async () => {
     const accept = { 'redundant-indexes': 'x', 'index-name': 'x', 'foreign-key-without-index': 'x' };
     const { problems } = await refusal([{ ...entry(`${START} t (a)`), accept }]);
-    const valid = 'an entry can accept duplicate-index, redundant-index, constraint-index, tenant-column-first';
+    const valid =
+      'an entry can accept duplicate-index, redundant-index, constraint-index, tenant-column-first';
     expect(problems.map(({ field, message }) => `${field}: ${message}`)).toEqual([
       `accept.redundant-indexes: unknown rule; ${valid}`,
       `accept.index-name: this rule cannot be accepted; ${valid}`,
