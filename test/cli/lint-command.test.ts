@@ -251,7 +251,7 @@ describe('lint without flags reads cdk.json', () => {
     [
       'a wrong field',
       { environments: { dev: environment }, lint: { tenantcolumn: 'org_id' } },
-      '  lint: unknown field tenantcolumn; valid fields: tenantColumn, migrations, startAfter, placeholders, schema',
+      '  lint: unknown field tenantcolumn; valid fields: tenantColumn, migrations, startAfter, placeholders, rules, acceptedForeignKeys, schema',
     ],
     [
       'a folder that does not exist',
