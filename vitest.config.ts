@@ -1,6 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
+const SOURCE = '@pg-deploy-step/source';
+
 export default defineConfig({
+  // The package's own name leads to its source: nothing has to be built.
+  resolve: { conditions: [SOURCE] },
+  ssr: { resolve: { conditions: [SOURCE], externalConditions: [SOURCE] } },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { FUNCTIONS, type FunctionName } from '../lib/functions/bundle-functions.ts';
+import { FUNCTIONS, type FunctionName } from '../lib/functions/function-names.ts';
 import { median } from './measure.ts';
 
 const ROUNDS = 15;

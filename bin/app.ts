@@ -3,8 +3,7 @@ import { App } from 'aws-cdk-lib';
 import { showUncaughtErrors } from '../lib/cli/terminal/terminal-text.ts';
 import { parseEnvironments } from '../lib/config/environment-config.ts';
 import { resourceNamesOf } from '../lib/config/resource-names.ts';
-import { DeployStepStack } from '../lib/deploy-step-stack.ts';
-import { loadRegistry } from '../lib/registry/load-registry.ts';
+import { EnvironmentStack } from '../lib/constructs/environment-stack.ts';
 
 // The messages quote cdk.json, registries and migrations.
 showUncaughtErrors();
@@ -15,10 +14,9 @@ const app = new App({ outdir: process.env.CDK_OUTDIR ?? resolve(projectRoot, 'cd
 for (const [environmentName, environment] of Object.entries(
   parseEnvironments(app.node.tryGetContext('environments')),
 )) {
-  new DeployStepStack(app, resourceNamesOf(environmentName, environment.stack.namePrefix).stack, {
+  new EnvironmentStack(app, resourceNamesOf(environmentName, environment.stack.namePrefix).stack, {
     environmentName,
     environment,
-    registry: await loadRegistry(resolve(projectRoot, environment.indexes)),
     projectRoot,
     description: `pg-deploy-step: migrations and index builds for ${environmentName}`,
     env: { account: environment.account, region: environment.region },

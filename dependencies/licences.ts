@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleCode } from '../lib/functions/bundle-functions.ts';
+import { bundleCode } from '../lib/functions/bundle-code.ts';
 import { type LockedPackage, lockedPackages, ROOT } from './lock-file.ts';
 
 /** The generated list of all packages with their licences. */

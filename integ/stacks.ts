@@ -1,13 +1,6 @@
-import { resolve } from 'node:path';
 import { IntegTest } from '@aws-cdk/integ-tests-alpha';
 import { type App, RemovalPolicies, Stack } from 'aws-cdk-lib';
-import {
-  DeployStepStack,
-  type Environment,
-  type EnvironmentInput,
-  loadRegistry,
-  parseEnvironments,
-} from 'pg-deploy-step';
+import { DeployStepStack, type EnvironmentInput } from 'pg-deploy-step';
 import { addAssertions } from './assertions.ts';
 import { EnvironmentStack } from './environment-stack.ts';
 import { keepLogsInStack } from './keep-logs-in-stack.ts';
@@ -19,9 +12,9 @@ export const ENVIRONMENT_NAME = 'integ';
 /** Below this path are the parameters of the workflow. */
 const PARAMETERS = `/pg-deploy-step/${ENVIRONMENT_NAME}`;
 
-/** The environment as it is in a cdk.json, without the network. */
+/** The environment as it is in a cdk.json, without the network. The stack gets the same options. */
 export const ENVIRONMENT = {
-  // The schema accepts a complete ARN only. The reference to the secret replaces it.
+  // Of another database: the stack gets the object of the database.
   database: { secretArn: 'arn:aws:secretsmanager:eu-west-1:111111111111:secret:replaced-AbCdEf' },
   indexes: 'database/indexes.ts',
   migrations: 'database/migrations',
@@ -43,7 +36,7 @@ export interface IntegStacks {
  * 3. assertions: CloudFormation runs the workflow while it creates this stack, and cannot create it if an assertion fails.
  * Nothing of them is kept when they are deleted.
  */
-export async function createStacks(app: App): Promise<IntegStacks> {
+export function createStacks(app: App): IntegStacks {
   const environment = new EnvironmentStack(app, 'pg-deploy-step-integ-environment', {
     parameters: [
       ...['deploy-lock', 'recovery', 'recovery-failed', 'left-stopped'].map(
@@ -55,8 +48,14 @@ export async function createStacks(app: App): Promise<IntegStacks> {
   });
   const deployStep = new DeployStepStack(app, `pg-deploy-step-${ENVIRONMENT_NAME}`, {
     environmentName: ENVIRONMENT_NAME,
-    environment: configurationOf(environment),
-    registry: await loadRegistry(resolve(import.meta.dirname, ENVIRONMENT.indexes)),
+    database: environment.database,
+    vpcSubnets: { subnets: environment.vpc.isolatedSubnets },
+    securityGroups: [environment.functionsSecurityGroup],
+    services: ENVIRONMENT.services,
+    indexes: ENVIRONMENT.indexes,
+    migrations: ENVIRONMENT.migrations,
+    drain: ENVIRONMENT.drain,
+    logs: ENVIRONMENT.logs,
     projectRoot: import.meta.dirname,
     description: 'pg-deploy-step: the stack that the test on AWS runs',
   });
@@ -70,22 +69,4 @@ export async function createStacks(app: App): Promise<IntegStacks> {
   keepLogsInStack(assertions);
   for (const stack of [environment, deployStep, assertions]) RemovalPolicies.of(stack).destroy();
   return { environment, deployStep, assertions };
-}
-
-/** The configuration with references to the resources of the environment, which only CloudFormation knows. */
-function configurationOf({ vpc, functionsSecurityGroup, database }: EnvironmentStack): Environment {
-  const { [ENVIRONMENT_NAME]: parsed } = parseEnvironments({ [ENVIRONMENT_NAME]: ENVIRONMENT });
-  if (parsed === undefined || database.secret === undefined)
-    throw new Error('The environment was not parsed, or the database has no generated secret.');
-  const subnets = vpc.isolatedSubnets;
-  return {
-    ...parsed,
-    database: { ...parsed.database, secretArn: database.secret.secretArn },
-    network: {
-      vpcId: vpc.vpcId,
-      availabilityZones: subnets.map(({ availabilityZone }) => availabilityZone),
-      subnetIds: subnets.map(({ subnetId }) => subnetId),
-      securityGroupIds: [functionsSecurityGroup.securityGroupId],
-    },
-  };
 }

@@ -1,19 +1,45 @@
 /*
- * The package's exports for other CDK apps: the stack of an environment, its configuration, and the steps that start a
- * deploy from a pipeline. See examples/pipeline.
+ * The package's exports for CDK apps: the constructs, the environments of cdk.json, and the steps that start a deploy from a
+ * pipeline. See examples/pipeline.
+ *
+ * Nothing here may import the parser of PostgreSQL: it is loaded with a promise, which a CommonJS module cannot wait for.
  */
 export type { CompiledRegistry } from '../lambdas/shared/registry.ts';
+export { CompileError } from './compile/compile-files.ts';
+export { loadRegistry } from './compile/compile-registry-file.ts';
+export type { CompiledFiles, CompiledFinding } from './compile/compiled-files.ts';
 export { ConfigurationError } from './config/configuration-error.ts';
 export { type Environment, type EnvironmentInput, parseEnvironments } from './config/environment-config.ts';
 export { type MachineNames, machineNamesOf } from './config/resource-names.ts';
-export { DeployStepStack, type DeployStepStackProps } from './deploy-step-stack.ts';
-export { DeployStep } from './pipeline/deploy-step.ts';
+export { DeployStep } from './constructs/deploy-step.ts';
+export type {
+  AlertOptions,
+  DatabaseOptions,
+  DeployStepOptions,
+  DeployStepProps,
+  EcsServiceNames,
+  EcsServiceProps,
+  EventRuleNames,
+  EventRuleProps,
+  EventSourceMappingNames,
+  EventSourceMappingProps,
+  LogOptions,
+  StoppedService,
+} from './constructs/deploy-step-props.ts';
+export { DeployStepStack, type DeployStepStackProps } from './constructs/deploy-step-stack.ts';
+export { EnvironmentStack, type EnvironmentStackProps } from './constructs/environment-stack.ts';
 export {
   DeployStepAction,
   type DeployStepActionProps,
   type DeployStepInput,
   type DeployStepTarget,
 } from './pipeline/deploy-step-action.ts';
-export { defineIndexes, type IndexEntry } from './registry/define-indexes.ts';
-export { loadRegistry } from './registry/load-registry.ts';
+export { PipelineDeployStep } from './pipeline/pipeline-deploy-step.ts';
+export {
+  defineIndexes,
+  type EntryConstraint,
+  type IndexEntry,
+  type Registry,
+  type RegistryOptions,
+} from './registry/define-indexes.ts';
 export { RegistryError } from './registry/registry-error.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { loadRegistry, parseEnvironments } from 'pg-deploy-step';
+import { parseEnvironments } from 'pg-deploy-step';
 import { CdkPipelinesStack } from './cdk-pipelines-stack.ts';
 import { CodePipelineStack } from './code-pipeline-stack.ts';
 import { sourceOf } from './source.ts';
@@ -21,7 +21,6 @@ new CdkPipelinesStack(app, 'example-cdk-pipelines', {
   source,
   environmentName: 'dev',
   environment: dev,
-  registry: await loadRegistry(resolve(projectRoot, dev.indexes)),
   projectRoot,
   env,
 });

@@ -2,13 +2,12 @@ import { Stack, type StackProps, Stage, type StageProps } from 'aws-cdk-lib';
 import { PipelineType } from 'aws-cdk-lib/aws-codepipeline';
 import { CodePipeline, CodePipelineSource, ShellStep } from 'aws-cdk-lib/pipelines';
 import type { Construct } from 'constructs';
-import { type CompiledRegistry, DeployStep, DeployStepStack, type Environment } from 'pg-deploy-step';
+import { type Environment, EnvironmentStack, PipelineDeployStep } from 'pg-deploy-step';
 import type { Source } from './source.ts';
 
 interface EnvironmentProps {
   environmentName: string;
   environment: Environment;
-  registry: CompiledRegistry;
   projectRoot: string;
 }
 
@@ -19,7 +18,7 @@ export interface CdkPipelinesStackProps extends StackProps, EnvironmentProps {
 /** A self-mutating pipeline of CDK Pipelines. The workflow runs after the stage that deploys its stack. */
 export class CdkPipelinesStack extends Stack {
   constructor(scope: Construct, id: string, props: CdkPipelinesStackProps) {
-    const { source, environmentName, environment, registry, projectRoot, ...stackProps } = props;
+    const { source, environmentName, environment, projectRoot, ...stackProps } = props;
     super(scope, id, stackProps);
     const pipeline = new CodePipeline(this, 'Pipeline', {
       pipelineName: `example-cdk-pipelines-${environmentName}`,
@@ -35,11 +34,10 @@ export class CdkPipelinesStack extends Stack {
     const stage = new EnvironmentStage(this, environmentName, {
       environmentName,
       environment,
-      registry,
       projectRoot,
       env: { account: environment.account, region: environment.region },
     });
-    pipeline.addStage(stage, { post: [new DeployStep('Deploy-Step', { environmentName })] });
+    pipeline.addStage(stage, { post: [new PipelineDeployStep('Deploy-Step', { environmentName })] });
   }
 }
 
@@ -47,7 +45,7 @@ class EnvironmentStage extends Stage {
   constructor(scope: Construct, id: string, props: StageProps & EnvironmentProps) {
     const { env, ...stackProps } = props;
     super(scope, id, { ...(env !== undefined && { env }) });
-    new DeployStepStack(this, 'pg-deploy-step', {
+    new EnvironmentStack(this, 'pg-deploy-step', {
       ...stackProps,
       stackName: `pg-deploy-step-${props.environmentName}`,
     });

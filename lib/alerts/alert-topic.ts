@@ -9,10 +9,10 @@ export interface AlertTopicProps {
   topicName: string;
   /** Addresses to subscribe. Each recipient has to confirm the subscription. */
   emails: readonly string[];
-  /** ARN of an existing topic that receives the alerts. @default a new topic */
-  topicArn?: string | undefined;
-  /** ARN of the customer-managed key of the topic, also of an existing one. @default see `alarms` */
-  kmsKeyArn?: string | undefined;
+  /** An existing topic that receives the alerts. @default a new topic */
+  topic?: sns.ITopic | undefined;
+  /** The customer-managed key of the topic, also of an existing one. @default see `alarms` */
+  key?: kms.IKey | undefined;
   /**
    * Whether CloudWatch alarms publish to the topic. They cannot use the key of SNS, so the topic gets a key of its own, unless
    * there is one.
@@ -29,10 +29,10 @@ export class AlertTopic extends Construct {
 
   constructor(scope: Construct, id: string, props: AlertTopicProps) {
     super(scope, id);
-    const { topicName, emails, topicArn, kmsKeyArn, retain } = props;
-    this.#keyArn = kmsKeyArn;
-    if (topicArn !== undefined) {
-      this.topic = sns.Topic.fromTopicArn(this, 'Topic', topicArn);
+    const { topicName, emails, topic: existing, key, retain } = props;
+    this.#keyArn = key?.keyArn;
+    if (existing !== undefined) {
+      this.topic = existing;
       return;
     }
     const topic = new sns.Topic(this, 'Topic', {
@@ -57,8 +57,8 @@ export class AlertTopic extends Construct {
     });
   }
 
-  #keyOf({ kmsKeyArn, alarms, retain, topicName }: AlertTopicProps): kms.IKey {
-    if (kmsKeyArn !== undefined) return kms.Key.fromKeyArn(this, 'Key', kmsKeyArn);
+  #keyOf({ key: given, alarms, retain, topicName }: AlertTopicProps): kms.IKey {
+    if (given !== undefined) return given;
     // Everyone who may publish to the topic may use the key of SNS, so no key policy has to match the topic policy.
     if (!alarms) return kms.Alias.fromAliasName(this, 'Key', 'alias/aws/sns');
     const key = new kms.Key(this, 'OwnKey', {

@@ -17,23 +17,25 @@ export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 }
 
 /**
- * Checks a context of cdk.json.
- * @param context name of the context, the first part of every path
+ * Checks a context of cdk.json, or the properties of a construct.
+ * @param context name of the context, the first part of every path. Empty: paths begin with the property
+ * @param introduction first line of the message
  * @throws ConfigurationError with the path of every wrong value and what is valid there
  */
 export function parseContext<Schema extends z.ZodType>(
   context: string,
   schema: Schema,
   raw: unknown,
+  introduction = 'The context in cdk.json is not valid:',
 ): z.output<Schema> {
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `  ${describeIssue(context, issue)}`);
-  throw new ConfigurationError(['The context in cdk.json is not valid:', ...problems]);
+  throw new ConfigurationError([introduction, ...problems]);
 }
 
 function describeIssue(context: string, issue: z.core.$ZodIssue): string {
-  const path = [context, ...issue.path].join('.');
+  const path = [context, ...issue.path].filter((part) => part !== '').join('.');
   if (issue.code === 'invalid_value') return `${path}: must be one of ${issue.values.join(', ')}`;
   if (issue.code === 'invalid_key')
     return `${path}: the name ${issue.issues.map((inner) => inner.message).join(', ')}`;

@@ -164,16 +164,18 @@ export type Environment = z.output<typeof environmentSchema>;
 /** An environment as written in cdk.json, where fields with a default may be omitted. */
 export type EnvironmentInput = z.input<typeof environmentSchema>;
 
+/** Limit of the name of an environment, in characters. */
+export const LONGEST_ENVIRONMENT_NAME = 31;
+
+const environmentNameSchema = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,30}$/,
+    `must consist of lower-case letters, digits and -, start with a letter and have at most ${LONGEST_ENVIRONMENT_NAME} characters`,
+  );
+
 const environmentsSchema = z
-  .record(
-    z
-      .string()
-      .regex(
-        /^[a-z][a-z0-9-]{0,30}$/,
-        'must consist of lower-case letters, digits and -, start with a letter and have at most 31 characters',
-      ),
-    environmentSchema,
-  )
+  .record(environmentNameSchema, environmentSchema)
   .superRefine((environments, context) => {
     for (const [name, { stack }] of Object.entries(environments)) {
       const tooLong = resourceNamesOf(name, stack.namePrefix).stack.length - LONGEST_STACK_NAME;
@@ -185,6 +187,20 @@ const environmentsSchema = z
       });
     }
   });
+
+/**
+ * Checks the options of one environment that a construct gets.
+ * @param construct its path, for the message
+ * @throws ConfigurationError with the path of every wrong value and what is valid there
+ */
+export function parseEnvironment(construct: string, name: string, raw: EnvironmentInput): Environment {
+  const introduction = `The properties of ${construct} are not valid:`;
+  // The name is checked together with the prefix.
+  parseContext('environmentName', environmentNameSchema, name, introduction);
+  const environment = parseContext('', environmentSchema, raw, introduction);
+  parseContext('', environmentsSchema, { [name]: raw }, introduction);
+  return environment;
+}
 
 /**
  * Checks the context `environments` of cdk.json.

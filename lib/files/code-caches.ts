@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 import { ensureOwnFolder } from './own-folder.ts';
+import { CACHE_FOLDER } from './package-files.ts';
 
 /*
  * Caches of code are run, so nobody else may write to them. The temporary folder is no place for one: another user of the
@@ -14,8 +15,7 @@ import { ensureOwnFolder } from './own-folder.ts';
  */
 export const NO_CODE_CACHE = { JITI_FS_CACHE: 'false' } as const;
 
-/** In node_modules: a user who can write there can change the code itself. */
-const FOLDER = path.join(import.meta.dirname, '../../node_modules/.cache/pg-deploy-step');
+const FOLDER = CACHE_FOLDER;
 
 /**
  * Keeps the compiled modules of this process for the next one, which needs about half the time to start. Call it before the

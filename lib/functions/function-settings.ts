@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Tokenization } from 'aws-cdk-lib';
 import type {
   buildVariablesSchema,
   checkMigrationsVariablesSchema,
@@ -14,7 +14,7 @@ import type {
 import type { Environment } from '../config/environment-config.ts';
 import { sqlLimits } from '../config/migrations-config.ts';
 import type { ResourceNames } from '../config/resource-names.ts';
-import type { FunctionName } from './bundle-functions.ts';
+import type { FunctionName } from './function-names.ts';
 import { CERTIFICATES_FILE } from './ship-certificates.ts';
 
 /** The longest time limit that Lambda allows. */
@@ -65,7 +65,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     ...(database.user && { DATABASE_IAM_USER: database.user }),
     ...(database.name && { DATABASE_NAME: database.name }),
     ...(database.host && { DATABASE_HOST: database.host }),
-    ...(database.port && { DATABASE_PORT: String(database.port) }),
+    ...(database.port && { DATABASE_PORT: Tokenization.stringifyNumber(database.port) }),
     ...(database.searchPath && { SEARCH_PATH: JSON.stringify(database.searchPath) }),
     ...(database.trustedRoles.length > 0 && { TRUSTED_ROLES: JSON.stringify(database.trustedRoles) }),
     ...(database.showRowValues && { SHOW_ROW_VALUES: 'true' }),

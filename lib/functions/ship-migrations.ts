@@ -1,16 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { LinesError } from '../../lambdas/shared/errors.ts';
-import {
-  hashOfMigration,
-  MANIFEST_FILE,
-  type MigrationManifest,
-} from '../../lambdas/shared/migration-manifest.ts';
-import {
-  type ShippedStatement,
-  type ShippedStatements,
-  STATEMENTS_FILE,
-} from '../../lambdas/shared/migration-statements.ts';
+import { hashOfMigration, type MigrationManifest } from '../../lambdas/shared/migration-manifest.ts';
+import type { ShippedStatement, ShippedStatements } from '../../lambdas/shared/migration-statements.ts';
 import { counted } from '../../lambdas/shared/text.ts';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { inWords } from '../sources/dialects.ts';
@@ -24,6 +16,7 @@ import type { Place } from '../sql/places.ts';
 import { readSql } from '../sql/read-sql.ts';
 import type { SqlPiece } from '../sql/split-sql.ts';
 import { type TransactionProblems, transactionProblems } from '../sql/transaction/transaction-problems.ts';
+import type { ShippedMigrations } from './shipped-migrations.ts';
 
 /** Migration files that the function run-migrations cannot run. The message names the file and what to do. */
 export class MigrationFilesError extends LinesError {
@@ -52,6 +45,15 @@ export function readMigrations(folder: string): Record<string, string> {
     ...read.flatMap(({ problems: found }) => found),
   ]);
   return Object.fromEntries(read.map(({ file, text }) => [basename(file, '.sql'), text]));
+}
+
+/**
+ * Reads the migrations of a folder for the functions.
+ * @throws MigrationFilesError as readMigrations
+ */
+export function migrationsToShip(folder: string): ShippedMigrations {
+  const files = readMigrations(folder);
+  return { files, statements: shippedStatements(files), manifest: manifestOf(files) };
 }
 
 /** What is in a folder of migrations and is not applied, one line each. */
@@ -100,25 +102,9 @@ function problemText({ line, column, message }: Place & { readonly message: stri
   return `${line}:${column}: ${message}`;
 }
 
-/** Writes the SQL files into the folder of a function, unchanged. */
-export function shipMigrations(migrations: Record<string, string>, folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, sql] of Object.entries(migrations)) writeFileSync(join(folder, `${name}.sql`), sql);
-}
-
-/** Writes the statements of each file, so that the function can report which one failed. */
-export function shipStatements(migrations: Record<string, string>, folder: string): void {
-  writeFileSync(join(folder, STATEMENTS_FILE), JSON.stringify(shippedStatements(migrations)));
-}
-
 /** @param migrations the text of each file, by its name without .sql */
 export function shippedStatements(migrations: Record<string, string>): ShippedStatements {
   return Object.fromEntries(Object.entries(migrations).map(([name, text]) => [name, statementsOf(text)]));
-}
-
-/** Writes the hash of each file, so that preflight refuses files that were not checked here. */
-export function shipManifest(migrations: Record<string, string>, folder: string): void {
-  writeFileSync(join(folder, MANIFEST_FILE), JSON.stringify(manifestOf(migrations)));
 }
 
 /** @param migrations the text of each file, by its name without .sql */

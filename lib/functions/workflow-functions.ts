@@ -1,14 +1,14 @@
-import { Annotations, ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { DatabaseConfig } from '../config/database-config.ts';
 import type { Environment } from '../config/environment-config.ts';
+import type { EnvironmentResources } from '../config/environment-resources.ts';
 import type { ResourceNames } from '../config/resource-names.ts';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
-import { FUNCTIONS, type FunctionName } from './bundle-functions.ts';
+import { FUNCTIONS, type FunctionName } from './function-names.ts';
 import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
 import { TIMEOUTS, variablesOf } from './function-settings.ts';
 
@@ -17,6 +17,7 @@ const MEMORY_MB = 512;
 export interface WorkflowFunctionsProps {
   names: ResourceNames;
   environment: Environment;
+  resources: Pick<EnvironmentResources, 'network' | 'secret'>;
   /** The folder of each function's bundle. */
   bundles: Record<FunctionName, string>;
   logs: LogSettings;
@@ -43,8 +44,8 @@ export class WorkflowFunctions extends Construct {
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
     const variables = variablesOf({ ...props, deployMachineArn });
-    const network = networkOf(this, props.environment);
-    const mayLogIn = loginRightsOf(this, props.environment.database);
+    const { network, secret } = props.resources;
+    const mayLogIn = loginRightsOf(this, props.environment.database, secret);
     const create = (name: FunctionName): lambda.Function => {
       const functionName = this.#nameOf(name);
       const logs = logGroup(this, `${pascalCase(name)}Logs`, `/aws/lambda/${functionName}`, props.logs);
@@ -102,31 +103,13 @@ function mayListExecutions(deployMachineArn: string): PolicyStatement {
   return new PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
 }
 
-function networkOf(scope: Construct, environment: Environment): Partial<lambda.FunctionOptions> {
-  const { network } = environment;
-  if (network === undefined) return {};
-  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
-    vpcId: network.vpcId,
-    availabilityZones: network.availabilityZones,
-    privateSubnetIds: network.subnetIds,
-  });
-  Annotations.of(vpc).acknowledgeWarning(
-    '@aws-cdk/aws-ec2:noSubnetRouteTableId',
-    'The stack creates no route.',
-  );
-  return {
-    vpc,
-    vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
-    securityGroups: network.securityGroupIds.map((id, at) =>
-      ec2.SecurityGroup.fromSecurityGroupId(scope, `SecurityGroup${at}`, id, { mutable: false }),
-    ),
-  };
-}
-
 /** Gives a function what it needs to log in to the database: to read the secret, or to connect as one role with IAM. */
-function loginRightsOf(scope: Construct, database: DatabaseConfig): (fn: lambda.Function) => void {
-  const { secretArn, secretKeyArn, user, resourceId } = database;
-  if (secretArn === undefined) {
+function loginRightsOf(
+  scope: Construct,
+  { secretKeyArn, user, resourceId }: DatabaseConfig,
+  secret: ISecret | undefined,
+): (fn: lambda.Function) => void {
+  if (secret === undefined) {
     const connect = new PolicyStatement({
       actions: ['rds-db:connect'],
       resources: [
@@ -140,7 +123,6 @@ function loginRightsOf(scope: Construct, database: DatabaseConfig): (fn: lambda.
     });
     return (fn) => fn.addToRolePolicy(connect);
   }
-  const secret = secretsmanager.Secret.fromSecretCompleteArn(scope, 'DatabaseSecret', secretArn);
   const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(scope, secretKeyArn)];
   return (fn) => {
     secret.grantRead(fn);

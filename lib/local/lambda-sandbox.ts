@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { NO_CODE_CACHE } from '../files/code-caches.ts';
+import { programFile } from '../files/package-files.ts';
 import { REGION } from './local-arns.ts';
 import type { PublishedVersion } from './published-versions.ts';
 
-const ENTRY = path.join(import.meta.dirname, 'lambda-process.ts');
+const ENTRY = programFile('lib/local/lambda-process');
 const MEMORY_MB = '1024';
 
 export interface LambdaFunction {

@@ -1,13 +1,14 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { MachineNames } from '../config/resource-names.ts';
-import { DeployStepStack } from '../deploy-step-stack.ts';
+import { EnvironmentStack } from '../constructs/environment-stack.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
+import { migrationsToShip } from '../functions/ship-migrations.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
 import type { Clock } from './aws/clock.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
@@ -180,11 +181,18 @@ export class LocalWorkflow {
     // The validation takes seconds. `cdk synth` and the tests validate the template.
     const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
     const name = LOCAL_NAMES.stack;
-    new DeployStepStack(app, name, {
+    const { migrations } = environment;
+    new EnvironmentStack(app, name, {
       environmentName: LOCAL_ENVIRONMENT,
       environment,
-      registry,
       projectRoot,
+      files: {
+        registry,
+        migrations:
+          migrations.runner === 'sql' ? migrationsToShip(resolve(projectRoot, migrations.directory)) : null,
+        notes: [],
+        findings: [],
+      },
     });
     const template = this.#policies.addTo(app.synth().getStackByName(name).template);
     return readStack(template, outdir, this.#versions);

@@ -7,12 +7,11 @@ import { MIGRATIONS_TABLE, withMigrationsTable } from '../../lambdas/postgres/mi
 import { withConfiguredSearchPath } from '../../lambdas/postgres/search-path.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { withTrustedTable } from '../../lambdas/postgres/trusted-table.ts';
+import { DEMO_DATABASE } from '../files/package-files.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 
 /** The demo's release: its last migrations. The migrations before them make the database as it was in production. */
 const MIGRATIONS_OF_THE_RELEASE = 2;
-
-const DATABASE = join(import.meta.dirname, '../../database');
 
 /** Fails early when the host does not answer. The operating system would wait for minutes. */
 const CONNECTION_TIMEOUT_MS = 15_000;
@@ -54,7 +53,7 @@ export async function seedDemo(databaseUrl: string, signal?: AbortSignal): Promi
           log: () => {},
         }),
     );
-    await runFile(client, join(DATABASE, 'seed.sql'));
+    await runFile(client, join(DEMO_DATABASE, 'seed.sql'));
     return true;
   } finally {
     signal?.removeEventListener('abort', interrupt);
@@ -113,7 +112,7 @@ async function connect(databaseUrl: string): Promise<Client> {
 }
 
 async function migrationsBeforeRelease(): Promise<string> {
-  const from = join(DATABASE, 'migrations');
+  const from = join(DEMO_DATABASE, 'migrations');
   const files = (await readdir(from)).toSorted().slice(0, -MIGRATIONS_OF_THE_RELEASE);
   const folder = createTemporaryFolder('seed');
   for (const file of files) await cp(join(from, file), join(folder, file));

@@ -1,5 +1,5 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
-import * as kms from 'aws-cdk-lib/aws-kms';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Environment } from '../config/environment-config.ts';
@@ -16,14 +16,17 @@ export interface LogSettings {
   executionData: boolean;
 }
 
-/** @param scope where the key is imported */
-export function logSettingsOf(scope: Construct, { logs: configured, stack }: Environment): LogSettings {
-  const { kmsKeyArn, retentionDays, executionData } = configured;
+/** @param encryptionKey of all log groups. Undefined: CloudWatch's own encryption */
+export function logSettingsOf(
+  { logs: configured, stack }: Environment,
+  encryptionKey?: kms.IKey,
+): LogSettings {
+  const { retentionDays, executionData } = configured;
   return {
     retention: retentionDays,
     retain: stack.retain,
     executionData,
-    ...(kmsKeyArn !== undefined && { encryptionKey: kms.Key.fromKeyArn(scope, 'LogsKey', kmsKeyArn) }),
+    ...(encryptionKey && { encryptionKey }),
   };
 }
 

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { deserialize } from 'node:v8';
 import { listed } from '../../lambdas/shared/text.ts';
+import { nodeOptions } from '../files/node-options.ts';
+import { programFile } from '../files/package-files.ts';
 import { withoutSecrets } from './module-environment.ts';
 import type { ModuleError, ModuleMessage } from './module-process.ts';
 
-const ENTRY = join(import.meta.dirname, 'module-process.ts');
+const ENTRY = programFile('lib/registry/module-process');
 
 /** Time for the code of a registry, from the moment at which Node.js has read the last module. */
 const LIMIT_MS = 8_000;
@@ -137,20 +138,6 @@ const RESOURCES: Readonly<Record<string, string>> = {
   ProcessWrap: 'a child process',
   MessagePort: 'a message port',
 };
-
-/** Options of this process that apply to any script, such as `--import tsx`, without those of its own script. */
-function nodeOptions(execArgv: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < execArgv.length; at += 1) {
-    const option = execArgv[at] ?? '';
-    if (/^(-e|--eval|-p|--print|-pe)$/.test(option)) at += 1;
-    else if (
-      !/^--(eval|print|input-type|inspect|test|watch|cpu-prof|heap-prof|prof)\b|^-[ciep]$/.test(option)
-    )
-      kept.push(option);
-  }
-  return kept;
-}
 
 function kill({ pid }: ChildProcess): void {
   if (pid === undefined) return;

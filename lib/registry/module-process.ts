@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { programFile } from '../files/package-files.ts';
 import { IMPORT_PATH } from './registry-text.ts';
 
 /** The error that a module threw. */
@@ -90,7 +91,7 @@ nodeModule.registerHooks?.({
       return next(specifier, context);
     } catch (error) {
       if (specifier !== IMPORT_PATH) throw error;
-      return next(new URL('define-indexes.ts', import.meta.url).href, context);
+      return next(pathToFileURL(programFile('lib/registry/define-indexes')).href, context);
     }
   },
   load(url, context, next) {

@@ -1,7 +1,7 @@
 import { Aws, Duration } from 'aws-cdk-lib';
 import { type TaskInput, Timeout } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { FunctionName } from '../functions/bundle-functions.ts';
+import type { FunctionName } from '../functions/function-names.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import { RawTaskState } from './raw-task-state.ts';
 import { IDLE_FUNCTION_RETRY, LAMBDA_RETRY, THROTTLED_INVOCATION_RETRY } from './retry-and-catch.ts';

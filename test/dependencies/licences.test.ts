@@ -5,12 +5,9 @@ import { expect, test } from 'vitest';
 import { DEVELOPMENT_LICENCES, LICENCES } from '../../dependencies/accepted.ts';
 import { isAllowed, licenceList, readLicenceList } from '../../dependencies/licences.ts';
 import { lockedPackages } from '../../dependencies/lock-file.ts';
-import {
-  bundleCode,
-  bundleFunctions,
-  FUNCTIONS,
-  LICENCES_FILE,
-} from '../../lib/functions/bundle-functions.ts';
+import { bundleCode } from '../../lib/functions/bundle-code.ts';
+import { bundleFunctions } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS, LICENCES_FILE } from '../../lib/functions/function-names.ts';
 
 test.each([
   ['MIT', true],

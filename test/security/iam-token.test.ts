@@ -2,7 +2,7 @@ import { Signer } from '@aws-sdk/rds-signer';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AWS_SOURCES, readCredentials } from '../../lambdas/postgres/credentials.ts';
 import { signIamToken } from '../../lambdas/postgres/iam-token.ts';
-import { bundleCode } from '../../lib/functions/bundle-functions.ts';
+import { bundleCode } from '../../lib/functions/bundle-code.ts';
 
 const VARIABLES = {
   AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',

@@ -7,7 +7,8 @@ import {
   sessionsVariablesSchema,
 } from '../../lambdas/shared/function-variables.ts';
 import { compiledRegistrySchema } from '../../lambdas/shared/registry.ts';
-import { bundleCode, FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { bundleCode } from '../../lib/functions/bundle-code.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 
 /** 250 KB of 1,024 bytes, as esbuild and Lambda count. A larger bundle takes longer to load when a function starts. */
 const LARGEST_BUNDLE = 250 * 1_024;

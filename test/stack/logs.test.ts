@@ -2,7 +2,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigurationError } from '../../lib/config/configuration-error.ts';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { MACHINES } from './support/definitions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resourcesOf, resourcesOfType } from './support/template-values.ts';

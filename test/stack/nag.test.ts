@@ -8,7 +8,6 @@ import { CdkPipelinesStack } from '../../examples/pipeline/cdk-pipelines-stack.t
 import { CodePipelineStack } from '../../examples/pipeline/code-pipeline-stack.ts';
 import { createStacks, type IntegStacks } from '../../integ/stacks.ts';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
-import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import {
   ACCEPTED_IN_EXAMPLES,
   ACCEPTED_IN_INTEG,
@@ -60,7 +59,6 @@ beforeAll(async () => {
     'cdk-pipelines': new CdkPipelinesStack(app, 'cdk-pipelines', {
       ...props,
       environment: dev,
-      registry: await loadRegistry(join(PROJECT_ROOT, dev.indexes)),
       projectRoot: PROJECT_ROOT,
     }),
   };

@@ -8,7 +8,7 @@ import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import { LONGEST_STACK_NAME, resourceNamesOf } from '../../lib/config/resource-names.ts';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { DeployStepAction } from '../../lib/pipeline/deploy-step-action.ts';
 import { ecsTaskInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resourcesOf } from './support/template-values.ts';

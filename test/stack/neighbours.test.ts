@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EnvironmentInput } from '../../lib/config/environment-config.ts';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { MACHINES } from './support/definitions.ts';
 import { conditionAllows, forcedWildcardOf } from './support/forced-wildcards.ts';
 import { hasWildcard, iamMatches, permissionsIn } from './support/iam-matcher.ts';

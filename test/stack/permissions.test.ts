@@ -1,6 +1,6 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import {
   ecsTaskInput,
   everyKindInput,

@@ -152,10 +152,13 @@ test('the exports can be imported with the name of the package', async () => {
   const exported = await import('pg-deploy-step');
 
   expect(Object.keys(exported).sort()).toEqual([
+    'CompileError',
     'ConfigurationError',
     'DeployStep',
     'DeployStepAction',
     'DeployStepStack',
+    'EnvironmentStack',
+    'PipelineDeployStep',
     'RegistryError',
     'defineIndexes',
     'loadRegistry',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EnvironmentInput, parseEnvironments } from '../../lib/config/environment-config.ts';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { MACHINES } from './support/definitions.ts';
 import { permissionsIn } from './support/iam-matcher.ts';
 import { keyArn, prodInput, productionInput, type Synthesised, synthesise } from './support/synthesise.ts';

@@ -6,7 +6,7 @@ import {
   sessionsVariablesSchema,
 } from '../../lambdas/shared/function-variables.ts';
 import { machineNamesOf } from '../../lib/config/resource-names.ts';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { definitionsOf, statesOf } from './support/definitions.ts';
 import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resolveValue, resourcesOf, resourcesOfType, statementsIn } from './support/template-values.ts';

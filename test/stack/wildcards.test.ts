@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FUNCTIONS } from '../../lib/functions/bundle-functions.ts';
+import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { MACHINES } from './support/definitions.ts';
 import { FORCED_WILDCARDS, type ForcedWildcard, forcedWildcardOf } from './support/forced-wildcards.ts';
 import { hasWildcard, iamMatches, permissionsIn } from './support/iam-matcher.ts';

@@ -100,17 +100,17 @@ async function synthesisedMachine(): Promise<Machine> {
 
 async function synthesise(): Promise<Machine> {
   // Imported here, because loading the CDK takes longer than most of these tests.
-  const [{ App }, { DeployStepStack }, { localEnvironment, LOCAL_ENVIRONMENT }, { readStack }] =
+  const [{ App }, { EnvironmentStack }, { localEnvironment, LOCAL_ENVIRONMENT }, { readStack }] =
     await Promise.all([
       import('aws-cdk-lib'),
-      import('../../lib/deploy-step-stack.ts'),
+      import('../../lib/constructs/environment-stack.ts'),
       import('../../lib/local/local-environment.ts'),
       import('../../lib/local/read-stack.ts'),
     ]);
   const outdir = mkdtempSync(join(inject('runFolder'), 'stack-'));
   const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
   const name = `pg-deploy-step-${LOCAL_ENVIRONMENT}`;
-  new DeployStepStack(app, name, {
+  new EnvironmentStack(app, name, {
     environmentName: LOCAL_ENVIRONMENT,
     environment: localEnvironment({
       migrations: 'none',
@@ -118,7 +118,7 @@ async function synthesise(): Promise<Machine> {
       attempts: ATTEMPTS,
       maxPauseSeconds: 1,
     }),
-    registry: [],
+    files: { registry: [], migrations: null, notes: [], findings: [] },
     projectRoot: outdir,
   });
   const { machines } = readStack(app.synth().getStackByName(name).template, outdir);

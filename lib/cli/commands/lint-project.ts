@@ -1,6 +1,7 @@
 import { projectPath } from '../../files/project-path.ts';
 import { type Allowance, withoutAllowed } from '../../lint/allow-comments.ts';
 import { type ConfiguredRules, isOff, withConfiguredRules } from '../../lint/configured-rules.ts';
+import type { Finding } from '../../lint/finding.ts';
 import {
   countsOf,
   type Format,
@@ -79,6 +80,32 @@ export async function lintProject({ flags, fix, strict, format }: LintSettings):
   const { errors, warnings } = countsOf(result.findings);
   return isPrinted && errors === 0 && (!strict || warnings === 0);
 }
+
+/**
+ * Lints a registry and a folder of migrations as the context `lint` of cdk.json in the working directory says.
+ * @param files the paths that an environment uses, and its search path
+ * @returns the findings, with paths relative to the repository
+ * @throws ConfigurationError when cdk.json is wrong
+ */
+export async function lintFiles(files: {
+  readonly registry: string | null;
+  readonly migrations: string | null;
+  readonly searchPath: readonly string[] | undefined;
+}): Promise<Finding[]> {
+  const { registry, migrations, searchPath } = files;
+  const scope = lintScope({}, [
+    {
+      ...{ registry, searchPath, appliedFolder: migrations },
+      migrations: migrations === null ? [] : [migrations],
+    },
+  ]);
+  const results = [];
+  for (const target of scope.targets)
+    results.push(await lintTarget({ scope, fix: false, progress: NO_PROGRESS }, target));
+  return inProject(results.flatMap(({ findings }) => findings));
+}
+
+const NO_PROGRESS: LintProgressBar = { onProgress: () => undefined, close: () => undefined };
 
 /** With paths relative to the project: pull requests and editors find the files by them. */
 function inProject<Item extends { readonly file: string }>(items: readonly Item[]): Item[] {

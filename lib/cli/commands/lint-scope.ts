@@ -54,9 +54,10 @@ export interface LintFlags {
 
 /**
  * Decides what to lint: the files that the flags name, otherwise those that cdk.json in the working directory configures.
+ * @param given used instead of those that cdk.json configures
  * @throws ConfigurationError when cdk.json is wrong
  */
-export function lintScope(flags: LintFlags): LintScope {
+export function lintScope(flags: LintFlags, given?: readonly LintTarget[]): LintScope {
   const { text, context } = readCdkJson();
   const config = parseLintConfig(context?.lint);
   const named = flags.indexes !== undefined || flags.migrations !== undefined;
@@ -68,10 +69,11 @@ export function lintScope(flags: LintFlags): LintScope {
             searchPath: flags.searchPath,
           },
         ]
-      : configuredTargets(context, config.migrations).map((target) => ({
+      : (given ??
+        configuredTargets(context, config.migrations).map((target) => ({
           ...target,
           searchPath: flags.searchPath ?? target.searchPath,
-        })),
+        }))),
     tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
     from: flags.from,
     runCode: flags.code ?? true,

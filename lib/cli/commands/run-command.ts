@@ -5,6 +5,7 @@ import { BadInput } from '../../../lambdas/shared/errors.ts';
 import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
+import { DEMO_DATABASE, DEMO_REGISTRY } from '../../files/package-files.ts';
 import { notesOnMigrations } from '../../functions/ship-migrations.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
@@ -23,8 +24,6 @@ import {
   searchPath,
   shellCommand,
 } from './command-line.ts';
-
-const PACKAGE = join(import.meta.dirname, '../../..');
 
 /** The flags as commander parses them. */
 interface Flags {
@@ -60,12 +59,12 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     .addOption(
       new Option('--indexes <file>', 'index registry, a .ts or .json file')
         .argParser(fileToRead)
-        .default(join(PACKAGE, 'database/indexes.ts'), 'database/indexes.ts of the demo'),
+        .default(DEMO_REGISTRY, 'database/indexes.ts of the demo'),
     )
     .addOption(
       new Option('--migrations <dir>', 'folder with SQL migrations, or none')
         .argParser(migrationsFolder)
-        .default(join(PACKAGE, 'database/migrations'), 'database/migrations of the demo'),
+        .default(join(DEMO_DATABASE, 'migrations'), 'database/migrations of the demo'),
     )
     .addOption(
       new Option(

@@ -5,6 +5,7 @@ import { parseConnectionUri } from '../../../lambdas/postgres/connection-uri.ts'
 import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
+import { RUNS_FROM_SOURCE } from '../../files/package-files.ts';
 import { createTemporaryFolder, exposureOfTemporaryFolder } from '../../files/temporary-folder.ts';
 import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
 import { takesColour } from '../terminal/styled-text.ts';
@@ -137,5 +138,6 @@ export function startServicesCommand({ databaseFlag, services }: RunSettings): s
 function commandName(): string {
   const { npm_lifecycle_event: script } = process.env;
   if (script === 'start' || script === 'step') return 'npm run -s step --';
+  if (!RUNS_FROM_SOURCE) return 'npx pg-deploy-step';
   return `node ${relative(process.cwd(), process.argv[1] ?? '')}`;
 }

@@ -5,13 +5,14 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { compiledModules } from '../../files/code-caches.ts';
 import { ensureOwnFolder } from '../../files/own-folder.ts';
+import { programFile } from '../../files/package-files.ts';
 import { localArn } from '../local-arns.ts';
 import { countAfterScaling } from './application-auto-scaling.ts';
 import { type Clock, timestampOf } from './clock.ts';
 import type { DescribedTask } from './ecs-tasks.ts';
 import type { DeploymentState, ServiceState, StateFile, StoppedTaskState, TaskState } from './state-file.ts';
 
-const ENTRY = path.join(import.meta.dirname, '../demo-service-process.ts');
+const ENTRY = programFile('lib/local/demo-service-process');
 const RECONCILE_INTERVAL_MS = 100;
 /** ECS also waits before it replaces a task that stopped by itself. */
 const REPLACEMENT_DELAY_MS = 2000;

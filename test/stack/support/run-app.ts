@@ -22,7 +22,8 @@ export async function runApp(file: string, context?: unknown): Promise<AppRun> {
     const { AWS_PROFILE: _profile, AWS_REGION: _region, ...env } = process.env;
     const child = execFile(
       process.execPath,
-      [file],
+      // As in the cdk.json files of examples/ and integ/: the package is imported from its source.
+      ['--conditions=@pg-deploy-step/source', file],
       { cwd: directory, env: { ...env, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify(contextJson) } },
       (_error, _stdout, stderr) => done({ exitCode: child.exitCode ?? -1, stderr }),
     );

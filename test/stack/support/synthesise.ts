@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import type { EnvironmentInput } from '../../../lib/config/environment-config.ts';
+import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
+import type { CompiledFiles } from '../../../lib/compile/compiled-files.ts';
+import type { Environment, EnvironmentInput } from '../../../lib/config/environment-config.ts';
 import { parseEnvironments } from '../../../lib/config/environment-config.ts';
-import { DeployStepStack } from '../../../lib/deploy-step-stack.ts';
+import { EnvironmentStack } from '../../../lib/constructs/environment-stack.ts';
+import { migrationsToShip, notesOnMigrations } from '../../../lib/functions/ship-migrations.ts';
 import { loadRegistry } from '../../../lib/registry/load-registry.ts';
 
 export const PROJECT_ROOT = resolve(import.meta.dirname, '../../..');
@@ -113,9 +116,20 @@ export function lambdaInput(): EnvironmentInput {
 
 export interface Synthesised {
   app: App;
-  stack(name: string): DeployStepStack;
+  stack(name: string): EnvironmentStack;
   template(name: string): Template;
   dispose(): void;
+}
+
+/** Compiled in this process, which is faster than in one of its own. */
+function filesOf(registry: CompiledRegistry, { migrations }: Environment): CompiledFiles {
+  const folder = migrations.runner === 'sql' ? resolve(PROJECT_ROOT, migrations.directory) : null;
+  return {
+    registry,
+    migrations: folder === null ? null : migrationsToShip(folder),
+    notes: folder === null ? [] : notesOnMigrations(folder),
+    findings: [],
+  };
 }
 
 /**
@@ -129,12 +143,12 @@ export async function synthesise(
   const outdir = mkdtempSync(join(tmpdir(), 'pg-deploy-step-stack-'));
   const app = new App({ outdir, builtinCloudFormationValidation: validate });
   const registry = await loadRegistry(join(PROJECT_ROOT, 'database/indexes.ts'));
-  const stacks = new Map<string, DeployStepStack>();
+  const stacks = new Map<string, EnvironmentStack>();
   for (const [environmentName, environment] of Object.entries(parseEnvironments(environments))) {
-    const stack = new DeployStepStack(app, `pg-deploy-step-${environmentName}`, {
+    const stack = new EnvironmentStack(app, `pg-deploy-step-${environmentName}`, {
       environmentName,
       environment,
-      registry,
+      files: filesOf(registry, environment),
       projectRoot: PROJECT_ROOT,
       env: { account: environment.account, region: environment.region },
     });

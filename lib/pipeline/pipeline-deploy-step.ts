@@ -9,12 +9,12 @@ import { DeployStepAction, type DeployStepTarget } from './deploy-step-action.ts
 
 /**
  * A step of CDK Pipelines that starts a deploy. Add it to the stage that deploys the environment's stack:
- * `pipeline.addStage(stage, { post: [new DeployStep('Deploy-Step', { environmentName })] })`.
+ * `pipeline.addStage(stage, { post: [new PipelineDeployStep('Deploy-Step', { environmentName })] })`.
  *
  * A pipeline cannot refer to a resource in a stack of a stage, so the step refers to the state machine by its name. For
  * time limits, stopping and retrying see DeployStepAction.
  */
-export class DeployStep extends Step implements ICodePipelineActionFactory {
+export class PipelineDeployStep extends Step implements ICodePipelineActionFactory {
   private readonly target: DeployStepTarget;
 
   /** @param id name of the action in the pipeline */

@@ -1,0 +1,366 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { Annotations, Stack } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { type Grant, type IGrantable, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { compileFiles } from '../compile/compile-files.ts';
+import type { CompiledFiles } from '../compile/compiled-files.ts';
+import { ConfigurationError } from '../config/configuration-error.ts';
+import {
+  type Environment,
+  type EnvironmentInput,
+  LONGEST_ENVIRONMENT_NAME,
+  parseEnvironment,
+} from '../config/environment-config.ts';
+import type { FunctionNetwork } from '../config/environment-resources.ts';
+import { type MachineNames, type ResourceNames, resourceNamesOf } from '../config/resource-names.ts';
+import { RECONCILE_EVERY, STOPPED_METRIC } from '../config/stopped-metric.ts';
+import type { DatabaseOptions, DeployStepProps } from './deploy-step-props.ts';
+import { hasScaling, type ResolvedService, servicesOf } from './services-of.ts';
+import { createWorkflow } from './workflow-resources.ts';
+
+/** Stands for ARNs and names that only CloudFormation knows, while the other values are checked. */
+const PLACEHOLDER = {
+  secretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:placeholder-AbCdEf',
+  keyArn: 'arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000',
+  uuid: (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
+} as const;
+
+/**
+ * Stops services, runs migrations, builds indexes concurrently, starts the services again: the state machines, functions, alerts
+ * and recovery rules for one database. Nothing runs when the stack is deployed; start `stateMachine` from your pipeline, the
+ * console or the command line.
+ *
+ * ```ts
+ * new DeployStep(this, 'DeployStep', { database: cluster, services: [api] });
+ * ```
+ */
+export class DeployStep extends Construct implements ec2.IConnectable {
+  /** The state machine that runs a deploy. Its input is `{}`, or an object as in docs/cli.md. */
+  readonly stateMachine: IStateMachine;
+  /** The state machine that starts services which a deploy has left stopped. */
+  readonly startServicesMachine: IStateMachine;
+  /** Receives the alerts. */
+  readonly topic: ITopic;
+  /** The names of the four state machines. They do not change when the stack is updated. */
+  readonly machineNames: MachineNames;
+  /** Name of the environment in reports, alerts and the names of all resources. */
+  readonly environmentName: string;
+  readonly #connections: ec2.Connections | undefined;
+  readonly #names: ResourceNames;
+  readonly #alarms: boolean;
+
+  constructor(scope: Construct, id: string, props: DeployStepProps) {
+    super(scope, id);
+    this.environmentName = props.environmentName ?? defaultName(this);
+    this.#names = resourceNamesOf(this.environmentName, props.namePrefix);
+    this.machineNames = this.#names.machines;
+    const projectRoot = resolve(props.projectRoot ?? '.');
+    const secret = secretOf(this, props);
+    const services = servicesOf(props.services ?? []);
+    const environment = environmentOf(this, props, { services, secret });
+    this.#alarms = environment.alarms;
+    const network = networkOf(this, props);
+    this.#connections = network && new ec2.Connections({ securityGroups: network.securityGroups });
+    if (
+      this.#connections !== undefined &&
+      props.database !== undefined &&
+      props.securityGroups === undefined
+    ) {
+      props.database.connections.allowDefaultPortFrom(this.#connections, 'pg-deploy-step');
+    }
+    this.#grantKeys(props, environment);
+    const created = createWorkflow(this, {
+      ...{ names: this.#names, environment, projectRoot },
+      files: props.files ?? filesOf(props, environment, projectRoot),
+      resources: {
+        network,
+        secret,
+        topic: props.alerts?.topic,
+        topicKey: props.alerts?.key,
+        logsKey: props.logs?.key,
+      },
+    });
+    this.stateMachine = created.deploy;
+    this.startServicesMachine = created.startServices;
+    this.topic = created.alerts.topic;
+    this.node.addValidation({ validate: () => scalingProblems(services) });
+    if (props.alerts?.topic === undefined && (props.alerts?.emails ?? []).length === 0) {
+      Annotations.of(this).addInfo(
+        'Nobody gets the alerts of failed deploys: give alerts.emails or alerts.topic, or subscribe to the topic of this construct.',
+      );
+    }
+  }
+
+  /**
+   * The connections of the functions, to let them into a database that is not given as `database`.
+   * @throws Error when the functions run outside of a VPC
+   */
+  get connections(): ec2.Connections {
+    if (this.#connections !== undefined) return this.#connections;
+    throw new Error(
+      `${this.node.path} has no connections, because its functions run outside of a VPC. Give vpc, or a database of this app.`,
+    );
+  }
+
+  /** Allows a principal, such as the role of a pipeline, to start deploys. */
+  grantStartExecution(grantee: IGrantable): Grant {
+    return this.stateMachine.grantStartExecution(grantee);
+  }
+
+  /** Allows a principal to read the executions of deploys: their state, history and result. */
+  grantRead(grantee: IGrantable): Grant {
+    return this.stateMachine.grantRead(grantee);
+  }
+
+  /** Deploys that were started. @default the sum of 5 minutes */
+  metricStarted(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricStarted(options);
+  }
+
+  /** Deploys that have succeeded, warnings included. @default the sum of 5 minutes */
+  metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricSucceeded(options);
+  }
+
+  /** Deploys that have failed. @default the sum of 5 minutes */
+  metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricFailed(options);
+  }
+
+  /** Deploys that someone has aborted. @default the sum of 5 minutes */
+  metricAborted(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricAborted(options);
+  }
+
+  /** Duration of a deploy from its start to its end, in milliseconds. @default the average of 5 minutes */
+  metricDuration(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricTime(options);
+  }
+
+  /**
+   * 1 while services are stopped, measured every 10 minutes. No data: none is stopped.
+   * @throws ConfigurationError without `alarms`, because the metric is written only with it
+   * @default the maximum of 10 minutes
+   */
+  metricServicesStopped(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    if (!this.#alarms) {
+      throw new ConfigurationError(
+        `${this.node.path}: the metric of stopped services is written only with alarms: true.`,
+      );
+    }
+    return new cloudwatch.Metric({
+      namespace: this.#names.metricNamespace,
+      metricName: STOPPED_METRIC,
+      statistic: 'Maximum',
+      period: RECONCILE_EVERY,
+      ...options,
+    });
+  }
+
+  /** Lets AWS use keys of this app. The policy of an imported key is not changed: its owner has to allow the same. */
+  #grantKeys({ logs, alerts }: DeployStepProps, { alarms }: Environment): void {
+    const { region, account } = Stack.of(this);
+    const actions = [
+      'kms:Encrypt*',
+      'kms:Decrypt*',
+      'kms:ReEncrypt*',
+      'kms:GenerateDataKey*',
+      'kms:Describe*',
+    ];
+    const logGroups = Stack.of(this).formatArn({ service: 'logs', resource: '*' });
+    logs?.key?.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal(`logs.${region}.amazonaws.com`)],
+        actions,
+        resources: ['*'],
+        conditions: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': logGroups } },
+      }),
+    );
+    if (!alarms) return;
+    alerts?.key?.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      }),
+    );
+  }
+}
+
+/** What a name of an environment and a construct's id have in common. */
+function defaultName(construct: Construct): string {
+  const { id } = construct.node;
+  const parts = [Stack.of(construct).stackName, ...(['Default', 'DeployStep'].includes(id) ? [] : [id])];
+  const name = parts
+    .join('-')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^[^a-z]+|-+$/g, '');
+  if (name.length <= LONGEST_ENVIRONMENT_NAME) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 6);
+  return `${name.slice(0, LONGEST_ENVIRONMENT_NAME - hash.length - 1).replace(/-+$/, '')}-${hash}`;
+}
+
+/** The secret of the database. Undefined: the functions log in with IAM. */
+function secretOf(
+  construct: Construct,
+  { database, secret, databaseOptions }: DeployStepProps,
+): ISecret | undefined {
+  if (databaseOptions?.iam !== undefined) return undefined;
+  const own = secret ?? (database as { secret?: ISecret } | undefined)?.secret;
+  if (own !== undefined) return own;
+  throw new ConfigurationError(
+    database === undefined
+      ? `${construct.node.path}: database is missing. Give a DatabaseCluster or DatabaseInstance, or the secret of the database.`
+      : `${construct.node.path}: the database ${database.node.path} has no generated secret, because it is imported or has a password of its own. Give secret.`,
+  );
+}
+
+/** Without security groups of its own it creates one. */
+function networkOf(construct: Construct, props: DeployStepProps): FunctionNetwork | undefined {
+  const vpc = props.vpc ?? (props.database as { vpc?: ec2.IVpc } | undefined)?.vpc;
+  if (vpc === undefined) return undefined;
+  return {
+    vpc,
+    vpcSubnets: props.vpcSubnets ?? {},
+    securityGroups:
+      props.securityGroups === undefined
+        ? [
+            new ec2.SecurityGroup(construct, 'SecurityGroup', {
+              vpc,
+              description: 'The functions of pg-deploy-step',
+            }),
+          ]
+        : [...props.securityGroups],
+  };
+}
+
+interface Resolved {
+  readonly services: readonly ResolvedService[];
+  readonly secret: ISecret | undefined;
+}
+
+/** Checks all values that are known now, and then puts in the names that only CloudFormation knows. */
+function environmentOf(
+  construct: DeployStep,
+  props: DeployStepProps,
+  { services, secret }: Resolved,
+): Environment {
+  const { alerts = {}, logs = {}, databaseOptions = {} } = props;
+  const endpoint = endpointOf(props.database, databaseOptions);
+  const environment = parseEnvironment(construct.node.path, construct.environmentName, {
+    ...optionsOf(props),
+    ...(props.migrations !== undefined && { migrations: props.migrations }),
+    database: databaseInput(databaseOptions, { hasSecret: secret !== undefined, host: endpoint.host }),
+    services: services.map(({ service }, at) => withPlaceholders(service, at)),
+    alerts: {
+      emails: [...(alerts.emails ?? [])],
+      ...(alerts.topic && { topicArn: 'arn:aws:sns:eu-west-1:000000000000:placeholder' }),
+    },
+    logs: {
+      ...(logs.key && { kmsKeyArn: PLACEHOLDER.keyArn }),
+      ...(logs.retentionDays !== undefined && { retentionDays: logs.retentionDays as 90 }),
+      ...(logs.executionData !== undefined && { executionData: logs.executionData }),
+    },
+    stack: {
+      ...(props.namePrefix !== undefined && { namePrefix: props.namePrefix }),
+      retain: props.retain ?? false,
+    },
+  });
+  return {
+    ...environment,
+    database: {
+      ...environment.database,
+      ...(secret && { secretArn: secret.secretArn }),
+      ...(endpoint.port !== undefined && { port: endpoint.port }),
+    },
+    services: services.map(({ service }) => service),
+    stack: { ...environment.stack, stateMachineKeyArn: props.stateMachineKey?.keyArn },
+  };
+}
+
+const OPTIONS = [
+  ...[
+    'builds',
+    'onMigrationFailure',
+    'onCriticalFailure',
+    'deploymentMinutes',
+    'stopMinutes',
+    'startMinutes',
+  ],
+  ...['steadyChecks', 'windowMinutes', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
+] as readonly (keyof DeployStepProps & keyof EnvironmentInput)[];
+
+function optionsOf(props: DeployStepProps): Partial<EnvironmentInput> {
+  return Object.fromEntries(
+    OPTIONS.flatMap((name) => (props[name] === undefined ? [] : [[name, props[name]]])),
+  );
+}
+
+function endpointOf(
+  database: IDatabaseCluster | IDatabaseInstance | undefined,
+  { host, port }: DatabaseOptions,
+): { host: string | undefined; port: number | undefined } {
+  if (database === undefined || host !== undefined) return { host, port };
+  const endpoint = 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
+  return { host: endpoint.hostname, port: port ?? endpoint.port };
+}
+
+function databaseInput(
+  options: DatabaseOptions,
+  { hasSecret, host }: { hasSecret: boolean; host: string | undefined },
+): EnvironmentInput['database'] {
+  const { iam, port: _port, trustedRoles, searchPath, ...others } = options;
+  return {
+    ...others,
+    ...(host !== undefined && { host }),
+    ...(trustedRoles && { trustedRoles: [...trustedRoles] }),
+    ...(searchPath && { searchPath: [...searchPath] }),
+    ...(hasSecret && { secretArn: PLACEHOLDER.secretArn }),
+    ...(iam && { authentication: 'iam' as const, ...iam }),
+  };
+}
+
+/** A service that has a name only in CloudFormation is checked with a placeholder, so that its own name is checked. */
+function withPlaceholders(service: ResolvedService['service'], at: number): ResolvedService['service'] {
+  switch (service.kind) {
+    case 'ecs':
+      return { ...service, cluster: `cluster${at}`, service: `service${at}` };
+    case 'event-rule':
+      return { ...service, rule: `rule${at}`, eventBus: 'default' };
+    case 'event-source-mapping':
+      return { ...service, uuid: PLACEHOLDER.uuid(at) };
+  }
+}
+
+function filesOf(props: DeployStepProps, environment: Environment, projectRoot: string): CompiledFiles {
+  const { indexes = environment.indexes } = props;
+  const { migrations, database } = environment;
+  return compileFiles({
+    indexes: typeof indexes === 'string' ? resolve(projectRoot, indexes) : indexes,
+    migrations: migrations.runner === 'sql' ? resolve(projectRoot, migrations.directory) : null,
+    searchPath: database.searchPath ?? null,
+    projectRoot,
+    lint: true,
+  });
+}
+
+/** Scaling that was added after the definition was made: the workflow would not suspend it. */
+function scalingProblems(services: readonly ResolvedService[]): string[] {
+  return services.flatMap(({ service, detected }) =>
+    service.kind === 'ecs' && detected !== undefined && !service.scaling && hasScaling(detected)
+      ? [
+          `The service ${detected.node.path} got autoScaleTaskCount after this construct was created, so its scaling would not be suspended. ` +
+            'Create this construct later, or give { service, scaling: true }.',
+        ]
+      : [],
+  );
+}

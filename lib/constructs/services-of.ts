@@ -1,0 +1,83 @@
+import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
+import type { IConstruct } from 'constructs';
+import { ConfigurationError } from '../config/configuration-error.ts';
+import { resourceKey, type Service } from '../config/services-config.ts';
+import type { EcsServiceProps, StoppedService } from './deploy-step-props.ts';
+
+/** A service with names that only CloudFormation may know, and how to read what the app says about it later. */
+export interface ResolvedService {
+  readonly service: Service;
+  /** The ECS service of this app whose scaling was detected. Undefined: `scaling` was given. */
+  readonly detected: IBaseService | undefined;
+}
+
+/** Ids that say nothing about the service: the scope that contains it does. */
+const NAMELESS = ['Service', 'Resource', 'Default'];
+
+/** @throws ConfigurationError when a resource appears twice */
+export function servicesOf(given: readonly StoppedService[]): ResolvedService[] {
+  const services = given.map(serviceOf);
+  const keys = services.map(({ service }) => resourceKey(service));
+  const twice = keys.findIndex((key, at) => keys.indexOf(key) !== at);
+  if (twice !== -1) {
+    const name = services[twice]?.service.name;
+    throw new ConfigurationError(
+      `services.${twice}: "${name}" is already in the list: remove one of the two.`,
+    );
+  }
+  return services;
+}
+
+function serviceOf(given: StoppedService): ResolvedService {
+  if ('serviceArn' in given) return ecsServiceOf({ service: given });
+  if ('kind' in given) {
+    const service: Service =
+      given.kind === 'event-rule' ? { ...given, eventBus: given.eventBus ?? 'default' } : given;
+    return { service, detected: undefined };
+  }
+  if ('mapping' in given) {
+    const { mapping, name = nameOf(mapping) } = given;
+    return {
+      service: { kind: 'event-source-mapping', name, uuid: mapping.eventSourceMappingId },
+      detected: undefined,
+    };
+  }
+  if ('rule' in given) {
+    const { rule, eventBus, name = nameOf(rule) } = given;
+    return {
+      service: {
+        kind: 'event-rule',
+        name,
+        rule: rule.ruleName,
+        eventBus: eventBus?.eventBusName ?? 'default',
+      },
+      detected: undefined,
+    };
+  }
+  if (typeof given.service !== 'string') return ecsServiceOf(given as EcsServiceProps);
+  const { name, cluster, service, scaling = false } = given as Extract<StoppedService, { cluster: string }>;
+  return { service: { kind: 'ecs', name, cluster, service, scaling }, detected: undefined };
+}
+
+function ecsServiceOf({ service, name = nameOf(service), scaling }: EcsServiceProps): ResolvedService {
+  return {
+    service: {
+      kind: 'ecs',
+      name,
+      cluster: service.cluster.clusterName,
+      service: service.serviceName,
+      scaling: scaling ?? hasScaling(service),
+    },
+    detected: scaling === undefined ? service : undefined,
+  };
+}
+
+/** Whether `autoScaleTaskCount` was called: it creates a child with this id. */
+export function hasScaling(service: IBaseService): boolean {
+  return service.node.tryFindChild('TaskCount') !== undefined;
+}
+
+function nameOf({ node }: IConstruct): string {
+  const id = NAMELESS.includes(node.id) ? (node.scope?.node.id ?? node.id) : node.id;
+  return id.replaceAll(/[^A-Za-z0-9_-]/g, '-').replace(/^[-_]+/, '');
+}

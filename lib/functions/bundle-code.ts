@@ -1,0 +1,76 @@
+import { basename, dirname, join } from 'node:path';
+import { buildSync } from 'esbuild';
+import { PACKAGE_ROOT } from '../files/package-files.ts';
+import { type BundledPackage, bundledPackages } from './bundled-licences.ts';
+import { FUNCTIONS } from './function-names.ts';
+
+const LAMBDAS = join(PACKAGE_ROOT, 'lambdas');
+
+/** Some dependencies are CommonJS and call `require`, which does not exist in an ES module. */
+const REQUIRE_BANNER =
+  "import { createRequire as pgDeployStepRequire } from 'node:module'; const require = pgDeployStepRequire(import.meta.url);";
+
+/** Takes the place of the packages in `NOT_BUNDLED`. */
+const REPLACEMENT = join(PACKAGE_ROOT, 'lib/functions/not-bundled.cjs');
+
+/**
+ * Packages that bundled packages import, and whose code the functions never reach. Each function has one connection, to an
+ * address that lambdas/postgres/connect.ts has read, with a password that is given. Migrations are SQL files of one folder.
+ */
+const NOT_BUNDLED = ['pg-pool', 'pg-connection-string', 'pgpass', 'jiti', 'glob'];
+
+/**
+ * Not part of the bundles: the clients of the SDK, which the Lambda runtime contains; and the native client of pg, which pg
+ * loads only if a program asks for it (`./native` is a file of pg).
+ */
+const EXTERNAL = ['@aws-sdk/client-*', 'pg-native', './native'];
+
+export interface Bundle {
+  /** The code of each function by its name. */
+  code: ReadonlyMap<string, Uint8Array>;
+  /** The packages whose code is in one of the functions. */
+  packages: BundledPackage[];
+}
+
+/** The code is the same for every environment, and one app often has several environments. */
+let bundled: Bundle | undefined;
+
+/** Bundles all functions in one run of esbuild, once in this process. */
+export function bundleCode(): Bundle {
+  if (bundled !== undefined) return bundled;
+  const { outputFiles, metafile } = buildSync({
+    absWorkingDir: PACKAGE_ROOT,
+    metafile: true,
+    entryPoints: FUNCTIONS.map((name) => ({
+      in: join(LAMBDAS, name, 'handler.ts'),
+      out: join(name, 'index'),
+    })),
+    outdir: LAMBDAS,
+    write: false,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    banner: { js: REQUIRE_BANNER },
+    // The signer of the token for IAM is small only as ES modules, of which esbuild omits what is not used.
+    mainFields: ['module', 'main'],
+    external: EXTERNAL,
+    alias: Object.fromEntries(NOT_BUNDLED.map((name) => [name, REPLACEMENT])),
+    logLevel: 'warning',
+  });
+  bundled = {
+    code: new Map(outputFiles.map(({ path, text }) => [basename(dirname(path)), withoutIndentation(text)])),
+    packages: bundledPackages(metafile, PACKAGE_ROOT),
+  };
+  return bundled;
+}
+
+/**
+ * Only template literals of minified code have line breaks, and those of the functions are SQL, in which the white space at the
+ * beginning of a line means nothing.
+ */
+function withoutIndentation(code: string): Uint8Array {
+  return Buffer.from(code.replaceAll(/\n +/g, '\n'));
+}
