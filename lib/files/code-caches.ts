@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import nodeModule from 'node:module';
 import path from 'node:path';
 import { ensureOwnFolder } from './own-folder.ts';
 import { CACHE_FOLDER } from './package-files.ts';
@@ -22,7 +22,8 @@ const FOLDER = CACHE_FOLDER;
  * modules are loaded. Nothing is kept if the folder cannot be written, or belongs to another user.
  */
 export function keepCompiledModules(): void {
-  if (ownFolder()) enableCompileCache(FOLDER);
+  // Node.js 20 has no such cache.
+  if (ownFolder()) nodeModule.enableCompileCache?.(FOLDER);
 }
 
 /** Variables with which a process of this package does the same. */

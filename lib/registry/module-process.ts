@@ -125,9 +125,33 @@ function activeResources(): string[] {
   });
 }
 
-import(pathToFileURL(file).href).then((module: Record<string, unknown>) => {
+load().then((module) => {
   send({ type: 'loaded', hasDefault: 'default' in module, value: plainData(module.default, new Map()) });
 }, fail);
+
+/**
+ * Imports the module as Node.js does. What Node.js cannot read although it is right is read by jiti: TypeScript in a version that
+ * does not strip types, and the syntax of ES modules in a package that is CommonJS, which CDK apps compile.
+ */
+async function load(): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(file).href);
+  } catch (error) {
+    if (!needsCompiler(error)) throw error;
+    const { createJiti } = await import('jiti');
+    const alias = { [IMPORT_PATH]: programFile('lib/registry/define-indexes') };
+    return await createJiti(import.meta.url, { fsCache: false, moduleCache: false, alias }).import(file);
+  }
+}
+
+function needsCompiler(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return (
+    code === 'ERR_UNKNOWN_FILE_EXTENSION' ||
+    (error instanceof SyntaxError && error.message === 'Cannot use import statement outside a module')
+  );
+}
 
 /**
  * A copy that can be sent. A function becomes null, which the checks of the entries refuse; an object of any class becomes

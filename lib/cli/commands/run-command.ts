@@ -7,6 +7,7 @@ import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
 import { DEMO_DATABASE, DEMO_REGISTRY } from '../../files/package-files.ts';
 import { notesOnMigrations } from '../../functions/ship-migrations.ts';
+import { requireLocalPackages } from '../../local/required-packages.ts';
 import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
@@ -140,6 +141,7 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       const problem = error.message.replace(/^indexes: /, '');
       command.error(`error: option '--only <name>', registry ${flags.indexes}: ${problem}`);
     }
+    requireLocalPackages(settings.databaseUrl === null);
     const { runWorkflow } = await import('../run/run-workflow.ts');
     onExitCode((await runWorkflow(settings)) ? SUCCEEDED : FAILED);
   });
