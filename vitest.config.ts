@@ -8,6 +8,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: [SOURCE], externalConditions: [SOURCE] } },
   test: {
     include: ['test/**/*.test.ts'],
+    // They install from the npm registry: npm run test:package
+    exclude: ['test/package/**'],
     globalSetup: ['test/support/global-setup.ts'],
     // The tests run real servers and synthesise stacks, also on two-core machines that are busy with ten times more. The limits
     // only end tests that hang. No test depends on timing.

@@ -72,7 +72,7 @@ export class LinesError extends Error {
   override readonly name: string = 'LinesError';
 
   /** @param lines one text is one line */
-  constructor(lines: string | readonly string[], options?: ErrorOptions) {
+  constructor(lines: string | readonly string[], options?: { cause?: unknown }) {
     super([lines].flat().map(visible).join('\n'), options);
   }
 }

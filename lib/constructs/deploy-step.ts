@@ -8,8 +8,8 @@ import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
-import { Construct } from 'constructs';
-import { compileFiles } from '../compile/compile-files.ts';
+import { Construct, type IConstruct } from 'constructs';
+import { compileFiles, type FilesToCompile } from '../compile/compile-files.ts';
 import type { CompiledFiles } from '../compile/compiled-files.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import {
@@ -78,7 +78,7 @@ export class DeployStep extends Construct implements ec2.IConnectable {
     this.#grantKeys(props, environment);
     const created = createWorkflow(this, {
       ...{ names: this.#names, environment, projectRoot },
-      files: props.files ?? filesOf(props, environment, projectRoot),
+      files: props.files ?? filesOf(this, { indexes: props.indexes, projectRoot }, environment),
       resources: {
         network,
         secret,
@@ -341,16 +341,29 @@ function withPlaceholders(service: ResolvedService['service'], at: number): Reso
   }
 }
 
-function filesOf(props: DeployStepProps, environment: Environment, projectRoot: string): CompiledFiles {
-  const { indexes = environment.indexes } = props;
+/** The compiled files of each app: its environments often share them. */
+const compiled = new WeakMap<IConstruct, Map<string, CompiledFiles>>();
+
+function filesOf(
+  construct: Construct,
+  { indexes, projectRoot }: { indexes: DeployStepProps['indexes']; projectRoot: string },
+  environment: Environment,
+): CompiledFiles {
   const { migrations, database } = environment;
-  return compileFiles({
-    indexes: typeof indexes === 'string' ? resolve(projectRoot, indexes) : indexes,
+  const registry = indexes ?? environment.indexes;
+  const toCompile: FilesToCompile = {
+    indexes: typeof registry === 'string' ? resolve(projectRoot, registry) : registry,
     migrations: migrations.runner === 'sql' ? resolve(projectRoot, migrations.directory) : null,
     searchPath: database.searchPath ?? null,
     projectRoot,
     lint: true,
-  });
+  };
+  const ofApp = compiled.get(construct.node.root) ?? new Map<string, CompiledFiles>();
+  compiled.set(construct.node.root, ofApp);
+  const key = JSON.stringify(toCompile);
+  const files = ofApp.get(key) ?? compileFiles(toCompile);
+  ofApp.set(key, files);
+  return files;
 }
 
 /** Scaling that was added after the definition was made: the workflow would not suspend it. */

@@ -13,6 +13,8 @@ import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
 import { TIMEOUTS, variablesOf } from './function-settings.ts';
 
 const MEMORY_MB = 512;
+/** Without the constant of this name, which older versions of the CDK do not have. */
+const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { supportsInlineCode: true });
 
 export interface WorkflowFunctionsProps {
   names: ResourceNames;
@@ -52,7 +54,7 @@ export class WorkflowFunctions extends Construct {
       const fn = new lambda.Function(this, pascalCase(name), {
         functionName,
         description: `pg-deploy-step: ${name}`,
-        runtime: lambda.Runtime.NODEJS_24_X,
+        runtime: RUNTIME,
         architecture: lambda.Architecture.ARM_64,
         handler: 'index.handler',
         code: lambda.Code.fromAsset(props.bundles[name]),

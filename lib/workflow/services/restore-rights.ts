@@ -25,7 +25,9 @@ export function grantRestore(scope: Construct, machine: WorkflowMachine, service
     });
     const resource = policy.node.defaultChild as CfnPolicy;
     keep(resource);
-    (machine.node.defaultChild as CfnStateMachine).addResourceDependency(resource);
+    const definition = machine.node.defaultChild as CfnStateMachine;
+    // The second name is that of older versions of the CDK.
+    (definition.addResourceDependency ?? definition.addDependency).call(definition, resource);
   }
   keep(role.node.defaultChild as CfnRole);
 }
