@@ -62,6 +62,7 @@ export class DeployStepStack extends Stack {
       outdir: join(Stage.of(this)?.outdir ?? 'cdk.out', `bundles.${environmentName}`),
       registry,
       migrations,
+      searchPath: environment.database.searchPath,
       certificates: certificatesOf(environment.database.caFile, projectRoot),
     });
     for (const note of migrations === null ? [] : notesOnMigrations(migrations)) {

@@ -54,6 +54,8 @@ interface BundleProps {
   registry: CompiledRegistry;
   /** Folder with the SQL files. Null: the bundles contain no migrations. */
   migrations: string | null;
+  /** In which migrations look up names without a schema. @default public */
+  searchPath?: readonly string[] | undefined;
   /** The certificates of the database's authorities, in PEM format. */
   certificates: string;
 }
@@ -128,9 +130,9 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
     writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
     writeFileSync(join(folders[name], CERTIFICATES_FILE), props.certificates);
   }
-  const migrations = props.migrations === null ? {} : readMigrations(props.migrations);
+  const migrations = props.migrations === null ? {} : readMigrations(props.migrations, props.searchPath);
   for (const name of WITH_MIGRATIONS) shipMigrations(migrations, join(folders[name], MIGRATIONS_FOLDER));
   for (const name of ['run-migrations', 'preflight'] as const) shipStatements(migrations, folders[name]);
-  shipManifest(migrations, folders.preflight);
+  shipManifest(migrations, folders.preflight, props.searchPath);
   return folders;
 }
