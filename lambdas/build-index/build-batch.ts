@@ -1,11 +1,11 @@
 import { acquire, indexLock, tableLock, unlockAll } from '../postgres/advisory-lock.ts';
 import { buildsOfPart, splitBuilds } from '../postgres/batches.ts';
 import { type Build, entryTarget, findTarget } from '../postgres/build-target.ts';
-import { type Client, type Database, withClient } from '../postgres/client.ts';
+import { backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
 import { recordGone } from '../postgres/finish-build.ts';
 import { isTableGone, TABLE_GONE } from '../postgres/gone-tables.ts';
 import { dropLeftovers, removeInvalidIndex } from '../postgres/index-ddl.ts';
-import { attemptsOf, lastAttempt, recordAttempt, recordFailure, startAttempt } from '../postgres/ledger.ts';
+import { attemptsOf, lastAttempt, recordFailure, recordLeft } from '../postgres/ledger.ts';
 import { itemsOf, openBuilds, readNeededBuilds } from '../postgres/open-builds.ts';
 import type { PlannedBuild } from '../postgres/planned-build.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
@@ -134,7 +134,7 @@ async function buildInSession(session: Session, item: string, batch: BatchContex
   }
   // The session can be busy, or broken.
   await session.close();
-  return await recordAsLeft(await session.open(), item, batch);
+  return await recordAsLeft(await session.open(), item, { ...batch, backend: backendOf(client) });
 }
 
 /** @throws an error that is not one of a build, such as a programming error */
@@ -196,20 +196,25 @@ async function settle(
 
 /**
  * Makes sure that the ledger has a row for the build, from which the next plan knows that it belongs to a lane.
- * @returns `waiting` if the build continues in its session
+ * @param backend process ID of the session that was to build it
+ * @returns `waiting` if the build continues in that session
  */
-async function recordAsLeft(client: Client, item: string, { event, io }: BatchContext): Promise<Outcome> {
+async function recordAsLeft(
+  client: Client,
+  item: string,
+  { event, io, backend }: BatchContext & { backend: number | null },
+): Promise<Outcome> {
   try {
     const target = entryTarget(parseItem(io.registry, item).index, item);
     const build: Build = { client, deploy: event.deploy, target, log: io.log };
     const last = await lastAttempt(build);
-    if (last !== undefined) return last.status === 'building' ? 'waiting' : 'left';
-    await recordAttempt(build, await startAttempt(build, false), {
-      status: 'retrying',
-      sqlstate: LOCK_NOT_AVAILABLE,
-      message: `Index ${item}: another session works on the index or its table.`,
-    });
-    return 'left';
+    if (last === undefined)
+      await recordLeft(build, {
+        sqlstate: LOCK_NOT_AVAILABLE,
+        message: `Index ${item}: another session works on the index or its table.`,
+      });
+    // Another invocation of the same batch can have begun the attempt. That is no reason to end this one.
+    return last?.status === 'building' && last.pid === backend ? 'waiting' : 'left';
   } catch (error) {
     throw toDeployStepError(error, `Index ${item}`);
   }

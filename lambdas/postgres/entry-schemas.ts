@@ -69,7 +69,7 @@ function unmatchedPatterns(entries: readonly EntryWithSchemas[], all: readonly S
     `${what} no schema of the database: ${listed(
       unmatched.map((pattern) => quoted(pattern)),
       MOST_NAMES,
-    )}. No index is built for it. Check the ` + 'spelling in the registry: upper and lower case differ.',
+    )}. No index is built for it. Check the spelling in the registry: upper and lower case differ.`,
   ];
 }
 

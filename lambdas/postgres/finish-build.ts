@@ -22,7 +22,7 @@ import { DEPENDENT_OBJECTS_STILL_EXIST, LOCK_NOT_AVAILABLE, sqlstateOf } from '.
  * Does what remains to be done for an index that is valid: collects statistics, attaches it, swaps it in or adds its constraint,
  * and records the result. Every step can be repeated. The caller holds the index's advisory lock.
  * @param found the catalog entry of the valid index
- * @param last the last attempt of this deploy. Undefined: another session built the index
+ * @param last the last attempt of this deploy. Undefined, or with the number 0: another session built the index
  * @throws lock_not_available: the next attempt finds the index valid and continues here
  */
 export async function finishBuild(
@@ -45,7 +45,10 @@ export async function finishBuild(
     (isSwap ? await namingBlockers(build, last, () => swapIndex(client, target)) : null) ??
     (await dropLeftovers(client, target));
   if (obstacle !== null) return await keepOldIndex(build, obstacle, last);
-  if (last === undefined) return { state: 'done', status: 'present', waitSeconds: 1 };
+  if (last === undefined || last.attempt === 0) {
+    if (last !== undefined) await recordAttempt(build, last.attempt, { status: 'present' });
+    return { state: 'done', status: 'present', waitSeconds: 1 };
+  }
   const status = last.repairs ? 'repaired' : 'built';
   await recordAttempt(build, last.attempt, { status, bytes: found.bytes });
   log.info('The index is valid.', { index: target.item, attempt: last.attempt, status, bytes: found.bytes });

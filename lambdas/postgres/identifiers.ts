@@ -36,6 +36,12 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** A name as a string constant that can stand between dollar quotes. */
+export function quoteLiteral(name: string): string {
+  const escaped = name.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('$', '\\x24');
+  return escaped === name ? `'${name}'` : `E'${escaped}'`;
+}
+
 /** A name with its schema, quoted. */
 export function qualified({ schema, name }: Named): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;

@@ -1,6 +1,6 @@
 import { oneLine } from '../shared/visible-text.ts';
 import type { Client } from './client.ts';
-import { clipBytes, MAX_IDENTIFIER_BYTES, quoteIdentifier, type Table } from './identifiers.ts';
+import { clipBytes, MAX_IDENTIFIER_BYTES, quoteIdentifier, quoteLiteral, type Table } from './identifiers.ts';
 import { MIGRATIONS_TABLE } from './migration-history.ts';
 import { partitionTreeOf } from './partition-tree-query.ts';
 import { OWN_SCHEMA } from './table-findings.ts';
@@ -128,12 +128,6 @@ function ownerStatements(names: LeastPrivilege): readonly string[] {
 
 function listOf(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ');
-}
-
-/** A name as a string constant that can stand between dollar quotes. */
-function quoteLiteral(name: string): string {
-  const escaped = name.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('$', '\\x24');
-  return escaped === name ? `'${name}'` : `E'${escaped}'`;
 }
 
 /** What the deploy works on. */

@@ -18,6 +18,7 @@ export interface Attempt {
   item: string;
   schema: string;
   name: string;
+  /** From 1. With 0, the row is no attempt: see `recordLeft`. */
   attempt: number;
   status: AttemptStatus;
   pid: number | null;
@@ -124,6 +125,28 @@ async function insertAttempt({ client, deploy, target }: Build, repairs: boolean
   return rows[0]?.attempt ?? 1;
 }
 
+/**
+ * Records that a batch has left an item to a lane without an attempt, because another session works on the index or its table.
+ * Its row has the number 0, so that it uses up no attempt, and none that begins at the same moment is disturbed.
+ */
+export async function recordLeft(
+  { client, deploy, target }: Build,
+  { sqlstate, message }: { sqlstate: string; message: string },
+): Promise<void> {
+  await onLedger(client, async () => {
+    await client.query(
+      `insert into deploy_step.index_builds
+              (deploy, item, attempt, index_schema, index_name, table_name, status, finished_at, sqlstate, message)
+       values ($1, $2, 0, $3, $4, $5, 'retrying', clock_timestamp(), $6, $7)
+           on conflict do nothing`,
+      [
+        ...[deploy, target.item, target.entry.schema, target.entry.name],
+        ...[`${target.schema}.${target.table}`, sqlstate, message],
+      ],
+    );
+  });
+}
+
 /** The state of an attempt. An undefined field keeps the value that is recorded. */
 interface Outcome {
   status: AttemptStatus;
@@ -149,7 +172,7 @@ export async function recordFailure(
 ): Promise<void> {
   await onLedger(build.client, async () => {
     const last = await selectLastAttempt(build);
-    const attempt = last?.attempt ?? (await insertAttempt(build, false));
+    const attempt = last?.attempt || (await insertAttempt(build, false));
     await updateAttempt(build, attempt, { status: 'failed', message });
   });
 }
@@ -214,12 +237,12 @@ export async function countUnexplainedFailures({ client, deploy, target }: Build
   });
 }
 
-/** All attempts of a deploy, the oldest first. Empty when the ledger does not exist. */
+/** All attempts of a deploy, the oldest first, after the rows of `recordLeft`. Empty when the ledger does not exist. */
 export async function attemptsOf(client: Client, deploy: string): Promise<Attempt[]> {
   try {
     return await withTrustedTable(client, LEDGER, 'access share', async () => {
       const { rows } = await client.query<Attempt>(
-        `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 order by started_at, item, attempt`,
+        `select ${COLUMNS} from deploy_step.index_builds where deploy = $1 order by attempt > 0, started_at, item, attempt`,
         [deploy],
       );
       return rows;

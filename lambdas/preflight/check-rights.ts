@@ -3,7 +3,11 @@ import { quoteIdentifier } from '../postgres/identifiers.ts';
 import { partitionTreeOf } from '../postgres/partition-tree-query.ts';
 import { Refused } from '../shared/errors.ts';
 import type { CompiledIndex } from '../shared/registry.ts';
-import { listed } from '../shared/text.ts';
+import { listedStatements } from '../shared/text.ts';
+import { grantOwners, grantSchemas } from './grants-in-schemas.ts';
+
+/** Statements in a refusal. More for the schemas of entries with `schemas` become one that finds them. */
+const MOST_GRANTS = 20;
 
 /**
  * Refuses a role that cannot build the indexes or cannot write to the ledger. A table that does not exist yet is ignored,
@@ -18,8 +22,10 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
   ];
   if (statements.length === 0) return;
   const { rows } = await client.query<{ role: string }>('select current_user as role');
+  const more =
+    statements.length > MOST_GRANTS ? '. Then deploy again: the next refusal names the others.' : '';
   throw new Refused(
-    `The role ${rows[0]?.role} does not have the privileges that the deploy needs. Connect as a superuser or as the owner and run: ${listed(statements, 20).replaceAll(';,', ';')}`,
+    `The role ${rows[0]?.role} does not have the privileges that the deploy needs. Connect as a superuser or as the owner and run: ${listedStatements(statements, MOST_GRANTS)}${more}`,
   );
 }
 
@@ -36,32 +42,67 @@ const TABLES = `
 
 /** Only the owner can run CREATE INDEX, on each partition too: no privilege on the table is enough. */
 async function grantsOfOwnership(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
-  const { rows } = await client.query<{ owner: string; role: string }>(
+  const { rows } = await client.query<{ owner: string; role: string; perSchema: boolean }>(
     `${TABLES}
-     select distinct pg_get_userbyid(c.relowner) as owner, current_user as role
+     select pg_get_userbyid(c.relowner) as owner,
+            current_user as role,
+            bool_and(n.nspname = any ($3::text[])) as "perSchema"
        from tables
        join pg_class c using (oid)
+       join pg_namespace n on n.oid = c.relnamespace
       where not pg_has_role(current_user, c.relowner, 'usage')
+      group by 1
       order by 1`,
-    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table), schemasOfEntries(indexes)],
   );
-  return rows.map((row) => `GRANT ${quoteIdentifier(row.owner)} TO ${quoteIdentifier(row.role)};`);
+  return grants(
+    indexes,
+    rows,
+    (row) => `GRANT ${quoteIdentifier(row.owner)} TO ${quoteIdentifier(row.role)};`,
+    grantOwners,
+  );
 }
 
 async function grantsOnSchemas(client: Client, indexes: readonly CompiledIndex[]): Promise<string[]> {
-  const { rows } = await client.query<{ schema: string; role: string }>(
+  const { rows } = await client.query<{ schema: string; role: string; perSchema: boolean }>(
     `${TABLES}
-     select distinct n.nspname as schema, current_user as role
+     select distinct n.nspname as schema, current_user as role, n.nspname = any ($3::text[]) as "perSchema"
        from tables
        join pg_class c using (oid)
        join pg_namespace n on n.oid = c.relnamespace
       where not (has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage'))
       order by 1`,
-    [indexes.map((index) => index.schema), indexes.map((index) => index.table)],
+    [indexes.map((index) => index.schema), indexes.map((index) => index.table), schemasOfEntries(indexes)],
   );
-  return rows.map(
+  return grants(
+    indexes,
+    rows,
     (row) => `GRANT CREATE, USAGE ON SCHEMA ${quoteIdentifier(row.schema)} TO ${quoteIdentifier(row.role)};`,
+    grantSchemas,
   );
+}
+
+function schemasOfEntries(indexes: readonly CompiledIndex[]): string[] {
+  return [...new Set(indexes.filter(({ schemas }) => schemas !== undefined).map(({ schema }) => schema))];
+}
+
+/** A missing privilege. */
+interface Missing {
+  readonly role: string;
+  /** Only schemas of entries with `schemas` need it. */
+  readonly perSchema: boolean;
+}
+
+/** A statement for each missing privilege. With many tenants, statements that find their schemas. */
+function grants<Row extends Missing>(
+  indexes: readonly CompiledIndex[],
+  rows: readonly Row[],
+  one: (row: Row) => string,
+  inEachSchema: (indexes: readonly CompiledIndex[], role: string) => string[],
+): string[] {
+  const [first, ...others] = rows.filter(({ perSchema }) => perSchema);
+  if (first === undefined || others.length < MOST_GRANTS) return rows.map(one);
+  return [...inEachSchema(indexes, first.role), ...rows.filter(({ perSchema }) => !perSchema).map(one)];
 }
 
 async function grantsOnLedgerSchema(client: Client): Promise<string[]> {

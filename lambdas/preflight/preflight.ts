@@ -5,6 +5,7 @@ import { type Examined, needsWork } from '../postgres/examined-index.ts';
 import type { Table } from '../postgres/identifiers.ts';
 import { examine } from '../postgres/index-state.ts';
 import { LEDGER } from '../postgres/ledger.ts';
+import { MIGRATION_ENDS } from '../postgres/migration-ends.ts';
 import {
   appliedMigrations,
   historyProblem,
@@ -160,7 +161,7 @@ async function decide(
 
 /** The tables that the deploy, and its report, read and write. A migration runner of the application has its own. */
 function tablesOf({ migrations }: PreflightIo): Table[] {
-  return [LEDGER, MIGRATION_RECORD, ...(migrations === null ? [] : [MIGRATIONS])];
+  return [LEDGER, MIGRATION_RECORD, MIGRATION_ENDS, ...(migrations === null ? [] : [MIGRATIONS])];
 }
 
 /**

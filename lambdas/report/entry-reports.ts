@@ -65,7 +65,7 @@ function combined(members: readonly EntryIndexReport[], patterns: readonly strin
         critical: first.critical,
         status,
       },
-      attempts: Math.max(...members.map(({ attempts }) => attempts)),
+      attempts: members.reduce((most, { attempts }) => Math.max(most, attempts), 0),
       durationMs: durationOf(members),
       sizeBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
       error: causes[0] === undefined ? null : { sqlstate: causes[0].sqlstate, message: causes[0].message },

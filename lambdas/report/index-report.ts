@@ -130,7 +130,10 @@ function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Recor
     table: index.table,
     critical: index.critical,
     status,
-    attempts: Math.max(0, ...[...byItem.values()].map((some) => some.length)),
+    attempts: Math.max(
+      0,
+      ...[...byItem.values()].map((some) => some.filter((one) => one.attempt > 0).length),
+    ),
     durationMs: durationOf(attempts, status, now),
     sizeBytes: entry?.valid ? (partitionedBytes ?? entry.bytes) : null,
     error:

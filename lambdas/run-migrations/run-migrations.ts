@@ -1,6 +1,7 @@
 import { acquire, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import { applicationName, backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
 import { describeHolder } from '../postgres/lock-holders.ts';
+import { areMigrationsEnded, type RequestedMigrations } from '../postgres/migration-ends.ts';
 import {
   appliedMigrations,
   historyProblem,
@@ -28,6 +29,8 @@ interface RunMigrationsIo {
   database: Database;
   /** Name of the deploy. */
   deploy: string;
+  /** When Step Functions began the state that calls the function, and for which environment. */
+  requested: RequestedMigrations;
   /** Folder with the SQL files. */
   directory: string;
   /** The statements of each file, in order. */
@@ -56,7 +59,7 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
       const files = await migrationFiles(io.directory);
       const applied = await appliedMigrations(client);
       const pending = pendingOf(applied, files);
-      const problem = historyProblem(applied, files);
+      const problem = (await endedProblem(client, io)) ?? historyProblem(applied, files);
       const failure =
         problem === null
           ? shippedFileProblem(pending, io.statements)
@@ -67,6 +70,16 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
       throw toDeployStepError(error, 'The migrations');
     }
   });
+}
+
+/** Why no migration may begin any more. The caller has acquired the lock, so a check of it waits. Null: they may begin. */
+async function endedProblem(client: Client, { requested, log }: RunMigrationsIo): Promise<string | null> {
+  if (!(await areMigrationsEnded(client, requested))) return null;
+  const problem =
+    'Nothing was applied, because the services were started meanwhile: the execution that called this function had ended ' +
+    'before Lambda started the function. Start the deploy again.';
+  log.warn(problem, { requestedAt: requested.at });
+  return problem;
 }
 
 /**

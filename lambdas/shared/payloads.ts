@@ -66,11 +66,15 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
 // Run Migrations
 
+/** The migrations of an environment that were requested until a time: ISO 8601, by the clock of Step Functions. */
+const requestedMigrationsSchema = z.object({ environment: z.string(), at: z.string() });
+
 export const runMigrationsEventSchema = z.object({
   /** Name of the deploy. Its migrations are recorded with it. */
   deploy: z.string(),
   /** Retries of the state so far, for any error. */
   retryCount: z._default(z.int().check(z.minimum(0)), 0),
+  requested: requestedMigrationsSchema,
 });
 
 export const runMigrationsResultSchema = z.object({
@@ -83,6 +87,12 @@ export const runMigrationsResultSchema = z.object({
 export type RunMigrationsResult = z.infer<typeof runMigrationsResultSchema>;
 
 // Check Migrations
+
+export const checkMigrationsEventSchema = z.object({
+  /** The migrations that must not begin any more. Absent: those of a function of the application, which knows nothing of it. */
+  end: z.optional(requestedMigrationsSchema),
+});
+export type CheckMigrationsEvent = z.infer<typeof checkMigrationsEventSchema>;
 
 const checkMigrationsResultSchema = z.object({
   running: z.boolean(),

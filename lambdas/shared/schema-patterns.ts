@@ -26,6 +26,28 @@ export function schemaMatcher(patterns: readonly string[]): (schema: string) => 
   };
 }
 
+/**
+ * The same for statements: patterns of LIKE with its default escape character.
+ * @param patterns as those of `schemaMatcher`
+ */
+export function likePatterns(patterns: readonly string[]): { included: string[]; excluded: string[] } {
+  const { included = [], excluded = [] } = Object.groupBy(patterns, (pattern) =>
+    pattern.startsWith(EXCLUDES) ? 'excluded' : 'included',
+  );
+  return { included: included.map(likePattern), excluded: excluded.map(likePattern) };
+}
+
+function likePattern(pattern: string): string {
+  return textOf(pattern)
+    .map((character) => LIKE[character] ?? character)
+    .join('');
+}
+
+const LIKE: Readonly<Record<string, string>> = {
+  ...{ '*': '%', '?': '_' },
+  ...{ '%': '\\%', _: '\\_', '\\': '\\\\' },
+};
+
 /** The characters of a pattern without its exclamation mark. */
 function textOf(pattern: string): string[] {
   return [...(pattern.startsWith(EXCLUDES) ? pattern.slice(EXCLUDES.length) : pattern)];

@@ -16,7 +16,7 @@ import { lintFiles } from './commands/lint-project.ts';
 async function compile({ indexes, migrations, searchPath, lint }: FilesToCompile): Promise<CompiledFiles> {
   const registry =
     typeof indexes === 'string' ? await loadRegistry(indexes) : await compileRegistry(indexes, 'indexes');
-  const shipped = migrations === null ? null : migrationsToShip(migrations);
+  const shipped = migrations === null ? null : migrationsToShip(migrations, searchPath ?? undefined);
   const findings = lint
     ? await findingsOf({
         registry: typeof indexes === 'string' ? inFolder(indexes) : null,

@@ -54,8 +54,6 @@ export function bundleCode(): Bundle {
     target: 'node24',
     format: 'esm',
     banner: { js: REQUIRE_BANNER },
-    // The signer of the token for IAM is small only as ES modules, of which esbuild omits what is not used.
-    mainFields: ['module', 'main'],
     external: EXTERNAL,
     alias: Object.fromEntries(NOT_BUNDLED.map((name) => [name, REPLACEMENT])),
     logLevel: 'warning',

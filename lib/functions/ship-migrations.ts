@@ -26,19 +26,20 @@ export class MigrationFilesError extends LinesError {
 /**
  * Reads the SQL files of a folder. Other files that are not migrations are ignored: `notesOnMigrations` lists those that look
  * like some.
+ * @param searchPath in which names without a schema are looked up @default public
  * @returns the text of each file, by its name without .sql
  * @throws MigrationFilesError when the folder does not exist, contains migrations that are not plain SQL files with numbers,
  * files that cannot be read, are not UTF-8 or cannot run in one transaction; the message lists all of them, with line and
  * column
  */
-export function readMigrations(folder: string): Record<string, string> {
+export function readMigrations(folder: string, searchPath?: readonly string[]): Record<string, string> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     throw new MigrationFilesError(
       `migrations: the folder ${folder} does not exist. Enter the folder with the SQL files, or "none".`,
     );
   }
   const { files, problems } = runnerFolder(folder);
-  const known = new KnownObjects();
+  const known = new KnownObjects(searchPath);
   const read = files.map((file) => readFile(file, known));
   refuseProblems([
     ...problems.map(({ file, reason }) => `${visible(file)}: ${reason}.`),
@@ -49,11 +50,12 @@ export function readMigrations(folder: string): Record<string, string> {
 
 /**
  * Reads the migrations of a folder for the functions.
+ * @param searchPath in which names without a schema are looked up @default public
  * @throws MigrationFilesError as readMigrations
  */
-export function migrationsToShip(folder: string): ShippedMigrations {
-  const files = readMigrations(folder);
-  return { files, statements: shippedStatements(files), manifest: manifestOf(files) };
+export function migrationsToShip(folder: string, searchPath?: readonly string[]): ShippedMigrations {
+  const files = readMigrations(folder, searchPath);
+  return { files, statements: shippedStatements(files), manifest: manifestOf(files, searchPath) };
 }
 
 /** What is in a folder of migrations and is not applied, one line each. */
@@ -107,9 +109,15 @@ export function shippedStatements(migrations: Record<string, string>): ShippedSt
   return Object.fromEntries(Object.entries(migrations).map(([name, text]) => [name, statementsOf(text)]));
 }
 
-/** @param migrations the text of each file, by its name without .sql */
-export function manifestOf(migrations: Record<string, string>): MigrationManifest {
-  const known = new KnownObjects();
+/**
+ * @param migrations the text of each file, by its name without .sql
+ * @param searchPath in which names without a schema are looked up @default public
+ */
+export function manifestOf(
+  migrations: Record<string, string>,
+  searchPath?: readonly string[],
+): MigrationManifest {
+  const known = new KnownObjects(searchPath);
   return Object.fromEntries(
     Object.entries(migrations).map(([name, text]) => {
       const { problems, conditional } = problemsOf(`${name}.sql`, text, known);

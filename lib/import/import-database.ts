@@ -96,7 +96,7 @@ function skipped({ schema, name, table }: LiveIndex, reason: string): Skipped {
 
 function entryOf(
   { schema, name, table, sql, tablespace, description }: LiveIndex,
-  firstSchema: string,
+  firstSchema: string | null,
 ): IndexEntry {
   const whole = tablespace === null ? sql : withTablespace(sql, tablespace);
   const statement = readSql(whole).statements[0]?.node?.IndexStmt;
@@ -113,9 +113,12 @@ function entryOf(
   );
 }
 
-/** The first schema of a path that exists and that the role may use: there CREATE TABLE creates a table without a schema. */
+/**
+ * The first schema of a path that exists and that the role may use: there CREATE TABLE creates a table without a schema. Null: it is
+ * the role's own schema ("$user"), and the role that deploys can have another one.
+ */
 const FIRST_SCHEMA = `
-  select n.nspname as schema
+  select case when path.name <> '$user' then n.nspname end as schema
     from unnest($1::name[]) with ordinality as path (name, position)
     join pg_namespace n on n.nspname = case when path.name = '$user' then current_user else path.name end
    where n.nspname not like 'pg\\_%' and has_schema_privilege(n.oid, 'usage')
@@ -125,7 +128,7 @@ const FIRST_SCHEMA = `
 async function readIndexes(
   databaseUrl: string,
   searchPath: readonly string[] | undefined,
-): Promise<{ indexes: LiveIndex[]; firstSchema: string }> {
+): Promise<{ indexes: LiveIndex[]; firstSchema: string | null }> {
   let client: Client | undefined;
   try {
     client = await connectClient(
@@ -136,8 +139,8 @@ async function readIndexes(
     await pinSettings(client, backendOf(client));
     await client.query(SETTINGS);
     const path = searchPath ?? (await configuredSearchPath(client));
-    const { rows } = await client.query<{ schema: string }>(FIRST_SCHEMA, [path]);
-    const firstSchema = rows[0]?.schema ?? firstNamed(path);
+    const { rows } = await client.query<{ schema: string | null }>(FIRST_SCHEMA, [path]);
+    const firstSchema = rows[0] === undefined ? firstNamed(path) : rows[0].schema;
     return { indexes: (await client.query<LiveIndex>(INDEXES)).rows, firstSchema };
   } catch (error) {
     throw new NoSourceError(`The indexes of the database cannot be read: ${messageOf(error)}`, {

@@ -25,6 +25,8 @@ interface LambdaHostOptions {
   readonly onLog?: (functionName: string, line: string) => void;
   /** Decides how often a call runs its function. @default once */
   readonly delivery?: (functionName: string) => Delivery;
+  /** Resolves when the code of a function begins to run after a call: Lambda can take seconds to start it. @default at once */
+  readonly coldStart?: (functionName: string) => Promise<void>;
 }
 
 /** Lambda has no such function or version. Step Functions gives this name to the error. */
@@ -51,14 +53,22 @@ export class LambdaHost {
   readonly #versions = new Map<string, LambdaFunction>();
   readonly #onLog: (functionName: string, line: string) => void;
   readonly #delivery: (functionName: string) => Delivery;
+  readonly #coldStart: (functionName: string) => Promise<void>;
   readonly #idle = new Map<LambdaFunction, Sandbox[]>();
   readonly #all = new Map<Sandbox, string>();
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor({ functions, onLog = () => undefined, delivery = () => 'once' }: LambdaHostOptions) {
+  constructor(options: LambdaHostOptions) {
+    const {
+      functions,
+      onLog = () => undefined,
+      delivery = () => 'once',
+      coldStart = async () => {},
+    } = options;
     this.#onLog = onLog;
     this.#delivery = delivery;
+    this.#coldStart = coldStart;
     this.update(functions);
   }
 
@@ -142,7 +152,7 @@ export class LambdaHost {
     const startedAt = new Date();
     const sandbox = this.#take(definition);
     const arn = functionArn(name) + (qualifier === '$LATEST' ? '' : `:${qualifier}`);
-    const result = sandbox.invoke(JSON.stringify(payload) ?? 'null', arn);
+    const result = this.#coldStart(name).then(() => sandbox.invoke(JSON.stringify(payload) ?? 'null', arn));
     this.#running.add(result);
     try {
       return await result;

@@ -64,6 +64,8 @@ export interface LocalWorkflowOptions {
   stateFile: string;
   /** How often Lambda runs a function for one call. @default once */
   delivery?: (functionName: string) => Delivery;
+  /** Resolves when the code of a function begins to run. @default at once */
+  coldStart?: (functionName: string) => Promise<void>;
   /** Shortens the timeout of every function to this, in seconds. @default as in AWS */
   lambdaSeconds?: number;
   /** The clock of Wait states and of the pauses before retries. @default the real time */
@@ -138,6 +140,7 @@ export class LocalWorkflow {
       functions: this.#functionsOf(stack, options),
       ...(options.onLog && { onLog: options.onLog }),
       ...(options.delivery && { delivery: options.delivery }),
+      ...(options.coldStart && { coldStart: options.coldStart }),
     });
     this.aws = new LocalAws({
       stateFile: options.stateFile,
@@ -189,7 +192,9 @@ export class LocalWorkflow {
       files: {
         registry,
         migrations:
-          migrations.runner === 'sql' ? migrationsToShip(resolve(projectRoot, migrations.directory)) : null,
+          migrations.runner === 'sql'
+            ? migrationsToShip(resolve(projectRoot, migrations.directory), environment.database.searchPath)
+            : null,
         notes: [],
         findings: [],
       },

@@ -10,8 +10,8 @@ interface EntryDetails {
   readonly description: string;
   /** @default the statement's table */
   readonly table?: { readonly schema: string; readonly name: string } | undefined;
-  /** The first schema of the search path: a table in it is written without its schema. @default public */
-  readonly firstSchema?: string | undefined;
+  /** The first schema of the search path: a table in it is written without its schema. Null: all are written with theirs. @default public */
+  readonly firstSchema?: string | null | undefined;
 }
 
 /** Longest statement on one line. */

@@ -13,11 +13,11 @@ export function quoteWhereNeeded(name: string): string {
 
 /**
  * A table with its schema, unless a name without one means the same table.
- * @param first the first schema of the search path
+ * @param first the first schema of the search path. Null: it is unknown
  */
 export function quoteTableWhereNeeded(
   { schema, name }: { schema: string; name: string },
-  first = 'public',
+  first: string | null = 'public',
 ): string {
   const table = quoteWhereNeeded(name);
   return schema === first ? table : `${quoteWhereNeeded(schema)}.${table}`;

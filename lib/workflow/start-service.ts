@@ -63,6 +63,7 @@ export function startService(scope: Construct, props: StartServiceProps): IChain
   const whenMigrationsEnded = waitForMigrations(scope, {
     ...props.migrations,
     stillRunningPath: '$.migrationStillRunning',
+    isFunctionCalled: 'unknown',
     next: start,
   });
   const isRecovery = new Choice(scope, START_SERVICES.isRecovery)

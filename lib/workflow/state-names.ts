@@ -85,6 +85,8 @@ export const MIGRATIONS = {
 /** States of `maintenance-window` and `start-services` that wait until no migration runs any more. */
 export const MIGRATIONS_END = {
   stillRunning: 'Record Running Migration',
+  /** A function of the application that Lambda may not have started yet. */
+  functionStart: { mayBeMissing: 'Function May Start Later?', wait: 'Wait For Function Start' },
   /** A function that may still run. */
   lock: {
     begin: 'Begin Migration Check',

@@ -55,7 +55,7 @@ beforeAll(async () => {
   const ended = await run.ended;
   seen = await readIndexes(target.query);
   facts = { run, ended, entries, indexes: seen, unsteady: new Set() };
-}, 300_000);
+});
 
 afterAll(async () => {
   folder.remove();

@@ -197,7 +197,7 @@ test('an index that is imported, compiled and built is identical to the index of
     { numRuns: 200 },
   );
   expect(compared).toBe(200);
-}, 300_000);
+});
 
 test('an index that the product builds is identical in the catalog, and present in the next plan', async () => {
   const statements = fc.sample(statement, { numRuns: 60, seed: 5 });

@@ -67,6 +67,14 @@ describe('a table without a schema', () => {
     });
   });
 
+  test('is written with its schema if the path does not contain that', async () => {
+    const sql =
+      'create table public.countries (id int); create index idx_countries on public.countries (id);';
+
+    expect(await imported(sql, ['app'])).toEqual({ idx_countries: 'public.countries (id)' });
+    expect(await imported(sql)).toEqual({ idx_countries: 'countries (id)' });
+  });
+
   test('is altered, dropped and attached where it is found', async () => {
     const sql = `create table public.users (id int, old int); create index idx_old on users (old);
       create index idx_id on users (id); alter table users drop column old;
@@ -97,6 +105,28 @@ onEachMajor('the indexes of a database', (major) => {
   };
   const PUBLIC = { idx_countries: 'countries USING btree (id)', idx_users: 'app.users USING btree (id)' };
   const APP = { idx_countries: 'public.countries USING btree (id)', idx_users: 'users USING btree (id)' };
+
+  test('name the schema of public if the path does not contain it', async () => {
+    expect(await read(['app'])).toEqual(APP);
+    // No schema of the path exists: a table that is created there later must not get the index.
+    expect(await read(['nothing'])).toEqual({ ...APP, ...PUBLIC, idx_countries: APP.idx_countries });
+  });
+
+  test('name every schema if the role that reads has a schema of its own, because other roles have others', async () => {
+    const role = new URL(database.deployUrl).username;
+    await database.query(
+      `create schema ${role}; create table ${role}.notes (id int); create index idx_notes on ${role}.notes (id);`,
+    );
+    const notes = { idx_notes: `${role}.notes USING btree (id)` };
+
+    expect(await read(['$user', 'public'])).toEqual({
+      ...notes,
+      ...PUBLIC,
+      idx_countries: APP.idx_countries,
+    });
+    expect(await read(['public', '$user'])).toEqual({ ...notes, ...PUBLIC });
+    await database.query(`drop schema ${role} cascade`);
+  });
 
   test('name the schemas that the search path does not find first', async () => {
     expect(await read()).toEqual(PUBLIC);

@@ -23,7 +23,7 @@ const EXECUTION = { id: 'arn:of:execution', name: 'one', startedAt: '2026-01-01T
 const EVENTS: Record<FunctionName, unknown> = {
   preflight: { execution: EXECUTION, lock: { status: 'not-needed' }, input: { mode: 'plan' } },
   'check-sessions': {},
-  'run-migrations': { deploy: 'one' },
+  'run-migrations': { deploy: 'one', requested: { environment: 'test', at: '2026-01-01T00:00:00Z' } },
   'check-migrations': {},
   'plan-builds': { execution: 'one', request: {} },
   'build-index': { deploy: 'one', index: 'idx_orders_status' },

@@ -136,6 +136,22 @@ describe('a unique index that a later statement needs stays in its migration, an
     expect(findings[0]?.message).toContain('blocks writes');
   });
 
+  test.each([
+    ['create index concurrently u on users (email);', 'with CREATE INDEX CONCURRENTLY, and'],
+    ['create unique index concurrently u on users (email);', 'with CREATE UNIQUE INDEX CONCURRENTLY, and'],
+  ])(
+    'the advice for %s builds the same index, and names the way without the registry',
+    async (create, advice) => {
+      const { findings } = await lint([USERS, create, 'cluster users using u;']);
+      const rules = Object.fromEntries(findings.map(({ rule, message }) => [rule, message]));
+
+      expect(rules['create-index']).toContain(advice);
+      expect(rules['outside-transaction']).toContain(
+        'If a later migration needs the index, remove CONCURRENTLY instead.',
+      );
+    },
+  );
+
   test('also if a function that was created earlier needs it', async () => {
     const { kept } = await lint([
       `${USERS} create function f() returns void language sql as 'insert into users (email) values (1) on conflict (email) do nothing';`,

@@ -63,6 +63,85 @@ test('an index that the registry lists is the same one, whether its schema is wr
   expect((await lint()).join()).not.toContain(LISTED);
 });
 
+test.each([
+  [
+    'of a later schema of the path',
+    { on: 'countries (id)', table: 'public.countries', path: 'app, public' },
+    true,
+  ],
+  [
+    'of a schema that the path lacks',
+    { on: 'countries (id)', table: 'public.countries', path: 'app' },
+    false,
+  ],
+  [
+    'of a table that an earlier schema hides',
+    { on: 'users (id)', table: 'public.users', path: 'app, public' },
+    false,
+  ],
+])('whether an entry without a schema lists an index %s', async (_case, { on, table, path }, isListed) => {
+  writeFileSync(
+    place.file('0001_users.sql'),
+    `create table app.users (id int); create table public.users (id int); create table public.countries (id int);
+     create index idx_users on ${table} (id);`,
+  );
+  writeFileSync(place.file('indexes.json'), JSON.stringify([entry('idx_users', on)]));
+
+  expect((await lint('--search-path', path)).join().includes(LISTED)).toBe(isListed);
+});
+
+test('an entry with schemas lists the index of each schema that matches', async () => {
+  writeFileSync(
+    place.file('0001_users.sql'),
+    `create table tenant_1.users (id int); create index idx_users on tenant_1.users (id);`,
+  );
+  const of = (...schemas: string[]) => JSON.stringify([{ ...entry('idx_users', 'users (id)'), schemas }]);
+
+  writeFileSync(place.file('indexes.json'), of('tenant_*'));
+  expect((await lint()).join()).toContain(LISTED);
+  writeFileSync(place.file('indexes.json'), of('tenant_*', '!tenant_1'));
+  expect((await lint()).join()).not.toContain(LISTED);
+});
+
+test('the index of a constraint is found in the schemas of --search-path', async () => {
+  writeFileSync(
+    place.file('0001_users.sql'),
+    `create table users (id int primary key, email text unique); create table public.countries (id int primary key);
+     create unique index idx_email on users (email);`,
+  );
+  const entries = [entry('idx_users', 'users (id)'), entry('idx_countries', 'countries (id)')];
+  writeFileSync(place.file('indexes.json'), JSON.stringify(entries));
+  const found = (await lint('--search-path', 'app, public')).filter((text: string) =>
+    text.startsWith('constraint-index'),
+  );
+
+  expect(found).toEqual([
+    expect.stringContaining('constraint users_pkey'),
+    expect.stringContaining('constraint countries_pkey'),
+  ]);
+});
+
+test('the entry of an added constraint names the schema of its table, unless it is the first one', async () => {
+  writeFileSync(
+    place.file('0001_users.sql'),
+    'create table app.users (id int); create table countries (id int);',
+  );
+  writeFileSync(
+    place.file('0002_unique.sql'),
+    `alter table users add constraint users_id unique (id);
+     alter table public.countries add constraint countries_id unique (id);`,
+  );
+  writeFileSync(place.file('indexes.json'), '[]');
+  const { stdout } = await place.run(
+    ...['lint', '--indexes', 'indexes.json', '--migrations', '.', '--format', 'json'],
+    ...['--search-path', 'app, public', '--start-after', '0001_users'],
+  );
+  const entries = JSON.parse(stdout).findings.map(({ entry: text }: { entry?: string }) => text ?? '');
+
+  expect(entries.join()).toContain('on users (id)');
+  expect(entries.join()).toContain('on public.countries (id)');
+});
+
 test('--fix writes tables of the first schema without it, and others with theirs', async () => {
   writeFileSync(
     place.file('0001_users.sql'),

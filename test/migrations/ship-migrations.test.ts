@@ -2,7 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MigrationFilesError, readMigrations, statementsOf } from '../../lib/functions/ship-migrations.ts';
+import {
+  MigrationFilesError,
+  manifestOf,
+  readMigrations,
+  statementsOf,
+} from '../../lib/functions/ship-migrations.ts';
 
 let folder: string;
 
@@ -148,4 +153,23 @@ test('readMigrations refuses a name that is not UTF-8', () => {
   writeFileSync(name, 'select 1;');
 
   expect(() => readMigrations(folder)).toThrow('its name is not UTF-8; rename it.');
+});
+
+test('a name without a schema means the table in the search path of the environment', () => {
+  const writeSql = (name: string, sql: string) => writeFileSync(join(folder, name), sql);
+  writeSql(
+    '0001_a.sql',
+    'create table app.orders (id int) partition by range (id); create table public.orders (id int);',
+  );
+  writeSql('0002_b.sql', 'reindex table orders;');
+
+  expect(() => readMigrations(folder, ['app', 'public'])).toThrow(
+    '0002_b.sql:1:1: PostgreSQL refuses REINDEX',
+  );
+  expect(Object.keys(readMigrations(folder))).toEqual(['0001_a', '0002_b']);
+  const migrations = readMigrations(folder);
+  expect(manifestOf(migrations, ['app', 'public'])['0002_b']?.problems).toEqual([
+    expect.stringContaining('REINDEX'),
+  ]);
+  expect(manifestOf(migrations)['0002_b']?.problems).toEqual([]);
 });

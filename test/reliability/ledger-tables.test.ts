@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
+import { endMigrations } from '../../lambdas/postgres/migration-ends.ts';
 import { ensureMigrationRecord } from '../../lambdas/postgres/migration-record.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { onEachMajor } from '../support/servers.ts';
@@ -20,6 +21,7 @@ onEachMajor('tables of deploy_step', (major) => {
     await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', async (client) => {
       await ensureLedger(client);
       await ensureMigrationRecord(client);
+      await endMigrations(client, { environment: 'test', at: new Date().toISOString() });
     });
     const tables = await database.query(
       "select relname, amname from pg_class c join pg_am a on a.oid = c.relam where relnamespace = 'deploy_step'::regnamespace and relkind = 'r' order by relname",
@@ -27,6 +29,7 @@ onEachMajor('tables of deploy_step', (major) => {
     expect(tables).toEqual([
       { relname: 'applied_migrations', amname: 'heap' },
       { relname: 'index_builds', amname: 'heap' },
+      { relname: 'migration_ends', amname: 'heap' },
     ]);
   });
 });

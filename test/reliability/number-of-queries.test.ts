@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
-import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
-import { readIndexReports } from '../../lambdas/report/index-report.ts';
-import { planBuildsEventSchema } from '../../lambdas/shared/payloads.ts';
-import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
-import { countingDatabase } from '../support/counting-database.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { openPreflight } from '../support/open-preflight.ts';
+import { numberOfQueries } from '../support/number-of-queries.ts';
 import { onEachMajor, serverOf } from '../support/servers.ts';
 
 /** Entries of one table, after "on TABLE". Most say the same in other words than the catalog. */
@@ -66,28 +60,11 @@ onEachMajor('the number of queries', (major) => {
     for (const { database } of databases) await database.drop();
   });
 
-  /** What preflight, one plan and the report send, for each registry. */
+  /** For each registry. */
   async function queriesOf(): Promise<Record<'preflight' | 'plan' | 'report', number>[]> {
     const counts: Record<'preflight' | 'plan' | 'report', number>[] = [];
-    for (const { registry, database } of databases) {
-      const { database: counted, take } = countingDatabase(databaseOf({ DATABASE_URL: database.deployUrl }));
-      const compiled = await compileRegistry(registry.entries, 'the test');
-      const { preflight } = await openPreflight(counted, [...registry.entries]);
-      await preflight();
-      const ofPreflight = take().length;
-      const event = planBuildsEventSchema.parse({ execution: 'counted', request: {} });
-      await planBuilds(event, {
-        ...{ registry: compiled, database: counted, buildsPerRound: 500 },
-        log: { info() {}, warn() {}, error() {} },
-      });
-      const ofPlan = take().length;
-      await withClient(
-        counted,
-        'report',
-        async (client) => await readIndexReports(client, 'counted', compiled, []),
-      );
-      counts.push({ preflight: ofPreflight, plan: ofPlan, report: take().length });
-    }
+    for (const { registry, database } of databases)
+      counts.push((await numberOfQueries(database, registry.entries)).counts);
     return counts;
   }
 

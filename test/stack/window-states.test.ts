@@ -374,7 +374,11 @@ test('passes the number of retries to the migrations, and makes as many attempts
       .map((retry) => retry.MaxAttempts);
 
   expect(state('Run Migrations').Parameters).toMatchObject({
-    Payload: { 'deploy.$': '$.deploy', 'retryCount.$': '$$.State.RetryCount' },
+    Payload: {
+      'deploy.$': '$.deploy',
+      'retryCount.$': '$$.State.RetryCount',
+      requested: { environment: 'prod', 'at.$': '$$.State.EnteredTime' },
+    },
   });
   expect(retriesOf('once')).toEqual([]);
   expect(retriesOf('thrice')).toEqual([2]);

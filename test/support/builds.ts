@@ -49,7 +49,7 @@ export interface TestBuilds {
   deploy(
     deploy: string,
     afterPlan?: (plan: PlanBuildsResult) => Promise<void>,
-    input?: { indexes: string[] },
+    input?: { indexes?: string[]; windowStartedAt?: string },
   ): Promise<Record<string, IndexReport>>;
   examine(): Promise<Record<string, Examined>>;
   /** Rounds of the last execution: the lanes of each. */
@@ -77,7 +77,13 @@ const MAX_ROUNDS = 20;
  * @returns its result
  * @throws an error as Lambda returns it: the name is the Error of Step Functions
  */
-export type Fault = (event: { index: string }, run: () => Promise<unknown>) => Promise<unknown>;
+export type Fault = (event: FaultEvent, run: () => Promise<unknown>) => Promise<unknown>;
+
+/** A change of a field reaches the function. */
+interface FaultEvent {
+  index: string;
+  until?: string | null;
+}
 
 /** The synthesised state machine `build-indexes` with its functions in this process, so that a test can change their settings. */
 export async function openBuilds(
@@ -85,8 +91,9 @@ export async function openBuilds(
   entries: BuildEntries,
   {
     batchSeconds = 600,
+    windowMinutes,
     ...settings
-  }: Partial<Omit<BuildSettings, 'attempts'>> & { batchSeconds?: number } = {},
+  }: Partial<Omit<BuildSettings, 'attempts'>> & { batchSeconds?: number; windowMinutes?: number } = {},
   faults: Partial<Record<BuildFunction, Fault>> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
@@ -120,7 +127,7 @@ export async function openBuilds(
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
 
   const plan = (event: unknown) =>
-    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsPerRound: 500 });
+    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsPerRound: 500, windowMinutes });
   const planRound = async (event: unknown) => {
     const planned = await plan(event);
     if (planned.decision === 'build' && rounds.push(planned.lanes) > MAX_ROUNDS)
@@ -189,7 +196,7 @@ function inProcess(faults: Partial<Record<BuildFunction, Fault>>, functions: Fun
     Object.entries(functions).map(([name, run]) => {
       const fault = faults[name as BuildFunction];
       const withFault = (event: unknown) =>
-        fault === undefined ? run(event) : fault(event as { index: string }, async () => await run(event));
+        fault === undefined ? run(event) : fault(event as FaultEvent, async () => await run(event));
       return [functionNameOf(name as BuildFunction), withFault];
     }),
   );

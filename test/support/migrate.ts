@@ -42,6 +42,7 @@ export async function migrate({
     }),
     directory: writeMigrations(folder, migrations),
     deploy: run.deploy ?? randomUUID(),
+    requested: { environment: 'test', at: new Date().toISOString() },
     statements: run.statements ?? shippedStatements(migrations),
     ...{ lockTimeoutSeconds: 5, attempt: run.attempt ?? 1, attempts: run.attempts ?? 1 },
     log: { info: write, warn: write, error: write },

@@ -41,6 +41,7 @@ export interface TestWorkflowOptions {
       | 'tasks'
       | 'migrationFunction'
       | 'delivery'
+      | 'coldStart'
       | 'stopTimeoutSeconds'
       | 'clock'
     >

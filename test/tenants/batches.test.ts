@@ -5,60 +5,31 @@ import { connect, type TestDatabase } from '../support/database.ts';
 import { asDeployRole } from '../support/deploy-role.ts';
 import { expectNoLeftovers } from '../support/leftovers.ts';
 import { onEachMajor, serverOf } from '../support/servers.ts';
+import {
+  createTenant,
+  recreateTenants,
+  TENANT_ENTRIES,
+  tenantLedger,
+  tenantSchemas,
+  validIndexes,
+} from '../support/tenants.ts';
 import { waitForRows } from '../support/waits.ts';
 
 const TENANTS = 30;
 
-const schemas = Array.from({ length: TENANTS }, (_, at) => `tenant_${at + 1}`);
-
-const createTenant = (schema: string) =>
-  `create schema ${schema}; create table ${schema}.orders (id int, status text); insert into ${schema}.orders values (1, 'a'), (2, 'b');`;
-
-const ENTRIES = [
-  {
-    name: 'idx_orders_status',
-    sql: 'create index concurrently if not exists idx_orders_status on orders (status)',
-    schemas: ['tenant_*'],
-  },
-  {
-    name: 'idx_orders_id',
-    sql: 'create unique index concurrently if not exists idx_orders_id on orders (id)',
-    schemas: ['tenant_*'],
-  },
-];
+const schemas = tenantSchemas(TENANTS);
 
 onEachMajor('a schema per tenant', (major) => {
   let database: TestDatabase;
   let builds: TestBuilds;
 
-  const validIndexes = async (): Promise<string[]> =>
-    (
-      await database.query<{ index: string }>(
-        `select format('%s.%s', n.nspname, c.relname) as index
-           from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
-          where i.indisvalid and c.relname like 'idx_orders%' order by n.oid, 1`,
-      )
-    ).map(({ index }) => index);
-
-  const ledger = async (item = '%') =>
-    await database.query<{ item: string; attempt: number; status: string; sqlstate: string | null }>(
-      'select item, attempt, status, sqlstate from deploy_step.index_builds where item like $1 order by item, attempt',
-      [item],
-    );
-
   beforeAll(async () => {
     database = await serverOf(major).createDatabase();
-    builds = await openBuilds(database.url, ENTRIES);
+    builds = await openBuilds(database.url, TENANT_ENTRIES);
   });
 
   beforeEach(async () => {
-    await database.query(
-      `do $$ declare one name; begin
-         for one in select nspname from pg_namespace where nspname like 'tenant%' or nspname = 'deploy_step' loop
-           execute format('drop schema %I cascade', one);
-         end loop; end $$`,
-    );
-    await database.query(schemas.map(createTenant).join(' '));
+    await recreateTenants(database, schemas);
   });
 
   afterAll(async () => {
@@ -68,13 +39,13 @@ onEachMajor('a schema per tenant', (major) => {
   test('the indexes of all schemas are built in batches, each with its row in the ledger', async () => {
     await builds.deploy('all');
 
-    expect(await validIndexes()).toEqual(
+    expect(await validIndexes(database)).toEqual(
       schemas.flatMap((schema) => [`${schema}.idx_orders_id`, `${schema}.idx_orders_status`]),
     );
     expect(builds.rounds).toEqual([[]]);
     expect(builds.batches.map(({ part, of }) => `${part}/${of}`).toSorted()).toEqual(['0/2', '1/2']);
     expect(builds.batches.reduce((sum, { built }) => sum + built, 0)).toBe(2 * TENANTS);
-    const rows = await ledger();
+    const rows = await tenantLedger(database);
     expect(rows).toHaveLength(2 * TENANTS);
     expect(rows.every(({ status, attempt }) => status === 'built' && attempt === 1)).toBe(true);
     await expectNoLeftovers(async (sql) => await database.query(sql));
@@ -92,15 +63,17 @@ onEachMajor('a schema per tenant', (major) => {
     await released;
     await blocker.end();
 
-    expect(await validIndexes()).toHaveLength(2 * TENANTS);
+    expect(await validIndexes(database)).toHaveLength(2 * TENANTS);
     const inLanes = builds.rounds.flat().flatMap(({ indexes }) => indexes);
     expect(inLanes.toSorted()).toEqual(['tenant_4.idx_orders_id', 'tenant_4.idx_orders_status']);
-    expect((await ledger('tenant_4.idx_orders_id'))[0]).toMatchObject({
+    expect((await tenantLedger(database, 'tenant_4.idx_orders_id'))[0]).toMatchObject({
       attempt: 1,
       status: 'retrying',
       sqlstate: '55P03',
     });
-    expect((await ledger('tenant_4.idx_orders_id')).at(-1)).toMatchObject({ status: 'built' });
+    expect((await tenantLedger(database, 'tenant_4.idx_orders_id')).at(-1)).toMatchObject({
+      status: 'built',
+    });
   });
 
   test('what no retry can fix is recorded as failed, and a later deploy builds just that', async () => {
@@ -109,10 +82,10 @@ onEachMajor('a schema per tenant', (major) => {
 
     expect(builds.batches.reduce((sum, { failed }) => sum + failed, 0)).toBe(1);
     expect(builds.lastPlan?.failed).toEqual({ critical: 0, nonCritical: 1 });
-    expect(await ledger('tenant_7.idx_orders_id')).toEqual([
+    expect(await tenantLedger(database, 'tenant_7.idx_orders_id')).toEqual([
       { item: 'tenant_7.idx_orders_id', attempt: 1, status: 'failed', sqlstate: '23505' },
     ]);
-    expect(await validIndexes()).toHaveLength(2 * TENANTS - 1);
+    expect(await validIndexes(database)).toHaveLength(2 * TENANTS - 1);
     await expectNoLeftovers(async (sql) => await database.query(sql));
 
     await database.query(
@@ -120,7 +93,7 @@ onEachMajor('a schema per tenant', (major) => {
     );
     await builds.deploy('fixed');
 
-    expect(await ledger()).toMatchObject([{ item: 'tenant_7.idx_orders_id', status: 'built' }]);
+    expect(await tenantLedger(database)).toMatchObject([{ item: 'tenant_7.idx_orders_id', status: 'built' }]);
   });
 
   test('a schema that is dropped or created after the plan is no failure', async () => {
@@ -134,11 +107,11 @@ onEachMajor('a schema per tenant', (major) => {
     });
 
     const expected = [...schemas, 'tenant_new'].filter((one) => one !== 'tenant_2' && one !== 'tenant_3');
-    expect((await validIndexes()).toSorted()).toEqual(
+    expect((await validIndexes(database)).toSorted()).toEqual(
       expected.flatMap((one) => [`${one}.idx_orders_id`, `${one}.idx_orders_status`]).toSorted(),
     );
     expect(builds.lastPlan).toMatchObject({ decision: 'done', failed: { critical: 0, nonCritical: 0 } });
-    expect((await ledger()).filter(({ status }) => status !== 'built')).toEqual([]);
+    expect((await tenantLedger(database)).filter(({ status }) => status !== 'built')).toEqual([]);
   });
 
   test('a table that is dropped while the batch waits for its lock is no failure', async () => {
@@ -153,12 +126,12 @@ onEachMajor('a schema per tenant', (major) => {
     await committed;
     await other.end();
 
-    expect(await validIndexes()).toHaveLength(2 * TENANTS - 2);
-    expect((await ledger()).filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(await validIndexes(database)).toHaveLength(2 * TENANTS - 2);
+    expect((await tenantLedger(database)).filter(({ status }) => status === 'failed')).toEqual([]);
   });
 
   test('builds that wait for an old transaction continue without the batch, which leaves the others', async () => {
-    const waiting = await openBuilds(database.url, ENTRIES, { waitSeconds: 1 });
+    const waiting = await openBuilds(database.url, TENANT_ENTRIES, { waitSeconds: 1 });
     const old = await connect(database.url);
     await old.query('begin isolation level repeatable read; select 1');
     let plans = 0;
@@ -168,7 +141,7 @@ onEachMajor('a schema per tenant', (major) => {
     });
     await old.end();
 
-    expect(await validIndexes()).toHaveLength(2 * TENANTS);
+    expect(await validIndexes(database)).toHaveLength(2 * TENANTS);
     // Two in a row end a batch, and their lanes finish them.
     expect(waiting.batches.slice(0, 2).map(({ built, left }) => [built, left > 2])).toEqual([
       [0, true],
@@ -188,8 +161,10 @@ onEachMajor('a schema per tenant', (major) => {
       if (plans === 2) await other.end();
     });
 
-    expect(await validIndexes()).toHaveLength(2 * TENANTS);
-    const retried = (await ledger()).filter(({ status }) => status === 'retrying').map(({ item }) => item);
+    expect(await validIndexes(database)).toHaveLength(2 * TENANTS);
+    const retried = (await tenantLedger(database))
+      .filter(({ status }) => status === 'retrying')
+      .map(({ item }) => item);
     expect(retried.toSorted()).toEqual(['tenant_6.idx_orders_id', 'tenant_6.idx_orders_status']);
   });
 
@@ -200,12 +175,12 @@ onEachMajor('a schema per tenant', (major) => {
         .map((schema) => `drop schema ${schema} cascade`)
         .join(';'),
     );
-    const short = await openBuilds(database.url, ENTRIES, { batchSeconds: 0 });
+    const short = await openBuilds(database.url, TENANT_ENTRIES, { batchSeconds: 0 });
 
     await short.deploy('short');
 
     expect(short.batches.map(({ built }) => built)).toEqual([1, 1, 1]);
-    expect(await validIndexes()).toHaveLength(12);
+    expect(await validIndexes(database)).toHaveLength(12);
   });
 
   test('a batch that is killed loses nothing, and after three rounds with a failure all builds are in lanes', async () => {
@@ -218,7 +193,7 @@ onEachMajor('a schema per tenant', (major) => {
     let kills = 0;
     const killed = await openBuilds(
       database.url,
-      ENTRIES,
+      TENANT_ENTRIES,
       {},
       {
         'build-index': async (event, run) => {
@@ -233,15 +208,15 @@ onEachMajor('a schema per tenant', (major) => {
 
     expect(kills).toBe(3);
     expect(killed.lastPlan?.failedBatches).toHaveLength(3);
-    expect(await validIndexes()).toHaveLength(12);
+    expect(await validIndexes(database)).toHaveLength(12);
   });
 
   test('one schema can be built alone, and an entry in all of its schemas', async () => {
     await builds.deploy('one', undefined, { indexes: ['tenant_17.idx_orders_status'] });
-    expect(await validIndexes()).toEqual(['tenant_17.idx_orders_status']);
+    expect(await validIndexes(database)).toEqual(['tenant_17.idx_orders_status']);
 
     await builds.deploy('entry', undefined, { indexes: ['idx_orders_status'] });
-    expect(await validIndexes()).toHaveLength(TENANTS);
+    expect(await validIndexes(database)).toHaveLength(TENANTS);
     expect(builds.lastPlan?.present).toBe(TENANTS);
   });
 });

@@ -2,7 +2,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EngineClock, REAL_CLOCK } from '../../lib/local/engine.ts';
 import { localArn } from '../../lib/local/local-arns.ts';
+import { FUNCTION_START_SECONDS } from '../../lib/workflow/migrations/wait-for-function.ts';
 import { MIGRATIONS, MIGRATIONS_END } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -270,6 +272,60 @@ describe('the function that runs SQL files', () => {
   });
 });
 
+/** A function that Lambda starts only when the test says so. */
+function coldStartOf(function_: string) {
+  const { promise: mayBegin, resolve: begin } = Promise.withResolvers<void>();
+  const calls = { count: 0 };
+  const coldStart = async (name: string) => {
+    if (!name.endsWith(function_)) return;
+    calls.count += 1;
+    await mayBegin;
+  };
+  return { coldStart, begin, calls };
+}
+
+describe('the function that runs SQL files, which begins only after the services have started', () => {
+  const migrations = { '0001_note': 'alter table orders add column note text;' };
+
+  test('applies nothing', async () => {
+    const { coldStart, begin, calls } = coldStartOf('run-migrations');
+    const { workflow } = await open({ migrations, aws: { coldStart } }, () => false);
+
+    const { execution, ended } = workflow.workflow.start({});
+    await eventually(() => calls.count).toBe(1);
+    execution.abort();
+    await ended;
+    await workflow.workflow.recover({ reason: 'deploy-ended' });
+    expect(workflow.running()).toEqual(SERVICES_UP);
+    begin();
+    await workflow.workflow.lambdas.idle();
+
+    expect(workflow.log.join('\n')).toContain(
+      'Nothing was applied, because the services were started meanwhile',
+    );
+    expect(await database.query("select to_regclass('pgmigrations') as migrations")).toEqual([
+      { migrations: null },
+    ]);
+  });
+
+  test('does not keep the next deploy from applying them', async () => {
+    const { coldStart, begin, calls } = coldStartOf('run-migrations');
+    const { workflow } = await open({ migrations, aws: { coldStart } }, () => false);
+
+    const { execution, ended } = workflow.workflow.start({});
+    await eventually(() => calls.count).toBe(1);
+    execution.abort();
+    await ended;
+    await workflow.workflow.recover({ reason: 'deploy-ended' });
+    begin();
+    await workflow.workflow.lambdas.idle();
+    const { status, report } = await workflow.deploy();
+
+    expect(status).toBe('SUCCEEDED');
+    expect(report.migrations).toMatchObject({ outcome: 'succeeded', applied: ['0001_note'] });
+  });
+});
+
 describe('the migration function of the application', () => {
   /** Holds the lock 42 until the table `proceed` exists. */
   const FUNCTION = `
@@ -287,23 +343,31 @@ describe('the migration function of the application', () => {
     };
   `;
 
-  test('whose response is lost is waited for: its advisory lock tells', async () => {
+  test('whose response is lost is waited for, also if Lambda has not started it yet: its advisory lock tells', async () => {
     writeFileSync(join(folder, 'index.mjs'), FUNCTION);
+    const { coldStart, begin } = coldStartOf('shop-migrate');
+    const clock = new PausedWait();
     const { workflow, entered } = await open(
       {
         runner: { runner: 'lambda', function: 'shop-migrate:live', advisoryLock: '42' },
+        engineClock: clock,
         aws: {
-          migrationFunction: { directory: folder, timeoutSeconds: 120 },
+          migrationFunction: { directory: folder, timeoutSeconds: 600 },
           delivery: (name) => (name === 'shop-migrate' ? 'lost-response' : 'once'),
+          coldStart,
         },
       },
       () => false,
     );
+    clock.pauseAt(FUNCTION_START_SECONDS);
     const holders = async () =>
       (await database.query("select 1 from pg_stat_activity where application_name = 'shop'")).length;
 
     const deploying = workflow.deploy();
+    await eventually(() => entered.includes(MIGRATIONS_END.functionStart.wait)).toBe(true);
+    begin();
     await eventually(holders).toBe(1);
+    clock.proceed();
     await eventually(() => entered.includes(MIGRATIONS_END.lock.count)).toBe(true);
     expect(workflow.running()).toEqual({ api: 0, worker: 0 });
     await database.query('create table proceed ()');
@@ -313,4 +377,42 @@ describe('the migration function of the application', () => {
     expect(report.failure).toContain('Lambda.SdkClientException');
     expect(workflow.running()).toEqual(SERVICES_UP);
   });
+
+  test('that throws an error has ended, so that the services start at once', async () => {
+    writeFileSync(
+      join(folder, 'index.mjs'),
+      "export const handler = async () => { throw new Error('no'); };",
+    );
+    const { workflow, entered } = await open(
+      {
+        runner: { runner: 'lambda', function: 'shop-migrate:live', advisoryLock: '42' },
+        aws: { migrationFunction: { directory: folder, timeoutSeconds: 600 } },
+      },
+      () => false,
+    );
+    const { status } = await workflow.deploy();
+
+    expect(status).toBe('FAILED');
+    expect(entered).toContain(MIGRATIONS_END.lock.check);
+    expect(entered).not.toContain(MIGRATIONS_END.functionStart.wait);
+    expect(workflow.running()).toEqual(SERVICES_UP);
+  });
 });
+
+/** Pauses that last until a test says so: those of one duration. All others take their real time. */
+class PausedWait implements EngineClock {
+  #seconds: number | undefined;
+  readonly #proceed = Promise.withResolvers<void>();
+
+  now = () => Date.now();
+  proceed = () => this.#proceed.resolve();
+
+  pauseAt(seconds: number): void {
+    this.#seconds = seconds;
+  }
+
+  async sleep(seconds: number, signal: AbortSignal, purpose: 'wait' | 'retry'): Promise<void> {
+    if (seconds === this.#seconds) await this.#proceed.promise;
+    else await REAL_CLOCK.sleep(seconds, signal, purpose);
+  }
+}

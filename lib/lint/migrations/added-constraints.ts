@@ -79,12 +79,15 @@ function excludedColumns({ exclusions }: Constraint): string[] {
 }
 
 /** The entry that makes the deploy build the index and add the constraint. Null: PostgreSQL or the registry cannot do that. */
-export function entryOfConstraint(added: AddedConstraint, description: string): IndexEntry | null {
+export function entryOfConstraint(
+  added: AddedConstraint,
+  { description, firstSchema }: { readonly description: string; readonly firstSchema: string },
+): IndexEntry | null {
   const { kind, name, constraint, known } = added;
   if (kind === 'exclusion' || isDeferrable(constraint)) return null;
   // PostgreSQL does not add a constraint to a partitioned table with an existing index, but a unique index protects the rows too.
   if (known?.partitioned === true && kind === 'primary key') return null;
-  const text = statementText({ IndexStmt: indexOf(added) });
+  const text = statementText({ IndexStmt: indexOf(added, firstSchema) });
   if (text === null) return null;
   const entry = { name, sql: withLowerKeywords(text), critical: true, description };
   return known?.partitioned === true ? entry : { ...entry, constraint: { name, type: kind } };
@@ -95,12 +98,12 @@ export function isDeferrable({ deferrable }: Constraint): boolean {
 }
 
 /** The fields are in the order of the parser, which statementText compares. */
-function indexOf({ name, table, constraint, columns }: AddedConstraint): IndexStmt {
+function indexOf({ name, table, constraint, columns }: AddedConstraint, firstSchema: string): IndexStmt {
   const { including, options, indexspace, nulls_not_distinct } = constraint;
   return {
     idxname: name,
     relation: {
-      ...(table.schema !== 'public' && { schemaname: table.schema }),
+      ...(table.schema !== firstSchema && { schemaname: table.schema }),
       ...{ relname: table.name, inh: true, relpersistence: 'p' },
     },
     accessMethod: 'btree',

@@ -143,7 +143,7 @@ export class FileLinter {
       ...this.entryOf(statement, index, place),
       ...(dropLine !== null && { onDrift: 'rebuild' }),
     };
-    const match = registered.matchOf(entry);
+    const match = registered.matchOf(entry, (one) => schema.table(one) !== undefined);
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
@@ -170,8 +170,9 @@ export class FileLinter {
       const description =
         descriptionFromComments(comments) ??
         `From the constraint in ${basename(this.source.file)}, line ${line}. Describe what it protects.`;
-      const entry = entryOfConstraint(one, description);
-      const match = entry === null ? null : registered.matchOf(entry);
+      const entry = entryOfConstraint(one, { description, firstSchema: schema.path.firstConfigured });
+      const match =
+        entry === null ? null : registered.matchOf(entry, (one) => schema.table(one) !== undefined);
       return {
         rule: one.kind === 'exclusion' ? 'exclusion-constraint' : 'unique-constraint',
         message: constraintMessage(one, entry, match),

@@ -51,7 +51,8 @@ export function staysMessage(created: CreatedIndex, reason: string, needed: bool
 function buildFirst({ onNewTable, statement }: CreatedIndex): string {
   if (onNewTable) return '';
   const exists = statement.if_not_exists === true ? '' : ', and write IF NOT EXISTS here';
-  return `If the table is large, build the same index before this deploy with CREATE UNIQUE INDEX CONCURRENTLY${exists}.`;
+  const unique = statement.unique === true ? 'UNIQUE ' : '';
+  return `If the table is large, build the same index before this deploy with CREATE ${unique}INDEX CONCURRENTLY${exists}.`;
 }
 
 /** CREATE INDEX in any form belongs in the registry. */

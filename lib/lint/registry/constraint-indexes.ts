@@ -26,9 +26,8 @@ export function isTableKnown(shape: EntryShape, schema: Schema): boolean {
   return schema.table(tableOf(shape)) !== undefined;
 }
 
-function tableOf({ entry }: EntryShape): Named {
-  const { schemaname = 'public', relname = '' } = entry.statement.relation ?? {};
-  return { schema: schemaname, name: relname };
+function tableOf({ entry, schema }: EntryShape): Named {
+  return { schema, name: entry.statement.relation?.relname ?? '' };
 }
 
 /** A constraint that is not the entry's own. */
@@ -37,7 +36,8 @@ function isConstraint({ constraint, unique, partial }: SchemaIndex, { entry }: E
 }
 
 function hasSameKeys(index: SchemaIndex, shape: EntryShape): boolean {
-  if (index.written !== null) return shapeOf(index.written.statement).identity === shape.identity;
+  if (index.written !== null)
+    return shapeOf(index.written.statement, () => index.schema).identity === shape.identity;
   const { columns, include = [], nullsNotDistinct = false, deferrable = false } = index;
   const isPlain = shape.method === 'btree' && shape.where === '' && shape.keys.length === columns.length;
   if (!isPlain || !shape.keys.every((key, at) => isPlainKey(key, columns[at] ?? ''))) return false;

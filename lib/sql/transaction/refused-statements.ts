@@ -45,7 +45,8 @@ const REFUSED: readonly Rule[] = [
     refuses: ({ IndexStmt: index, CreateSchemaStmt: schema }) =>
       index?.concurrent === true || (schema?.schemaElts ?? []).some(isConcurrentIndex),
     instead:
-      'Move it into the registry with lint --fix: the deploy builds it concurrently after the migrations.',
+      'Move it into the registry with lint --fix: the deploy builds it concurrently after the migrations. ' +
+      'If a later migration needs the index, remove CONCURRENTLY instead.',
   },
   {
     name: 'DROP INDEX CONCURRENTLY',

@@ -1,4 +1,4 @@
-import { type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, type IChainable, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { MigrationRunner } from '../../../lambdas/shared/migration-runner.ts';
 import type { Environment } from '../../config/environment-config.ts';
@@ -42,6 +42,8 @@ export function recordFunctionError(scope: Construct, runner: MigrationRunner, p
   const wait = waitForMigrations(scope, {
     ...props,
     stillRunningPath: STILL_RUNNING_PATH,
+    // Any other error is one of the function itself, or of its time limit: it has started.
+    isFunctionCalled: Condition.stringMatches(`${ERROR_PATH}.Error`, 'Lambda.*'),
     next: props.failed,
   });
   return recordMigrationError(scope, runner, wait);

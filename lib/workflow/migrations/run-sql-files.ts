@@ -5,6 +5,7 @@ import { invokeFunction } from '../invoke-function.ts';
 import { catchAll, MIGRATIONS_RUNNING_RETRY, migrationRetry } from '../retry-and-catch.ts';
 import { MIGRATIONS } from '../state-names.ts';
 import { ERROR_PATH, MIGRATIONS_PATH, type MigrateProps, recordFunctionError } from './migration-states.ts';
+import { requestedMigrations } from './wait-for-migrations.ts';
 
 /**
  * The runner `sql`: the function run-migrations applies the files. When SQL fails, the function returns the failure as its
@@ -17,6 +18,7 @@ export function runSqlFiles(scope: Construct, migrations: SqlMigrations, props: 
     payload: TaskInput.fromObject({
       deploy: JsonPath.stringAt('$.deploy'),
       retryCount: JsonPath.numberAt('$$.State.RetryCount'),
+      requested: requestedMigrations(props.names),
     }),
     result: {
       path: MIGRATIONS_PATH,

@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import {
+  Choice,
   Condition,
   Errors,
   type IChainable,
@@ -7,7 +8,9 @@ import {
   JsonPath,
   type Pass,
   type RetryProps,
-  TaskInput,
+  type TaskInput,
+  Wait,
+  WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
@@ -27,11 +30,19 @@ const CHECK_RETRY: RetryProps = {
   jitterStrategy: JitterType.FULL,
 };
 
+/**
+ * Lambda can take this long to start a function, and the function to acquire its lock: at most 10 s for the code before the
+ * handler, and its connection.
+ */
+export const FUNCTION_START_SECONDS = 20;
+
 /** Path of the result of the last check: a CheckMigrationsResult in `output`. */
 export const LOCK_CHECK = '$.migrationLock';
 
 interface WaitForFunctionProps {
   functions: WorkflowFunctions;
+  /** What the function check-migrations gets. */
+  payload: TaskInput;
   /** The state after the end of the migrations, or if the database cannot be read. */
   ended: IChainable;
   /** The deadline has passed. Reads LOCK_CHECK. */
@@ -46,7 +57,7 @@ interface WaitForFunctionProps {
 export function waitForFunction(scope: Construct, props: WaitForFunctionProps): Pass {
   const check = invokeFunction(scope, MIGRATIONS_END.lock.check, props.functions, {
     function: 'check-migrations',
-    payload: TaskInput.fromObject({}),
+    payload: props.payload,
     resultPath: LOCK_CHECK,
     comment: 'Checks whether a function still applies migrations: it holds their advisory lock',
   });
@@ -62,4 +73,25 @@ export function waitForFunction(scope: Construct, props: WaitForFunctionProps): 
     onReached: props.ended,
     onLate: props.late,
   });
+}
+
+/**
+ * Waits first until a function of the application has certainly started, if it may have been called a moment ago. It holds no
+ * lock before.
+ * @param isCalled whether it may have been called a moment ago. `unknown`: the execution that called it has ended
+ * @param next reads the lock
+ * @returns the first state
+ */
+export function waitForStart(
+  scope: Construct,
+  isCalled: Condition | 'unknown',
+  next: IChainable,
+): IChainable {
+  const wait = new Wait(scope, MIGRATIONS_END.functionStart.wait, {
+    time: WaitTime.duration(Duration.seconds(FUNCTION_START_SECONDS)),
+    comment: 'Lambda can take seconds to start a function, which holds the lock of the migrations only then',
+  });
+  wait.next(next);
+  if (isCalled === 'unknown') return wait;
+  return new Choice(scope, MIGRATIONS_END.functionStart.mayBeMissing).when(isCalled, wait).otherwise(next);
 }

@@ -1,10 +1,10 @@
-import { Condition, type IChainable, Pass, Result } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, type IChainable, JsonPath, Pass, Result, TaskInput } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../config/environment-config.ts';
 import type { ResourceNames } from '../../config/resource-names.ts';
 import type { WorkflowFunctions } from '../../functions/workflow-functions.ts';
 import { MIGRATIONS_END } from '../state-names.ts';
-import { LOCK_CHECK, waitForFunction } from './wait-for-function.ts';
+import { LOCK_CHECK, waitForFunction, waitForStart } from './wait-for-function.ts';
 import { waitForTask } from './wait-for-task.ts';
 
 /** What the states need to find the migrations of an environment. */
@@ -17,6 +17,8 @@ export interface MigrationsProps {
 export interface WaitForMigrationsProps extends MigrationsProps {
   /** Where to record, as text, what still runs when the deadline has passed. */
   stillRunningPath: string;
+  /** Whether a function of the application may have been called a moment ago. `unknown`: its execution has ended. */
+  isFunctionCalled: Condition | 'unknown';
   next: IChainable;
 }
 
@@ -50,9 +52,21 @@ export function waitForMigrations(scope: Construct, props: WaitForMigrationsProp
         inputPath: `${LOCK_CHECK}.output.by`,
         resultPath: stillRunningPath,
       });
-      return waitForFunction(scope, { functions, ended: next, late: late.next(next) });
+      const isOurs = migrations.runner === 'sql';
+      const wait = waitForFunction(scope, {
+        functions,
+        payload: TaskInput.fromObject(isOurs ? { end: requestedMigrations(names) } : {}),
+        ended: next,
+        late: late.next(next),
+      });
+      return isOurs ? wait : waitForStart(scope, props.isFunctionCalled, wait);
     }
   }
+}
+
+/** The migrations that were requested until this state was entered, for the functions run-migrations and check-migrations. */
+export function requestedMigrations({ environmentName }: ResourceNames): Record<string, unknown> {
+  return { environment: environmentName, at: JsonPath.stateEnteredTime };
 }
 
 /**

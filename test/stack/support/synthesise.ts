@@ -122,11 +122,11 @@ export interface Synthesised {
 }
 
 /** Compiled in this process, which is faster than in one of its own. */
-function filesOf(registry: CompiledRegistry, { migrations }: Environment): CompiledFiles {
+function filesOf(registry: CompiledRegistry, { migrations, database }: Environment): CompiledFiles {
   const folder = migrations.runner === 'sql' ? resolve(PROJECT_ROOT, migrations.directory) : null;
   return {
     registry,
-    migrations: folder === null ? null : migrationsToShip(folder),
+    migrations: folder === null ? null : migrationsToShip(folder, database.searchPath),
     notes: folder === null ? [] : notesOnMigrations(folder),
     findings: [],
   };
