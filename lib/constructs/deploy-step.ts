@@ -73,7 +73,8 @@ export class DeployStep extends Construct implements ec2.IConnectable {
       props.database !== undefined &&
       props.securityGroups === undefined
     ) {
-      props.database.connections.allowDefaultPortFrom(this.#connections, 'pg-deploy-step');
+      // In this direction the rule is part of this stack: the stack of the database must not depend on it.
+      this.#connections.allowToDefaultPort(props.database, 'pg-deploy-step');
     }
     this.#grantKeys(props, environment);
     const created = createWorkflow(this, {

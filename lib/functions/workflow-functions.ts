@@ -125,11 +125,22 @@ function loginRightsOf(
     });
     return (fn) => fn.addToRolePolicy(connect);
   }
-  const decryption = secretKeyArn === undefined ? [] : [mayDecrypt(scope, secretKeyArn)];
+  const { encryptionKey } = secret;
+  const keyArn = secretKeyArn ?? encryptionKey?.keyArn;
+  const decryption = keyArn === undefined ? [] : [mayDecrypt(scope, keyArn)];
   return (fn) => {
-    secret.grantRead(fn);
+    if (encryptionKey === undefined) secret.grantRead(fn);
+    else fn.addToRolePolicy(mayRead(secret));
     for (const statement of decryption) fn.addToRolePolicy(statement);
   };
+}
+
+/** `grantRead` would also write the role into the policy of the key, whose stack would then depend on this one. */
+function mayRead({ secretFullArn, secretArn }: ISecret): PolicyStatement {
+  return new PolicyStatement({
+    actions: ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'],
+    resources: [secretFullArn ?? `${secretArn}-??????`],
+  });
 }
 
 /** `grantRead` would add this permission to the policy of the key, which is impossible for an imported key. */
