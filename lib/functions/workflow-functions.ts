@@ -10,9 +10,7 @@ import type { ResourceNames } from '../config/resource-names.ts';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 import { FUNCTIONS, type FunctionName } from './bundle-functions.ts';
 import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
-import { TIMEOUTS, variablesOf } from './function-settings.ts';
-
-const MEMORY_MB = 512;
+import { MEMORY_MB, TIMEOUTS, variablesOf } from './function-settings.ts';
 
 export interface WorkflowFunctionsProps {
   names: ResourceNames;
@@ -55,7 +53,7 @@ export class WorkflowFunctions extends Construct {
         architecture: lambda.Architecture.ARM_64,
         handler: 'index.handler',
         code: lambda.Code.fromAsset(props.bundles[name]),
-        memorySize: MEMORY_MB,
+        memorySize: MEMORY_MB[name],
         timeout: this.timeouts[name],
         tracing: lambda.Tracing.ACTIVE,
         environment: variables[name],
