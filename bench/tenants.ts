@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { DEADLOCK_DETECTED, sqlstateOf } from '../lambdas/postgres/sqlstate.ts';
 import { startEmbeddedPostgres } from '../lib/local/embedded-postgres.ts';
 import { localEnvironment } from '../lib/local/local-environment.ts';
 import { LocalWorkflow } from '../lib/local/local-workflow.ts';
@@ -79,6 +80,16 @@ async function deploy(title: string, meanwhile: () => Promise<void>) {
 async function changeSchemas(): Promise<void> {
   for (let at = 0; at < Math.min(CHANGES, schemas - 1); at += 1) {
     await client.query(createTenant(`tenant_new_${at}`));
-    await client.query(`drop schema tenant_${at} cascade`);
+    await dropTenant(`tenant_${at}`);
+  }
+}
+
+/** The drop waits for a build on the table, which waits for the snapshot of the drop: PostgreSQL ends one of the two. */
+async function dropTenant(schema: string): Promise<void> {
+  try {
+    await client.query(`drop schema ${schema} cascade`);
+  } catch (error) {
+    if (sqlstateOf(error) !== DEADLOCK_DETECTED) throw error;
+    await dropTenant(schema);
   }
 }

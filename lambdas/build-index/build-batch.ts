@@ -14,14 +14,18 @@ import { parseItem } from '../shared/build-item.ts';
 import { BUILD_RETRY_ERRORS, BuildFailed } from '../shared/errors.ts';
 import { requestedIndexes, resolveIndexNames } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
-import type { BuildBatchEvent, BuildBatchResult } from '../shared/payloads.ts';
+import { BATCH_CONTINUES, type BuildBatchEvent, type BuildBatchResult } from '../shared/payloads.ts';
 import { isPostponed } from '../shared/window-end.ts';
 import { type BuildIndexIo, buildWith } from './build-index.ts';
 
 export interface BuildBatchIo extends BuildIndexIo {
   /** After this time the batch begins no further build, in seconds. */
   batchSeconds: number;
+  /** Shortest time between two lines of its log about its progress, in seconds. @default 5 */
+  progressSeconds?: number | undefined;
 }
+
+const PROGRESS_SECONDS = 5;
 
 /**
  * - `done`: it is built, or needs no build any more;
@@ -57,6 +61,8 @@ export async function buildBatch(event: BuildBatchEvent, io: BuildBatchIo): Prom
   const counts: Record<Outcome, number> = { done: 0, failed: 0, left: 0, waiting: 0 };
   const batch = { event, io: { ...io, log: withoutInfo(io.log), settings: settingsOf(io) } };
   const session = new Session(io.database, name);
+  const { progressSeconds = PROGRESS_SECONDS } = io;
+  let reportedAt = Date.now();
   let inARow = 0;
   try {
     for (const [at, { item, index }] of builds.entries()) {
@@ -66,6 +72,10 @@ export async function buildBatch(event: BuildBatchEvent, io: BuildBatchIo): Prom
       const outcome = await buildInSession(session, item, batch);
       counts[outcome] += 1;
       inARow = outcome === 'waiting' ? inARow + 1 : 0;
+      if (Date.now() - reportedAt < progressSeconds * 1000) continue;
+      reportedAt = Date.now();
+      const { done: built, failed } = counts;
+      io.log.info(BATCH_CONTINUES, { deploy: event.deploy, part, of, builds: builds.length, built, failed });
     }
   } finally {
     await session.close();

@@ -269,6 +269,20 @@ export const buildBatchResultSchema = z.object({
 });
 export type BuildBatchResult = z.infer<typeof buildBatchResultSchema>;
 
+/** Message of the lines of the log about the progress of a batch, from which a run on your machine shows it. */
+export const BATCH_CONTINUES = 'The batch continues.';
+
+/** The fields of such a line. */
+export const batchProgressSchema = z.object({
+  message: z.literal(BATCH_CONTINUES),
+  part: z.int(),
+  of: z.int(),
+  /** Builds that the batch has planned. */
+  builds: z.int(),
+  built: z.int(),
+  failed: z.int(),
+});
+
 // Check Sessions
 
 const checkSessionsResultSchema = z.object({

@@ -39,6 +39,22 @@ export const TIMEOUTS: Record<FunctionName, Duration> = {
   report: Duration.minutes(2),
 };
 
+/**
+ * The memory of each function, in MB. Those with twice as much read the state of all indexes at once: 100,000 indexes of 5,000
+ * tenants need up to 680 MB.
+ */
+export const MEMORY_MB: Record<FunctionName, number> = {
+  preflight: 1024,
+  'check-sessions': 512,
+  'run-migrations': 512,
+  'check-migrations': 512,
+  'plan-builds': 1024,
+  'build-index': 512,
+  'check-index': 512,
+  'settle-index': 512,
+  report: 1024,
+};
+
 interface FunctionVariables extends Record<FunctionName, Record<string, string>> {
   preflight: Variables<typeof preflightVariablesSchema>;
   'check-sessions': Variables<typeof sessionsVariablesSchema>;

@@ -10,9 +10,8 @@ import type { ResourceNames } from '../config/resource-names.ts';
 import { type LogSettings, logGroup } from '../logs/log-settings.ts';
 import { FUNCTIONS, type FunctionName } from './function-names.ts';
 import { allowOnlyOwnLogsAndNetwork } from './function-role.ts';
-import { TIMEOUTS, variablesOf } from './function-settings.ts';
+import { MEMORY_MB, TIMEOUTS, variablesOf } from './function-settings.ts';
 
-const MEMORY_MB = 512;
 /** Without the constant of this name, which older versions of the CDK do not have. */
 const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { supportsInlineCode: true });
 
@@ -58,7 +57,7 @@ export class WorkflowFunctions extends Construct {
         architecture: lambda.Architecture.ARM_64,
         handler: 'index.handler',
         code: lambda.Code.fromAsset(props.bundles[name]),
-        memorySize: MEMORY_MB,
+        memorySize: MEMORY_MB[name],
         timeout: this.timeouts[name],
         tracing: lambda.Tracing.ACTIVE,
         environment: variables[name],

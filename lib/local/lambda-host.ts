@@ -15,9 +15,10 @@ export interface Invocation {
  * - `once`;
  * - `twice`: the second run starts while the first one still runs, and the caller gets the result of the second one;
  * - `lost-response`: the caller gets an error of the connection while the function runs on. The retry of the caller then
- *   runs it again.
+ *   runs it again;
+ * - with a promise: the same, when the promise resolves.
  */
-export type Delivery = 'once' | 'twice' | 'lost-response';
+export type Delivery = 'once' | 'twice' | 'lost-response' | { readonly responseLostAfter: Promise<unknown> };
 
 interface LambdaHostOptions {
   readonly functions: readonly LambdaFunction[];
@@ -110,6 +111,7 @@ export class LambdaHost {
     // Nobody waits for this run. Lambda reports its failure in the log of the function only.
     run.catch(() => undefined);
     if (delivery === 'twice') return await this.#run(definition, payload, qualifier);
+    if (delivery !== 'lost-response') await delivery.responseLostAfter;
     throw new SdkClientException(
       'Unable to execute HTTP request: The target server failed to respond (Service: Lambda, Status Code: 0)',
     );

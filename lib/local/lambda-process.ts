@@ -2,12 +2,17 @@
  * The process of one sandbox of the local Lambda. lambda-sandbox.ts starts it with the module and the export as
  * arguments and with the function's variables only. It loads the handler once, then handles one invocation at a time.
  */
-import { registerHooks } from 'node:module';
+import { flushCompileCache, registerHooks } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { InvocationRequest, InvocationResponse, LambdaErrorPayload } from './lambda-sandbox.ts';
 
 type Handler = (event: unknown, context: unknown) => unknown;
+
+// Keeps this module as it was compiled, because the host kills its sandboxes and nothing is kept then. The functions are in
+// temporary folders, in which the next process does not find them again. They do not get the variable, as in Lambda.
+flushCompileCache();
+delete process.env.NODE_COMPILE_CACHE;
 
 // Lambda's runtime includes the AWS SDK, so the bundles do not contain it. Here this project's copy is used.
 registerHooks({
@@ -21,8 +26,8 @@ registerHooks({
   },
 });
 
-// The sandbox ends with its host.
-process.on('disconnect', () => process.exit(0));
+// The sandbox ends with its host. With process.exit() it would keep the functions as they were compiled.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const [module = '', exported = ''] = process.argv.slice(2);
 const loaded: Promise<Handler | LambdaErrorPayload> = load(module, exported);

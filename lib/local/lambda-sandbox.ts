@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { NO_CODE_CACHE } from '../files/code-caches.ts';
+import { compiledModules, NO_CODE_CACHE } from '../files/code-caches.ts';
 import { programFile } from '../files/package-files.ts';
 import { REGION } from './local-arns.ts';
 import type { PublishedVersion } from './published-versions.ts';
@@ -71,7 +71,7 @@ export class Sandbox {
     const [module = '', exported = 'handler'] = definition.handler.split('.');
     const child = fork(ENTRY, [path.join(definition.directory, `${module}.mjs`), exported], {
       cwd: definition.directory,
-      env: variablesOf(definition),
+      env: { ...variablesOf(definition), ...compiledModules() },
       execArgv: [],
       // A separate process group: Ctrl-C in the terminal reaches only the command, so running functions can finish.
       detached: true,

@@ -77,7 +77,9 @@ describe('watchBuilds', () => {
 
   test('uses one session with an application_name, which ends with close()', async () => {
     const sessions = () =>
-      database.query("select 1 from pg_stat_activity where application_name = 'pg-deploy-step progress'");
+      database.query(
+        "select 1 from pg_stat_activity where datname = current_database() and application_name = 'pg-deploy-step progress'",
+      );
     watch = watchBuilds(database.url);
     await watch.read();
     expect(await sessions()).toHaveLength(1);
@@ -94,7 +96,7 @@ describe('watchBuilds', () => {
     const build = database.query('create index concurrently idx_deals_again on crm.deals (n desc)');
     await at('waiting for writers before build', () => watch.read());
     await database.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg-deploy-step progress'",
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'pg-deploy-step progress'",
     );
     const row = await at('waiting for writers before build', () => watch.read());
     expect(row.index).toBe('idx_deals_again');

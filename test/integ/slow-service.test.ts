@@ -39,9 +39,10 @@ afterEach(async () => {
 
 const sessions = async () =>
   (
-    await database.query<{ pid: number }>('select pid from pg_stat_activity where application_name = $1', [
-      APPLICATION_NAME,
-    ])
+    await database.query<{ pid: number }>(
+      'select pid from pg_stat_activity where datname = current_database() and application_name = $1',
+      [APPLICATION_NAME],
+    )
   ).map(({ pid }) => pid);
 
 /** Starts a task. @param seconds how long it continues after SIGTERM */

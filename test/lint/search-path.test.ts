@@ -70,7 +70,7 @@ test.each([
     true,
   ],
   [
-    'of a schema that the path lacks',
+    'of a schema that is not in the path',
     { on: 'countries (id)', table: 'public.countries', path: 'app' },
     false,
   ],

@@ -199,7 +199,7 @@ describe('ECS services', () => {
 
   async function connections(name: string): Promise<number> {
     const rows = await database.query<{ n: number }>(
-      'select count(*)::int as n from pg_stat_activity where application_name = $1',
+      'select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = $1',
       [name],
     );
     return rows[0]?.n ?? -1;
@@ -278,7 +278,7 @@ describe('ECS services', () => {
     open({ services: [service('web', 1)] });
     await aws?.steady();
     await database.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'web'",
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'web'",
     );
     await eventually(() => connections('web')).toBe(2);
   });

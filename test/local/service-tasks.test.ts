@@ -64,7 +64,11 @@ async function statuses(): Promise<string[]> {
 }
 
 const sessions = async () =>
-  (await database.query("select from pg_stat_activity where application_name = 'web'")).length;
+  (
+    await database.query(
+      "select from pg_stat_activity where datname = current_database() and application_name = 'web'",
+    )
+  ).length;
 
 const state = (): ServiceState => aws.state.ecs.services[0] ?? expect.fail('no service');
 

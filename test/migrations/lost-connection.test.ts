@@ -62,9 +62,14 @@ onEachMajor('a lost connection', (major) => {
   const run = async (deploy: string) =>
     await migrate({ databaseUrl: database.url, folder, migrations: FILES, deploy });
   const waitForSession = async (condition: string) =>
-    await waitForRows(database, `select from pg_stat_activity where ${SESSION} and ${condition}`);
+    await waitForRows(
+      database,
+      `select from pg_stat_activity where datname = current_database() and ${SESSION} and ${condition}`,
+    );
   const terminate = async () =>
-    await database.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${SESSION}`);
+    await database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and ${SESSION}`,
+    );
 
   test('during COMMIT, after the server has committed: the migrations are reported as applied', async () => {
     const running = run('deploy-1');

@@ -82,7 +82,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     await waitForRows(
       database,
       `select from pg_stat_activity
-        where application_name = 'dba' and query_start < clock_timestamp() - interval '4 seconds'`,
+        where datname = current_database() and application_name = 'dba' and query_start < clock_timestamp() - interval '4 seconds'`,
     );
     await writer.query('commit');
 
@@ -102,7 +102,7 @@ describe.each(MAJORS)('builds by other sessions, PostgreSQL %i', (major) => {
     // After deadlock_timeout, so that the DBA's session does not detect the deadlock.
     await waitForRows(
       database,
-      `select from pg_stat_activity where application_name = 'dba' and wait_event_type = 'Lock'
+      `select from pg_stat_activity where datname = current_database() and application_name = 'dba' and wait_event_type = 'Lock'
           and query_start < clock_timestamp() - interval '2 seconds'`,
     );
 

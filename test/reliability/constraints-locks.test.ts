@@ -221,7 +221,7 @@ describe.each(MAJORS)('the lock of a constraint, on PostgreSQL %i', (major) => {
     ]);
     const end = () =>
       instance.database.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg-deploy-step build ended_n'",
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'pg-deploy-step build ended_n'",
       );
     const session = await reader('ended');
     const first = builds.build('first', 'ended_n').catch(() => 'ended');

@@ -141,7 +141,7 @@ onEachMajor('prepared transactions that block a build', (major) => {
     const update = writer.query('begin; insert into chained values (0); update other set m = 1 where n = 1');
     await waitForRows(
       instance.database,
-      "select from pg_locks join pg_stat_activity a using (pid) where not granted and a.application_name = 'the worker'",
+      "select from pg_locks join pg_stat_activity a using (pid) where not granted and a.datname = current_database() and a.application_name = 'the worker'",
     );
 
     const deploy = instance.build('chained_n');

@@ -118,7 +118,7 @@ onEachMajor('locks on the table', (major) => {
       (rows) => rows[0]?.status === 'retrying',
     );
     await instance.database.query(
-      "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'nightly vacuum'",
+      "select pg_cancel_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'nightly vacuum'",
     );
     await runs;
 

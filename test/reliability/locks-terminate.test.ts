@@ -89,7 +89,7 @@ onEachMajor('terminateBlockers', (major) => {
     );
     await waitForRows(
       instance.database,
-      "select from pg_stat_activity where application_name = 'the export' and state_change < now() - interval '2 seconds'",
+      "select from pg_stat_activity where datname = current_database() and application_name = 'the export' and state_change < now() - interval '2 seconds'",
     );
     await gate.query('select pg_advisory_unlock(1)');
 

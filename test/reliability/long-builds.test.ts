@@ -40,7 +40,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     const age = async () => {
       const rows = await instance.database.query<{ pid: number; seconds: number }>(
         `select pid, extract(epoch from clock_timestamp() - query_start)::float8 as seconds
-           from pg_stat_activity join pg_stat_progress_create_index using (pid)`,
+           from pg_stat_activity a join pg_stat_progress_create_index using (pid) where a.datname = current_database()`,
       );
       return rows[0];
     };

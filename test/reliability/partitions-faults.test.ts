@@ -87,15 +87,19 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
     const old = await connect(database.url);
     await old.query('begin isolation level repeatable read; select 1');
     const deploy = builds.deploy('first');
-    const waiting = "select 1 from pg_stat_progress_create_index where phase = 'waiting for old snapshots'";
+    const waiting =
+      "select 1 from pg_stat_progress_create_index where datname = current_database() and phase = 'waiting for old snapshots'";
     await eventually(async () => (await database.query(waiting)).length).toBe(2);
     await database.query('create table events_3 partition of events for values from (2000) to (3000)');
     // The detach waits for the build, which waits for the old transaction.
     const detaching = database.query('alter table events detach partition events_1');
     await eventually(
       async () =>
-        (await database.query("select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"))
-          .length,
+        (
+          await database.query(
+            "select 1 from pg_locks join pg_stat_activity using (pid) where datname = current_database() and not granted and mode = 'AccessExclusiveLock'",
+          )
+        ).length,
     ).toBeGreaterThan(0);
     await old.query('commit');
     await Promise.all([detaching, old.end()]);

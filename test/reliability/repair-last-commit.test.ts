@@ -61,7 +61,7 @@ onEachMajor('a repair during the last commit of a build by another session', (ma
   async function waitForCommit(application: string): Promise<void> {
     await waitForRows(
       database,
-      "select from pg_stat_activity where application_name = $1 and wait_event = 'SyncRep'",
+      "select from pg_stat_activity where datname = current_database() and application_name = $1 and wait_event = 'SyncRep'",
       [application],
     );
   }

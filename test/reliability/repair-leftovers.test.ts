@@ -27,13 +27,15 @@ describe.each(MAJORS)('leftovers of earlier builds, PostgreSQL %i', (major) => {
     await other.query(`begin isolation level repeatable read; ${transaction}`);
     const build = builder.query(indexOf(name).sql).catch(() => 'ended');
     await waitForBuildPhase(database, name, phase);
-    await database.query(`select ${end}(pid) from pg_stat_activity where application_name = 'by hand'`);
+    await database.query(
+      `select ${end}(pid) from pg_stat_activity where datname = current_database() and application_name = 'by hand'`,
+    );
     expect(await build).toBe('ended');
     await other.query('rollback');
     await Promise.all([other.end(), builder.end().catch(() => {})]);
     await waitForRows(
       database,
-      "select where not exists (select from pg_stat_activity where application_name = 'by hand')",
+      "select where not exists (select from pg_stat_activity where datname = current_database() and application_name = 'by hand')",
     );
   }
 

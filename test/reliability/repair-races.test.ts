@@ -114,7 +114,7 @@ onEachMajor('repairs during the work of other sessions', (major) => {
     await waitForTableLockRequest(database, 'people');
     await waitForRows(
       database,
-      `select from pg_stat_activity where application_name = 'a migration' and state_change < clock_timestamp() - interval '4 seconds'`,
+      `select from pg_stat_activity where datname = current_database() and application_name = 'a migration' and state_change < clock_timestamp() - interval '4 seconds'`,
     );
     await ddl.query('commit');
 

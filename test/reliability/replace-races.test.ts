@@ -81,7 +81,7 @@ describe.each(MAJORS)(
       change.catch(() => undefined);
       await waitForRows(
         database,
-        "select from pg_locks join pg_stat_activity using (pid) where application_name = 'dba' and not granted",
+        "select from pg_locks join pg_stat_activity using (pid) where datname = current_database() and application_name = 'dba' and not granted",
       );
       await snapshot.query('commit');
       await change;

@@ -38,7 +38,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
 
   async function building(): Promise<string[]> {
     const rows = await instance.database.query<{ phase: string }>(
-      'select phase from pg_stat_progress_create_index',
+      'select phase from pg_stat_progress_create_index where datname = current_database()',
     );
     return rows.map((row) => row.phase);
   }

@@ -196,7 +196,7 @@ onEachMajor('settings of a role that end statements or change results', (major) 
     await waitForRows(
       database,
       `select from pg_stat_activity
-        where application_name = $1 and wait_event_type = 'Lock' and xact_start < clock_timestamp() - interval '1.5 s'`,
+        where datname = current_database() and application_name = $1 and wait_event_type = 'Lock' and xact_start < clock_timestamp() - interval '1.5 s'`,
       [application],
     );
   }

@@ -184,7 +184,10 @@ onEachMajor('advisory locks held by a weaker role', (major) => {
     const lock = waiting
       .query(`select pg_advisory_lock(${indexLock(named('books_n'))})`)
       .catch((error) => expect(error.code).toBe('40P01'));
-    await waitForRows(database, "select from pg_locks where locktype = 'advisory' and not granted");
+    await waitForRows(
+      database,
+      "select from pg_locks join pg_stat_activity using (pid) where datname = current_database() and locktype = 'advisory' and not granted",
+    );
 
     await writer.query('commit');
 

@@ -314,7 +314,7 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     running.catch(() => {});
     await waitForRows(
       database,
-      "select from pg_stat_activity where application_name = 'pg-deploy-step migrate' and wait_event_type = 'Lock'",
+      "select from pg_stat_activity where datname = current_database() and application_name = 'pg-deploy-step migrate' and wait_event_type = 'Lock'",
     );
     const attempts = [
       'drop table public.pgmigrations cascade',

@@ -8,7 +8,7 @@ import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
  * Kills the deploy in each state that runs or stops the migration task, while the task hangs.
- * killed-in-each-state.test.ts covers the states that every environment has.
+ * The tests in the folder killed cover the states that every environment has.
  */
 
 let database: TestDatabase;

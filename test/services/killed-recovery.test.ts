@@ -10,8 +10,8 @@ import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-ki
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
- * Kills the recovery in each of its states. The next recovery starts the services. killed-in-each-state.test.ts covers the
- * states of start-services that every start has.
+ * Kills the recovery in each of its states. The next recovery starts the services. The tests in the folder killed cover
+ * the states of start-services that every start has.
  */
 
 let database: TestDatabase;

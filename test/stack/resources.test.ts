@@ -44,6 +44,11 @@ describe.each(FUNCTIONS)('the function %s', (name) => {
     });
   });
 
+  test('has the memory that it needs for the indexes of 5,000 tenants', () => {
+    const readsAll = ['preflight', 'plan-builds', 'report'].includes(name);
+    expect(properties().MemorySize).toBe(readsAll ? 1024 : 512);
+  });
+
   test('has the secret of the database and the certificate authorities of RDS', () => {
     expect(properties().Environment).toMatchObject({
       Variables: {

@@ -91,9 +91,14 @@ export async function openBuilds(
   entries: BuildEntries,
   {
     batchSeconds = 600,
+    progressSeconds,
     windowMinutes,
     ...settings
-  }: Partial<Omit<BuildSettings, 'attempts'>> & { batchSeconds?: number; windowMinutes?: number } = {},
+  }: Partial<Omit<BuildSettings, 'attempts'>> & {
+    batchSeconds?: number;
+    progressSeconds?: number;
+    windowMinutes?: number;
+  } = {},
   faults: Partial<Record<BuildFunction, Fault>> = {},
 ): Promise<TestBuilds> {
   const registry = await compileRegistry(
@@ -140,7 +145,8 @@ export async function openBuilds(
       'plan-builds': planRound,
       'build-index': async (event) => {
         if (!('batch' in Object(event))) return await buildIndex(buildIndexEventSchema.parse(event), io);
-        const result = await buildBatch(buildBatchEventSchema.parse(event), { ...io, batchSeconds });
+        const times = { batchSeconds, progressSeconds };
+        const result = await buildBatch(buildBatchEventSchema.parse(event), { ...io, ...times });
         batches.push(result);
         return result;
       },

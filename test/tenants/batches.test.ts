@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { tableLock } from '../../lambdas/postgres/advisory-lock.ts';
+import { batchProgressSchema } from '../../lambdas/shared/payloads.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { asDeployRole } from '../support/deploy-role.ts';
@@ -181,6 +182,21 @@ onEachMajor('a schema per tenant', (major) => {
 
     expect(short.batches.map(({ built }) => built)).toEqual([1, 1, 1]);
     expect(await validIndexes(database)).toHaveLength(12);
+  });
+
+  test('the log of a batch shows its progress', async () => {
+    const logging = await openBuilds(database.url, TENANT_ENTRIES, { progressSeconds: 0 });
+    await logging.deploy('progress');
+
+    const lines = logging.log.flatMap((text) => {
+      const [message, fields] = JSON.parse(text);
+      const parsed = batchProgressSchema.safeParse({ message, ...fields });
+      return parsed.data ?? [];
+    });
+    const first = lines.filter(({ part }) => part === 0);
+    expect(first.map(({ built }) => built)).toEqual(first.map((_, at) => at + 1));
+    expect(first.at(-1)).toMatchObject({ of: 2, builds: first.length, failed: 0 });
+    expect(lines).toHaveLength(2 * TENANTS);
   });
 
   test('a batch that is killed loses nothing, and after three rounds with a failure all builds are in lanes', async () => {

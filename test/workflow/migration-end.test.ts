@@ -8,7 +8,7 @@ import { FUNCTION_START_SECONDS } from '../../lib/workflow/migrations/wait-for-f
 import { MIGRATIONS, MIGRATIONS_END } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { eventually } from '../support/waits.ts';
+import { eventually, waitUntil } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 /*
@@ -186,7 +186,7 @@ async function blockMigration() {
     waiting: async () =>
       (
         await database.query(
-          "select 1 from pg_locks join pg_stat_activity using (pid) where not granted and application_name = 'pg-deploy-step migrate'",
+          "select 1 from pg_locks join pg_stat_activity using (pid) where datname = current_database() and not granted and application_name = 'pg-deploy-step migrate'",
         )
       ).length,
     release: async () => {
@@ -201,20 +201,27 @@ describe('the function that runs SQL files', () => {
 
   test('that runs twice for one call: the second run waits for the first one, also without further attempts', async () => {
     const block = await blockMigration();
+    let isFirst = true;
     const { workflow } = await open(
       {
         migrations,
         migrationLimits: { lockTimeoutSeconds: 60, attempts: 1 },
         aws: {
-          delivery: (name) => (name.endsWith('run-migrations') ? (deliveries.shift() ?? 'once') : 'once'),
+          delivery: (name) => {
+            if (isFirst && name.endsWith('run-migrations')) {
+              isFirst = false;
+              return {
+                responseLostAfter: waitUntil('the migration', async () => (await block.waiting()) > 0),
+              };
+            }
+            return 'once';
+          },
         },
       },
       () => false,
     );
-    const deliveries: ('lost-response' | 'once')[] = ['lost-response'];
 
     const deploying = workflow.deploy();
-    await eventually(block.waiting).toBe(1);
     await eventually(() =>
       workflow.events.some(({ type, error }) => type === 'StateFailed' && error === 'MigrationsRunning'),
     ).toBe(true);
@@ -361,7 +368,11 @@ describe('the migration function of the application', () => {
     );
     clock.pauseAt(FUNCTION_START_SECONDS);
     const holders = async () =>
-      (await database.query("select 1 from pg_stat_activity where application_name = 'shop'")).length;
+      (
+        await database.query(
+          "select 1 from pg_stat_activity where datname = current_database() and application_name = 'shop'",
+        )
+      ).length;
 
     const deploying = workflow.deploy();
     await eventually(() => entered.includes(MIGRATIONS_END.functionStart.wait)).toBe(true);

@@ -58,6 +58,7 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
   }
   if (event.state === BUILD_INDEXES.buildBatches && event.type === 'StateEntered') {
     const batches = listAt(event.input, 'batches') as readonly Batch[];
+    builds.batches.plan(batches, Date.parse(event.at));
     const count = batches.reduce((sum, batch) => sum + batch.builds, 0);
     return [
       line(
@@ -67,7 +68,7 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
     ];
   }
   if (event.state === BUILD_INDEXES.buildBatch && event.type === 'StateExited')
-    return batchEnded(event.output);
+    return batchEnded(builds, event.output);
   if (
     event.state === BUILD_INDEXES.buildLanes &&
     event.type === 'StateEntered' &&
@@ -86,12 +87,13 @@ export function applyBuildEvent(run: RunProgress, event: EngineEvent): ProgressL
 }
 
 /** What a batch has built. One that failed has no counts: the next plan finds what is missing. */
-function batchEnded(output: unknown): ProgressLine[] {
+function batchEnded(builds: Builds, output: unknown): ProgressLine[] {
   const [part, of, built = 0, failed = 0, left = 0] = ['part', 'of', 'built', 'failed', 'left'].map(
     (field) => numberAt(output, field) ?? undefined,
   );
   if (part === undefined || of === undefined)
     return [line('warning', 'A batch failed. The next plan finds what is missing')];
+  builds.batches.update(part, { builds: built + failed, built, failed });
   const others = [
     ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
     ...(left > 0 ? [`${grouped(left)} left for the next round`] : []),

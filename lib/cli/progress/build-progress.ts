@@ -2,6 +2,7 @@ import { findItem } from '../../../lambdas/shared/build-item.ts';
 import type { Lane } from '../../../lambdas/shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
+import { Batches } from './batch-progress.ts';
 
 export interface IndexProgress {
   /** The id that executions use. */
@@ -41,8 +42,9 @@ interface FoundIndex {
   readonly index: IndexProgress;
 }
 
-/** The builds of one phase: the lanes of all its rounds. */
+/** The builds of one phase: the lanes and batches of all its rounds. */
 export class Builds {
+  readonly batches = new Batches();
   readonly #lanes = new Map<string, LaneProgress>();
   readonly #indexes = new Map<string, FoundIndex>();
   #started = 0;

@@ -31,11 +31,12 @@ const ERROR_LINES = 3;
 
 /** Totals of the builds of a phase. */
 export function laneSummary(builds: Builds): string {
-  if (builds.total === 0) return '';
+  const ofBatches = builds.batches.summary;
+  if (builds.total === 0) return ofBatches;
   const failed = builds.count('failed');
   const left = builds.count('left');
   return (
-    `${builds.count('done')} of ${builds.total} done${failed > 0 ? `, ${failed} failed` : ''}` +
+    `${ofBatches === '' ? '' : `${ofBatches}; `}${builds.count('done')} of ${builds.total} done${failed > 0 ? `, ${failed} failed` : ''}` +
     `${left > 0 ? `, ${left} to build after the start` : ''}`
   );
 }

@@ -6,6 +6,7 @@ import type { BuildRow } from '../../local/watch-builds.ts';
 import { paint, plain, type Style, takesColour, wrap } from '../terminal/styled-text.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { applyEvent } from './apply-event.ts';
+import { applyLogLine } from './batch-log.ts';
 import { applyBuildRows } from './build-rows.ts';
 import { frame } from './frame.ts';
 import type { LineKind, ProgressLine } from './progress-line.ts';
@@ -25,6 +26,8 @@ interface ProgressViewOptions {
 export interface ProgressView {
   /** Shows an event of the engine. */
   onEvent(event: EngineEvent): void;
+  /** Shows what a line of a function's log says about the progress of a batch. */
+  onLog(text: string): void;
   /** Shows a message that does not come from the workflow. */
   note(text: string): void;
   /** Draws the final picture, which stays. Later events are not shown. */
@@ -71,6 +74,9 @@ export function createProgressView(options: ProgressViewOptions): ProgressView {
   return {
     onEvent(event) {
       if (!closed) screen.show(applyEvent(run, event));
+    },
+    onLog(text) {
+      if (!closed) screen.show(applyLogLine(run, text));
     },
     note(text) {
       screen.note(text);

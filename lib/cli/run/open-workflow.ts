@@ -1,7 +1,6 @@
 import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { DEMO_SERVICES, localDemoServices } from '../../local/demo-services.ts';
 import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
-import type { EngineEvent } from '../../local/engine.ts';
 import { LOCAL_NAMES, localEnvironment } from '../../local/local-environment.ts';
 import { LocalWorkflow } from '../../local/local-workflow.ts';
 import { RunLock } from '../../local/run-lock.ts';
@@ -65,8 +64,8 @@ export interface OpenedWorkflow {
   readonly workflow: LocalWorkflow;
   /** The last output of the migration command. */
   readonly lastLines: LastLines;
-  /** Sets the receiver of the engine's events. */
-  readonly observe: (onEvent: (event: EngineEvent) => void) => void;
+  /** Sets the receiver of the engine's events and of the lines in the logs of the functions. */
+  readonly observe: (observer: Pick<ProgressView, 'onEvent' | 'onLog'>) => void;
   /** The services at this moment, for an interrupt. */
   readonly servicesNow: () => ServicesNow;
 }
@@ -92,7 +91,7 @@ export async function openWorkflow(
   const runsServices = withServices && mayRunServices(settings, lock);
   const command = settings.migrationCommand;
   const lastLines = new LastLines();
-  let onEvent: (event: EngineEvent) => void = () => undefined;
+  let observer: Pick<ProgressView, 'onEvent' | 'onLog'> | undefined;
   let hasStopped = false;
   const workflow = await LocalWorkflow.open({
     databaseUrl,
@@ -110,13 +109,14 @@ export async function openWorkflow(
     ...(lock && { otherRun: async () => await lock.check() }),
     onEvent: (event) => {
       hasStopped ||= workflow.servicesWithSavedState.length > 0;
-      onEvent(event);
+      observer?.onEvent(event);
     },
     onLog: (name, line) => {
       // A migration command can write anything, and people read the log in a terminal. JSON lines stay valid.
       const shown = visible(line);
       log.write(`${name} ${shown}`);
       lastLines.add(name, shown);
+      if (name === `${LOCAL_NAMES.stack}-build-index`) observer?.onLog(shown);
     },
   });
   resources.defer(async () => {
@@ -127,8 +127,8 @@ export async function openWorkflow(
   return {
     workflow,
     lastLines,
-    observe: (observer) => {
-      onEvent = observer;
+    observe: (given) => {
+      observer = given;
     },
     servicesNow: () => {
       const stopped = workflow.servicesWithSavedState;

@@ -61,7 +61,7 @@ async function runWith(run: RunContext): Promise<boolean> {
 
   const view = openView(run, databaseUrl);
   openedLock?.warnWith(view.note);
-  opened.observe(view.onEvent);
+  opened.observe(view);
   const ended = await deployOnce(run, opened, view.note);
   await view.close();
   return await concludeRun(run, { ...ended, lastLines: opened.lastLines });
