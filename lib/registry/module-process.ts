@@ -35,6 +35,9 @@ export type ModuleMessage =
   /** Nothing keeps the process alive. */
   | { readonly type: 'idle' };
 
+/** The modules of this package that export `defineIndexes`. */
+const DEFINE_INDEXES: readonly string[] = [IMPORT_PATH, 'pg-deploy-step'];
+
 const REPORTS = 3;
 /** Modules are read within milliseconds of each other; one message in this time is enough. */
 const READING_MS = 200;
@@ -90,7 +93,7 @@ nodeModule.registerHooks?.({
     try {
       return next(specifier, context);
     } catch (error) {
-      if (specifier !== IMPORT_PATH) throw error;
+      if (!DEFINE_INDEXES.includes(specifier)) throw error;
       return next(pathToFileURL(programFile('lib/registry/define-indexes')).href, context);
     }
   },
@@ -139,7 +142,9 @@ async function load(): Promise<Record<string, unknown>> {
   } catch (error) {
     if (!needsCompiler(error)) throw error;
     const { createJiti } = await import('jiti');
-    const alias = { [IMPORT_PATH]: programFile('lib/registry/define-indexes') };
+    const alias = Object.fromEntries(
+      DEFINE_INDEXES.map((name) => [name, programFile('lib/registry/define-indexes')]),
+    );
     return await createJiti(import.meta.url, { fsCache: false, moduleCache: false, alias }).import(file);
   }
 }

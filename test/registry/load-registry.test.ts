@@ -45,6 +45,19 @@ test.each(['.ts', '.js', '.mjs'])('a registry is read from the default export of
   expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_a', table: 't' }]);
 });
 
+test.each(['pg-deploy-step', 'pg-deploy-step/define-indexes'])(
+  'a TypeScript module of a CommonJS package may import %s, also outside of the project',
+  async (name) => {
+    await mkdir(join(folder, 'commonjs'), { recursive: true });
+    await written('commonjs/package.json', '{ "type": "commonjs" }');
+    const module = `import { defineIndexes } from '${name}';\nexport default defineIndexes(${listOf('idx_a')});`;
+    const file = await written('commonjs/indexes.ts', module);
+
+    expect(await loadRegistry(file)).toMatchObject([{ name: 'idx_a' }]);
+    expect(await loadRegistry(await written('alone.ts', module))).toMatchObject([{ name: 'idx_a' }]);
+  },
+);
+
 test('a changed module is read again', async () => {
   const file = await written('changing.ts', `export default ${listOf('idx_a')};`);
   await loadRegistry(file);
