@@ -4,33 +4,20 @@ import { Annotations, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { type Grant, type IGrantable, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
-import { Construct, type IConstruct } from 'constructs';
-import { compileFiles, type FilesToCompile } from '../compile/compile-files.ts';
-import type { CompiledFiles } from '../compile/compiled-files.ts';
+import { Construct } from 'constructs';
 import { ConfigurationError } from '../config/configuration-error.ts';
-import {
-  type Environment,
-  type EnvironmentInput,
-  LONGEST_ENVIRONMENT_NAME,
-  parseEnvironment,
-} from '../config/environment-config.ts';
+import { type Environment, LONGEST_ENVIRONMENT_NAME } from '../config/environment-config.ts';
 import type { FunctionNetwork } from '../config/environment-resources.ts';
 import { type MachineNames, type ResourceNames, resourceNamesOf } from '../config/resource-names.ts';
 import { RECONCILE_EVERY, STOPPED_METRIC } from '../config/stopped-metric.ts';
-import type { DatabaseOptions, DeployStepProps } from './deploy-step-props.ts';
+import type { DeployStepProps } from './deploy-step-props.ts';
+import { environmentOf } from './environment-of.ts';
+import { filesOf } from './files-of.ts';
 import { hasScaling, type ResolvedService, servicesOf } from './services-of.ts';
 import { createWorkflow } from './workflow-resources.ts';
-
-/** Stands for ARNs and names that only CloudFormation knows, while the other values are checked. */
-const PLACEHOLDER = {
-  secretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:placeholder-AbCdEf',
-  keyArn: 'arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000',
-  uuid: (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
-} as const;
 
 /**
  * Stops services, runs migrations, builds indexes concurrently, starts the services again: the state machines, functions, alerts
@@ -64,7 +51,10 @@ export class DeployStep extends Construct implements ec2.IConnectable {
     const projectRoot = resolve(props.projectRoot ?? '.');
     const secret = secretOf(this, props);
     const services = servicesOf(props.services ?? []);
-    const environment = environmentOf(this, props, { services, secret });
+    const environment = environmentOf(props, {
+      ...{ construct: this.node.path, environmentName: this.environmentName },
+      ...{ services, secret },
+    });
     this.#alarms = environment.alarms;
     const network = networkOf(this, props);
     this.#connections = network && new ec2.Connections({ securityGroups: network.securityGroups });
@@ -242,129 +232,6 @@ function networkOf(construct: Construct, props: DeployStepProps): FunctionNetwor
           ]
         : [...props.securityGroups],
   };
-}
-
-interface Resolved {
-  readonly services: readonly ResolvedService[];
-  readonly secret: ISecret | undefined;
-}
-
-/** Checks all values that are known now, and then puts in the names that only CloudFormation knows. */
-function environmentOf(
-  construct: DeployStep,
-  props: DeployStepProps,
-  { services, secret }: Resolved,
-): Environment {
-  const { alerts = {}, logs = {}, databaseOptions = {} } = props;
-  const endpoint = endpointOf(props.database, databaseOptions);
-  const environment = parseEnvironment(construct.node.path, construct.environmentName, {
-    ...optionsOf(props),
-    ...(props.migrations !== undefined && { migrations: props.migrations }),
-    database: databaseInput(databaseOptions, { hasSecret: secret !== undefined, host: endpoint.host }),
-    services: services.map(({ service }, at) => withPlaceholders(service, at)),
-    alerts: {
-      emails: [...(alerts.emails ?? [])],
-      ...(alerts.topic && { topicArn: 'arn:aws:sns:eu-west-1:000000000000:placeholder' }),
-    },
-    logs: {
-      ...(logs.key && { kmsKeyArn: PLACEHOLDER.keyArn }),
-      ...(logs.retentionDays !== undefined && { retentionDays: logs.retentionDays as 90 }),
-      ...(logs.executionData !== undefined && { executionData: logs.executionData }),
-    },
-    stack: {
-      ...(props.namePrefix !== undefined && { namePrefix: props.namePrefix }),
-      retain: props.retain ?? false,
-    },
-  });
-  return {
-    ...environment,
-    database: {
-      ...environment.database,
-      ...(secret && { secretArn: secret.secretArn }),
-      ...(endpoint.port !== undefined && { port: endpoint.port }),
-    },
-    services: services.map(({ service }) => service),
-    stack: { ...environment.stack, stateMachineKeyArn: props.stateMachineKey?.keyArn },
-  };
-}
-
-const OPTIONS = [
-  ...[
-    'builds',
-    'onMigrationFailure',
-    'onCriticalFailure',
-    'deploymentMinutes',
-    'stopMinutes',
-    'startMinutes',
-  ],
-  ...['steadyChecks', 'windowMinutes', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
-] as readonly (keyof DeployStepProps & keyof EnvironmentInput)[];
-
-function optionsOf(props: DeployStepProps): Partial<EnvironmentInput> {
-  return Object.fromEntries(
-    OPTIONS.flatMap((name) => (props[name] === undefined ? [] : [[name, props[name]]])),
-  );
-}
-
-function endpointOf(
-  database: IDatabaseCluster | IDatabaseInstance | undefined,
-  { host, port }: DatabaseOptions,
-): { host: string | undefined; port: number | undefined } {
-  if (database === undefined || host !== undefined) return { host, port };
-  const endpoint = 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
-  return { host: endpoint.hostname, port: port ?? endpoint.port };
-}
-
-function databaseInput(
-  options: DatabaseOptions,
-  { hasSecret, host }: { hasSecret: boolean; host: string | undefined },
-): EnvironmentInput['database'] {
-  const { iam, port: _port, trustedRoles, searchPath, ...others } = options;
-  return {
-    ...others,
-    ...(host !== undefined && { host }),
-    ...(trustedRoles && { trustedRoles: [...trustedRoles] }),
-    ...(searchPath && { searchPath: [...searchPath] }),
-    ...(hasSecret && { secretArn: PLACEHOLDER.secretArn }),
-    ...(iam && { authentication: 'iam' as const, ...iam }),
-  };
-}
-
-/** A service that has a name only in CloudFormation is checked with a placeholder, so that its own name is checked. */
-function withPlaceholders(service: ResolvedService['service'], at: number): ResolvedService['service'] {
-  switch (service.kind) {
-    case 'ecs':
-      return { ...service, cluster: `cluster${at}`, service: `service${at}` };
-    case 'event-rule':
-      return { ...service, rule: `rule${at}`, eventBus: 'default' };
-    case 'event-source-mapping':
-      return { ...service, uuid: PLACEHOLDER.uuid(at) };
-  }
-}
-
-/** The compiled files of each app: its environments often share them. */
-const compiled = new WeakMap<IConstruct, Map<string, CompiledFiles>>();
-
-function filesOf(
-  construct: Construct,
-  { indexes, projectRoot }: { indexes: DeployStepProps['indexes']; projectRoot: string },
-  environment: Environment,
-): CompiledFiles {
-  const { migrations, database } = environment;
-  const registry = indexes ?? environment.indexes;
-  const toCompile: FilesToCompile = {
-    indexes: typeof registry === 'string' ? resolve(projectRoot, registry) : registry,
-    migrations: migrations.runner === 'sql' ? resolve(projectRoot, migrations.directory) : null,
-    searchPath: database.searchPath ?? null,
-    projectRoot,
-    lint: true,
-  };
-  const ofApp = compiled.get(construct.node.root) ?? new Map<string, CompiledFiles>();
-  compiled.set(construct.node.root, ofApp);
-  const key = JSON.stringify(toCompile);
-  const files = ofApp.get(key) ?? compileFiles(toCompile);
-  ofApp.set(key, files);
-  return files;
 }
 
 /** Scaling that was added after the definition was made: the workflow would not suspend it. */

@@ -1,0 +1,113 @@
+import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { type Environment, type EnvironmentInput, parseEnvironment } from '../config/environment-config.ts';
+import type { DatabaseOptions, DeployStepProps } from './deploy-step-props.ts';
+import type { ResolvedService } from './services-of.ts';
+
+/** Stands for ARNs and names that only CloudFormation knows, while the other values are checked. */
+const PLACEHOLDER = {
+  secretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:placeholder-AbCdEf',
+  keyArn: 'arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000',
+  uuid: (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
+} as const;
+
+/** What was found out about the properties before. */
+interface Resolved {
+  /** Path of the construct, for messages. */
+  readonly construct: string;
+  readonly environmentName: string;
+  readonly services: readonly ResolvedService[];
+  readonly secret: ISecret | undefined;
+}
+
+/** Checks all values that are known now, and then puts in the names that only CloudFormation knows. */
+export function environmentOf(
+  props: DeployStepProps,
+  { construct, environmentName, services, secret }: Resolved,
+): Environment {
+  const { alerts = {}, logs = {}, databaseOptions = {} } = props;
+  const endpoint = endpointOf(props.database, databaseOptions);
+  const environment = parseEnvironment(construct, environmentName, {
+    ...optionsOf(props),
+    ...(props.migrations !== undefined && { migrations: props.migrations }),
+    database: databaseInput(databaseOptions, { hasSecret: secret !== undefined, host: endpoint.host }),
+    services: services.map(({ service }, at) => withPlaceholders(service, at)),
+    alerts: {
+      emails: [...(alerts.emails ?? [])],
+      ...(alerts.topic && { topicArn: 'arn:aws:sns:eu-west-1:000000000000:placeholder' }),
+    },
+    logs: {
+      ...(logs.key && { kmsKeyArn: PLACEHOLDER.keyArn }),
+      ...(logs.retentionDays !== undefined && { retentionDays: logs.retentionDays as 90 }),
+      ...(logs.executionData !== undefined && { executionData: logs.executionData }),
+    },
+    stack: {
+      ...(props.namePrefix !== undefined && { namePrefix: props.namePrefix }),
+      retain: props.retain ?? false,
+    },
+  });
+  return {
+    ...environment,
+    database: {
+      ...environment.database,
+      ...(secret && { secretArn: secret.secretArn }),
+      ...(endpoint.port !== undefined && { port: endpoint.port }),
+    },
+    services: services.map(({ service }) => service),
+    stack: { ...environment.stack, stateMachineKeyArn: props.stateMachineKey?.keyArn },
+  };
+}
+
+const OPTIONS = [
+  ...[
+    'builds',
+    'onMigrationFailure',
+    'onCriticalFailure',
+    'deploymentMinutes',
+    'stopMinutes',
+    'startMinutes',
+  ],
+  ...['steadyChecks', 'windowMinutes', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
+] as readonly (keyof DeployStepProps & keyof EnvironmentInput)[];
+
+function optionsOf(props: DeployStepProps): Partial<EnvironmentInput> {
+  return Object.fromEntries(
+    OPTIONS.flatMap((name) => (props[name] === undefined ? [] : [[name, props[name]]])),
+  );
+}
+
+function endpointOf(
+  database: IDatabaseCluster | IDatabaseInstance | undefined,
+  { host, port }: DatabaseOptions,
+): { host: string | undefined; port: number | undefined } {
+  if (database === undefined || host !== undefined) return { host, port };
+  const endpoint = 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
+  return { host: endpoint.hostname, port: port ?? endpoint.port };
+}
+
+function databaseInput(
+  options: DatabaseOptions,
+  { hasSecret, host }: { hasSecret: boolean; host: string | undefined },
+): EnvironmentInput['database'] {
+  const { iam, port: _port, trustedRoles, searchPath, ...others } = options;
+  return {
+    ...others,
+    ...(host !== undefined && { host }),
+    ...(trustedRoles && { trustedRoles: [...trustedRoles] }),
+    ...(searchPath && { searchPath: [...searchPath] }),
+    ...(hasSecret && { secretArn: PLACEHOLDER.secretArn }),
+    ...(iam && { authentication: 'iam' as const, ...iam }),
+  };
+}
+
+/** A service that has a name only in CloudFormation is checked with a placeholder, so that its own name is checked. */
+function withPlaceholders(service: ResolvedService['service'], at: number): ResolvedService['service'] {
+  switch (service.kind) {
+    case 'ecs':
+      return { ...service, cluster: `cluster${at}`, service: `service${at}` };
+    case 'event-rule':
+      return { ...service, rule: `rule${at}`, eventBus: 'default' };
+    case 'event-source-mapping':
+      return { ...service, uuid: PLACEHOLDER.uuid(at) };
+  }
+}
