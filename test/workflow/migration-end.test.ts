@@ -370,7 +370,7 @@ describe('the migration function of the application', () => {
     const holders = async () =>
       (
         await database.query(
-          "select 1 from pg_stat_activity where datname = current_database() and application_name = 'shop'",
+          "select 1 from pg_locks join pg_stat_activity using (pid) where datname = current_database() and application_name = 'shop' and locktype = 'advisory' and granted",
         )
       ).length;
 
