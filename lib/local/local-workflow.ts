@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, cx_api as cxapi } from 'aws-cdk-lib';
 import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
@@ -182,7 +182,14 @@ export class LocalWorkflow {
   #synthesise({ environment, registry, projectRoot }: LocalWorkflowOptions): SynthesisedStack {
     const outdir = join(this.#outdir, `cdk.out.${this.#updates}`);
     // The validation takes seconds. `cdk synth` and the tests validate the template.
-    const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false });
+    const app = new App({
+      outdir,
+      analyticsReporting: false,
+      builtinCloudFormationValidation: false,
+      // Nobody reads them here, and the sandboxes run the bundles where they are.
+      treeMetadata: false,
+      context: { [cxapi.DISABLE_ASSET_STAGING_CONTEXT]: true, [cxapi.DISABLE_METADATA_STACK_TRACE]: true },
+    });
     const name = LOCAL_NAMES.stack;
     const { migrations } = environment;
     new EnvironmentStack(app, name, {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { createProgressView } from '../../lib/cli/progress/progress-view.ts';
 import type { BuildRow } from '../../lib/local/watch-builds.ts';
 import { WINDOW } from '../../lib/workflow/state-names.ts';
+import { eventually } from '../support/waits.ts';
 import { machines, registryOf, Story } from './progress-story.ts';
 
 class Memory extends Writable {
@@ -106,9 +107,7 @@ describe('in a terminal', () => {
   test('the view draws the picture with bars for the running builds', async () => {
     const { stream, view, story } = viewOf(true, async () => [row]);
     begin(story);
-    await expect
-      .poll(() => stream.plain, { timeout: 300_000 })
-      .toMatch(/idx_deals_a +█{5}░{5} {2}50 % scanning table/);
+    await eventually(() => stream.plain).toMatch(/idx_deals_a +█{5}░{5} {2}50 % scanning table/);
     await view.close();
   });
 
@@ -132,8 +131,8 @@ describe('in a terminal', () => {
 
   test('no line is lost or shown twice when the picture grows and shrinks', async () => {
     const { stream, view, story } = viewOf(true);
-    const shown = () => expect.poll(() => shownIn(stream), { timeout: 300_000 });
-    const running = () => expect.poll(() => screenOf(stream.text).join('\n'), { timeout: 300_000 });
+    const shown = () => eventually(() => shownIn(stream));
+    const running = () => eventually(() => screenOf(stream.text).join('\n'));
     const phases = ['✔ Preflight', '– Stop services', '– Run migrations'];
     story.start();
     story.decide('deploy');
@@ -166,7 +165,7 @@ describe('in a terminal', () => {
       throw new Error('no connection');
     });
     begin(story);
-    await expect.poll(() => reads, { timeout: 300_000 }).toBeGreaterThan(1);
+    await eventually(() => reads).toBeGreaterThan(1);
     await view.close();
     expect(stream.plain).toContain('idx_deals_a');
   });

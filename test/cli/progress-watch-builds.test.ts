@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type BuildRow, type BuildWatch, watchBuilds } from '../../lib/local/watch-builds.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/waits.ts';
 
 let database: TestDatabase;
 let holder: Client;
@@ -26,17 +27,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-const poll = { timeout: 300_000, interval: 50 };
-
 /** Reads until the only build is in a phase and its index is in the catalog, which the query reads before the phase. */
 async function at(phase: string, read: () => Promise<BuildRow[]>): Promise<BuildRow> {
   let rows: BuildRow[] = [];
-  await expect
-    .poll(async () => {
-      rows = await read();
-      return rows[0]?.index === null ? null : rows[0]?.phase;
-    }, poll)
-    .toBe(phase);
+  await eventually(async () => {
+    rows = await read();
+    return rows[0]?.index === null ? null : rows[0]?.phase;
+  }).toBe(phase);
   const [row] = rows;
   if (row === undefined) throw new Error('no build is running');
   return row;
@@ -69,7 +66,7 @@ describe('watchBuilds', () => {
     const build = database.query('create index concurrently idx_deals_held on crm.deals (crm.held(n))');
     const row = await at('building index: scanning table', () => watch.read());
     expect(row.index).toBe('idx_deals_held');
-    await expect.poll(async () => (await watch.read())[0]?.fraction, poll).toBeGreaterThan(0.1);
+    await eventually(async () => (await watch.read())[0]?.fraction).toBeGreaterThan(0.1);
     expect((await watch.read())[0]?.fraction).toBeLessThan(1);
     await holder.query('select pg_advisory_unlock(7)');
     await build;
@@ -84,7 +81,7 @@ describe('watchBuilds', () => {
     await watch.read();
     expect(await sessions()).toHaveLength(1);
     await watch.close();
-    await expect.poll(sessions, poll).toHaveLength(0);
+    await eventually(sessions).toHaveLength(0);
     expect(await watch.read()).toEqual([]);
     expect(await sessions()).toHaveLength(0);
   });

@@ -119,7 +119,7 @@ describe('a window that lasts longer than windowMinutes', () => {
   test('starts the services, and waits for the remaining builds until they end', async () => {
     await database.query('create unique index people_email_key on people (email)');
     // Long enough for the build to begin inside the window, also on a busy machine.
-    const workflow = await open({ builds: { waitSeconds: 1 }, environment: { windowMinutes: 0.4 } });
+    const workflow = await open({ builds: { waitSeconds: 1 }, environment: { windowMinutes: 0.6 } });
     // The build of the non-critical index waits for this transaction.
     const reader = await connect(database.url);
     await reader.query('begin isolation level repeatable read');

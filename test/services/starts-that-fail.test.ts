@@ -21,6 +21,9 @@ const INDEX = {
 const UNREACHABLE = 'postgres://127.0.0.1:1/unreachable';
 const OTHERS = ['api', 'nightly', 'retired', 'mailer'];
 
+/** Long enough for the services that start, also on a busy machine. A service that does not start is waited for as long. */
+const SHORT = { environment: { services: ALL_KINDS, startMinutes: 0.3 } };
+
 let database: TestDatabase;
 let opened: TestWorkflow | undefined;
 let observe: (event: EngineEvent) => void = () => {};
@@ -42,7 +45,8 @@ async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWor
   opened = await openTestWorkflow({
     databaseUrl: database.url,
     indexes: [INDEX],
-    environment: { services: ALL_KINDS, startMinutes: 0.1 },
+    // Far longer than the services need, also on a busy machine.
+    environment: { services: ALL_KINDS, startMinutes: 5 },
     aws: ALL_KINDS_IN_AWS,
     onEvent: (event) => observe(event),
     ...options,
@@ -283,7 +287,7 @@ describe('a recovery that fails', () => {
 
 describe('a service is not steady', () => {
   test('while its tasks crash, however often a check finds them running', async () => {
-    const workflow = await open();
+    const workflow = await open(SHORT);
     await killAfterStopping(workflow);
     const worker = ecsService(workflow, 'worker');
     let seenRunning = 0;
@@ -309,7 +313,7 @@ describe('a service is not steady', () => {
     const services = localDemoServices(database.url).map((service) =>
       service.service === 'worker' ? { ...service, targetGroups: ['arn:target-group'] } : service,
     );
-    const workflow = await open({ aws: { ...ALL_KINDS_IN_AWS, services } });
+    const workflow = await open({ ...SHORT, aws: { ...ALL_KINDS_IN_AWS, services } });
     await killAfterStopping(workflow);
     const worker = ecsService(workflow, 'worker');
     worker.targetHealth = 'initial';
@@ -324,7 +328,7 @@ describe('a service is not steady', () => {
   });
 
   test('before steadyChecks checks in a row have found it running', async () => {
-    const workflow = await open({ environment: { services: ALL_KINDS, steadyChecks: 4 } });
+    const workflow = await open({ environment: { services: ALL_KINDS, startMinutes: 5, steadyChecks: 4 } });
 
     await workflow.deploy();
 
@@ -358,7 +362,7 @@ test('a recovery keeps the state that a new deploy has saved while the recovery 
 
 describe('the reconciler', () => {
   test('sets a count once and sends an alert once for an incident', async () => {
-    const workflow = await open();
+    const workflow = await open(SHORT);
     await killAfterStopping(workflow);
     ecsService(workflow, 'worker').variables.DATABASE_URL = UNREACHABLE;
     const setWorker = (DesiredCount: number) =>
@@ -443,7 +447,7 @@ describe('the reconciler', () => {
   });
 
   test('is enabled again by an update of the stack while services are stopped', async () => {
-    const workflow = await open();
+    const workflow = await open(SHORT);
     await killAfterStopping(workflow);
     ecsService(workflow, 'worker').variables.DATABASE_URL = UNREACHABLE;
     for (const rule of workflow.workflow.aws.state.eventBridge.rules) {

@@ -1,4 +1,5 @@
 import { expect, vi } from 'vitest';
+import { PATIENCE } from './waits.ts';
 
 /** What no fault may leave in a database. */
 interface Leftovers {
@@ -28,8 +29,6 @@ async function readLeftovers(query: Query): Promise<Leftovers | undefined> {
 
 /** Waits until the sessions have ended, which they do shortly after their clients, and expects no leftovers. */
 export async function expectNoLeftovers(query: Query): Promise<void> {
-  await vi.waitFor(async () => expect((await readLeftovers(query))?.sessions).toEqual([]), {
-    timeout: 300_000,
-  });
+  await vi.waitFor(async () => expect((await readLeftovers(query))?.sessions).toEqual([]), PATIENCE);
   expect(await readLeftovers(query)).toEqual(NO_LEFTOVERS);
 }

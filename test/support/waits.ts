@@ -5,9 +5,12 @@ import type { TestDatabase } from './database.ts';
  * Tests wait for conditions. The time limits only end a test that hangs.
  */
 
+/** How tests wait: milliseconds between two checks, and the time limit. */
+export const PATIENCE = { interval: 50, timeout: 300_000 } as const;
+
 /** Checks a value again and again until it is as expected. */
 export function eventually<T>(read: () => T) {
-  return expect.poll(read, { interval: 50, timeout: 300_000 });
+  return expect.poll(read, PATIENCE);
 }
 
 /** Waits until a condition is true. Unlike `eventually` it also works in tests that run side by side. */
@@ -15,7 +18,7 @@ export async function waitUntil(condition: string, isTrue: () => Promise<boolean
   const check = async () => {
     if (!(await isTrue())) throw new Error(`Never seen: ${condition}`);
   };
-  await vi.waitFor(check, { interval: 50, timeout: 300_000 });
+  await vi.waitFor(check, PATIENCE);
 }
 
 /** Waits until a query returns rows. */

@@ -104,7 +104,7 @@ describe('a migration task that ignores SIGTERM', () => {
 
   test('is waited for until it is STOPPED after its time limit, and then the services start', async () => {
     const clock = new ManualClock();
-    const { workflow, overlap, entered, started } = await openWithTool(clock, { timeoutMinutes: 0.1 });
+    const { workflow, overlap, entered, started } = await openWithTool(clock, { timeoutMinutes: 0.2 });
 
     const deploying = workflow.deploy();
     await eventually(() => existsSync(`${started}.term`)).toBe(true);
@@ -164,7 +164,7 @@ describe('a migration task that ignores SIGTERM', () => {
 
   test('is no longer waited for after stopMinutes: the services start, and the report says that it still runs', async () => {
     const clock = new ManualClock();
-    const { workflow, started } = await openWithTool(clock, { timeoutMinutes: 0.1, stopMinutes: 0.05 });
+    const { workflow, started } = await openWithTool(clock, { timeoutMinutes: 0.2, stopMinutes: 0.25 });
 
     const { status, report } = await workflow.deploy();
 
@@ -370,7 +370,7 @@ describe('the migration function of the application', () => {
     const holders = async () =>
       (
         await database.query(
-          "select 1 from pg_stat_activity where datname = current_database() and application_name = 'shop'",
+          "select 1 from pg_locks join pg_stat_activity using (pid) where datname = current_database() and application_name = 'shop' and locktype = 'advisory' and granted",
         )
       ).length;
 
