@@ -121,13 +121,14 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
   >;
   const { code, packages } = bundleCode();
   const licences = licenceFile(packages);
+  const registry = JSON.stringify(props.registry);
   for (const name of FUNCTIONS) {
     mkdirSync(folders[name], { recursive: true });
     const contents = code.get(name);
     if (contents === undefined) throw new Error(`esbuild has written no code for the function ${name}.`);
     writeFileSync(join(folders[name], 'index.mjs'), contents);
     writeFileSync(join(folders[name], LICENCES_FILE), licences);
-    writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
+    writeFileSync(join(folders[name], REGISTRY_FILE), registry);
     writeFileSync(join(folders[name], CERTIFICATES_FILE), props.certificates);
   }
   const migrations = props.migrations === null ? {} : readMigrations(props.migrations, props.searchPath);
