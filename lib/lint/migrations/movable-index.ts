@@ -65,7 +65,7 @@ export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacl
     const reason = `line ${dropLine} drops the index of this name; remove both statements, and add the entry with onDrift: "rebuild"`;
     return { reason, needed: false, isExplained: true };
   }
-  const { relation } = move.statement.node?.IndexStmt ?? {};
+  const { relation } = move.created.statement;
   const isAsWritten =
     index === undefined || (index.table === relation?.relname && index.written?.sql === move.statement.sql);
   if (isAsWritten) return null;

@@ -8,6 +8,8 @@ import { TEMPORARY } from './relation-store.ts';
 import type { ApplyContext } from './schema-model.ts';
 import { keyOf, type SchemaTable } from './schema-objects.ts';
 
+const NO_READS: SchemaTable['reads'] = new Map();
+
 /** @param columns null: a query defines them */
 export function newTable(
   { schema, place }: ApplyContext,
@@ -27,7 +29,7 @@ export function newTable(
     partitionOf: null,
     inherits: [],
     inDoubt: schema.doubt !== null,
-    reads: new Map(),
+    reads: NO_READS,
   };
 }
 
@@ -103,7 +105,7 @@ export function addColumn(
   const { schema } = context;
   schema.doubtTable(table);
   table.localColumns.add(colname);
-  const type = stringsIn(typeName?.names);
+  const type = schema.typeOf(stringsIn(typeName?.names));
   for (const one of [table, ...schema.heirsOf(table)]) {
     if (!one.columnTypes.has(colname)) one.columns?.push(colname);
     setType(one, colname, type);

@@ -1,6 +1,7 @@
 import { textsIn, visitValues } from '../parse-tree.ts';
 import type { Schema } from './schema-model.ts';
-import type { Doubt, SchemaIndex, WrittenStatement } from './schema-objects.ts';
+import type { Doubt, SchemaIndex } from './schema-objects.ts';
+import type { WrittenStatement } from './written-statement.ts';
 
 /**
  * Puts the indexes in doubt whose statement contains a name: that of a function, a type, a collation, an operator class or a

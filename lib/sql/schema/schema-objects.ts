@@ -1,10 +1,10 @@
-import type { IndexStmt } from 'libpg-query';
 import type { Named } from '../../../lambdas/postgres/identifiers.ts';
 import type { IndexConstraint } from '../index-name.ts';
 import type { NamePool } from '../name-pool.ts';
 import type { SourcePlace } from '../places.ts';
 import type { SqlStatement } from '../read-sql.ts';
-import type { SqlComment } from '../split-sql.ts';
+import type { SqlComment } from '../sql-piece.ts';
+import type { WrittenStatement } from './written-statement.ts';
 
 /** A table, partitioned or not, a foreign table, a materialized view, or a view. */
 export interface SchemaTable {
@@ -24,7 +24,7 @@ export interface SchemaTable {
   /** A statement that may not run creates or changes it, so the server may not have it like this. */
   inDoubt: boolean;
   /** What the query of a view reads, by `keyOf` the relation. Empty: it is no view. */
-  reads: Map<string, ReadColumns>;
+  reads: ReadonlyMap<string, ReadColumns>;
   /** Change them with the methods of `Schema` only. */
   foreignKeys: SchemaForeignKey[];
   readonly foreignKeyNames: NamePool;
@@ -108,12 +108,6 @@ export interface Unfollowed {
   /** `code in a DO block` */
   readonly what: string;
   readonly reason: string;
-}
-
-/** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
-export interface WrittenStatement {
-  readonly sql: string;
-  readonly statement: IndexStmt;
 }
 
 /** An index that a later statement drops. */
