@@ -3,8 +3,9 @@ import type { StatementNode } from './parse-tree.ts';
 import { parseSql, SqlSyntaxError } from './parser.ts';
 import { type Place, placesIn } from './places.ts';
 import type { PsqlCommand } from './psql-commands.ts';
-import { splitSql } from './split-sql.ts';
-import type { SqlComment, SqlPiece } from './sql-piece.ts';
+import { splitInto } from './split-sql.ts';
+import { Piece, type PieceSource, type SqlPiece } from './sql-piece.ts';
+import { TextCursor } from './text-cursor.ts';
 import { CONTROL_CHARACTERS } from './tokens.ts';
 
 /** A statement, parsed by PostgreSQL's own parser. It is no plain object: a copy with `...` has no fields. */
@@ -31,9 +32,12 @@ export interface SqlText {
  * @param placeOf line and column of an offset @default those in the text
  */
 export function readSql(text: string, placeOf = placesIn(text)): SqlText {
-  const { pieces, commands } = splitSql(text);
-  const last = new LastRead(placeOf);
-  return { statements: pieces.map((piece) => new ReadStatement(piece, last)), commands, placeOf };
+  const source = new StatementSource(new TextCursor(text), placeOf);
+  const { pieces, commands } = splitInto(
+    source.text,
+    (piece, comments) => new ReadStatement(source, piece, comments),
+  );
+  return { statements: pieces, commands, placeOf };
 }
 
 /** A statement with another text at the same place. */
@@ -47,63 +51,26 @@ export function withSql(statement: SqlStatement, sql: string): SqlStatement {
   };
 }
 
-/** There are as many statements as a dump has, so each keeps two references only. */
-class ReadStatement implements SqlStatement {
-  private readonly piece: SqlPiece;
-  private readonly last: LastRead;
-
-  constructor(piece: SqlPiece, last: LastRead) {
-    this.piece = piece;
-    this.last = last;
-  }
-
-  get start(): number {
-    return this.piece.start;
-  }
-
-  get end(): number {
-    return this.piece.end;
-  }
-
-  get next(): number {
-    return this.piece.next;
-  }
-
-  get sql(): string {
-    return this.piece.sql;
-  }
-
-  get placeholders(): readonly string[] {
-    return this.piece.placeholders;
-  }
-
-  get comments(): readonly SqlComment[] {
-    return this.piece.comments;
-  }
-
+class ReadStatement extends Piece<StatementSource> implements SqlStatement {
   get line(): number {
-    return this.last.placeOf(this.piece.start).line;
+    return this.source.placeOf(this.start).line;
   }
 
   get column(): number {
-    return this.last.placeOf(this.piece.start).column;
+    return this.source.placeOf(this.start).column;
   }
 
   get node(): StatementNode | undefined {
-    return this.last.parsed(this.piece).node;
+    return this.source.parsed(this).node;
   }
 
   get error(): SqlStatement['error'] {
-    const { error } = this.last.parsed(this.piece);
-    return error && { ...this.last.placeOf(this.piece.offsetOf(error.offset)), message: error.message };
-  }
-
-  offsetOf(at: number): number {
-    return this.piece.offsetOf(at);
+    const { error } = this.source.parsed(this);
+    return error && { ...this.source.placeOf(this.offsetOf(error.offset)), message: error.message };
   }
 
   placeAt(location: number): Place {
-    return this.last.placeOf(this.piece.offsetOf(this.last.unitsBefore(this.piece)(location)));
+    return this.source.placeOf(this.offsetOf(this.source.unitsBefore(this)(location)));
   }
 }
 
@@ -112,15 +79,17 @@ interface ParsedText {
   readonly error: { readonly message: string; readonly offset: number } | undefined;
 }
 
-/** Reads statements, and keeps the last one: readers ask for one after the other, and several times for each. */
-class LastRead {
+/** A text whose statements are parsed. It keeps the last one: readers ask for one after the other, and several times for each. */
+class StatementSource implements PieceSource {
+  readonly text: TextCursor;
   readonly placeOf: (offset: number) => Place;
   private lastParsed: { readonly piece: SqlPiece; readonly parsed: ParsedText } | undefined;
   private lastOffsets:
     | { readonly piece: SqlPiece; readonly unitsBefore: (bytes: number) => number }
     | undefined;
 
-  constructor(placeOf: (offset: number) => Place) {
+  constructor(text: TextCursor, placeOf: (offset: number) => Place) {
+    this.text = text;
     this.placeOf = placeOf;
   }
 

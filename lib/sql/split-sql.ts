@@ -1,12 +1,12 @@
 import { dataRowsEnd } from './data-rows.ts';
 import { type Lexeme, Lexer } from './lexer.ts';
 import { type PsqlCommand, sendsStatement } from './psql-commands.ts';
-import { Piece, type ReadPiece, type SqlComment, type SqlPiece } from './sql-piece.ts';
+import { type FinishedPiece, Piece, type ReadPiece, type SqlComment, type SqlPiece } from './sql-piece.ts';
 import { TextCursor } from './text-cursor.ts';
 
 /** Statements and commands of psql, each in the order of the text. */
-export interface SplitText {
-  readonly pieces: readonly SqlPiece[];
+export interface SplitText<One extends SqlPiece = SqlPiece> {
+  readonly pieces: readonly One[];
   readonly commands: readonly PsqlCommand[];
 }
 
@@ -21,8 +21,15 @@ export function splitSql(text: string): SplitText {
 
 /** The same for a cursor, which a test can replace to count what is read. */
 export function splitText(text: TextCursor): SplitText {
-  return new Splitter(text).split();
+  return splitInto(text, (piece, comments) => new Piece({ text }, piece, comments));
 }
+
+/** The same, with pieces of another class. */
+export function splitInto<One extends Piece>(text: TextCursor, create: CreatePiece<One>): SplitText<One> {
+  return new Splitter(text, create).split();
+}
+
+type CreatePiece<One> = (piece: FinishedPiece, comments: SqlComment[]) => One;
 
 /** A statement while it is read. */
 interface OpenStatement extends ReadPiece {
@@ -51,10 +58,11 @@ const IN_NAMES = /\$\{[^{}\n]+\}|\{\{[^{}\n]+\}\}/g;
 /** A placeholder with a plain name. `{{1,2}}` is an array. */
 const IN_QUOTES = /\$\{[\w.:-]+\}|\{\{-? *\.?[A-Za-z_][\w.]* *-?\}\}/g;
 
-class Splitter {
+class Splitter<One extends Piece> {
   private readonly text: TextCursor;
   private readonly lexer: Lexer;
-  private readonly pieces: Piece[] = [];
+  private readonly create: CreatePiece<One>;
+  private readonly pieces: One[] = [];
   private readonly commands: PsqlCommand[] = [];
   private at = 0;
   private statement: OpenStatement | null = null;
@@ -65,12 +73,13 @@ class Splitter {
   /** Number of COPY statements on this line whose data is in the next lines. */
   private copies = 0;
 
-  constructor(text: TextCursor) {
+  constructor(text: TextCursor, create: CreatePiece<One>) {
     this.text = text;
+    this.create = create;
     this.lexer = new Lexer(text);
   }
 
-  split(): SplitText {
+  split(): SplitText<One> {
     while (this.at < this.text.length) this.step();
     this.finish(this.statement?.end ?? 0);
     return { pieces: this.pieces, commands: this.commands };
@@ -225,7 +234,7 @@ class Splitter {
     const { statement } = this;
     this.statement = null;
     if (statement === null) return;
-    this.pieces.push(new Piece(this.text, { ...statement, next }, this.comments));
+    this.pieces.push(this.create({ ...statement, next }, this.comments));
     this.comments = [];
     this.onLastLine = true;
   }

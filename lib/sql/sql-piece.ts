@@ -31,6 +31,11 @@ export interface SqlPiece {
   readonly comments: readonly SqlComment[];
 }
 
+/** What all pieces of a text share. */
+export interface PieceSource {
+  readonly text: TextCursor;
+}
+
 /** What the splitter has read of a statement; offsets in the text. */
 export interface ReadPiece {
   readonly start: number;
@@ -38,6 +43,11 @@ export interface ReadPiece {
   readonly placeholders: readonly { readonly start: number; readonly text: string }[];
   /** Rows of constants, which the parser does not read. */
   readonly data: readonly { readonly start: number; readonly end: number }[];
+}
+
+export interface FinishedPiece extends ReadPiece {
+  /** Offset after its semicolon. */
+  readonly next: number;
 }
 
 /** The text of a piece, if it is not the one in the file. */
@@ -73,27 +83,27 @@ function changedText(text: TextCursor, { start, end, placeholders, data }: ReadP
 }
 
 /** A dump has a piece for every hundred characters, so a piece keeps little: most are a part of the text as it is. */
-export class Piece implements SqlPiece {
+export class Piece<Source extends PieceSource = PieceSource> implements SqlPiece {
   readonly start: number;
   readonly end: number;
   readonly next: number;
-  private readonly text: TextCursor;
+  protected readonly source: Source;
   private readonly changed: ChangedText | null;
   /** Null: it has none. */
   private ownComments: SqlComment[] | null;
 
-  constructor(text: TextCursor, piece: ReadPiece & { readonly next: number }, comments: SqlComment[]) {
+  constructor(source: Source, piece: FinishedPiece, comments: SqlComment[]) {
     this.start = piece.start;
     this.end = piece.end;
     this.next = piece.next;
-    this.text = text;
+    this.source = source;
     const isChanged = piece.placeholders.length + piece.data.length > 0;
-    this.changed = isChanged ? changedText(text, piece) : null;
+    this.changed = isChanged ? changedText(source.text, piece) : null;
     this.ownComments = comments.length === 0 ? null : comments;
   }
 
   get sql(): string {
-    return this.changed?.sql ?? this.text.slice(this.start, this.end);
+    return this.changed?.sql ?? this.source.text.slice(this.start, this.end);
   }
 
   get placeholders(): readonly string[] {

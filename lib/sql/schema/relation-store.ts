@@ -168,8 +168,9 @@ export class RelationStore {
   }
 
   protected insertIndex(index: SchemaIndex): void {
-    this.indexChanges.push({ name: keyOf(index), isAdded: true });
-    this.indexesByKey.set(keyOf(index), index);
+    const key = keyOf(index);
+    this.indexChanges.push({ name: key, isAdded: true });
+    this.indexesByKey.set(key, index);
     this.indexesBySchema.add(index.schema, index);
     this.indexesByTable.add(keyOf({ schema: index.schema, name: index.table }), index);
     this.namesIn(index.schema).add(index.name);

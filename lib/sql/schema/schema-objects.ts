@@ -15,8 +15,8 @@ export interface SchemaTable {
   readonly temporary: boolean;
   /** Names of its columns, in order. Null: unknown, because a query creates the table. */
   columns: string[] | null;
-  /** The columns that its own statements define. The others come from the tables that it inherits from. */
-  readonly localColumns: Set<string>;
+  /** Those of its columns that come only from tables that it inherits from. Undefined: none, as of nearly all tables. */
+  inheritedColumns: Set<string> | undefined;
   /** The names in the type of each known column: `['citext']`, `['pg_catalog', 'int4']`. Empty: unknown. */
   readonly columnTypes: Map<string, readonly string[]>;
   /** `keyOf` the tables that it inherits from with INHERITS. */
@@ -32,6 +32,12 @@ export interface SchemaTable {
   readonly partitioned: boolean;
   /** `keyOf` the partitioned table that it is a partition of. */
   partitionOf: string | null;
+}
+
+/** Notes that a table has a column that none of its own statements defines, as far as is known. */
+export function markInherited(table: SchemaTable, column: string): void {
+  table.inheritedColumns ??= new Set();
+  table.inheritedColumns.add(column);
 }
 
 /** The columns of a relation that the query of a view reads. */
