@@ -126,5 +126,6 @@ export interface DroppedIndex {
 
 /** Key of a table or an index: the two share the names of a schema. */
 export function keyOf({ schema, name }: Named): string {
-  return `${schema}.${name}`;
+  // A template string would keep its parts beside the key.
+  return [schema, name].join('.');
 }
