@@ -45,7 +45,7 @@ function run(
 describe.each(['lint', 'import'] as const)('%s', (command) => {
   test('needs less than five times the size of one INSERT, and finds the index after it', () => {
     const index = 'create index i on t (note);';
-    const text = largeInsert(12 * MB) + index;
+    const text = largeInsert(20 * MB) + index;
     const small = run(command, index);
     const large = run(command, text);
 
@@ -60,5 +60,13 @@ describe.each(['lint', 'import'] as const)('%s', (command) => {
 
     expect(indexes).toBeGreaterThan(100);
     expect(result[command === 'lint' ? 'findings' : 'entries']).toHaveLength(indexes);
+  });
+
+  test('needs less than 16 times the size of a dump, whose statements have a hundred times its size as trees', () => {
+    const text = schemaDump(6 * MB);
+    const small = run(command, 'create index i on t (note);');
+    const large = run(command, text);
+
+    expect((large.memory - small.memory) / text.length).toBeLessThan(16);
   });
 });
