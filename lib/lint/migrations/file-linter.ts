@@ -147,9 +147,9 @@ export class FileLinter {
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
-    const { idxname, concurrent, if_not_exists, relation } = index;
+    const { idxname, unique, concurrent, if_not_exists, relation } = index;
     const created = {
-      statement: { idxname, concurrent, if_not_exists, relation },
+      statement: { idxname, unique, concurrent, if_not_exists, relation },
       entry,
       match,
       onNewTable,
