@@ -14,25 +14,14 @@ import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { startEmbeddedPostgres } from '../lib/local/embedded-postgres.ts';
 import { compileRegistry } from '../lib/registry/compile-registry.ts';
 import { countingDatabase } from '../test/support/counting-database.ts';
+import { MANY_FORMS, manyEntries, tableOfEntry } from '../test/support/many-entries.ts';
 
 const COUNTS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [100, 1_000, 10_000];
 
-/** Two of five need the server to be compared: one has an expression, the other an operator class. */
-const FORMS = [
-  '(tenant_id, created_at desc)',
-  '(deleted_at) where deleted_at is not null',
-  '(status, tenant_id) include (email)',
-  "(lower(email)) where status in ('open', 'held')",
-  '(email text_pattern_ops)',
-];
 const columnsOf = (table: number) =>
   `id int, tenant_id int, created_at timestamptz, deleted_at timestamptz, email varchar(${table}), status varchar(${table})`;
 /** The locks of one transaction that creates tables are limited. */
 const TABLES_PER_MESSAGE = 200;
-
-const tableOf = (entry: number) => `orders_${Math.floor(entry / FORMS.length)}`;
-const statementOf = (entry: number) =>
-  `create index concurrently if not exists idx_${entry} on ${tableOf(entry)} ${FORMS[entry % FORMS.length]}`;
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -44,28 +33,22 @@ for (const count of COUNTS) {
 
 async function measure(count: number, tables: 'alike' | 'unlike'): Promise<void> {
   const entries = Array.from({ length: count }, (_, entry) => entry);
-  const registry = await compileRegistry(
-    entries.map((entry) => ({
-      name: `idx_${entry}`,
-      sql: statementOf(entry),
-      description: 'of the benchmark',
-    })),
-    'the benchmark',
-  );
+  const written = manyEntries(count);
+  const registry = await compileRegistry(written, 'the benchmark');
   const server = await startEmbeddedPostgres({ settings: { fsync: 'off' } });
   try {
-    const firsts = entries.filter((entry) => entry % FORMS.length === 0);
+    const firsts = entries.filter((entry) => entry % MANY_FORMS.length === 0);
     await inMessages(
       server.url(),
       firsts.map(
         (entry) =>
-          `create table ${tableOf(entry)} (${columnsOf(tables === 'alike' ? 20 : 1 + entry / FORMS.length)}, primary key (id)); create index on ${tableOf(entry)} (id, status)`,
+          `create table ${tableOfEntry(entry)} (${columnsOf(tables === 'alike' ? 20 : 1 + entry / MANY_FORMS.length)}, primary key (id)); create index on ${tableOfEntry(entry)} (id, status)`,
       ),
     );
     console.log(`${count}   ${tables}   missing   ${await figures(server.url(), registry)}`);
     await inMessages(
       server.url(),
-      entries.map((entry) => statementOf(entry).replace('concurrently', '')),
+      written.map(({ sql }) => sql.replace('concurrently', '')),
     );
     console.log(`${count}   ${tables}   present   ${await figures(server.url(), registry)}`);
   } finally {

@@ -37,13 +37,14 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
     string
   >;
   const { code, licences } = functionCode();
+  const registry = JSON.stringify(props.registry);
   for (const name of FUNCTIONS) {
     mkdirSync(folders[name], { recursive: true });
     const contents = code.get(name);
     if (contents === undefined) throw new Error(`There is no bundled code for the function ${name}.`);
     writeFileSync(join(folders[name], CODE_FILE), contents);
     writeFileSync(join(folders[name], LICENCES_FILE), licences);
-    writeFileSync(join(folders[name], REGISTRY_FILE), JSON.stringify(props.registry));
+    writeFileSync(join(folders[name], REGISTRY_FILE), registry);
     writeFileSync(join(folders[name], CERTIFICATES_FILE), props.certificates);
   }
   const migrations = props.migrations ?? NO_MIGRATIONS;

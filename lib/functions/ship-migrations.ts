@@ -14,7 +14,7 @@ import { KnownObjects } from '../sql/known-objects.ts';
 import { parseSql } from '../sql/parser.ts';
 import type { Place } from '../sql/places.ts';
 import { readSql } from '../sql/read-sql.ts';
-import type { SqlPiece } from '../sql/split-sql.ts';
+import type { SqlPiece } from '../sql/sql-piece.ts';
 import { type TransactionProblems, transactionProblems } from '../sql/transaction/transaction-problems.ts';
 import type { ShippedMigrations } from './shipped-migrations.ts';
 

@@ -8,7 +8,7 @@ import { codeBodyOf } from '../sql/code-body.ts';
 import { embeddedStatements } from '../sql/embedded-statements.ts';
 import type { Place } from '../sql/places.ts';
 import { unknownEffect } from '../sql/psql-commands.ts';
-import { readSql, type SqlStatement, type SqlText } from '../sql/read-sql.ts';
+import { type SqlStatement, type SqlText, withSql } from '../sql/read-sql.ts';
 import { rolledBack } from '../sql/rolled-back.ts';
 import { applyStatement } from '../sql/schema/apply-statement.ts';
 import { withTablespace } from '../sql/schema/index-storage.ts';
@@ -130,8 +130,7 @@ function tablespaceAfter({ node }: SqlStatement, before: string): string {
 function inTablespace(statement: SqlStatement, tablespace: string): SqlStatement {
   const index = statement.node?.IndexStmt;
   if (index === undefined || index.tableSpace !== undefined || tablespace === '') return statement;
-  const sql = withTablespace(statement.sql, tablespace);
-  return { ...statement, sql, node: readSql(sql).statements[0]?.node };
+  return withSql(statement, withTablespace(statement.sql, tablespace));
 }
 
 /** Enough of a statement to find it. */

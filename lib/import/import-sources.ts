@@ -7,7 +7,8 @@ import { NoSourceError, type Skipped, type SourceFiles } from '../sources/sql-so
 import { descriptionFromComments } from '../sql/comment-description.ts';
 import { columnReferencesIn } from '../sql/parse-tree.ts';
 import type { Schema } from '../sql/schema/schema-model.ts';
-import type { Doubt, SchemaIndex, SchemaTable, WrittenStatement } from '../sql/schema/schema-objects.ts';
+import type { Doubt, SchemaIndex, SchemaTable } from '../sql/schema/schema-objects.ts';
+import type { WrittenStatement } from '../sql/schema/written-statement.ts';
 import { collectIndexes } from './collect-indexes.ts';
 
 /** The result of an import. */

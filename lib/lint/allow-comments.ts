@@ -1,7 +1,7 @@
 import { type LintRule, REGISTRY_RULES } from '../registry/registry-rules.ts';
 import type { SourcePlace } from '../sql/places.ts';
 import type { SqlStatement, SqlText } from '../sql/read-sql.ts';
-import type { SqlComment } from '../sql/split-sql.ts';
+import type { SqlComment } from '../sql/sql-piece.ts';
 import type { Finding } from './finding.ts';
 import { MIGRATION_RULES } from './migrations/migration-rules.ts';
 

@@ -44,15 +44,18 @@ interface TextOptions {
 
 /** For people: `file:line:column: error rule: message`, the entry to paste below it, and the totals. */
 export function toText(result: LintResult, options: TextOptions): string {
-  const lines = result.findings.flatMap((finding) => findingLines(finding, options));
-  const moved = result.moved.map(({ name, file, line }) =>
-    visible(`Moved ${name} from ${file}, line ${line}.`),
-  );
-  const kept = result.kept.map(({ name, file, line, reason }) =>
-    visible(`Did not move ${name} from ${file}, line ${line}: ${reason}.`),
-  );
-  const left = (result.dialects ?? []).map(inWords);
-  return [...lines, ...moved, ...kept, ...notRun(result), ...left, totals(result)].join('\n');
+  return [...textLines(result, options)].join('\n');
+}
+
+/** The same, line by line: of a large migration, the text of all findings is as large as the migration. */
+export function* textLines(result: LintResult, options: TextOptions): Generator<string> {
+  for (const finding of result.findings) yield* findingLines(finding, options);
+  for (const { name, file, line } of result.moved) yield visible(`Moved ${name} from ${file}, line ${line}.`);
+  for (const { name, file, line, reason } of result.kept)
+    yield visible(`Did not move ${name} from ${file}, line ${line}: ${reason}.`);
+  yield* notRun(result);
+  yield* (result.dialects ?? []).map(inWords);
+  yield totals(result);
 }
 
 function findingLines(

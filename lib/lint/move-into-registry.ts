@@ -18,15 +18,22 @@ export function withoutMoved(text: string, moves: readonly Move[], registry: str
   // The offsets do not count a byte order mark.
   const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
   const lineEnd = /\r\n|\n|\r/.exec(text)?.[0] ?? '\n';
-  let fixed = text.slice(mark.length);
+  const content = text.slice(mark.length);
+  // From the end to the start. Each part is read once: a dump can have thousands of indexes.
+  const parts: string[] = [];
+  let end = content.length;
   for (const { inFile, entry } of inReverse(moves)) {
-    const rest = fixed.slice(inFile.next);
+    const after = content.slice(inFile.next, end);
     // Text on the same line would become a part of the comment. Drizzle's marks start like comments.
-    const separator = /^[ \t]*(?:--(?!>)|\r|\n|$)/.test(rest) ? '' : lineEnd;
-    const comment = `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${oneLine(registry)}${separator}`;
-    fixed = fixed.slice(0, inFile.start) + comment + rest;
+    const isAlone = /^[ \t]*(?:--(?!>)|\r|\n|$)/.test(after);
+    const separator = isAlone ? '' : lineEnd;
+    parts.push(
+      after,
+      `-- pg-deploy-step: moved ${oneLine(entry.name)} into ${oneLine(registry)}${separator}`,
+    );
+    end = inFile.start;
   }
-  return mark + fixed;
+  return mark + [...parts, content.slice(0, end)].reverse().join('');
 }
 
 /** From the end of the text, each statement once: links and repeated paths show one file several times. */

@@ -10,7 +10,6 @@ import {
   type RegistryEntry,
 } from '../../lambdas/shared/registry.ts';
 import { schemaMatcher } from '../../lambdas/shared/schema-patterns.ts';
-import type { Place } from '../sql/places.ts';
 import { compileConstraint } from './compile-constraint.ts';
 import { compileStatement } from './compile-statement.ts';
 import type { IndexEntry } from './define-indexes.ts';
@@ -18,6 +17,14 @@ import { readEntry, textField } from './entry-fields.ts';
 import { type EntryPlaces, NO_PLACES, type RegistryPlaces } from './entry-places.ts';
 import { problemText, RegistryError, type RegistryProblem } from './registry-error.ts';
 import { readRegistryValue } from './registry-value.ts';
+import {
+  type EntryPosition,
+  NO_LIST,
+  problemOf,
+  problemOfOption,
+  type UnplacedProblem,
+  withPlace,
+} from './unplaced-problem.ts';
 
 /** A valid entry and what it was compiled from. */
 export interface ExaminedEntry {
@@ -49,10 +56,10 @@ export async function compileRegistry(
   file: string,
   locate?: () => Promise<RegistryPlaces>,
 ): Promise<CompiledRegistry> {
-  const { examined, problems } = await examineRegistry(value, file, NO_PLACES);
+  const { examined, problems } = await examineEntries(value);
   if (problems.length === 0) return compiledRegistrySchema.parse(examined.map(({ index }) => index));
-  const located = locate === undefined ? null : await examineRegistry(value, file, await locate());
-  throw new RegistryError(located?.problems ?? problems);
+  const places = locate === undefined ? NO_PLACES : await locate();
+  throw new RegistryError(problems.map((one) => withPlace(one, file, places)));
 }
 
 /**
@@ -65,21 +72,29 @@ export async function examineRegistry(
   file: string,
   places: RegistryPlaces,
 ): Promise<ExaminedRegistry> {
+  const { examined, problems } = await examineEntries(value);
+  return {
+    examined: examined.map((one) => ({ ...one, places: places.of(one.position) })),
+    problems: problems.map((one) => withPlace(one, file, places)),
+  };
+}
+
+/** An entry of which the place is not known yet: the entries are searched in the file once, and only where that is needed. */
+type UnplacedEntry = Omit<ExaminedEntry, 'places'> & EntryPosition;
+
+interface ExaminedEntries {
+  readonly examined: readonly UnplacedEntry[];
+  readonly problems: readonly UnplacedProblem[];
+}
+
+async function examineEntries(value: unknown): Promise<ExaminedEntries> {
   const { entries, schemas, problems: ofOptions } = readRegistryValue(value);
-  const problems: RegistryProblem[] = ofOptions.map((problem) => ({
-    ...{ ...problem, file, entry: '' },
-    ...places.option(problem.field),
-  }));
-  if (entries === null) {
-    const message =
-      'it must contain a list of entries; write export default defineIndexes([{ name, sql, description }]) or a JSON array';
-    const problem = { rule: 'registry-file', entry: '', field: '', message, file, ...places.list } as const;
-    return { examined: [], problems: [problem] };
-  }
-  const examined: ExaminedEntry[] = [];
+  const problems = ofOptions.map(problemOfOption);
+  if (entries === null) return { examined: [], problems: [NO_LIST] };
+  const examined: UnplacedEntry[] = [];
   const firstOfName = new Map<string, string>();
   for (const [position, raw] of entries.entries()) {
-    const place = { file, entry: label(position, raw), places: places.of(position) };
+    const place = { position, label: label(position, raw) };
     const result = await examineEntry(raw, place, schemas);
     problems.push(...result.problems);
     if (result.examined === null) continue;
@@ -88,32 +103,35 @@ export async function examineRegistry(
     const key = indexKey({ schema, name });
     const first = firstOfName.get(key);
     if (first === undefined) {
-      firstOfName.set(key, place.entry);
+      firstOfName.set(key, place.label);
       continue;
     }
     const message = sameNameMessage(first, { schema });
-    problems.push(problemAt(place, { rule: 'duplicate-name', field: 'name', message }));
+    problems.push(problemOf(place, { rule: 'duplicate-name', field: 'name', message }));
   }
   const ofAll = [
-    ...sameInOneSchema(examined, file),
-    ...ambiguousNames(examined, file),
-    ...conflictingConstraints(examined, file),
+    ...sameInOneSchema(examined),
+    ...ambiguousNames(examined),
+    ...conflictingConstraints(examined),
   ];
   return { examined, problems: [...problems, ...ofAll] };
 }
 
 /** An entry that names a schema can be the index of an entry with `schemas` in that schema. */
-function sameInOneSchema(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
-  const perSchema = examined.flatMap(({ index, label: entry }) =>
-    index.schemas === undefined ? [] : [{ name: index.name, entry, matches: schemaMatcher(index.schemas) }],
+function sameInOneSchema(examined: readonly UnplacedEntry[]): UnplacedProblem[] {
+  const perSchema = Map.groupBy(
+    examined.flatMap(({ index: { name, schemas }, label }) =>
+      schemas === undefined ? [] : [{ name, label, matches: schemaMatcher(schemas) }],
+    ),
+    ({ name }) => name,
   );
-  return examined.flatMap(({ index, label: entry, places }) => {
-    const { schema, name } = index;
+  return examined.flatMap((one) => {
+    const { schema, name } = one.index;
     if (schema === null) return [];
-    const other = perSchema.find((one) => one.name === name && one.matches(schema));
+    const other = perSchema.get(name)?.find(({ matches }) => matches(schema));
     if (other === undefined) return [];
-    const message = sameNameMessage(other.entry, { schema });
-    return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
+    const message = sameNameMessage(other.label, { schema });
+    return [problemOf(one, { rule: 'duplicate-name', field: 'name', message })];
   });
 }
 
@@ -126,25 +144,19 @@ function sameNameMessage(first: string, { schema }: { readonly schema: string })
   return `${first} has this name in schema "${schema}" too; rename or remove one of them`;
 }
 
-interface EntryPlace {
-  readonly file: string;
-  readonly entry: string;
-  readonly places: EntryPlaces;
-}
-
 /** Checks the statement even if other fields of the entry are wrong. */
 async function examineEntry(
   raw: unknown,
-  place: EntryPlace,
+  place: EntryPosition,
   schemasOfRegistry: readonly string[],
-): Promise<{ examined: ExaminedEntry | null; problems: RegistryProblem[] }> {
+): Promise<{ examined: UnplacedEntry | null; problems: UnplacedProblem[] }> {
   const { entry, problems: ofFields } = readEntry(raw);
-  const problems = ofFields.map((problem) => problemAt(place, problem));
+  const problems = ofFields.map((problem) => problemOf(place, problem));
   const sql = textField(raw, 'sql');
   if (sql === undefined) return { examined: null, problems };
   const compiled = await compileStatement(sql, textField(raw, 'name') || undefined);
   for (const { offset, ...problem } of compiled.problems) {
-    problems.push(problemAt(place, problem, offset === undefined ? undefined : place.places.inSql(offset)));
+    problems.push(problemOf(place, problem, offset));
   }
   if (entry === null || compiled.index === null) return { examined: null, problems };
   const { critical, description, serves, onDrift, accept } = entry;
@@ -153,7 +165,7 @@ async function examineEntry(
   const schemas = [...(entry.schemas ?? (index.schema === null ? schemasOfRegistry : []))];
   if (schemas.length > 0 && index.schema !== null) {
     const message = `the statement names the schema "${index.schema}": remove either that name, or schemas`;
-    problems.push(problemAt(place, { rule: 'entry-form', field: 'schemas', message }));
+    problems.push(problemOf(place, { rule: 'entry-form', field: 'schemas', message }));
     return { examined: null, problems };
   }
   if (schemas.length > 0) index = { ...index, schemas };
@@ -163,32 +175,33 @@ async function examineEntry(
       statement,
       constraint: entry.constraint,
     });
-    problems.push(...ofConstraint.map((problem) => problemAt(place, problem)));
+    problems.push(...ofConstraint.map((problem) => problemOf(place, problem)));
     if (constraint === null) return { examined: null, problems };
     index = { ...index, constraint };
   }
-  return { examined: { index, statement, label: place.entry, places: place.places, accept }, problems };
+  return { examined: { ...place, index, statement, accept }, problems };
 }
 
 /** Executions, the ledger and reports use one text for an index, its schema and its partition: it must be unique. */
-function ambiguousNames(examined: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+function ambiguousNames(examined: readonly UnplacedEntry[]): UnplacedProblem[] {
   const indexes = examined.map((one) => ({ ...one, index: concrete(one.index) }));
   const byId = Map.groupBy(
     indexes.map(({ index }) => index),
     entryId,
   );
-  return indexes.flatMap(({ index, label: entry, places }) => {
+  return indexes.flatMap((one) => {
+    const { index } = one;
     const candidates = confusableIds(index).flatMap((id) => byId.get(id)?.slice(0, 2) ?? []);
     const other = confusableWith(index, candidates);
     // Two entries with the same schema and name are reported above.
     if (other === undefined || (other.schema === index.schema && other.name === index.name)) return [];
     const message = ambiguousMessage(index, other);
-    return [problemAt({ file, entry, places }, { rule: 'duplicate-name', field: 'name', message })];
+    return [problemOf(one, { rule: 'duplicate-name', field: 'name', message })];
   });
 }
 
 /** A constraint gives its name to its index, and a table has one primary key. */
-function conflictingConstraints(entries: readonly ExaminedEntry[], file: string): RegistryProblem[] {
+function conflictingConstraints(entries: readonly UnplacedEntry[]): UnplacedProblem[] {
   const examined = entries.map((one) => ({ ...one, index: concrete(one.index) }));
   const constraints = examined.filter(({ index }) => index.constraint !== undefined);
   const primaryKeys = constraints.filter(({ index }) => index.constraint?.type === 'primary key');
@@ -196,15 +209,15 @@ function conflictingConstraints(entries: readonly ExaminedEntry[], file: string)
   const byConstraint = Map.groupBy(constraints, ({ index }) => constraintKey(index));
   const byTable = Map.groupBy(primaryKeys, ({ index }) => tableKey(index));
   return constraints.flatMap((one) => {
-    const { index, label: entry, places } = one;
+    const { index } = one;
     const problem = (field: string, message: string) =>
-      problemAt({ file, entry, places }, { rule: 'constraint', field, message });
+      problemOf(one, { rule: 'constraint', field, message });
     const key = constraintKey(index);
     const earlier = (some: (typeof examined)[number][] = []) => (some[0] === one ? undefined : some[0]);
     const namesake = byName.get(key)?.find((other) => other !== one) ?? earlier(byConstraint.get(key));
     const primaryKey =
       index.constraint?.type === 'primary key' ? earlier(byTable.get(tableKey(index))) : undefined;
-    const problems: RegistryProblem[] = [];
+    const problems: UnplacedProblem[] = [];
     if (namesake !== undefined) {
       const message =
         `${namesake.label} uses this name in schema "${index.schema}" too, and the index of a constraint has the name of the ` +
@@ -230,15 +243,6 @@ function ambiguousMessage(index: CompiledIndex, other: CompiledIndex): string {
   );
 }
 
-function problemAt(
-  { file, entry, places }: EntryPlace,
-  problem: Pick<RegistryProblem, 'rule' | 'field' | 'message'>,
-  at?: Place,
-): RegistryProblem {
-  const { line, column } = at ?? (problem.field === '' ? places.entry : places.field(problem.field));
-  return { ...problem, file, line, column, entry };
-}
-
 function label(position: number, raw: unknown): string {
   const name = textField(raw, 'name');
   return name ? `entry ${position + 1} "${name}"` : `entry ${position + 1}`;
@@ -249,16 +253,16 @@ function label(position: number, raw: unknown): string {
  * written. Of entries with ambiguous names the first one is kept.
  */
 export async function refusedEntries(entries: readonly IndexEntry[]): Promise<Map<number, string>> {
-  const { examined, problems } = await examineRegistry(entries, 'the entries', NO_PLACES);
+  const { examined, problems } = await examineEntries(entries);
   const refused = new Map<number, string>();
-  for (const problem of problems.filter(({ rule }) => rule !== 'duplicate-name')) {
-    const position = positionOf(problem.entry);
+  for (const problem of problems) {
+    const { rule, position } = problem;
+    if (rule === 'duplicate-name' || position === null) continue;
     if (!refused.has(position)) refused.set(position, problemText({ ...problem, entry: '' }));
   }
-  const accepted = new Map<string, ExaminedEntry>();
+  const accepted = new Map<string, UnplacedEntry>();
   for (const one of examined) {
     const index = concrete(one.index);
-    const entry = one.label;
     const other = [...confusableIds(index), partitionsOf(index)].flatMap((id) => accepted.get(id) ?? [])[0];
     if (other === undefined) {
       // An index is found by its own id, and by all ids of which it could be a partition.
@@ -269,27 +273,14 @@ export async function refusedEntries(entries: readonly IndexEntry[]): Promise<Ma
     const first = concrete(other.index);
     const isSame = first.schema === index.schema && first.name === index.name;
     const message = isSame ? sameNameMessage(other.label, index) : ambiguousMessage(index, first);
-    refused.set(positionOf(entry), problemText({ ...NAME_PROBLEM, message }));
+    refused.set(one.position, problemText({ entry: '', field: 'name', message }));
   }
   return refused;
 }
-
-const NAME_PROBLEM = {
-  rule: 'duplicate-name',
-  file: '',
-  line: 1,
-  column: 1,
-  entry: '',
-  field: 'name',
-} as const;
 
 /** Key of the indexes whose ids begin with this one's as those of its partitions do. */
 const PARTITIONS = '\0';
 
 function partitionsOf(index: CompiledIndex): string {
   return `${entryId(index)}${PARTITIONS}`;
-}
-
-function positionOf(entry: string): number {
-  return Number(/^entry (\d+)/.exec(entry)?.[1]) - 1;
 }

@@ -1,5 +1,5 @@
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
-import type { WrittenStatement } from '../sql/schema/schema-objects.ts';
+import type { WrittenStatement } from '../sql/schema/written-statement.ts';
 import { tokensOf } from '../sql/tokens.ts';
 import type { IndexEntry } from './define-indexes.ts';
 

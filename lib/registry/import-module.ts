@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import * as nodeModule from 'node:module';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { deserialize } from 'node:v8';
@@ -12,8 +13,8 @@ const ENTRY = programFile('lib/registry/module-process');
 
 /** Time for the code of a registry, from the moment at which Node.js has read the last module. */
 const LIMIT_MS = 8_000;
-/** The process reports what it waits for at the limit. It cannot while its code does not return. */
-const ANSWER_MS = 1_000;
+/** The process reports what it waits for at the limit, on a busy machine later. It cannot while its code does not return. */
+const ANSWER_MS = 5_000;
 /** Time for the whole import, also if the code imports one module after another without an end. */
 const TOTAL_MS = 60_000;
 
@@ -66,12 +67,18 @@ async function outcomeOf(child: ChildProcess): Promise<ImportedModule> {
         ? `its code does not return within ${LIMIT_MS / 1000} s: look for an endless loop`
         : `after the export, code of the module does not return within ${LIMIT_MS / 1000} s: look for an endless loop`,
     );
-  const limit = setTimeout(late, LIMIT_MS + ANSWER_MS);
+  let limit: NodeJS.Timeout | undefined;
+  const restartLimit = () => {
+    clearTimeout(limit);
+    limit = setTimeout(late, LIMIT_MS + ANSWER_MS);
+  };
+  // Otherwise the first message starts it, because the start of a process takes seconds on a busy machine.
+  if (nodeModule.registerHooks === undefined) restartLimit();
   const total = setTimeout(late, TOTAL_MS);
   const onMessage: {
     [Type in ModuleMessage['type']]: (message: Extract<ModuleMessage, { type: Type }>) => void;
   } = {
-    reading: () => limit.refresh(),
+    reading: restartLimit,
     failed: ({ error }) => reject(new ModuleProblem(error)),
     loaded: (message) => {
       loaded = message;

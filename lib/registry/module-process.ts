@@ -85,7 +85,7 @@ const timer = setTimeout(() => {
   setTimeout(() => send({ type: 'active', resources: activeResources() }), CONFIRM_MS).unref();
 }, Number(limitMs));
 timer.unref();
-let reported = 0;
+let reported = Number.NEGATIVE_INFINITY;
 // Node.js before 22.15 has no hooks in the same thread. The limit then counts from the start.
 nodeModule.registerHooks?.({
   // A registry that was moved out of the project still finds this package.

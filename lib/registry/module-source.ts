@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm';
 import { type ParseResult, parse } from '@babel/parser';
 import type { Expression, File } from '@babel/types';
-import { valuesIn } from '../sql/parse-tree.ts';
+import { visitValues } from '../sql/parse-tree.ts';
 import {
   literalText,
   type NoList,
@@ -238,11 +238,11 @@ export function range({ start, end }: AnyNode): { start: number; end: number } {
 /** Every object literal of a syntax tree. */
 function objectsIn(tree: unknown): Of<'ObjectExpression'>[] {
   const objects: Of<'ObjectExpression'>[] = [];
-  for (const { value } of valuesIn(tree)) {
+  visitValues(tree, (value) => {
     const node = value as AnyNode | null;
     if (typeof node === 'object' && node?.type === 'ObjectExpression') {
       objects.push(node as Of<'ObjectExpression'>);
     }
-  }
+  });
   return objects;
 }

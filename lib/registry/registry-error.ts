@@ -25,7 +25,11 @@ export class RegistryError extends LinesError {
 }
 
 /** The text of a problem without its place: the same in `lint`, `cdk synth` and `run`. */
-export function problemText({ entry, field, message }: RegistryProblem): string {
+export function problemText({
+  entry,
+  field,
+  message,
+}: Pick<RegistryProblem, 'entry' | 'field' | 'message'>): string {
   return [entry, field, message].filter((part) => part !== '').join(': ');
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import { unreadable } from './folder-entries.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import type { Skipped, SourceFiles, SqlSource } from './sql-source.ts';
 
 /** Migrations of node-pg-migrate that are code: a timestamp or a number, and words. */
@@ -31,6 +32,7 @@ export function readSource(file: string): SqlSource {
 
 /** @param bytes the content of the file */
 export function sourceOf(file: string, bytes: Uint8Array): SqlSource {
+  keepHeapSmall(bytes);
   const { text, problem } = decodeUtf8(bytes);
   return { file, text, hasLines: true, encodingProblem: problem };
 }

@@ -1,4 +1,4 @@
-import type { SqlComment } from './split-sql.ts';
+import type { SqlComment } from './sql-piece.ts';
 
 /** Comments that tools write. */
 const OF_TOOLS = [

@@ -36,17 +36,38 @@ export function columnReferencesIn(tree: unknown): ColumnReference[] {
 /** The nodes of one kind in a parse tree, such as `ColumnRef`, in the order of the tree. A node comes before those in it. */
 export function nodesIn(tree: unknown, kind: string): unknown[] {
   const found: unknown[] = [];
-  for (const { key, value } of valuesIn(tree)) if (key === kind) found.push(value);
+  visitValues(tree, (value, key) => {
+    if (key === kind) found.push(value);
+  });
   return found;
 }
 
-/** Each value in a tree with its key, in the order of the tree. A deep tree needs no more stack than a flat one. */
-export function* valuesIn(tree: unknown): Generator<{ key: string; value: unknown }> {
-  const next: { key: string; value: unknown }[] = [{ key: '', value: tree }];
-  for (let one = next.pop(); one !== undefined; one = next.pop()) {
-    yield one;
-    if (typeof one.value !== 'object' || one.value === null) continue;
-    for (const [key, value] of Object.entries(one.value).reverse()) next.push({ key, value });
+/** The texts in a tree, in its order: names, and the values of constants. */
+export function textsIn(tree: unknown): string[] {
+  const found: string[] = [];
+  visitValues(tree, (value) => {
+    if (typeof value === 'string') found.push(value);
+  });
+  return found;
+}
+
+/**
+ * Visits each value in a tree with its key, in the order of the tree; the key of the tree itself is empty. A deep tree needs no
+ * more stack than a flat one. It runs several times for each statement, so it creates no objects of its own.
+ */
+export function visitValues(tree: unknown, visit: (value: unknown, key: string) => void): void {
+  const values: unknown[] = [tree];
+  const keys = [''];
+  while (values.length > 0) {
+    const value = values.pop();
+    visit(value, keys.pop() ?? '');
+    if (typeof value !== 'object' || value === null) continue;
+    const names = Object.keys(value);
+    for (let at = names.length - 1; at >= 0; at -= 1) {
+      const name = names[at] ?? '';
+      keys.push(name);
+      values.push((value as Record<string, unknown>)[name]);
+    }
   }
 }
 

@@ -12,8 +12,7 @@ export interface SourcePlace extends Place {
 
 /** Converts offsets in a text (UTF-16 units from 0) to line and column. */
 export function placesIn(text: string): (offset: number) => Place {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  const starts = lineStartsIn(text);
   const pairs = surrogatePairsIn(text);
   return (offset) => {
     const line = countUpTo(starts, offset);
@@ -24,13 +23,25 @@ export function placesIn(text: string): (offset: number) => Place {
   };
 }
 
+/** The offset of each line. It is as small as possible, because a dump has a line for every thirty characters. */
+function lineStartsIn(text: string): Uint32Array {
+  let count = 1;
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count += 1;
+  const starts = new Uint32Array(count);
+  for (let line = 1; line < count; line += 1) starts[line] = text.indexOf('\n', starts[line - 1]) + 1;
+  return starts;
+}
+
 /** The offsets of the surrogate pairs in a text, in order. */
 function surrogatePairsIn(text: string): number[] {
-  return Array.from(text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g), ({ index }) => index);
+  const pairs: number[] = [];
+  const pattern = /[\ud800-\udbff][\udc00-\udfff]/g;
+  while (pattern.test(text)) pairs.push(pattern.lastIndex - 2);
+  return pairs;
 }
 
 /** The number of offsets, of an ordered list, that are at most `most`. */
-export function countUpTo(offsets: readonly number[], most: number): number {
+export function countUpTo(offsets: ArrayLike<number>, most: number): number {
   let low = 0;
   let high = offsets.length;
   while (low < high) {

@@ -1,39 +1,12 @@
 import { dataRowsEnd } from './data-rows.ts';
 import { type Lexeme, Lexer } from './lexer.ts';
 import { type PsqlCommand, sendsStatement } from './psql-commands.ts';
+import { type FinishedPiece, Piece, type ReadPiece, type SqlComment, type SqlPiece } from './sql-piece.ts';
 import { TextCursor } from './text-cursor.ts';
 
-/** A comment, with and without its marks. */
-export interface SqlComment {
-  readonly start: number;
-  readonly end: number;
-  /** Its text without `--`, `/*` and the stars of a block, trimmed. */
-  readonly text: string;
-  /** Relative to its statement: directly before it, inside it, or after it on its last line. */
-  readonly where: 'before' | 'inside' | 'after';
-}
-
-/** One statement's part of a text; offsets are UTF-16 units from the start of the text. */
-export interface SqlPiece {
-  /** Offset of its first character. */
-  readonly start: number;
-  /** Offset after its last character, without the semicolon. */
-  readonly end: number;
-  /** Offset after its semicolon; the same as `end` without one. */
-  readonly next: number;
-  /**
-   * The text for the parser: of the same length, with a name in place of each placeholder, and spaces in place of the rows of
-   * constants that an INSERT adds after its first row.
-   */
-  readonly sql: string;
-  /** The placeholders of a migration tool in it: `${schema}`, `{{schema}}`. */
-  readonly placeholders: readonly string[];
-  readonly comments: readonly SqlComment[];
-}
-
 /** Statements and commands of psql, each in the order of the text. */
-export interface SplitText {
-  readonly pieces: readonly SqlPiece[];
+export interface SplitText<One extends SqlPiece = SqlPiece> {
+  readonly pieces: readonly One[];
   readonly commands: readonly PsqlCommand[];
 }
 
@@ -48,11 +21,18 @@ export function splitSql(text: string): SplitText {
 
 /** The same for a cursor, which a test can replace to count what is read. */
 export function splitText(text: TextCursor): SplitText {
-  return new Splitter(text).split();
+  return splitInto(text, (piece, comments) => new Piece({ text }, piece, comments));
 }
 
+/** The same, with pieces of another class. */
+export function splitInto<One extends Piece>(text: TextCursor, create: CreatePiece<One>): SplitText<One> {
+  return new Splitter(text, create).split();
+}
+
+type CreatePiece<One> = (piece: FinishedPiece, comments: SqlComment[]) => One;
+
 /** A statement while it is read. */
-interface OpenStatement {
+interface OpenStatement extends ReadPiece {
   readonly start: number;
   end: number;
   parentheses: number;
@@ -66,9 +46,8 @@ interface OpenStatement {
   readsData: boolean;
   /** Whether it is an INSERT that lists rows, and this place is between two of them. */
   listsRows: boolean;
-  readonly placeholders: { readonly start: number; readonly text: string }[];
-  /** Rows of constants, which the parser does not read. */
-  readonly data: { readonly start: number; readonly end: number }[];
+  readonly placeholders: ReadPiece['placeholders'][number][];
+  readonly data: ReadPiece['data'][number][];
 }
 
 const MOST_WORDS = 4;
@@ -79,10 +58,11 @@ const IN_NAMES = /\$\{[^{}\n]+\}|\{\{[^{}\n]+\}\}/g;
 /** A placeholder with a plain name. `{{1,2}}` is an array. */
 const IN_QUOTES = /\$\{[\w.:-]+\}|\{\{-? *\.?[A-Za-z_][\w.]* *-?\}\}/g;
 
-class Splitter {
+class Splitter<One extends Piece> {
   private readonly text: TextCursor;
   private readonly lexer: Lexer;
-  private readonly pieces: (SqlPiece & { readonly comments: SqlComment[] })[] = [];
+  private readonly create: CreatePiece<One>;
+  private readonly pieces: One[] = [];
   private readonly commands: PsqlCommand[] = [];
   private at = 0;
   private statement: OpenStatement | null = null;
@@ -93,12 +73,13 @@ class Splitter {
   /** Number of COPY statements on this line whose data is in the next lines. */
   private copies = 0;
 
-  constructor(text: TextCursor) {
+  constructor(text: TextCursor, create: CreatePiece<One>) {
     this.text = text;
+    this.create = create;
     this.lexer = new Lexer(text);
   }
 
-  split(): SplitText {
+  split(): SplitText<One> {
     while (this.at < this.text.length) this.step();
     this.finish(this.statement?.end ?? 0);
     return { pieces: this.pieces, commands: this.commands };
@@ -192,8 +173,9 @@ class Splitter {
 
   private comment({ start, end }: Lexeme, inner: string): void {
     const text = inner.trim();
-    if (this.statement === null && this.onLastLine) {
-      this.pieces.at(-1)?.comments.push({ start, end, text, where: 'after' });
+    const last = this.pieces.at(-1);
+    if (this.statement === null && this.onLastLine && last !== undefined) {
+      last.add({ start, end, text, where: 'after' });
       return;
     }
     this.comments.push({ start, end, text, where: this.statement === null ? 'before' : 'inside' });
@@ -252,30 +234,9 @@ class Splitter {
     const { statement } = this;
     this.statement = null;
     if (statement === null) return;
-    const { start, end, placeholders } = statement;
-    this.pieces.push({
-      ...{ start, end, next },
-      sql: this.readable(statement),
-      placeholders: placeholders.map(({ text }) => text),
-      comments: this.comments,
-    });
+    this.pieces.push(this.create({ ...statement, next }, this.comments));
     this.comments = [];
     this.onLastLine = true;
-  }
-
-  /** Replaces each placeholder with a name of the same length, and data with spaces, so that all offsets stay valid. */
-  private readable({ start, end, placeholders, data }: OpenStatement): string {
-    const replaced = [
-      ...placeholders.map((one) => ({ start: one.start, by: one.text.replaceAll(/\W/g, '_') })),
-      ...data.map((rows) => ({ start: rows.start, by: ' '.repeat(rows.end - rows.start) })),
-    ].toSorted((one, other) => one.start - other.start);
-    const parts: string[] = [];
-    let from = start;
-    for (const part of replaced) {
-      parts.push(this.text.slice(from, part.start), part.by);
-      from = part.start + part.by.length;
-    }
-    return parts.join('') + this.text.slice(from, end);
   }
 }
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { RegistryError } from '../../lib/registry/registry-error.ts';
 import { type CommandFolder, createCommandFolder } from '../support/command.ts';
@@ -176,6 +176,17 @@ test.each<[string, string]>([
   const before = { home: process.env.HOME, directory: process.cwd() };
   expect(await loadRegistry(await written(text))).toMatchObject([{ name: 'idx_a' }]);
   expect({ home: process.env.HOME, directory: process.cwd() }).toEqual(before);
+});
+
+test('a module is accepted whose process starts slowly, as on a busy machine', async () => {
+  const slow = join(folder, 'slow-start.cjs');
+  await writeFile(slow, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 16_000);');
+  vi.stubEnv('NODE_OPTIONS', `--require=${slow}`);
+  try {
+    expect(await loadRegistry(await written(LIST))).toMatchObject([{ name: 'idx_a' }]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test('a CommonJS module that calls process.exit is refused too', async () => {

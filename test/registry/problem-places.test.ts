@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
+import { NO_PLACES, type RegistryPlaces } from '../../lib/registry/entry-places.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { RegistryError } from '../../lib/registry/registry-error.ts';
 
@@ -162,5 +164,43 @@ export default [
     const text =
       "\nconst names = ['a'];\nexport default names.map((name) => ({ name, sql: '', description: 'x' }));";
     expect(await problemsIn(text, 'all.ts')).toEqual(['1:1 statement sql']);
+  });
+});
+
+describe('the entries of a registry with problems', () => {
+  /** How often the statement of a valid entry is read. @param problems the number of wrong entries after it */
+  async function readsOfValid(problems: number, locate: () => Promise<RegistryPlaces>): Promise<number> {
+    let reads = 0;
+    const valid = {
+      name: 'idx_a',
+      description: 'x',
+      get sql() {
+        reads += 1;
+        return 'create index concurrently if not exists idx_a on t (a)';
+      },
+    };
+    const wrong = Array.from({ length: problems }, (_, at) => ({
+      name: `idx_wrong_${at}`,
+      sql: '',
+      description: 'x',
+    }));
+    const compiled = compileRegistry([valid, ...wrong], 'indexes.json', locate);
+    if (problems === 0) await compiled;
+    else await expect(compiled).rejects.toMatchObject({ problems: { length: problems } });
+    return reads;
+  }
+
+  test('are examined once, and located once', async () => {
+    let located = 0;
+    const locate = async () => {
+      located += 1;
+      return NO_PLACES;
+    };
+    const reads = await readsOfValid(0, locate);
+    expect({ reads: reads > 0, located }).toEqual({ reads: true, located: 0 });
+    expect(await readsOfValid(1, locate)).toBe(reads);
+    expect(located).toBe(1);
+    expect(await readsOfValid(20, locate)).toBe(reads);
+    expect(located).toBe(2);
   });
 });

@@ -6,9 +6,9 @@ import {
   countsOf,
   type Format,
   type LintResult,
+  textLines,
   toGithub,
   toJson,
-  toText,
 } from '../../lint/format-result.ts';
 import { type LintedMigrations, lintMigrations } from '../../lint/lint-migrations.ts';
 import type { Move } from '../../lint/migrations/movable-index.ts';
@@ -193,14 +193,29 @@ async function readRegistered(
 
 /** @returns false when a program reads the result and did not get it */
 async function print(result: LintResult, format: Format): Promise<boolean> {
-  const colour = takesColour(process.stdout);
-  const text = {
-    text: () =>
-      terminalText(toText(result, { paint: (piece, style) => paint(piece, style, colour) }), colour),
-    json: () => toJson(result),
-    github: () => toGithub(result),
-  }[format]();
-  if (text === '') return true;
-  const isPrinted = await printOutput('result', `${text}\n`);
-  return isPrinted || format === 'text';
+  if (format === 'text') {
+    await printText(result);
+    return true;
+  }
+  const text = format === 'json' ? toJson(result) : toGithub(result);
+  return text === '' || (await printOutput('result', `${text}\n`));
 }
+
+/** Prints in parts, because the text for a large migration would be a large part of the memory. */
+async function printText(result: LintResult): Promise<void> {
+  const colour = takesColour(process.stdout);
+  let part = '';
+  const printPart = async () => {
+    const text = terminalText(part, colour);
+    part = '';
+    return text === '' || (await printOutput('result', text));
+  };
+  for (const line of textLines(result, { paint: (piece, style) => paint(piece, style, colour) })) {
+    part += `${line}\n`;
+    // Without a reader, the rest is not printed either.
+    if (part.length >= PART_LENGTH && !(await printPart())) return;
+  }
+  await printPart();
+}
+
+const PART_LENGTH = 50_000;

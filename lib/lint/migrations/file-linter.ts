@@ -147,7 +147,16 @@ export class FileLinter {
     const onNewTable = table?.place.file === this.source.file;
     const movable = statement === place && this.source.hasLines;
     const { placeholders } = statement;
-    const created = { statement: index, entry, match, onNewTable, movable, placeholders, dropLine };
+    const { idxname, unique, concurrent, if_not_exists, relation } = index;
+    const created = {
+      statement: { idxname, unique, concurrent, if_not_exists, relation },
+      entry,
+      match,
+      onNewTable,
+      movable,
+      placeholders,
+      dropLine,
+    };
     return [createIndexProblem(created)];
   }
 

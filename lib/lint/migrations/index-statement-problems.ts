@@ -20,7 +20,8 @@ export interface IndexProblem {
 
 /** The index of a CREATE INDEX statement. */
 export interface CreatedIndex {
-  readonly statement: IndexStmt;
+  /** What messages need of it. A tree is large, and a dump can have thousands. */
+  readonly statement: Pick<IndexStmt, 'idxname' | 'unique' | 'concurrent' | 'if_not_exists' | 'relation'>;
   readonly entry: IndexEntry;
   /** Whether the registry lists it. */
   readonly match: RegistryMatch;

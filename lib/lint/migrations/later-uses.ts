@@ -1,6 +1,6 @@
 import type { IndexStmt, InsertStmt } from 'libpg-query';
 import { codeBodyOf, contentOf } from '../../sql/code-body.ts';
-import { nodesIn, stringsIn, valuesIn } from '../../sql/parse-tree.ts';
+import { nodesIn, stringsIn, textsIn } from '../../sql/parse-tree.ts';
 import type { SqlStatement } from '../../sql/read-sql.ts';
 import { Groups } from '../../sql/schema/groups.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -118,7 +118,7 @@ export class LaterUses {
     const kind = node?.DropStmt === undefined ? 'names' : 'drops';
     const isNaming = NAMING.includes(Object.keys(node ?? {})[0] ?? '');
     const names = isNaming
-      ? stringValues(node)
+      ? textsIn(node)
       : [...namesIn(codeBodyOf(statement)?.code ?? ''), ...conflictNames(statement)];
     for (const name of names) {
       const index = this.byName.get(name);
@@ -202,10 +202,6 @@ function hasConstraint({ table, keys }: UniqueNeed, schema: Schema, index: strin
 function isSameSet(one: readonly unknown[], other: readonly unknown[]): boolean {
   const set = new Set(one);
   return set.size === new Set(other).size && other.every((member) => set.has(member));
-}
-
-function* stringValues(tree: unknown): Generator<string> {
-  for (const { value } of valuesIn(tree)) if (typeof value === 'string') yield value;
 }
 
 /** The constraints of ON CONFLICT ON CONSTRAINT. */

@@ -43,7 +43,7 @@ export class MigrationLinter {
     const { file, text, hasLines, encodingProblem } = source;
     if (encodingProblem != null)
       return { findings: encodingFinding(source), allowances: [], moves: [], constraints: [] };
-    const sql = hasLines || source.origin !== undefined ? sqlOf(source) : atFirstLine(readSql(text));
+    const sql = hasLines || source.origin !== undefined ? sqlOf(source) : atFirstLine(text);
     // Each file runs in a session of its own.
     this.schema.startSession();
     const linted = new FileLinter(source, sql, this.history);
@@ -116,11 +116,7 @@ function unknownCommand(file: string, { placeOf }: SqlText, command: PsqlCommand
 }
 
 /** Places every statement at the first line: SQL that code generates has no lines in the file. */
-function atFirstLine({ statements }: SqlText): SqlText {
+function atFirstLine(text: string): SqlText {
   const start = { line: 1, column: 1 };
-  return {
-    statements: statements.map((statement) => ({ ...statement, ...start, placeAt: () => start })),
-    commands: [],
-    placeOf: () => start,
-  };
+  return { ...readSql(text, () => start), commands: [] };
 }

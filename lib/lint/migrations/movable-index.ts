@@ -65,7 +65,7 @@ export function obstacleOf(move: Move, uses: LaterUses, schema: Schema): Obstacl
     const reason = `line ${dropLine} drops the index of this name; remove both statements, and add the entry with onDrift: "rebuild"`;
     return { reason, needed: false, isExplained: true };
   }
-  const { relation } = move.statement.node?.IndexStmt ?? {};
+  const { relation } = move.created.statement;
   const isAsWritten =
     index === undefined || (index.table === relation?.relname && index.written?.sql === move.statement.sql);
   if (isAsWritten) return null;
@@ -100,11 +100,16 @@ function indexesAt(schema: Schema): IndexPlaces['byPlace'] {
     byPlace.set(key, one);
     return one;
   };
-  for (const index of schema.indexes) if (!index.isCopy) at(index.place).index ??= index;
+  for (const index of schema.indexes) if (isOfStatement(index)) at(index.place).index ??= index;
   for (const dropped of schema.dropped)
-    if (!dropped.index.isCopy) at(dropped.index.place).dropped ??= dropped;
+    if (isOfStatement(dropped.index)) at(dropped.index.place).dropped ??= dropped;
   places.set(schema, { changes, byPlace });
   return byPlace;
+}
+
+/** Whether a CREATE INDEX statement creates it by itself. */
+function isOfStatement({ isCopy, written }: SchemaIndex): boolean {
+  return !isCopy && written !== null;
 }
 
 function placeKey({ file, line, column }: SourcePlace): string {

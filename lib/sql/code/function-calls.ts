@@ -1,5 +1,5 @@
 import type { FuncCall, FunctionParameter } from 'libpg-query';
-import { nodesIn, type StatementNode, stringsIn, valuesIn } from '../parse-tree.ts';
+import { nodesIn, type StatementNode, stringsIn, visitValues } from '../parse-tree.ts';
 import { readSql } from '../read-sql.ts';
 import { constantText, type Values } from './constant-text.ts';
 
@@ -22,12 +22,12 @@ export function functionCalls(node: StatementNode | undefined, values?: Values):
       select.whereClause === undefined &&
       nodesIn(select, 'CaseExpr').length === 0);
   const calls: FunctionCall[] = [];
-  for (const { key, value } of valuesIn(node)) {
-    if (key !== 'FuncCall' && key !== 'funccall') continue;
+  visitValues(node, (value, key) => {
+    if (key !== 'FuncCall' && key !== 'funccall') return;
     const { funcname, args = [] } = value as FuncCall;
     const texts = args.map((arg) => constantText(arg, values));
     calls.push({ name: stringsIn(funcname).at(-1) ?? '', values: texts, isOnce });
-  }
+  });
   return calls;
 }
 

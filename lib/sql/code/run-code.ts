@@ -1,5 +1,5 @@
 import { shortened } from '../../../lambdas/shared/text.ts';
-import { byteOffsetsIn, unitOffsetsIn } from '../byte-offsets.ts';
+import { unitOffsetsIn } from '../byte-offsets.ts';
 import { type CodeBody, codeBodyOf, contentOf } from '../code-body.ts';
 import type { StatementNode } from '../parse-tree.ts';
 import type { SourcePlace } from '../places.ts';
@@ -356,11 +356,7 @@ class CodeRun {
 
   /** The statements of a text, with their places in the file. @param unitOf the offset in the code of an offset in the text */
   private read(text: string, unitOf: (at: number) => number): SqlStatement[] {
-    return readSql(text).statements.map((statement) => {
-      const unitsBefore = byteOffsetsIn(statement.sql);
-      const placeAt = (location: number) => this.placeOf(unitOf(statement.start + unitsBefore(location)));
-      return { ...statement, ...this.placeOf(unitOf(statement.start)), placeAt };
-    });
+    return [...readSql(text, (at) => this.placeOf(unitOf(at))).statements];
   }
 
   private placeOf(at: number): SourcePlace {

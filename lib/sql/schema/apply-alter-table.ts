@@ -7,7 +7,7 @@ import { computesWith } from './index-columns.ts';
 import { withStorage } from './index-storage.ts';
 import { addAllParts, detachParts } from './partition-indexes.ts';
 import type { ApplyContext } from './schema-model.ts';
-import { keyOf, type SchemaTable } from './schema-objects.ts';
+import { keyOf, markInherited, type SchemaTable } from './schema-objects.ts';
 
 type AlterTable = NonNullable<StatementNode['AlterTableStmt']>;
 
@@ -46,7 +46,7 @@ function changeTable(
     const parent = keyOf(schema.nameOf(def.RangeVar));
     const others = table.inherits.filter((one) => one !== parent);
     schema.inherit(table, subtype === 'AT_AddInherit' ? [...others, parent] : others);
-    for (const column of table.columns ?? []) table.localColumns.add(column);
+    table.inheritedColumns = undefined;
   }
 }
 
@@ -71,7 +71,7 @@ function changePartition(context: ApplyContext, parent: Named, { subtype, def }:
     detachParts(schema, partition, keyOf(parent));
     schema.attachTable(partition, null);
     // From now on these columns are its own.
-    for (const column of partition.columns ?? []) partition.localColumns.add(column);
+    partition.inheritedColumns = undefined;
   }
 }
 
@@ -93,7 +93,10 @@ function changeType(
   const before = table.columnTypes.get(column);
   const after = stringsIn(typeName?.names);
   for (const one of [table, ...schema.heirsOf(table)]) {
-    if (schema.doubt === null) one.columnTypes.set(column, after);
+    if (schema.doubt === null) {
+      if (!one.columnTypes.has(column)) markInherited(one, column);
+      one.columnTypes.set(column, after);
+    }
     for (const index of schema.indexesOf(one)) {
       if (!computesWith(index, column) || familyOf(before) === familyOf(after)) continue;
       const reason = `ALTER TABLE ${table.name} ALTER COLUMN ${column} TYPE changes what its expression or its predicate means`;

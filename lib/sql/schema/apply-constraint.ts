@@ -60,6 +60,7 @@ function indexOfConstraint(
   const named = [...columns.map((one) => one ?? 'expr'), ...stringsIn(constraint.including)];
   const taken = context.schema.namesIn(table.schema);
   const name = constraint.conname ?? constraintName(kind, table.name, named, taken);
+  const include = stringsIn(constraint.including);
   return {
     schema: table.schema,
     name,
@@ -70,7 +71,7 @@ function indexOfConstraint(
     attributes: distinctNames(named),
     unique: kind !== 'exclusion',
     partial: constraint.where_clause !== undefined,
-    include: stringsIn(constraint.including),
+    ...(include.length > 0 && { include }),
     nullsNotDistinct: constraint.nulls_not_distinct ?? false,
     deferrable: constraint.deferrable ?? false,
     constraint: name,
@@ -79,9 +80,11 @@ function indexOfConstraint(
     isCopy: false,
     doubt: null,
     description: null,
-    comments: [],
+    comments: NO_COMMENTS,
   };
 }
+
+const NO_COMMENTS: SchemaIndex['comments'] = [];
 
 function columnsOf({ keys, exclusions }: Constraint): (string | null)[] {
   if (keys !== undefined) return stringsIn(keys);

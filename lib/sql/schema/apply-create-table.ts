@@ -6,7 +6,9 @@ import { addConstraint } from './apply-constraint.ts';
 import { addAllParts, copyIndexes } from './partition-indexes.ts';
 import { TEMPORARY } from './relation-store.ts';
 import type { ApplyContext } from './schema-model.ts';
-import { keyOf, type SchemaTable } from './schema-objects.ts';
+import { keyOf, markInherited, type SchemaTable } from './schema-objects.ts';
+
+const NO_READS: SchemaTable['reads'] = new Map();
 
 /** @param columns null: a query defines them */
 export function newTable(
@@ -19,7 +21,7 @@ export function newTable(
   const { schemaname = temporary ? TEMPORARY : schema.path.first, relname: name = '' } = relation;
   return {
     ...{ schema: schemaname, name, kind, place, temporary, columns },
-    localColumns: new Set(),
+    inheritedColumns: undefined,
     columnTypes: new Map(),
     foreignKeys: [],
     foreignKeyNames: new NamePool(),
@@ -27,7 +29,7 @@ export function newTable(
     partitionOf: null,
     inherits: [],
     inDoubt: schema.doubt !== null,
-    reads: new Map(),
+    reads: NO_READS,
   };
 }
 
@@ -64,15 +66,20 @@ export function applyCreateTable(
 
 function inheritColumns(table: SchemaTable, parent: SchemaTable | undefined): void {
   for (const column of parent?.columns ?? []) {
-    if (!table.columnTypes.has(column)) table.columns?.push(column);
+    if (!table.columnTypes.has(column)) pushInherited(table, column);
     setType(table, column, parent?.columnTypes.get(column));
   }
+}
+
+function pushInherited(table: SchemaTable, column: string): void {
+  table.columns?.push(column);
+  markInherited(table, column);
 }
 
 function addLikeColumns(table: SchemaTable, like: SchemaTable | undefined): void {
   for (const column of like?.columns ?? []) {
     table.columns?.push(column);
-    table.localColumns.add(column);
+    table.inheritedColumns?.delete(column);
     setType(table, column, like?.columnTypes.get(column));
   }
 }
@@ -102,10 +109,13 @@ export function addColumn(
 ): void {
   const { schema } = context;
   schema.doubtTable(table);
-  table.localColumns.add(colname);
-  const type = stringsIn(typeName?.names);
+  table.inheritedColumns?.delete(colname);
+  const type = schema.typeOf(stringsIn(typeName?.names));
   for (const one of [table, ...schema.heirsOf(table)]) {
-    if (!one.columnTypes.has(colname)) one.columns?.push(colname);
+    if (!one.columnTypes.has(colname)) {
+      if (one === table) one.columns?.push(colname);
+      else pushInherited(one, colname);
+    }
     setType(one, colname, type);
   }
   for (const constraint of columnConstraints(constraints)) addConstraint(context, table, constraint, colname);

@@ -10,6 +10,7 @@ import { applyRename, applyRenameValue, applySetSchema } from './apply-rename.ts
 import { addParts } from './partition-indexes.ts';
 import type { ApplyContext, Schema } from './schema-model.ts';
 import { readsOf } from './view-reads.ts';
+import { writtenStatement } from './written-statement.ts';
 
 /**
  * Applies one statement to a schema. Statements that do not concern tables and indexes change nothing. The code
@@ -57,7 +58,7 @@ function createIndex({ schema, statement, place }: ApplyContext, index: IndexStm
     table: table.name,
     place,
     // The parser returns no text for an index inside CREATE SCHEMA.
-    written: statement.node?.IndexStmt === undefined ? null : { sql: statement.sql, statement: index },
+    written: statement.node?.IndexStmt === undefined ? null : writtenStatement(statement.sql),
     columns: (index.indexParams ?? []).map((element) =>
       'IndexElem' in element ? (element.IndexElem.name ?? null) : null,
     ),

@@ -1,6 +1,7 @@
-import { valuesIn } from '../parse-tree.ts';
+import { textsIn, visitValues } from '../parse-tree.ts';
 import type { Schema } from './schema-model.ts';
-import type { Doubt, SchemaIndex, WrittenStatement } from './schema-objects.ts';
+import type { Doubt, SchemaIndex } from './schema-objects.ts';
+import type { WrittenStatement } from './written-statement.ts';
 
 /**
  * Puts the indexes in doubt whose statement contains a name: that of a function, a type, a collation, an operator class or a
@@ -69,11 +70,11 @@ function putInDoubt(schema: Schema, doubt: Doubt, concerns: (index: SchemaIndex)
 const NAMING = new Set(['FuncCall', 'opclass', 'collation']);
 
 function usesOwnNames({ statement }: WrittenStatement): boolean {
-  const values = [...valuesIn([statement.indexParams, statement.whereClause])];
-  return (
-    values.some(({ key }) => NAMING.has(key)) ||
-    !/^(?:btree|hash|gist|gin|spgist|brin)?$/.test(statement.accessMethod ?? '')
-  );
+  let isNaming = false;
+  visitValues([statement.indexParams, statement.whereClause], (_, key) => {
+    isNaming ||= NAMING.has(key);
+  });
+  return isNaming || !/^(?:btree|hash|gist|gin|spgist|brin)?$/.test(statement.accessMethod ?? '');
 }
 
 /** Each statement is read once, however many names change. */
@@ -83,9 +84,7 @@ function namesIn(written: WrittenStatement): ReadonlySet<string> {
   const known = names.get(written);
   if (known !== undefined) return known;
   const { indexParams, whereClause } = written.statement;
-  const found = new Set<string>();
-  for (const { value } of valuesIn([indexParams, whereClause]))
-    if (typeof value === 'string') found.add(value);
+  const found = new Set(textsIn([indexParams, whereClause]));
   names.set(written, found);
   return found;
 }

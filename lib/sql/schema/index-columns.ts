@@ -3,7 +3,8 @@ import { columnReferencesIn } from '../parse-tree.ts';
 import { quoteWhereNeeded } from '../quote-where-needed.ts';
 import { readSql } from '../read-sql.ts';
 import { identifierName, type SqlToken, tokensOf } from '../tokens.ts';
-import type { SchemaIndex, WrittenStatement } from './schema-objects.ts';
+import type { SchemaIndex } from './schema-objects.ts';
+import { type WrittenStatement, writtenStatement } from './written-statement.ts';
 
 /** Whether an index uses a column: as a key, in INCLUDE, in an expression or in its predicate. */
 export function usesColumn(index: SchemaIndex, column: string): boolean {
@@ -16,11 +17,17 @@ export function usesColumn(index: SchemaIndex, column: string): boolean {
 
 /** Whether an expression or the predicate of an index uses a column. */
 export function computesWith({ written }: SchemaIndex, column: string): boolean {
-  return columnReferencesIn(written?.statement).some(({ names }) => names.at(-1) === column);
+  if (written === null) return false;
+  const columns =
+    computedColumns.get(written) ??
+    new Set(columnReferencesIn(written.statement).map(({ names }) => names.at(-1) ?? ''));
+  computedColumns.set(written, columns);
+  return columns.has(column);
 }
 
-/** A table can have many indexes, and a history many changes of its columns: each statement is read once. */
+/* A table can have many indexes, and a history many changes of its columns: each statement is read once. */
 const usedColumns = new WeakMap<WrittenStatement, ReadonlySet<string>>();
+const computedColumns = new WeakMap<WrittenStatement, ReadonlySet<string>>();
 
 function columnsUsedBy({ sql, statement }: WrittenStatement): Set<string> {
   const table = statement.relation?.relname;
@@ -44,8 +51,7 @@ export function renameColumn(index: SchemaIndex, from: string, to: string): void
     copied = end;
   }
   const sql = parts.join('') + before.slice(copied);
-  const statement = readSql(sql).statements[0]?.node?.IndexStmt;
-  if (statement !== undefined) index.written = { sql, statement };
+  if (readSql(sql).statements[0]?.node?.IndexStmt !== undefined) index.written = writtenStatement(sql);
 }
 
 /** The tokens of a statement that name the column: its keys, and the references in expressions and the predicate. */

@@ -2,7 +2,7 @@ import type { AlterTableCmd } from 'libpg-query';
 import { quoteWhereNeeded } from '../quote-where-needed.ts';
 import { readSql } from '../read-sql.ts';
 import { type SqlToken, tokensOf } from '../tokens.ts';
-import type { WrittenStatement } from './schema-objects.ts';
+import { type WrittenStatement, writtenStatement } from './written-statement.ts';
 
 /** A CREATE INDEX statement with TABLESPACE, instead of the one that it has. */
 export function withTablespace(sql: string, tablespace: string): string {
@@ -17,14 +17,14 @@ export function withTablespace(sql: string, tablespace: string): string {
  * @param alter the text of the statement that changes it
  */
 export function withStorage(
-  { sql, statement }: WrittenStatement,
+  { sql }: WrittenStatement,
   { subtype, name = '' }: AlterTableCmd,
   alter: string,
 ): WrittenStatement {
   const changed =
     subtype === 'AT_SetTableSpace' ? withTablespace(sql, name) : withOptions(sql, subtype, alter);
-  const parsed = readSql(changed).statements[0]?.node?.IndexStmt;
-  return parsed === undefined ? { sql, statement } : { sql: changed, statement: parsed };
+  const isReadable = readSql(changed).statements[0]?.node?.IndexStmt !== undefined;
+  return writtenStatement(isReadable ? changed : sql);
 }
 
 function withOptions(sql: string, subtype: AlterTableCmd['subtype'], alter: string): string {

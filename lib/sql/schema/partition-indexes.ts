@@ -3,6 +3,7 @@ import { constraintName, nameOfCopy } from '../index-name.ts';
 import { stringsIn, treeText } from '../parse-tree.ts';
 import type { Schema } from './schema-model.ts';
 import { keyOf, type SchemaIndex, type SchemaTable } from './schema-objects.ts';
+import type { WrittenStatement } from './written-statement.ts';
 
 /*
  * The indexes that PostgreSQL creates or attaches by itself: each index of a partitioned table has a part on each partition.
@@ -92,18 +93,19 @@ function shapeOf({ written, columns, attributes, unique, constraintKind }: Schem
   if (constraintKind === 'exclusion') return null;
   const keyOfColumn = (name: string | null) => [name, '', '', ''];
   if (written === null) {
-    return JSON.stringify([
-      unique,
-      'btree',
-      columns.map(keyOfColumn),
-      attributes.slice(columns.length),
-      '',
-      false,
-    ]);
+    const included = attributes.slice(columns.length);
+    return `${unique} ${JSON.stringify(['btree', columns.map(keyOfColumn), included, '', false])}`;
   }
-  const { statement } = written;
+  const known = shapes.get(written) ?? shapeOfWritten(written.statement);
+  shapes.set(written, known);
+  return `${unique} ${known}`;
+}
+
+/** A partition is compared with all indexes of its table: each statement is read once. */
+const shapes = new WeakMap<WrittenStatement, string>();
+
+function shapeOfWritten(statement: IndexStmt): string {
   return JSON.stringify([
-    unique,
     statement.accessMethod ?? 'btree',
     elements(statement.indexParams).map(({ name, expr, collation, opclass }) => [
       name ?? null,

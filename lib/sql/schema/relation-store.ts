@@ -30,6 +30,7 @@ export class RelationStore {
   protected readonly readers = new Groups<SchemaTable>();
   /** The tables that have a foreign key to a table, or had one. */
   protected readonly referencing = new Groups<SchemaTable>();
+  private readonly types = new Map<string, readonly string[]>();
   private readonly relationsByKey = new Map<string, SchemaTable>();
   private readonly indexesByKey = new Map<string, SchemaIndex>();
   private readonly names = new Map<string, NamePool>();
@@ -63,6 +64,14 @@ export class RelationStore {
   /** The names of the schemas that have a relation. */
   get schemas(): string[] {
     return [...this.names.keys()];
+  }
+
+  /** The type with these names. It is one object for all columns: a schema has thousands of columns, and few types. */
+  typeOf(names: readonly string[]): readonly string[] {
+    const key = JSON.stringify(names);
+    const type = this.types.get(key) ?? names;
+    this.types.set(key, type);
+    return type;
   }
 
   /** The tables and views in a schema. */
@@ -159,8 +168,9 @@ export class RelationStore {
   }
 
   protected insertIndex(index: SchemaIndex): void {
-    this.indexChanges.push({ name: keyOf(index), isAdded: true });
-    this.indexesByKey.set(keyOf(index), index);
+    const key = keyOf(index);
+    this.indexChanges.push({ name: key, isAdded: true });
+    this.indexesByKey.set(key, index);
     this.indexesBySchema.add(index.schema, index);
     this.indexesByTable.add(keyOf({ schema: index.schema, name: index.table }), index);
     this.namesIn(index.schema).add(index.name);

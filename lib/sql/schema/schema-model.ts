@@ -7,6 +7,7 @@ import {
   type Doubt,
   type DroppedIndex,
   keyOf,
+  markInherited,
   type SchemaForeignKey,
   type SchemaFunction,
   type SchemaIndex,
@@ -226,7 +227,7 @@ export class Schema extends RelationStore {
       if (table !== undefined && this.doubt === null) {
         table.columns = table.columns?.filter((other) => other !== column) ?? null;
         table.columnTypes.delete(column);
-        table.localColumns.delete(column);
+        table.inheritedColumns?.delete(column);
         this.dropForeignKeys(table, (key) => key.columns.includes(column));
       }
       this.dropReaders(one, column, place, by);
@@ -244,7 +245,7 @@ export class Schema extends RelationStore {
       const children = this.childrenOf(one).filter(
         (child) =>
           child.partitionOf !== null ||
-          (!child.localColumns.has(column) && child.inherits.every((parent) => losing.has(parent))),
+          (!hasOwnColumn(child, column) && child.inherits.every((parent) => losing.has(parent))),
       );
       for (const child of children) {
         if (losing.has(keyOf(child))) continue;
@@ -292,7 +293,8 @@ export class Schema extends RelationStore {
     const table = this.table(name);
     if (table === undefined) return;
     table.columns = table.columns === null ? null : renamed(table.columns);
-    if (table.localColumns.delete(from)) table.localColumns.add(to);
+    if (table.inheritedColumns?.delete(from)) table.inheritedColumns.add(to);
+    if (!table.columnTypes.has(from)) markInherited(table, to);
     table.columnTypes.set(to, table.columnTypes.get(from) ?? []);
     table.columnTypes.delete(from);
     for (const key of table.foreignKeys) key.columns = renamed(key.columns);
@@ -309,4 +311,9 @@ export class Schema extends RelationStore {
   doubtTable(table: SchemaTable | undefined): void {
     if (table !== undefined && this.doubt !== null) table.inDoubt = true;
   }
+}
+
+/** Whether the statements of a table define a column, also if it inherits the column too. */
+function hasOwnColumn({ columnTypes, inheritedColumns }: SchemaTable, column: string): boolean {
+  return columnTypes.has(column) && inheritedColumns?.has(column) !== true;
 }

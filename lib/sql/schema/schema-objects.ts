@@ -1,10 +1,10 @@
-import type { IndexStmt } from 'libpg-query';
 import type { Named } from '../../../lambdas/postgres/identifiers.ts';
 import type { IndexConstraint } from '../index-name.ts';
 import type { NamePool } from '../name-pool.ts';
 import type { SourcePlace } from '../places.ts';
 import type { SqlStatement } from '../read-sql.ts';
-import type { SqlComment } from '../split-sql.ts';
+import type { SqlComment } from '../sql-piece.ts';
+import type { WrittenStatement } from './written-statement.ts';
 
 /** A table, partitioned or not, a foreign table, a materialized view, or a view. */
 export interface SchemaTable {
@@ -15,8 +15,8 @@ export interface SchemaTable {
   readonly temporary: boolean;
   /** Names of its columns, in order. Null: unknown, because a query creates the table. */
   columns: string[] | null;
-  /** The columns that its own statements define. The others come from the tables that it inherits from. */
-  readonly localColumns: Set<string>;
+  /** Those of its columns that come only from tables that it inherits from. Undefined: none, as of nearly all tables. */
+  inheritedColumns: Set<string> | undefined;
   /** The names in the type of each known column: `['citext']`, `['pg_catalog', 'int4']`. Empty: unknown. */
   readonly columnTypes: Map<string, readonly string[]>;
   /** `keyOf` the tables that it inherits from with INHERITS. */
@@ -24,7 +24,7 @@ export interface SchemaTable {
   /** A statement that may not run creates or changes it, so the server may not have it like this. */
   inDoubt: boolean;
   /** What the query of a view reads, by `keyOf` the relation. Empty: it is no view. */
-  reads: Map<string, ReadColumns>;
+  reads: ReadonlyMap<string, ReadColumns>;
   /** Change them with the methods of `Schema` only. */
   foreignKeys: SchemaForeignKey[];
   readonly foreignKeyNames: NamePool;
@@ -32,6 +32,12 @@ export interface SchemaTable {
   readonly partitioned: boolean;
   /** `keyOf` the partitioned table that it is a partition of. */
   partitionOf: string | null;
+}
+
+/** Notes that a table has a column that none of its own statements defines, as far as is known. */
+export function markInherited(table: SchemaTable, column: string): void {
+  table.inheritedColumns ??= new Set();
+  table.inheritedColumns.add(column);
 }
 
 /** The columns of a relation that the query of a view reads. */
@@ -110,12 +116,6 @@ export interface Unfollowed {
   readonly reason: string;
 }
 
-/** A CREATE INDEX statement: its text, without the semicolon, and its parse tree. */
-export interface WrittenStatement {
-  readonly sql: string;
-  readonly statement: IndexStmt;
-}
-
 /** An index that a later statement drops. */
 export interface DroppedIndex {
   readonly index: SchemaIndex;
@@ -126,5 +126,6 @@ export interface DroppedIndex {
 
 /** Key of a table or an index: the two share the names of a schema. */
 export function keyOf({ schema, name }: Named): string {
-  return `${schema}.${name}`;
+  // A template string would keep its parts beside the key.
+  return [schema, name].join('.');
 }

@@ -30,8 +30,12 @@ function ofTransaction(what: string): Problem {
   };
 }
 
-/** set_config('client_encoding', …) does what SET does. */
-export function settingByFunction(node: StatementNode): Problem | null {
+/** A call of set_config, or a name whose characters are escaped: U&"set\005fconfig". */
+const MAY_CALL = /set_config|u&"/i;
+
+/** set_config('client_encoding', …) does what SET does. @param sql the text of the statement: most have no such call */
+export function settingByFunction(node: StatementNode, sql: string): Problem | null {
+  if (!MAY_CALL.test(sql)) return null;
   for (const [name, value] of settingCalls(node)) {
     if (OF_TRANSACTION.includes(name)) return ofTransaction(`set_config('${name}', …)`);
     const problem = textSetting(name, value, 'set_config');

@@ -118,7 +118,7 @@ function ofStatement({ node, sql }: SqlStatement, known: KnownObjects): FoundHer
         'COPY … FROM STDIN reads data that only psql sends. Write the rows as INSERT … VALUES, or load them with your own tool.',
     };
   }
-  return settingByFunction(node);
+  return settingByFunction(node, sql);
 }
 
 /** Longer ones do not help in a message. */
