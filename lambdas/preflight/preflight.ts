@@ -72,7 +72,12 @@ export const CONNECT_PAUSES_MS = [500, 2_000];
  */
 export async function preflight(event: PreflightEvent, io: PreflightIo): Promise<PreflightResult> {
   const warnings: string[] = [];
-  const common = { deploy: event.execution.name, startedAt: event.execution.startedAt, warnings };
+  const common = {
+    deploy: event.execution.name,
+    startedAt: event.execution.startedAt,
+    warnings,
+    notThereYet: [],
+  };
   let input: ExecutionInput;
   try {
     input = parseExecutionInput(event.input, io.registry);
@@ -119,7 +124,7 @@ async function decide(
   input: ExecutionInput,
   io: PreflightIo,
   warnings: string[],
-): Promise<Pick<PreflightResult, 'decision' | 'indexes'>> {
+): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet'>> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
@@ -139,14 +144,15 @@ async function decide(
       const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
       if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
       if (warning !== null) warnings.push(warning);
-      return { decision: 'plan', indexes: names };
+      return { decision: 'plan', indexes: names, notThereYet: [] };
     }
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
-    const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
+    const pending = await pendingMigrations(client, io);
+    const { refusal, warning } = await checkObjects(client, requested, pending);
     if (refusal !== null) throw new Refused(refusal);
     if (warning !== null) warnings.push(warning);
     warnings.push(...refuseUnbuildable(examined, migrationsPending));
@@ -155,6 +161,7 @@ async function decide(
     return {
       decision: !hasWork ? 'nothing' : input.mode === 'indexes' ? 'indexes' : 'deploy',
       indexes: names,
+      notThereYet: warning !== null && pending !== 'none' ? [warning] : [],
     };
   });
 }

@@ -61,6 +61,8 @@ const preflightResultSchema = z.object({
   indexes: z.array(z.string()),
   /** For the report. They are no reason to refuse the deploy. */
   warnings: z.array(z.string()),
+  /** Those of the warnings that say what migrations must create. */
+  notThereYet: z.array(z.string()),
 });
 export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
@@ -377,6 +379,7 @@ const reportStateSchema = z.object({
   indexes: z.optional(z.array(z.string())),
   /** Of the preflight. */
   warnings: z.optional(z.array(z.string())),
+  notThereYet: z.optional(z.array(z.string())),
   preflightFailure: z.optional(caughtErrorSchema),
   window: z.optional(z.object({ output: windowOutputSchema })),
   windowFailure: z.optional(caughtErrorSchema),
