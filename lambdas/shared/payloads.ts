@@ -70,6 +70,7 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
 /** The migrations of an environment that were requested until a time: ISO 8601, by the clock of Step Functions. */
 const requestedMigrationsSchema = z.object({ environment: z.string(), at: z.string() });
+export type RequestedMigrations = z.infer<typeof requestedMigrationsSchema>;
 
 export const runMigrationsEventSchema = z.object({
   /** Name of the deploy. Its migrations are recorded with it. */
