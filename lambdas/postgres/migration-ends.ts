@@ -1,3 +1,4 @@
+import type { RequestedMigrations } from '../shared/payloads.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
@@ -14,13 +15,6 @@ import { withTrustedTable } from './trusted-table.ts';
 
 /** The table. */
 export const MIGRATION_ENDS: Table = { schema: OWN_SCHEMA, table: 'migration_ends' };
-
-/** The migrations of an environment that were requested until a time. */
-export interface RequestedMigrations {
-  readonly environment: string;
-  /** ISO 8601, by the clock of Step Functions. */
-  readonly at: string;
-}
 
 /**
  * Ends the migrations that were requested, and have not begun.

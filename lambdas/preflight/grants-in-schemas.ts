@@ -48,6 +48,5 @@ function statements(
 function isMatch(patterns: readonly string[]): string {
   const { included, excluded } = likePatterns(patterns);
   const like = (pattern: string) => `n.nspname LIKE ${quoteLiteral(pattern)}`;
-  const reserved = ["n.nspname LIKE E'pg\\\\_%'", "n.nspname IN ('information_schema', 'deploy_step')"];
-  return `(${included.map(like).join(' OR ')}) AND NOT (${[...reserved, ...excluded.map(like)].join(' OR ')})`;
+  return `(${included.map(like).join(' OR ')}) AND NOT (${excluded.map(like).join(' OR ')})`;
 }

@@ -72,7 +72,12 @@ export const CONNECT_PAUSES_MS = [500, 2_000];
  */
 export async function preflight(event: PreflightEvent, io: PreflightIo): Promise<PreflightResult> {
   const warnings: string[] = [];
-  const common = { deploy: event.execution.name, startedAt: event.execution.startedAt, warnings };
+  const common = {
+    deploy: event.execution.name,
+    startedAt: event.execution.startedAt,
+    warnings,
+    notThereYet: [],
+  };
   let input: ExecutionInput;
   try {
     input = parseExecutionInput(event.input, io.registry);
@@ -119,7 +124,7 @@ async function decide(
   input: ExecutionInput,
   io: PreflightIo,
   warnings: string[],
-): Promise<Pick<PreflightResult, 'decision' | 'indexes'>> {
+): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet'>> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
@@ -136,17 +141,20 @@ async function decide(
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
     const { requested } = requestedIndexes(indexes, input.indexes);
     if (input.mode === 'plan') {
-      const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
+      const { may } = await readMigrations(client, io);
+      const { refusal, warning } = await checkObjects(client, requested, may);
       if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
       if (warning !== null) warnings.push(warning);
-      return { decision: 'plan', indexes: names };
+      return { decision: 'plan', indexes: names, notThereYet: [] };
     }
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
-    const migrationsPending = input.mode === 'deploy' && (await mayMigrate(client, io));
-    const { refusal, warning } = await checkObjects(client, requested, await pendingMigrations(client, io));
+    const migrations = await readMigrations(client, io);
+    if (input.mode === 'deploy') await checkMigrations(client, io, migrations);
+    const migrationsPending = input.mode === 'deploy' && migrations.may !== 'none';
+    const { refusal, warning } = await checkObjects(client, requested, migrations.may);
     if (refusal !== null) throw new Refused(refusal);
     if (warning !== null) warnings.push(warning);
     warnings.push(...refuseUnbuildable(examined, migrationsPending));
@@ -155,6 +163,7 @@ async function decide(
     return {
       decision: !hasWork ? 'nothing' : input.mode === 'indexes' ? 'indexes' : 'deploy',
       indexes: names,
+      notThereYet: warning !== null && migrations.may !== 'none' ? [warning] : [],
     };
   });
 }
@@ -164,31 +173,40 @@ function tablesOf({ migrations }: PreflightIo): Table[] {
   return [LEDGER, MIGRATION_RECORD, MIGRATION_ENDS, ...(migrations === null ? [] : [MIGRATIONS])];
 }
 
-/**
- * Whether migrations are pending, or may be: only the application's own task or function knows what it would apply.
- * @throws Refused when the files do not match the applied migrations, or cannot be applied
- */
-async function mayMigrate(client: Client, io: PreflightIo): Promise<boolean> {
-  if (!knowsPending(io.migrationRunner)) return true;
-  if (io.migrations === null) return false;
-  const files = await migrationFiles(io.migrations.directory);
-  const applied = await appliedMigrations(client);
-  const problem = historyProblem(applied, files);
-  if (problem !== null) throw new Refused(problem);
-  const pending = pendingOf(applied, files);
-  await checkMigrationFiles(client, io.migrations, pending);
-  return pending.length > 0;
+interface Migrations {
+  /** What may still create tables, in this deploy or a later one. */
+  readonly may: PendingMigrations;
+  /** Names of the files that are not applied. Empty: none, or only the application's own task or function knows. */
+  readonly pending: string[];
+  /** How the files do not match the applied migrations. Null: they do. */
+  readonly problem: string | null;
 }
 
-/** What may still create tables, in this deploy or a later one. The files are not checked here. */
-async function pendingMigrations(
+async function readMigrations(
   client: Client,
   { migrationRunner, migrations }: PreflightIo,
-): Promise<PendingMigrations> {
-  if (!knowsPending(migrationRunner)) return 'unknown';
-  if (migrations === null) return 'none';
-  const pending = pendingOf(await appliedMigrations(client), await migrationFiles(migrations.directory));
-  return pending.length > 0 ? 'pending' : 'none';
+): Promise<Migrations> {
+  if (!knowsPending(migrationRunner)) return { may: 'unknown', pending: [], problem: null };
+  if (migrations === null) return { may: 'none', pending: [], problem: null };
+  const files = await migrationFiles(migrations.directory);
+  const applied = await appliedMigrations(client);
+  const pending = pendingOf(applied, files);
+  return {
+    may: pending.length > 0 ? 'pending' : 'none',
+    pending,
+    problem: historyProblem(applied, files),
+  };
+}
+
+/** @throws Refused when the files do not match the applied migrations, or cannot be applied */
+async function checkMigrations(
+  client: Client,
+  io: PreflightIo,
+  { may, pending, problem }: Migrations,
+): Promise<void> {
+  if (may === 'unknown' || io.migrations === null) return;
+  if (problem !== null) throw new Refused(problem);
+  await checkMigrationFiles(client, io.migrations, pending);
 }
 
 /**

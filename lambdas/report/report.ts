@@ -175,7 +175,10 @@ async function completeLedger(client: Client, indexes: readonly IndexReport[], l
 
 /** Texts about many indexes are grouped, so that a report has at most 20 of them. */
 function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
-  const warnings: string[] = [...(event.state.warnings ?? [])];
+  const { warnings: found = [], notThereYet = [] } = event.state;
+  const { failed: notBuilt, remaining } = totalsOf(facts.indexes);
+  const isEverythingThere = facts.unreadable === null && notBuilt + remaining === 0;
+  const warnings = found.filter((warning) => !isEverythingThere || !notThereYet.includes(warning));
   if (facts.unreadable !== null) {
     warnings.push(`The state of the indexes could not be read: ${visible(facts.unreadable)}`);
   }

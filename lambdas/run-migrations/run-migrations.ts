@@ -1,7 +1,7 @@
 import { acquire, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import { applicationName, backendOf, type Client, type Database, withClient } from '../postgres/client.ts';
 import { describeHolder } from '../postgres/lock-holders.ts';
-import { areMigrationsEnded, type RequestedMigrations } from '../postgres/migration-ends.ts';
+import { areMigrationsEnded } from '../postgres/migration-ends.ts';
 import {
   appliedMigrations,
   historyProblem,
@@ -15,7 +15,7 @@ import { MigrationLocked, MigrationsRunning } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { migrationFailureSchema } from '../shared/migration-runner.ts';
 import type { ShippedStatements } from '../shared/migration-statements.ts';
-import type { RunMigrationsResult } from '../shared/payloads.ts';
+import type { RequestedMigrations, RunMigrationsResult } from '../shared/payloads.ts';
 import { listed } from '../shared/text.ts';
 import { applyFiles, type Progress } from './apply-files.ts';
 import { resultOfRun } from './result-of-run.ts';

@@ -61,6 +61,8 @@ const preflightResultSchema = z.object({
   indexes: z.array(z.string()),
   /** For the report. They are no reason to refuse the deploy. */
   warnings: z.array(z.string()),
+  /** Those of the warnings that say what migrations must create. */
+  notThereYet: z.array(z.string()),
 });
 export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
@@ -68,6 +70,7 @@ export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
 /** The migrations of an environment that were requested until a time: ISO 8601, by the clock of Step Functions. */
 const requestedMigrationsSchema = z.object({ environment: z.string(), at: z.string() });
+export type RequestedMigrations = z.infer<typeof requestedMigrationsSchema>;
 
 export const runMigrationsEventSchema = z.object({
   /** Name of the deploy. Its migrations are recorded with it. */
@@ -377,6 +380,7 @@ const reportStateSchema = z.object({
   indexes: z.optional(z.array(z.string())),
   /** Of the preflight. */
   warnings: z.optional(z.array(z.string())),
+  notThereYet: z.optional(z.array(z.string())),
   preflightFailure: z.optional(caughtErrorSchema),
   window: z.optional(z.object({ output: windowOutputSchema })),
   windowFailure: z.optional(caughtErrorSchema),

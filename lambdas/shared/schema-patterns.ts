@@ -7,8 +7,10 @@
 const EXCLUDES = '!';
 
 /** Schemas of PostgreSQL, and the one of this product. No other schema can have a name that begins with pg_. */
+const RESERVED = ['!pg_*', '!information_schema', '!deploy_step'];
+
 function isReserved(schema: string): boolean {
-  return schema.startsWith('pg_') || schema === 'information_schema' || schema === 'deploy_step';
+  return RESERVED.some((pattern) => isMatch(textOf(pattern), [...schema]));
 }
 
 /**
@@ -16,10 +18,8 @@ function isReserved(schema: string): boolean {
  * @param patterns without a problem: see `patternProblem`
  */
 export function schemaMatcher(patterns: readonly string[]): (schema: string) => boolean {
-  const included = patterns.filter((pattern) => !pattern.startsWith(EXCLUDES)).map(textOf);
-  const excluded = patterns.filter((pattern) => pattern.startsWith(EXCLUDES)).map(textOf);
+  const { included, excluded } = grouped(patterns);
   return (schema) => {
-    if (isReserved(schema)) return false;
     const characters = [...schema];
     const matches = (pattern: readonly string[]) => isMatch(pattern, characters);
     return included.some(matches) && !excluded.some(matches);
@@ -31,16 +31,20 @@ export function schemaMatcher(patterns: readonly string[]): (schema: string) => 
  * @param patterns as those of `schemaMatcher`
  */
 export function likePatterns(patterns: readonly string[]): { included: string[]; excluded: string[] } {
-  const { included = [], excluded = [] } = Object.groupBy(patterns, (pattern) =>
-    pattern.startsWith(EXCLUDES) ? 'excluded' : 'included',
-  );
+  const { included, excluded } = grouped(patterns);
   return { included: included.map(likePattern), excluded: excluded.map(likePattern) };
 }
 
-function likePattern(pattern: string): string {
-  return textOf(pattern)
-    .map((character) => LIKE[character] ?? character)
-    .join('');
+/** The characters of the patterns that include schemas, and of those that exclude some. */
+function grouped(patterns: readonly string[]): { included: string[][]; excluded: string[][] } {
+  const { included = [], excluded = [] } = Object.groupBy([...RESERVED, ...patterns], (pattern) =>
+    pattern.startsWith(EXCLUDES) ? 'excluded' : 'included',
+  );
+  return { included: included.map(textOf), excluded: excluded.map(textOf) };
+}
+
+function likePattern(pattern: readonly string[]): string {
+  return pattern.map((character) => LIKE[character] ?? character).join('');
 }
 
 const LIKE: Readonly<Record<string, string>> = {

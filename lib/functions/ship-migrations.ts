@@ -139,20 +139,40 @@ export function statementsOf(text: string): ShippedStatement[] {
   const whole = [{ sql: up, line: 1, whole: true }];
   try {
     const { statements } = readSql(up);
-    const count = parseSql(withoutData(up, statements)).length;
-    if (statements.length !== count || statements.some(({ error }) => error !== undefined)) return whole;
+    if (statements.some(({ error }) => error !== undefined) || !areStatements(up, statements)) return whole;
     return statements.map(({ start, end, line }) => ({ sql: up.slice(start, end), line, whole: false }));
   } catch {
     return whole;
   }
 }
 
-/** The whole text as the parser reads its single statements: without rows of data, which would need a hundred times their size. */
-function withoutData(text: string, statements: readonly SqlPiece[]): string {
-  const ends = [0, ...statements.map(({ end }) => end)];
+/** The parser gets about so many characters at once: its trees need a hundred times as much memory. */
+const CHARACTERS_AT_ONCE = 100_000;
+
+/** Whether the parser finds these statements in the text, and no others. */
+function areStatements(text: string, statements: readonly SqlPiece[]): boolean {
+  let [first, from] = [0, 0];
+  for (let after = 1; after <= statements.length; after += 1) {
+    const isLast = after === statements.length;
+    const to = isLast ? text.length : (statements[after - 1]?.end ?? 0);
+    if (to - from < CHARACTERS_AT_ONCE && !isLast) continue;
+    const part = statements.slice(first, after);
+    if (parseSql(withoutData(text, part, { from, to })).length !== part.length) return false;
+    [first, from] = [after, to];
+  }
+  return statements.length > 0 || parseSql(text).length === 0;
+}
+
+/** A part of the text as the parser reads its single statements: without rows of data. */
+function withoutData(
+  text: string,
+  statements: readonly SqlPiece[],
+  { from, to }: { from: number; to: number },
+): string {
+  const ends = [from, ...statements.map(({ end }) => end)];
   const parts = statements.map(({ start, end, sql, placeholders }, at) => {
     const read = placeholders.length === 0 ? sql : text.slice(start, end);
     return text.slice(ends[at], start) + read;
   });
-  return parts.join('') + text.slice(ends.at(-1));
+  return parts.join('') + text.slice(ends.at(-1), to);
 }

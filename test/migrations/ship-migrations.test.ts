@@ -72,6 +72,18 @@ test.each([
   expect(statementsOf(sql)).toEqual([{ sql, line: 1, whole: true }]);
 });
 
+test('the statements of a file of a megabyte are found, and one that is wrong makes it one statement', () => {
+  const tables = Array.from(
+    { length: 10_000 },
+    (_, at) => `create table t_${at} (id bigint primary key, note text default ';', day date);`,
+  );
+  const text = tables.join('\n-- next;\n');
+  const wrong = text.replace('t_5000 (', 't_5000 ((');
+
+  expect(statementsOf(text).map(({ sql }) => `${sql};`)).toEqual(tables);
+  expect(statementsOf(wrong)).toEqual([{ sql: wrong, line: 1, whole: true }]);
+});
+
 const writeBytes = (name: string, ...parts: (string | number[])[]) =>
   writeFileSync(join(folder, name), Buffer.concat(parts.map((part) => Buffer.from(part as string))));
 

@@ -290,6 +290,21 @@ describe('in the workflow', () => {
     expect(plan.report.indexes).toMatchObject([{ status: 'table-missing' }]);
     expect(deploy.status, deploy.cause).toBe('SUCCEEDED');
     expect(deploy.report.indexes).toMatchObject([{ status: 'built' }]);
+    expect(plan.report.warnings).toEqual([expect.stringMatching(/^Not there yet/)]);
+    expect(deploy.report.warnings).toEqual([]);
+  });
+
+  test('a table that no migration creates stays a warning of the deploy whose build failed', async () => {
+    workflow = await openTestWorkflow({
+      databaseUrl: database.url,
+      indexes: [described('made (id)')],
+      migrations: { '0001_other': 'create table other (id int)' },
+    });
+
+    const { report } = await workflow.deploy();
+
+    expect(report.indexes).toMatchObject([{ status: 'failed' }]);
+    expect(report.warnings).toEqual(expect.arrayContaining([expect.stringMatching(/^Not there yet/)]));
   });
 
   test('an index whose table is locked is not compared, and a plan says so', async () => {

@@ -294,10 +294,10 @@ function coldStartOf(function_: string) {
 describe('the function that runs SQL files, which begins only after the services have started', () => {
   const migrations = { '0001_note': 'alter table orders add column note text;' };
 
-  test('applies nothing', async () => {
+  /** Aborts a deploy that has called the function, recovers, and then lets the function begin. */
+  async function recoverBeforeItBegins(): Promise<TestWorkflow> {
     const { coldStart, begin, calls } = coldStartOf('run-migrations');
     const { workflow } = await open({ migrations, aws: { coldStart } }, () => false);
-
     const { execution, ended } = workflow.workflow.start({});
     await eventually(() => calls.count).toBe(1);
     execution.abort();
@@ -306,26 +306,21 @@ describe('the function that runs SQL files, which begins only after the services
     expect(workflow.running()).toEqual(SERVICES_UP);
     begin();
     await workflow.workflow.lambdas.idle();
+    return workflow;
+  }
 
-    expect(workflow.log.join('\n')).toContain(
-      'Nothing was applied, because the services were started meanwhile',
-    );
+  test('applies nothing', async () => {
+    const { log } = await recoverBeforeItBegins();
+
+    expect(log.join('\n')).toContain('Nothing was applied, because the services were started meanwhile');
     expect(await database.query("select to_regclass('pgmigrations') as migrations")).toEqual([
       { migrations: null },
     ]);
   });
 
   test('does not keep the next deploy from applying them', async () => {
-    const { coldStart, begin, calls } = coldStartOf('run-migrations');
-    const { workflow } = await open({ migrations, aws: { coldStart } }, () => false);
+    const workflow = await recoverBeforeItBegins();
 
-    const { execution, ended } = workflow.workflow.start({});
-    await eventually(() => calls.count).toBe(1);
-    execution.abort();
-    await ended;
-    await workflow.workflow.recover({ reason: 'deploy-ended' });
-    begin();
-    await workflow.workflow.lambdas.idle();
     const { status, report } = await workflow.deploy();
 
     expect(status).toBe('SUCCEEDED');
