@@ -4,7 +4,7 @@ import { preflightVariablesSchema, readVariables } from '../shared/function-vari
 import { createLogger } from '../shared/logger.ts';
 import { readManifest } from '../shared/migration-manifest.ts';
 import { readStatements } from '../shared/migration-statements.ts';
-import { type PreflightResult, preflightEventSchema } from '../shared/payloads.ts';
+import { type PreflightResult, preflightEventSchema } from '../shared/preflight-payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { listRunningDeploys } from './list-running-deploys.ts';
 import { LIST_PAUSES_MS } from './other-deploys.ts';

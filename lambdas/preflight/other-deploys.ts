@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Execution, PreflightLock } from '../shared/payloads.ts';
+import type { Execution, PreflightLock } from '../shared/preflight-payloads.ts';
 
 /** A running execution of `deploy`. */
 export interface RunningDeploy {

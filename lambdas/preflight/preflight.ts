@@ -27,7 +27,7 @@ import {
 } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
-import type { Execution, PreflightEvent, PreflightResult } from '../shared/payloads.ts';
+import type { Execution, PreflightEvent, PreflightResult } from '../shared/preflight-payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import { checkEntries } from './check-entries.ts';

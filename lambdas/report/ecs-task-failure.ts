@@ -1,6 +1,6 @@
 import { describeCaught } from '../shared/caught-error.ts';
 import { type EcsTaskRunner, familyOf } from '../shared/migration-runner.ts';
-import type { CaughtError } from '../shared/payloads.ts';
+import type { CaughtError } from '../shared/preflight-payloads.ts';
 import { shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
 import {

@@ -1,5 +1,5 @@
 import type { MigrationFailure } from '../shared/migration-runner.ts';
-import type { CaughtError } from '../shared/payloads.ts';
+import type { CaughtError } from '../shared/preflight-payloads.ts';
 
 /** Why migrations failed, where their log is, and what to do next. */
 export type Failure = MigrationFailure & { log: string | null; next: string[] };

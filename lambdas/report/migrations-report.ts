@@ -7,7 +7,8 @@ import {
   type MigrationRunnerName,
   migrationFailureSchema,
 } from '../shared/migration-runner.ts';
-import { type CaughtError, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
+import { runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
+import type { CaughtError } from '../shared/preflight-payloads.ts';
 import type { MigrationsReport } from '../shared/report-schema.ts';
 import { visible } from '../shared/visible-text.ts';
 import { ecsTaskFailure } from './ecs-task-failure.ts';

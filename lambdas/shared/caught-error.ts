@@ -1,4 +1,4 @@
-import type { CaughtError } from './payloads.ts';
+import type { CaughtError } from './preflight-payloads.ts';
 import { shortened } from './text.ts';
 import { oneLine } from './visible-text.ts';
 

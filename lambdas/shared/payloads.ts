@@ -1,70 +1,13 @@
 import { MAX_INDEXES, MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
+import { caughtErrorSchema, DECISIONS, executionSchema } from './preflight-payloads.ts';
 import { indexStatusSchema, reportSchema } from './report-schema.ts';
 import * as z from './zod.ts';
 
 /*
  * The payloads between the states of the four state machines. The definitions in lib/workflow read these fields by path, and
- * the functions check them with these schemas: change both together.
+ * the functions check them with these schemas: change both together. Those of Preflight are in preflight-payloads.ts.
  */
-
-/** The Step Functions execution that invokes a function. */
-const executionSchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  /** ISO 8601. */
-  startedAt: z.string(),
-});
-export type Execution = z.infer<typeof executionSchema>;
-
-/** The error that a Catch stores. `Cause` is only shown: no decision depends on it. */
-const caughtErrorSchema = z.object({ Error: z.string(), Cause: z.nullish(z.string()) });
-export type CaughtError = z.infer<typeof caughtErrorSchema>;
-
-// Preflight
-
-/** The result of the states that acquire the lock. */
-const preflightLockSchema = z.union([
-  z.object({ status: z.literal('held') }),
-  /** The deploy only plans. */
-  z.object({ status: z.literal('not-needed') }),
-  z.object({
-    status: z.literal('held-by-other'),
-    holder: z.object({
-      execution: z.string(),
-      deploy: z.nullish(z.string()),
-      startedAt: z.nullish(z.string()),
-    }),
-  }),
-  z.object({ status: z.literal('failed'), parameter: z.string(), error: caughtErrorSchema }),
-]);
-export type PreflightLock = z.infer<typeof preflightLockSchema>;
-
-export const preflightEventSchema = z.object({
-  execution: executionSchema,
-  lock: preflightLockSchema,
-  /** The execution's input, not checked yet. */
-  input: z.unknown(),
-});
-export type PreflightEvent = z.infer<typeof preflightEventSchema>;
-
-export const DECISIONS = ['deploy', 'indexes', 'start-services', 'plan', 'nothing', 'refused'] as const;
-
-const preflightResultSchema = z.object({
-  deploy: z.string(),
-  startedAt: z.string(),
-  mode: z.enum(MODES),
-  decision: z.enum(DECISIONS),
-  /** Why the deploy is refused, and the fix. Null: it is not refused. */
-  refusal: z.nullable(z.string()),
-  /** Requested indexes. Empty: all of the registry. */
-  indexes: z.array(z.string()),
-  /** For the report. They are no reason to refuse the deploy. */
-  warnings: z.array(z.string()),
-  /** Those of the warnings that say what migrations must create. */
-  notThereYet: z.array(z.string()),
-});
-export type PreflightResult = z.infer<typeof preflightResultSchema>;
 
 // Run Migrations
 

@@ -12,7 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 
 import { Construct } from 'constructs';
-import type { PreflightLock } from '../../lambdas/shared/payloads.ts';
+import type { PreflightLock } from '../../lambdas/shared/preflight-payloads.ts';
 import type { ResourceNames } from '../config/resource-names.ts';
 import { awsCall } from './aws-call.ts';
 import { NULL } from './null-parameters.ts';

@@ -4,7 +4,7 @@ import { type Database, databaseOf } from '../../lambdas/postgres/client.ts';
 import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
-import type { PreflightResult } from '../../lambdas/shared/payloads.ts';
+import type { PreflightResult } from '../../lambdas/shared/preflight-payloads.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
