@@ -65,6 +65,7 @@ async function figures(url: string, registry: CompiledRegistry): Promise<string>
         { execution, lock: { status: 'held' }, input: {} },
         {
           ...{ registry, database, log, migrationRunner: 'none', migrations: null, drainRoles: [] },
+          toolMigrations: null,
           ...{ connectPauses: [], listPauses: [], runningDeploys: async () => [], howToAbort: '' },
         },
       ),

@@ -1,5 +1,6 @@
 import { databaseOf } from '../postgres/client.ts';
-import { buildVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { buildVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import {
   type BuildBatchResult,

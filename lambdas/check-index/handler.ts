@@ -1,5 +1,6 @@
 import { databaseOf } from '../postgres/client.ts';
-import { checkVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { checkVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type BuildIndexResult, buildIndexEventSchema, buildIndexResultSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';

@@ -1,6 +1,7 @@
 import { MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import { databaseOf } from '../postgres/client.ts';
-import { checkMigrationsVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { checkMigrationsVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type CheckMigrationsResult, checkMigrationsEventSchema } from '../shared/payloads.ts';
 import { checkMigrations } from './check-migrations.ts';

@@ -1,5 +1,6 @@
 import { databaseOf } from '../postgres/client.ts';
-import { readVariables, sessionsVariablesSchema } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { sessionsVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import type { CheckSessionsResult } from '../shared/payloads.ts';
 import { checkSessions } from './check-sessions.ts';

@@ -1,5 +1,6 @@
 import { databaseOf } from '../postgres/client.ts';
-import { planVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { planVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type PlanBuildsResult, planBuildsEventSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ClientConfig } from 'pg';
+import type { DatabaseVariables } from '../shared/database-variables.ts';
 import { BuildFailed, ConnectionLost } from '../shared/errors.ts';
-import type { DatabaseVariables } from '../shared/function-variables.ts';
 import { connectClient } from './connect.ts';
 import { AWS_SOURCES, type CredentialSources, readCredentials } from './credentials.ts';
 import { clipBytes, quoteIdentifier } from './identifiers.ts';

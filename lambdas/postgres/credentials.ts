@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import type { DatabaseVariables } from '../shared/function-variables.ts';
+import type { DatabaseVariables } from '../shared/database-variables.ts';
 import * as z from '../shared/zod.ts';
 import { type IamLogin, signIamToken } from './iam-token.ts';
 import { verifyingTls } from './server-certificate.ts';

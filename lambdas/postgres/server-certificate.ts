@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import tls, { type ConnectionOptions, type PeerCertificate } from 'node:tls';
+import type { DatabaseVariables } from '../shared/database-variables.ts';
 import { BuildFailed } from '../shared/errors.ts';
-import type { DatabaseVariables } from '../shared/function-variables.ts';
 
 /*
  * How a function verifies the certificate of the database. A run on this machine uses the parameters of libpq instead: see

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { preflightVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { readManifest } from '../shared/migration-manifest.ts';
 import { readStatements } from '../shared/migration-statements.ts';
 import { type PreflightResult, preflightEventSchema } from '../shared/preflight-payloads.ts';
+import { preflightVariablesSchema } from '../shared/preflight-variables.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
+import { readToolMigrations } from '../shared/tool-migrations.ts';
 import { listRunningDeploys } from './list-running-deploys.ts';
 import { LIST_PAUSES_MS } from './other-deploys.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
@@ -22,6 +24,7 @@ const migrations =
         statements: readStatements(import.meta.dirname),
       }
     : null;
+const toolMigrations = readToolMigrations(import.meta.dirname);
 
 export const handler = async (event: unknown): Promise<PreflightResult> =>
   await preflight(preflightEventSchema.parse(event), {
@@ -29,6 +32,7 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     database,
     migrationRunner: variables.MIGRATIONS,
     migrations,
+    toolMigrations,
     connectPauses: CONNECT_PAUSES_MS,
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
     listPauses: LIST_PAUSES_MS,

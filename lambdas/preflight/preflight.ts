@@ -30,15 +30,17 @@ import { knowsPending, type MigrationRunnerName } from '../shared/migration-runn
 import type { Execution, PreflightEvent, PreflightResult } from '../shared/preflight-payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
+import type { ToolMigrations } from '../shared/tool-migrations.ts';
 import { checkEntries } from './check-entries.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
-import { checkObjects, type PendingMigrations } from './check-objects.ts';
+import { checkObjects } from './check-objects.ts';
 import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkVisibility } from './check-visibility.ts';
 import { checkWritable } from './check-writable.ts';
 import { type RunningDeploy, refusalForLock, refusalForOlder } from './other-deploys.ts';
+import { type RunnerMigrations, runnerMigrations } from './runner-migrations.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
 import { warnOfUnknownDrainRoles, warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
@@ -50,6 +52,8 @@ interface PreflightIo {
   migrationRunner: MigrationRunnerName;
   /** Null: this environment has no SQL files. */
   migrations: ShippedMigrations | null;
+  /** Null: the environment names no tool whose table can be read. */
+  toolMigrations: ToolMigrations | null;
   /** Pauses before each further attempt to connect, in milliseconds. The services still run, so there is time. */
   connectPauses: readonly number[];
   /** Lists the running executions of `deploy`. */
@@ -124,7 +128,7 @@ async function decide(
   input: ExecutionInput,
   io: PreflightIo,
   warnings: string[],
-): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet'>> {
+): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'pendingMigrations'>> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
@@ -141,18 +145,23 @@ async function decide(
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
     const { requested } = requestedIndexes(indexes, input.indexes);
     if (input.mode === 'plan') {
-      const { may } = await readMigrations(client, io);
-      const { refusal, warning } = await checkObjects(client, requested, may);
+      const migrations = await readMigrations(client, io);
+      if (migrations.problem !== null) warnings.push(`A deploy would be refused. ${migrations.problem}`);
+      if (migrations.warning !== null) warnings.push(migrations.warning);
+      const { refusal, warning } = await checkObjects(client, requested, migrations.may);
       if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
       if (warning !== null) warnings.push(warning);
-      return { decision: 'plan', indexes: names, notThereYet: [] };
+      return { decision: 'plan', indexes: names, notThereYet: [], ...forReport(io, migrations) };
     }
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
     const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrations = await readMigrations(client, io);
-    if (input.mode === 'deploy') await checkMigrations(client, io, migrations);
+    if (input.mode === 'deploy') {
+      await checkMigrations(client, io, migrations);
+      if (migrations.warning !== null) warnings.push(migrations.warning);
+    }
     const migrationsPending = input.mode === 'deploy' && migrations.may !== 'none';
     const { refusal, warning } = await checkObjects(client, requested, migrations.may);
     if (refusal !== null) throw new Refused(refusal);
@@ -164,6 +173,7 @@ async function decide(
       decision: !hasWork ? 'nothing' : input.mode === 'indexes' ? 'indexes' : 'deploy',
       indexes: names,
       notThereYet: warning !== null && migrations.may !== 'none' ? [warning] : [],
+      ...forReport(io, migrations),
     };
   });
 }
@@ -173,21 +183,12 @@ function tablesOf({ migrations }: PreflightIo): Table[] {
   return [LEDGER, MIGRATION_RECORD, MIGRATION_ENDS, ...(migrations === null ? [] : [MIGRATIONS])];
 }
 
-interface Migrations {
-  /** What may still create tables, in this deploy or a later one. */
-  readonly may: PendingMigrations;
-  /** Names of the files that are not applied. Empty: none, or only the application's own task or function knows. */
-  readonly pending: string[];
-  /** How the files do not match the applied migrations. Null: they do. */
-  readonly problem: string | null;
-}
-
 async function readMigrations(
   client: Client,
-  { migrationRunner, migrations }: PreflightIo,
-): Promise<Migrations> {
-  if (!knowsPending(migrationRunner)) return { may: 'unknown', pending: [], problem: null };
-  if (migrations === null) return { may: 'none', pending: [], problem: null };
+  { migrationRunner, migrations, toolMigrations }: PreflightIo,
+): Promise<RunnerMigrations> {
+  if (!knowsPending(migrationRunner)) return await runnerMigrations(client, toolMigrations);
+  if (migrations === null) return { may: 'none', pending: [], problem: null, warning: null };
   const files = await migrationFiles(migrations.directory);
   const applied = await appliedMigrations(client);
   const pending = pendingOf(applied, files);
@@ -195,17 +196,30 @@ async function readMigrations(
     may: pending.length > 0 ? 'pending' : 'none',
     pending,
     problem: historyProblem(applied, files),
+    warning: null,
   };
 }
+
+/** The report reads what is pending of SQL files itself. */
+function forReport(
+  { migrationRunner }: PreflightIo,
+  { may, pending }: RunnerMigrations,
+): Pick<PreflightResult, 'pendingMigrations'> {
+  if (knowsPending(migrationRunner)) return {};
+  return { pendingMigrations: { known: may !== 'unknown', names: pending.slice(0, MOST_NAMES) } };
+}
+
+/** Names of migrations that the state carries. */
+const MOST_NAMES = 200;
 
 /** @throws Refused when the files do not match the applied migrations, or cannot be applied */
 async function checkMigrations(
   client: Client,
   io: PreflightIo,
-  { may, pending, problem }: Migrations,
+  { pending, problem }: RunnerMigrations,
 ): Promise<void> {
-  if (may === 'unknown' || io.migrations === null) return;
   if (problem !== null) throw new Refused(problem);
+  if (io.migrations === null) return;
   await checkMigrationFiles(client, io.migrations, pending);
 }
 

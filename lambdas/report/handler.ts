@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { readVariables, reportVariablesSchema } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { reportVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type ReportResult, reportEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';

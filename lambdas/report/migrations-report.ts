@@ -7,7 +7,7 @@ import {
   type MigrationRunnerName,
   migrationFailureSchema,
 } from '../shared/migration-runner.ts';
-import { runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
+import { type ReportState, runMigrationsResultSchema, type WindowMigrations } from '../shared/payloads.ts';
 import type { CaughtError } from '../shared/preflight-payloads.ts';
 import type { MigrationsReport } from '../shared/report-schema.ts';
 import { visible } from '../shared/visible-text.ts';
@@ -22,22 +22,30 @@ import {
   USE_ECS_TASK,
 } from './migration-failure.ts';
 
+/** What is known about pending migrations. */
+interface Known {
+  /** What the database says now about SQL files. Null: it could not be read, or there are no SQL files. */
+  readonly facts: MigrationFacts | null;
+  /** What preflight knew for another runner. Absent: it examined nothing. */
+  readonly before?: ReportState['pendingMigrations'];
+}
+
 /**
  * The report's part about the migrations.
- * @param facts what the database says now about SQL files. Null: it could not be read, or there are no SQL files
  */
 export function migrationsReport(
   runner: MigrationRunnerName,
   ran: WindowMigrations | null | undefined,
-  facts: MigrationFacts | null,
+  { facts, before }: Known,
 ): MigrationsReport {
-  const pending = facts?.pending ?? [];
-  if (ran == null) return { runner, outcome: 'not-run', applied: [], pending, failure: null };
+  const pending = facts?.pending ?? (ran?.status === 'applied' ? [] : (before?.names ?? []));
+  const known = before?.known === true && { known: true };
+  if (ran == null) return { runner, outcome: 'not-run', applied: [], pending, failure: null, ...known };
   if (ran.status === 'failed') {
     const applied = ran.caught === undefined ? appliedOf(ran.answer) : (facts?.applied ?? []);
-    return { runner, outcome: 'failed', applied, pending, failure: failureOf(ran, facts) };
+    return { runner, outcome: 'failed', applied, pending, failure: failureOf(ran, facts), ...known };
   }
-  return { runner, outcome: 'succeeded', applied: appliedOf(ran.answer), pending, failure: null };
+  return { runner, outcome: 'succeeded', applied: appliedOf(ran.answer), pending, failure: null, ...known };
 }
 
 /** Names of the applied migrations, if the answer has them: a function of the application may return anything. */

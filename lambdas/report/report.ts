@@ -74,7 +74,10 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const facts = { ...read, indexes };
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);
-  const migrations = migrationsReport(io.migrationRunner, state.window?.output.migrations, facts.migrations);
+  const migrations = migrationsReport(io.migrationRunner, state.window?.output.migrations, {
+    facts: facts.migrations,
+    before: state.pendingMigrations,
+  });
   const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
   const whole: Report = {
     deploy: state.deploy ?? execution.name,
@@ -90,7 +93,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     indexesOmitted: 0,
     totals,
     failure,
-    warnings: warningsOf(event, facts, io.migrationRunner).map(visibleLines),
+    warnings: warningsOf(event, facts, isPendingKnown(state, io)).map(visibleLines),
   };
   io.log.info('Deploy summary.', { status: whole.status, failure, ...totals });
   io.saveWhole?.(whole);
@@ -143,7 +146,8 @@ async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Pr
       io.migrationsDirectory === null
         ? null
         : await readMigrationFacts(client, deploy, io.migrationsDirectory);
-    const mayAppear = !knowsPending(io.migrationRunner) || (migrations?.pending.length ?? 0) > 0;
+    const pending = migrations?.pending ?? state.pendingMigrations?.names ?? [];
+    const mayAppear = !isPendingKnown(state, io) || pending.length > 0;
     return {
       drifted: read.drifted,
       notCompared: read.notCompared,
@@ -153,6 +157,11 @@ async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Pr
       unreadable: null,
     };
   });
+}
+
+/** Whether it was known before the window which migrations are pending. */
+function isPendingKnown(state: ReportEvent['state'], io: ReportIo): boolean {
+  return knowsPending(io.migrationRunner) || state.pendingMigrations?.known === true;
 }
 
 /** The ledger is a record. That it cannot be completed now must not cost the report. */
@@ -174,7 +183,7 @@ async function completeLedger(client: Client, indexes: readonly IndexReport[], l
 }
 
 /** Texts about many indexes are grouped, so that a report has at most 20 of them. */
-function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationRunnerName): string[] {
+function warningsOf(event: ReportEvent, facts: DatabaseFacts, isKnown: boolean): string[] {
   const { warnings: found = [], notThereYet = [] } = event.state;
   const { failed: notBuilt, remaining } = totalsOf(facts.indexes);
   const isEverythingThere = facts.unreadable === null && notBuilt + remaining === 0;
@@ -186,7 +195,7 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, runner: MigrationR
   if (event.state.decision === 'nothing') {
     const indexes = failed.length === 0 ? 'every requested index is valid' : 'no index can be built';
     warnings.push(
-      `Nothing to do: ${knowsPending(runner) ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
+      `Nothing to do: ${isKnown ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
     );
   }
   warnings.push(...notBuiltWarnings(facts.indexes), ...driftWarnings(facts.drifted));

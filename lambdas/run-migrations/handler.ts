@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { databaseOf } from '../postgres/client.ts';
-import { migrationsVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { migrationsVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { readStatements } from '../shared/migration-statements.ts';
 import { type RunMigrationsResult, runMigrationsEventSchema } from '../shared/payloads.ts';

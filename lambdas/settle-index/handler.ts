@@ -1,5 +1,5 @@
 import { databaseOf } from '../postgres/client.ts';
-import { databaseVariablesSchema, readVariables } from '../shared/function-variables.ts';
+import { databaseVariablesSchema, readVariables } from '../shared/database-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { type BuildIndexResult, settleIndexEventSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';

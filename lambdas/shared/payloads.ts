@@ -1,6 +1,11 @@
 import { MAX_INDEXES, MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
-import { caughtErrorSchema, DECISIONS, executionSchema } from './preflight-payloads.ts';
+import {
+  caughtErrorSchema,
+  DECISIONS,
+  executionSchema,
+  pendingMigrationsSchema,
+} from './preflight-payloads.ts';
 import { indexStatusSchema, reportSchema } from './report-schema.ts';
 import * as z from './zod.ts';
 
@@ -324,6 +329,7 @@ const reportStateSchema = z.object({
   /** Of the preflight. */
   warnings: z.optional(z.array(z.string())),
   notThereYet: z.optional(z.array(z.string())),
+  pendingMigrations: z.optional(pendingMigrationsSchema),
   preflightFailure: z.optional(caughtErrorSchema),
   window: z.optional(z.object({ output: windowOutputSchema })),
   windowFailure: z.optional(caughtErrorSchema),

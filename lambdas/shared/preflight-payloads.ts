@@ -46,6 +46,14 @@ export type PreflightEvent = z.infer<typeof preflightEventSchema>;
 
 export const DECISIONS = ['deploy', 'indexes', 'start-services', 'plan', 'nothing', 'refused'] as const;
 
+/** What is known before the window about the migrations of the application's own task or function. */
+export const pendingMigrationsSchema = z.object({
+  /** False: only the task or function knows what is pending. */
+  known: z.boolean(),
+  /** Names of pending migrations: the first ones, because the state carries them. */
+  names: z.array(z.string()),
+});
+
 const preflightResultSchema = z.object({
   deploy: z.string(),
   startedAt: z.string(),
@@ -59,5 +67,7 @@ const preflightResultSchema = z.object({
   warnings: z.array(z.string()),
   /** Those of the warnings that say what migrations must create. */
   notThereYet: z.array(z.string()),
+  /** Absent: the migrations are SQL files, there are none, or they were not examined. */
+  pendingMigrations: z.optional(pendingMigrationsSchema),
 });
 export type PreflightResult = z.infer<typeof preflightResultSchema>;

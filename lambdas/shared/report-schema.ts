@@ -122,6 +122,8 @@ const migrationsReportSchema = z.object({
   outcome: z.enum(['succeeded', 'failed', 'not-run']),
   applied: z.array(z.string()),
   pending: z.array(z.string()),
+  /** True: preflight knew what is pending for the application's own task or function. Absent: it depends on the runner. */
+  known: z.optional(z.boolean()),
   /** Null: they did not fail. */
   failure: z.nullable(
     z.object({

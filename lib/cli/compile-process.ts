@@ -8,12 +8,20 @@ import { messageOf } from '../../lambdas/shared/errors.ts';
 import { type CompileResult, type FilesToCompile, RESULT } from '../compile/compile-files.ts';
 import type { CompiledFiles, CompiledFinding } from '../compile/compiled-files.ts';
 import { migrationsToShip, notesOnMigrations } from '../functions/ship-migrations.ts';
+import { toolMigrationsToShip } from '../functions/ship-tool-migrations.ts';
 import { compileRegistry } from '../registry/compile-registry.ts';
 import { loadRegistry } from '../registry/load-registry.ts';
 import { RegistryError } from '../registry/registry-error.ts';
 import { lintFiles } from './commands/lint-project.ts';
 
-async function compile({ indexes, migrations, searchPath, lint }: FilesToCompile): Promise<CompiledFiles> {
+async function compile({
+  indexes,
+  migrations,
+  pendingTool = null,
+  searchPath,
+  projectRoot,
+  lint,
+}: FilesToCompile): Promise<CompiledFiles> {
   const registry =
     typeof indexes === 'string' ? await loadRegistry(indexes) : await compileRegistry(indexes, 'indexes');
   const shipped = migrations === null ? null : migrationsToShip(migrations, searchPath ?? undefined);
@@ -27,6 +35,7 @@ async function compile({ indexes, migrations, searchPath, lint }: FilesToCompile
   return {
     registry,
     migrations: shipped,
+    toolMigrations: pendingTool === null ? null : toolMigrationsToShip(pendingTool, projectRoot),
     notes: migrations === null ? [] : notesOnMigrations(migrations),
     findings: findings.map(({ rule, file, line, column, message }) => ({
       rule,

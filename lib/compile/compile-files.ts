@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { LinesError } from '../../lambdas/shared/errors.ts';
+import type { PendingTool } from '../config/pending-config.ts';
 import { nodeOptions } from '../files/node-options.ts';
 import { programFile } from '../files/package-files.ts';
 import type { IndexEntry, Registry } from '../registry/define-indexes.ts';
@@ -13,6 +14,8 @@ export interface FilesToCompile {
   readonly indexes: string | readonly IndexEntry[] | Registry;
   /** Folder with the SQL files. Null: no file is applied. */
   readonly migrations: string | null;
+  /** The application's own migration tool, whose table says what is pending. Null or absent: none. */
+  readonly pendingTool?: PendingTool | null;
   /** The search path in which names without a schema are looked up. Null: public. */
   readonly searchPath: readonly string[] | null;
   /** The process runs in this folder, whose cdk.json can configure lint. */

@@ -1,4 +1,5 @@
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import type { ToolMigrations } from '../../lambdas/shared/tool-migrations.ts';
 import type { ShippedMigrations } from '../functions/shipped-migrations.ts';
 
 /** Something that lint reports about a registry or a migration. */
@@ -20,6 +21,8 @@ export interface CompiledFiles {
   readonly registry: CompiledRegistry;
   /** Null: the environment applies no SQL files. */
   readonly migrations: ShippedMigrations | null;
+  /** What is compared with the table of the application's own migration tool. Null or absent: the environment names no tool. */
+  readonly toolMigrations?: ToolMigrations | null;
   /** What is in the folder of the migrations and is not applied, one line each. */
   readonly notes: readonly string[];
   /** What lint finds. */

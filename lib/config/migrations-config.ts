@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ecsName } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
+import { pendingSchema } from './pending-config.ts';
 
 const roleArn = z
   .string()
@@ -62,6 +63,8 @@ const ecsTaskFields = fields({
   timeoutMinutes: timeoutMinutes.max(2_880, 'must be at most 2880, which is two days').default(60),
   /** The container's awslogs options. A failure then reports the address of the log. */
   logs: fields({ group: z.string().min(1), streamPrefix: z.string().min(1) }).optional(),
+  /** How a deploy knows what is pending. @default it does not: every deploy runs the task */
+  pending: pendingSchema.optional(),
 });
 
 const ecsTaskSchema = ecsTaskFields
@@ -118,6 +121,8 @@ const lambdaSchema = fields({
   timeoutMinutes: timeoutMinutes
     .max(15, 'must be at most 15, the time limit of Lambda: for longer migrations, use the runner ecs-task')
     .default(15),
+  /** How a deploy knows what is pending. @default it does not: every deploy invokes the function */
+  pending: pendingSchema.optional(),
 });
 
 const sqlSchema = fields({

@@ -3,6 +3,7 @@ import type { Construct, IConstruct } from 'constructs';
 import { compileFiles, type FilesToCompile } from '../compile/compile-files.ts';
 import type { CompiledFiles } from '../compile/compiled-files.ts';
 import type { Environment } from '../config/environment-config.ts';
+import { pendingToolOf } from '../config/pending-config.ts';
 import type { DeployStepProps } from './deploy-step-props.ts';
 
 /** The compiled files of each app: its environments often share them. */
@@ -22,6 +23,7 @@ export function filesOf(
   const toCompile: FilesToCompile = {
     indexes: typeof registry === 'string' ? resolve(projectRoot, registry) : registry,
     migrations: migrations.runner === 'sql' ? resolve(projectRoot, migrations.directory) : null,
+    pendingTool: pendingToolOf(migrations),
     searchPath: database.searchPath ?? null,
     projectRoot,
     lint: true,

@@ -56,6 +56,7 @@ export function createWorkflow(scope: Construct, props: WorkflowResourcesProps):
     outdir: join(Stage.of(scope)?.outdir ?? 'cdk.out', `bundles.${names.environmentName}`),
     registry: files.registry,
     migrations: files.migrations,
+    toolMigrations: files.toolMigrations,
     certificates: certificatesOf(environment.database.caFile, projectRoot),
   });
   annotate(scope, files);

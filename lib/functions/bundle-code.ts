@@ -19,6 +19,12 @@ const REPLACEMENT = join(PACKAGE_ROOT, 'lib/functions/not-bundled.cjs');
  */
 const NOT_BUNDLED = ['pg-pool', 'pg-connection-string', 'pgpass', 'jiti', 'glob'];
 
+/** Takes the place of the packages in `TEXT_VALUES`. */
+const TEXT_VALUE = join(PACKAGE_ROOT, 'lib/functions/text-value.cjs');
+
+/** Packages that convert an interval, and an int8 in binary format, which pg does not request. */
+const TEXT_VALUES = ['postgres-interval', 'pg-int8'];
+
 /**
  * Not part of the bundles: the clients of the SDK, which the Lambda runtime contains; and the native client of pg, which pg
  * loads only if a program asks for it (`./native` is a file of pg).
@@ -55,7 +61,10 @@ export function bundleCode(): Bundle {
     format: 'esm',
     banner: { js: REQUIRE_BANNER },
     external: EXTERNAL,
-    alias: Object.fromEntries(NOT_BUNDLED.map((name) => [name, REPLACEMENT])),
+    alias: Object.fromEntries([
+      ...NOT_BUNDLED.map((name) => [name, REPLACEMENT]),
+      ...TEXT_VALUES.map((name) => [name, TEXT_VALUE]),
+    ]),
     logLevel: 'warning',
   });
   bundled = {

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CompiledRegistry, MIGRATIONS_FOLDER, REGISTRY_FILE } from '../../lambdas/shared/registry.ts';
+import type { ToolMigrations } from '../../lambdas/shared/tool-migrations.ts';
 import { functionCode } from './function-code.ts';
 import { CODE_FILE, FUNCTIONS, type FunctionName, LICENCES_FILE } from './function-names.ts';
 import { CERTIFICATES_FILE } from './ship-certificates.ts';
@@ -10,6 +11,7 @@ import {
   writeManifest,
   writeMigrations,
   writeStatements,
+  writeToolMigrations,
 } from './shipped-migrations.ts';
 
 /** Functions that read the migration files. */
@@ -21,6 +23,8 @@ interface BundleProps {
   registry: CompiledRegistry;
   /** The SQL files. Null: the bundles contain no migrations. */
   migrations: ShippedMigrations | null;
+  /** The migrations of the application's own tool. @default the environment names no tool */
+  toolMigrations?: ToolMigrations | null | undefined;
   /** The certificates of the database's authorities, in PEM format. */
   certificates: string;
 }
@@ -51,5 +55,6 @@ export function bundleFunctions(props: BundleProps): Record<FunctionName, string
   for (const name of WITH_MIGRATIONS) writeMigrations(migrations, join(folders[name], MIGRATIONS_FOLDER));
   for (const name of ['run-migrations', 'preflight'] as const) writeStatements(migrations, folders[name]);
   writeManifest(migrations, folders.preflight);
+  writeToolMigrations(props.toolMigrations ?? null, folders.preflight);
   return folders;
 }

@@ -1,16 +1,15 @@
 import { Duration, Tokenization } from 'aws-cdk-lib';
+import type { databaseVariablesSchema, Variables } from '../../lambdas/shared/database-variables.ts';
 import type {
   buildVariablesSchema,
   checkMigrationsVariablesSchema,
   checkVariablesSchema,
-  databaseVariablesSchema,
   migrationsVariablesSchema,
   planVariablesSchema,
-  preflightVariablesSchema,
   reportVariablesSchema,
   sessionsVariablesSchema,
-  Variables,
 } from '../../lambdas/shared/function-variables.ts';
+import type { preflightVariablesSchema } from '../../lambdas/shared/preflight-variables.ts';
 import type { Environment } from '../config/environment-config.ts';
 import { sqlLimits } from '../config/migrations-config.ts';
 import type { ResourceNames } from '../config/resource-names.ts';

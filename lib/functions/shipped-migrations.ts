@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MANIFEST_FILE, type MigrationManifest } from '../../lambdas/shared/migration-manifest.ts';
 import { type ShippedStatements, STATEMENTS_FILE } from '../../lambdas/shared/migration-statements.ts';
+import { TOOL_MIGRATIONS_FILE, type ToolMigrations } from '../../lambdas/shared/tool-migrations.ts';
 
 /** The migrations of one folder as the functions get them. ship-migrations.ts reads them. */
 export interface ShippedMigrations {
@@ -27,4 +28,9 @@ export function writeStatements({ statements }: ShippedMigrations, folder: strin
 
 export function writeManifest({ manifest }: ShippedMigrations, folder: string): void {
   writeFileSync(join(folder, MANIFEST_FILE), JSON.stringify(manifest));
+}
+
+/** Writes what is compared with the table of the application's own tool. @param migrations null: the environment names none */
+export function writeToolMigrations(migrations: ToolMigrations | null, folder: string): void {
+  if (migrations !== null) writeFileSync(join(folder, TOOL_MIGRATIONS_FILE), JSON.stringify(migrations));
 }

@@ -5,10 +5,12 @@ import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payl
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { Environment } from '../config/environment-config.ts';
+import { pendingToolOf } from '../config/pending-config.ts';
 import type { MachineNames } from '../config/resource-names.ts';
 import { EnvironmentStack } from '../constructs/environment-stack.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { migrationsToShip } from '../functions/ship-migrations.ts';
+import { toolMigrationsToShip } from '../functions/ship-tool-migrations.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
 import type { Clock } from './aws/clock.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
@@ -192,6 +194,7 @@ export class LocalWorkflow {
     });
     const name = LOCAL_NAMES.stack;
     const { migrations } = environment;
+    const pendingTool = pendingToolOf(migrations);
     new EnvironmentStack(app, name, {
       environmentName: LOCAL_ENVIRONMENT,
       environment,
@@ -202,6 +205,7 @@ export class LocalWorkflow {
           migrations.runner === 'sql'
             ? migrationsToShip(resolve(projectRoot, migrations.directory), environment.database.searchPath)
             : null,
+        toolMigrations: pendingTool === null ? null : toolMigrationsToShip(pendingTool, projectRoot),
         notes: [],
         findings: [],
       },

@@ -9,7 +9,7 @@ const JOURNAL = join('meta', '_journal.json');
 
 const journalSchema = z.object({
   dialect: z.string().optional(),
-  entries: z.array(z.object({ idx: z.number(), tag: z.string() })),
+  entries: z.array(z.object({ idx: z.number(), tag: z.string(), when: z.number().optional() })),
 });
 
 /**
@@ -56,7 +56,8 @@ export function drizzleDialect(folder: string): string | null {
   }
 }
 
-function readJournal(file: string): z.output<typeof journalSchema> {
+/** @throws NoSourceError if the journal cannot be read or is not valid */
+export function readJournal(file: string): z.output<typeof journalSchema> {
   try {
     return journalSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {

@@ -17,7 +17,7 @@ const failed = (
   caught: WindowMigrations['caught'],
   facts: MigrationFacts | null = FACTS,
 ) =>
-  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), facts)
+  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), { facts })
     .failure;
 
 const ARN = 'arn:aws:ecs:eu-west-1:222222222222:task/prod/0123456789abcdef';

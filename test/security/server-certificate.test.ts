@@ -9,7 +9,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { verifyingTls } from '../../lambdas/postgres/server-certificate.ts';
-import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
+import type { DatabaseVariables } from '../../lambdas/shared/database-variables.ts';
 import { certificatesOf } from '../../lib/functions/ship-certificates.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { type Certificates, createCertificates, installCertificate } from '../connection/certificates.ts';

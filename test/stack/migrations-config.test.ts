@@ -172,3 +172,32 @@ describe('a wrong value is refused with its path and what is valid there', () =>
     expect(() => parse(migrations)).not.toThrow('s3cret');
   });
 });
+
+describe('what is pending', () => {
+  const PRISMA = { tool: 'prisma', directory: 'prisma/migrations' };
+
+  test.each([
+    ['a task', TASK],
+    ['a function', { runner: 'lambda', function: 'migrate' }],
+  ])('%s can name its tool', (_what, runner) => {
+    expect(parse({ ...runner, pending: PRISMA })).toMatchObject({ pending: PRISMA });
+    expect(parse({ ...runner, pending: { ...PRISMA, table: 'shop._prisma_migrations' } })).toMatchObject({
+      pending: { table: 'shop._prisma_migrations' },
+    });
+  });
+
+  test.each([
+    [
+      { tool: 'knex', directory: 'migrations' },
+      'environments.prod.migrations.pending.tool: must be one of alembic, django, drizzle, flyway, golang-migrate, node-pg-migrate, prisma, rails',
+    ],
+    [{ tool: 'prisma' }, 'environments.prod.migrations.pending.directory: '],
+    [{ ...PRISMA, folder: 'x' }, 'unknown field folder; valid fields: tool, directory, table'],
+    [
+      { ...PRISMA, table: 'a.b.c' },
+      'environments.prod.migrations.pending.table: must be TABLE or SCHEMA.TABLE, without quotes',
+    ],
+  ])('%j is refused', (pending, message) => {
+    expect(() => parse({ ...TASK, pending })).toThrow(message);
+  });
+});

@@ -1,10 +1,7 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  databaseVariablesSchema,
-  readVariables,
-  sessionsVariablesSchema,
-} from '../../lambdas/shared/function-variables.ts';
+import { databaseVariablesSchema, readVariables } from '../../lambdas/shared/database-variables.ts';
+import { sessionsVariablesSchema } from '../../lambdas/shared/function-variables.ts';
 import { machineNamesOf } from '../../lib/config/resource-names.ts';
 import { FUNCTIONS } from '../../lib/functions/function-names.ts';
 import { definitionsOf, statesOf } from './support/definitions.ts';

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { type Database, databaseOf } from '../../lambdas/postgres/client.ts';
 import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
-import type { DatabaseVariables } from '../../lambdas/shared/function-variables.ts';
+import type { DatabaseVariables } from '../../lambdas/shared/database-variables.ts';
 import type { PreflightResult } from '../../lambdas/shared/preflight-payloads.ts';
+import type { ToolMigrations } from '../../lambdas/shared/tool-migrations.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
@@ -30,13 +31,13 @@ interface TestPreflight {
 /**
  * The preflight, with the functions of this process.
  * @param database its connection string, the variables of the function, or the database that it opens
- * @param migrationsDirectory @default no migrations
+ * @param migrations folder with SQL files, or the migrations of the application's own tool, in an ECS task @default no migrations
  * @param shipped the files that synth has seen @default those of the folder
  */
 export async function openPreflight(
   database: string | (DatabaseVariables & { DRAIN_ROLES?: string[] }) | Database,
   entries: (Pick<IndexEntry, 'name' | 'sql'> & Partial<IndexEntry>)[],
-  migrationsDirectory: string | null = null,
+  migrations: string | ToolMigrations | null = null,
   shipped?: Migrations,
 ): Promise<TestPreflight> {
   const registry = await compileRegistry(
@@ -49,6 +50,8 @@ export async function openPreflight(
       : isOpen(database)
         ? {}
         : database;
+  const folder = typeof migrations === 'string' ? migrations : null;
+  const tool = typeof migrations === 'string' ? null : migrations;
   const execution = { id: 'test', name: 'test', startedAt: new Date().toISOString() };
   const nothing = () => {};
   return {
@@ -58,8 +61,9 @@ export async function openPreflight(
         {
           registry,
           database: isOpen(database) ? database : databaseOf(variables),
-          migrationRunner: migrationsDirectory === null ? 'none' : 'sql',
-          migrations: migrationsDirectory === null ? null : shippedFrom(migrationsDirectory, shipped),
+          migrationRunner: tool !== null ? 'ecs-task' : folder === null ? 'none' : 'sql',
+          migrations: folder === null ? null : shippedFrom(folder, shipped),
+          toolMigrations: tool,
           connectPauses: [10, 10],
           runningDeploys: async () => [],
           listPauses: [],

@@ -87,9 +87,9 @@ function linesBelow(warning: string): string[] {
 }
 
 function migrationsSection(report: Report): string[] {
-  const { runner, applied, pending } = report.migrations;
+  const { runner, applied, pending, known = false } = report.migrations;
   const plan = report.mode === 'plan';
-  if (!knowsPending(runner)) return applicationMigrations(report);
+  if (!knowsPending(runner) && !(plan && known)) return applicationMigrations(report);
   return [
     ...(applied.length === 0 ? [] : [`Migrations applied: ${namesOf(applied)}`]),
     ...(pending.length === 0
@@ -117,9 +117,9 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   if (services.length === 0) return [];
   const names = (list: typeof services) => namesOf(list.map((service) => service.name));
   if (mode === 'plan') {
-    const { runner, pending: files } = report.migrations;
+    const { runner, pending: files, known = knowsPending(runner) } = report.migrations;
     const toBuild = report.totals.remaining - countCannotBeBuilt(report) - countOnMissingTables(report);
-    const pending = toBuild > 0 || files.length > 0 || !knowsPending(runner);
+    const pending = toBuild > 0 || files.length > 0 || !known;
     return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
   const down = services.filter(

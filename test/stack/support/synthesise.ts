@@ -7,8 +7,10 @@ import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { CompiledFiles } from '../../../lib/compile/compiled-files.ts';
 import type { Environment, EnvironmentInput } from '../../../lib/config/environment-config.ts';
 import { parseEnvironments } from '../../../lib/config/environment-config.ts';
+import { pendingToolOf } from '../../../lib/config/pending-config.ts';
 import { EnvironmentStack } from '../../../lib/constructs/environment-stack.ts';
 import { migrationsToShip, notesOnMigrations } from '../../../lib/functions/ship-migrations.ts';
+import { toolMigrationsToShip } from '../../../lib/functions/ship-tool-migrations.ts';
 import { loadRegistry } from '../../../lib/registry/load-registry.ts';
 
 export const PROJECT_ROOT = resolve(import.meta.dirname, '../../..');
@@ -124,9 +126,11 @@ export interface Synthesised {
 /** Compiled in this process, which is faster than in one of its own. */
 function filesOf(registry: CompiledRegistry, { migrations, database }: Environment): CompiledFiles {
   const folder = migrations.runner === 'sql' ? resolve(PROJECT_ROOT, migrations.directory) : null;
+  const tool = pendingToolOf(migrations);
   return {
     registry,
     migrations: folder === null ? null : migrationsToShip(folder, database.searchPath),
+    toolMigrations: tool === null ? null : toolMigrationsToShip(tool, PROJECT_ROOT),
     notes: folder === null ? [] : notesOnMigrations(folder),
     findings: [],
   };
