@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { flywayFolders } from './flyway.ts';
 import { grouped } from './group-files.ts';
+import { hasLine } from './has-line.ts';
 import { isDownFile, NUMBERED_CODE, UP_MARK } from './migration-files.ts';
 import type { Tool } from './sql-source.ts';
 
@@ -137,16 +137,7 @@ function nodePgMigrateFolders(
 
 function isNodePgMigrate(file: string, isForced: boolean): boolean {
   if (NUMBERED_CODE.test(basename(file))) return true;
-  return file.endsWith('.sql') && (isForced || UP_MARK.test(textOf(file)));
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    // It is reported where its migrations are read.
-    return '';
-  }
+  return file.endsWith('.sql') && (isForced || hasLine(file, UP_MARK));
 }
 
 /** A folder for a version or a year: `2024`, `v1.2`, `03_views`. Its files belong to the folder that contains it. */

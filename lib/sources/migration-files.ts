@@ -60,4 +60,4 @@ export function upMigration(text: string): string {
 }
 
 /** The mark of node-pg-migrate's own SQL files. */
-export const UP_MARK = /^[ \t]*--[ \t-]*up\s+migration/im;
+export const UP_MARK = /^[ \t]*--[ \t-]*up\s+migration/i;

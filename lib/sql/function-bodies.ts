@@ -25,6 +25,8 @@ interface CalledFunctions {
   readonly isComplete: boolean;
 }
 
+const NONE_CALLED: CalledFunctions = { bodies: [], isComplete: true };
+
 /** A statement that runs more functions is reported. Otherwise n functions and n statements would need n * n steps. */
 export const MOST_CALLED = 20;
 
@@ -44,14 +46,15 @@ export class FunctionBodies {
 
   /** The functions with such statements that a statement runs, directly or through other functions. */
   calledBy(statement: SqlStatement): CalledFunctions {
+    const kind = Object.keys(statement.node ?? {})[0] ?? '';
+    // Nearly all statements of a dump. They are no reason to keep an answer for each.
+    if (this.byName.size === 0 || !RUNNING.includes(kind)) return NONE_CALLED;
     const answer = this.answers.get(statement) ?? this.follow(statement);
     this.answers.set(statement, answer);
     return answer;
   }
 
   private follow(statement: SqlStatement): CalledFunctions {
-    const kind = Object.keys(statement.node ?? {})[0] ?? '';
-    if (this.byName.size === 0 || !RUNNING.includes(kind)) return { bodies: [], isComplete: true };
     const code = codeBodyOf(statement)?.code ?? statement.sql;
     const found = new Set<FunctionBody>();
     const names = callsIn(code).reverse();

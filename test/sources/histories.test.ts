@@ -220,3 +220,16 @@ test('lint leaves them out with one line for each database', async () => {
     `2 files are for mysql, and not read: such as ${join(project, 'm/2_b.mysql.sql')}.\n0 errors, 0 warnings in 1 file.`,
   );
 });
+
+/** A file's part that is read at once, with and without the end of its last line. */
+const PARTS = [65_536, 65_535, 65_530, 200_000];
+
+test.each(PARTS)('the mark of node-pg-migrate is found after %i characters in one line', async (length) => {
+  write(['migrations/1_a.sql', `select '${'x'.repeat(length - 10)}';\n-- Up Migration\nselect 1;`]);
+  expect(await read()).toMatchObject({ tool: 'node-pg-migrate' });
+});
+
+test('a text in a long line is no mark of node-pg-migrate', async () => {
+  write(['migrations/1_a.sql', `select '${'x'.repeat(65_536 - 8)}-- Up Migration';`]);
+  expect(await read()).not.toMatchObject({ tool: 'node-pg-migrate' });
+});

@@ -91,7 +91,7 @@ function changeType(
 ): void {
   const { schema, place } = context;
   const before = table.columnTypes.get(column);
-  const after = stringsIn(typeName?.names);
+  const after = schema.typeOf(stringsIn(typeName?.names));
   for (const one of [table, ...schema.heirsOf(table)]) {
     if (schema.doubt === null) {
       if (!one.columnTypes.has(column)) markInherited(one, column);
