@@ -64,6 +64,7 @@ await buildCommonJs(join(DIST, 'cjs'));
 writeDeclarations(ROOT, join(DIST, 'types'));
 writeFunctions(join(ASSETS, 'functions'));
 writeDemo(join(ASSETS, 'database'));
+cpSync(join(ROOT, 'examples/new-project'), join(ASSETS, 'new-project'), { recursive: true });
 
 async function buildCommonJs(outdir: string): Promise<void> {
   await build({

@@ -57,11 +57,15 @@ export async function readCredentials(
   if (variables.DATABASE_SECRET_ARN === undefined) return { connectionString: variables.DATABASE_URL };
   const secret = parseSecret(await readSecret(variables.DATABASE_SECRET_ARN), variables.DATABASE_SECRET_ARN);
   const host = variables.DATABASE_HOST ?? secret.host;
-  const database = variables.DATABASE_NAME ?? secret.dbname;
+  const database = variables.DATABASE_NAME ?? secret.dbname ?? variables.DATABASE_DEFAULT_NAME;
   if (host === undefined)
-    throw new Error('The secret has no "host". Set database.host of the environment in cdk.json.');
+    throw new Error(
+      'The secret has no "host". Set database.host in cdk.json, or databaseOptions.host of the construct.',
+    );
   if (database === undefined)
-    throw new Error('The secret has no "dbname". Set database.name of the environment in cdk.json.');
+    throw new Error(
+      'The secret has no "dbname". Set database.name in cdk.json, or databaseOptions.name of the construct.',
+    );
   return {
     host,
     port: Number(variables.DATABASE_PORT ?? secret.port ?? 5432),

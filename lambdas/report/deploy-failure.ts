@@ -70,9 +70,9 @@ function criticalIndexFailure({ indexes }: Pick<Report, 'indexes'>): string | nu
   const failed = indexes.filter((index) => index.status === 'failed' && index.critical);
   const [first, second] = failed;
   if (first === undefined) return null;
-  if (second === undefined && first.schemas === undefined)
-    return `Critical index not built: ${oneLine(`${indexId(first)} on ${first.table}`)}: ${oneLine(first.error?.message ?? 'unknown')}`;
   const groups = groupFailures(failed);
+  if (second === undefined && first.schemas === undefined)
+    return `Critical index not built: ${oneLine(`${indexId(first)} on ${first.table}`)}: ${groups[0]?.message ?? 'unknown'}`;
   const count = failed.reduce((sum, index) => sum + countOf(index, 'failed'), 0);
   return withList(
     `Critical indexes not built: ${counted(count, 'index')}, ${counted(groups.length, 'cause')}.`,

@@ -19,6 +19,8 @@ export const databaseVariables = {
   DATABASE_NAME: z.optional(z.string()),
   DATABASE_HOST: z.optional(z.string()),
   DATABASE_PORT: z.optional(z.string()),
+  /** The database if the secret has no name of one. */
+  DATABASE_DEFAULT_NAME: z.optional(z.string()),
   /** File beside the code: the certificates of authorities that are trusted beside those of Node.js. Unset: none. */
   RDS_CERTIFICATES_FILE: z.optional(z.string()),
   /** File beside the code: the certificates of the only authorities that are trusted. */

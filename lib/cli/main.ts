@@ -3,6 +3,7 @@ import { visible } from '../../lambdas/shared/visible-text.ts';
 import { NO_CODE_CACHE } from '../files/code-caches.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
 import { importCommand } from './commands/import-command.ts';
+import { initCommand } from './commands/init-command.ts';
 import { lintCommand } from './commands/lint-command.ts';
 import { runCommand } from './commands/run-command.ts';
 import { errorText, terminalText } from './terminal/terminal-text.ts';
@@ -31,13 +32,19 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = new Command('pg-deploy-step')
     .configureOutput(OUTPUT)
     .description('Stop services, run migrations, build indexes concurrently, start services again.')
-    .showHelpAfterError()
+    .showHelpAfterError('(pg-deploy-step --help lists the commands)')
     .exitOverride();
   const onExitCode = (code: number) => {
     exitCode = code;
   };
-  for (const command of [runCommand(onExitCode), lintCommand(onExitCode), importCommand(onExitCode)]) {
-    program.addCommand(command.configureOutput(OUTPUT).showHelpAfterError().exitOverride());
+  for (const command of [
+    runCommand(onExitCode),
+    lintCommand(onExitCode),
+    importCommand(onExitCode),
+    initCommand(onExitCode),
+  ]) {
+    const help = `(pg-deploy-step ${command.name()} --help lists its flags)`;
+    program.addCommand(command.configureOutput(OUTPUT).showHelpAfterError(help).exitOverride());
   }
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import type { PendingTool } from '../config/pending-config.ts';
 import { nodeOptions } from '../files/node-options.ts';
+import { hideOwnFrames } from '../files/own-frames.ts';
 import { programFile } from '../files/package-files.ts';
 import type { IndexEntry, Registry } from '../registry/define-indexes.ts';
 import { RegistryError, type RegistryProblem } from '../registry/registry-error.ts';
@@ -39,6 +40,11 @@ export type CompileResult =
 /** The registry or the migrations cannot be compiled. The message names the file and what to do. */
 export class CompileError extends LinesError {
   override readonly name = 'CompileError';
+
+  constructor(lines: string | readonly string[], options?: { cause?: unknown }) {
+    super(lines, options);
+    hideOwnFrames(this);
+  }
 }
 
 /** File descriptor on which the process writes its result: code of a registry can print on all others. */

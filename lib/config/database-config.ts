@@ -57,6 +57,23 @@ const hostName = z
     'must be the name of a host in the certificate, without a port',
   );
 
+/** RDS names the secrets that it manages rds!db-ID and rds!cluster-ID. */
+export function isManagedSecret(arn: string | undefined): boolean {
+  return arn?.includes(':secret:rds!') ?? false;
+}
+
+/** The reader and the custom endpoints of an Aurora cluster. Theirs can be an instance that only reads. */
+const OTHER_ENDPOINT = /^[^.]+\.cluster-(?:ro|custom)-[^.]+\./i;
+
+const databaseHost = z
+  .string()
+  .min(1)
+  .refine((host) => !/[\s/@]|^[^:]+:\d+$/.test(host), 'must be a host, without a scheme and without a port')
+  .refine(
+    (host) => !OTHER_ENDPOINT.test(host),
+    'must be the writer endpoint of the Aurora cluster (NAME.cluster-ID.REGION.rds.amazonaws.com): only the writer accepts changes',
+  );
+
 /** The fields that only one kind of authentication uses. */
 const ONLY_PASSWORD = ['secretArn', 'secretKeyArn'] as const;
 const ONLY_IAM = ['user', 'resourceId'] as const;
@@ -84,9 +101,9 @@ export const databaseSchema = fields({
   /** The name in the server's certificate, if `host` is another name for it, such as a CNAME. @default the host */
   serverName: hostName.optional(),
   /** Database to connect to. @default the secret's dbname */
-  name: z.string().optional(),
-  /** @default the secret's host */
-  host: z.string().optional(),
+  name: z.string().min(1).optional(),
+  /** Of an Aurora cluster the writer endpoint. @default the secret's host */
+  host: databaseHost.optional(),
   /** @default the secret's port, otherwise 5432 */
   port: z.int().min(1).max(65_535).optional(),
   /** Roles that are trusted like the deploy role, for example the owner of the tables: see trusted-roles.ts. */
@@ -102,6 +119,15 @@ export const databaseSchema = fields({
   for (const field of isIam ? NEEDED_FOR_IAM : (['secretArn'] as const)) {
     if (database[field] === undefined)
       problem(field, `is required with authentication "${database.authentication}"`);
+  }
+  if (!isIam && isManagedSecret(database.secretArn)) {
+    for (const field of ['host', 'name'] as const) {
+      if (database[field] === undefined)
+        problem(
+          field,
+          'is required, because RDS manages this secret: it contains only username and password',
+        );
+    }
   }
   for (const field of isIam ? ONLY_PASSWORD : ONLY_IAM) {
     if (database[field] !== undefined)

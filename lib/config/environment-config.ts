@@ -194,11 +194,15 @@ const environmentsSchema = z
  * @throws ConfigurationError with the path of every wrong value and what is valid there
  */
 export function parseEnvironment(construct: string, name: string, raw: EnvironmentInput): Environment {
-  const introduction = `The properties of ${construct} are not valid:`;
+  const wording = {
+    introduction: `The properties of ${construct} are not valid:`,
+    // The property `database` is the cluster or the instance itself.
+    names: { database: 'databaseOptions' },
+  };
   // The name is checked together with the prefix.
-  parseContext('environmentName', environmentNameSchema, name, introduction);
-  const environment = parseContext('', environmentSchema, raw, introduction);
-  parseContext('', environmentsSchema, { [name]: raw }, introduction);
+  parseContext('environmentName', environmentNameSchema, name, wording);
+  const environment = parseContext('', environmentSchema, raw, wording);
+  parseContext('', environmentsSchema, { [name]: raw }, wording);
   return environment;
 }
 

@@ -16,6 +16,8 @@ export interface EnvironmentResources {
   readonly network?: FunctionNetwork | undefined;
   /** The secret of the database. Its key is granted too, if the object knows it. @default none: the functions log in with IAM */
   readonly secret?: ISecret | undefined;
+  /** Name of the database if the secret has none. @default none */
+  readonly databaseName?: string | undefined;
   /** Topic of the alerts. @default a new one */
   readonly topic?: ITopic | undefined;
   /** Key of the topic. @default as documented in AlertTopicProps */

@@ -82,18 +82,24 @@ export type StoppedService =
 
 /** How the functions log in to the database, and which database it is. */
 export interface DatabaseOptions {
-  /** Database to connect to. @default the secret's dbname */
+  /**
+   * Database to connect to.
+   * @default the default database of `database`; with a `secret` of your own its dbname first
+   */
   readonly name?: string;
-  /** Host to connect to. @default the endpoint of `database`: the writer of a cluster; without `database` the secret's host */
+  /** Host to connect to, of a cluster the writer. @default the writer endpoint of `database`; without `database` the secret's host */
   readonly host?: string;
   /** Port to connect to. @default the port of `database`; without `database` the secret's port, otherwise 5432 */
   readonly port?: number;
-  /** Log in with IAM instead of the secret's password. It needs `name`. @default the password of the secret */
+  /** Log in with IAM instead of the secret's password. @default the password of the secret */
   readonly iam?: {
     /** The database role. */
     readonly user: string;
-    /** Resource id of the instance or the cluster (db-…, cluster-…): the functions may connect to no other one. */
-    readonly resourceId: string;
+    /**
+     * Resource id of the instance or the cluster (db-…, cluster-…): the functions may connect to no other one.
+     * @default that of `database`
+     */
+    readonly resourceId?: string;
   };
   /** ARN of the customer-managed KMS key of an imported secret. @default the key that the object of the secret knows */
   readonly secretKeyArn?: string;
@@ -184,7 +190,7 @@ export interface DeployStepProps extends DeployStepOptions {
   /**
    * The secret with the deploy role's `username` and `password`, as RDS writes it. A role with less rights than the master user
    * is better: docs/configuration.md.
-   * @default the secret that `database` has generated
+   * @default the secret that CDK has generated for `database`, or that RDS manages for it
    */
   readonly secret?: ISecret;
   /** @default see each option */

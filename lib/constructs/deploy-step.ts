@@ -4,7 +4,6 @@ import { Annotations, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { type Grant, type IGrantable, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -13,6 +12,7 @@ import { type Environment, LONGEST_ENVIRONMENT_NAME } from '../config/environmen
 import type { FunctionNetwork } from '../config/environment-resources.ts';
 import { type MachineNames, type ResourceNames, resourceNamesOf } from '../config/resource-names.ts';
 import { RECONCILE_EVERY, STOPPED_METRIC } from '../config/stopped-metric.ts';
+import { allowDatabase, databaseOf, warnOfNoVpc } from './database-of.ts';
 import type { DeployStepProps } from './deploy-step-props.ts';
 import { environmentOf } from './environment-of.ts';
 import { filesOf } from './files-of.ts';
@@ -49,30 +49,25 @@ export class DeployStep extends Construct implements ec2.IConnectable {
     this.#names = resourceNamesOf(this.environmentName, props.namePrefix);
     this.machineNames = this.#names.machines;
     const projectRoot = resolve(props.projectRoot ?? '.');
-    const secret = secretOf(this, props);
+    const database = databaseOf(this, props);
     const services = servicesOf(props.services ?? []);
     const environment = environmentOf(props, {
       ...{ construct: this.node.path, environmentName: this.environmentName },
-      ...{ services, secret },
+      ...{ services, database },
     });
     this.#alarms = environment.alarms;
     const network = networkOf(this, props);
     this.#connections = network && new ec2.Connections({ securityGroups: network.securityGroups });
-    if (
-      this.#connections !== undefined &&
-      props.database !== undefined &&
-      props.securityGroups === undefined
-    ) {
-      // In this direction the rule is part of this stack: the stack of the database must not depend on it.
-      this.#connections.allowToDefaultPort(props.database, 'pg-deploy-step');
-    }
+    if (this.#connections === undefined) warnOfNoVpc(this, props);
+    else if (props.securityGroups === undefined) allowDatabase(this.#connections, props);
     this.#grantKeys(props, environment);
     const created = createWorkflow(this, {
       ...{ names: this.#names, environment, projectRoot },
       files: props.files ?? filesOf(this, { indexes: props.indexes, projectRoot }, environment),
       resources: {
         network,
-        secret,
+        secret: database.secret,
+        databaseName: database.defaultName,
         topic: props.alerts?.topic,
         topicKey: props.alerts?.key,
         logsKey: props.logs?.key,
@@ -198,21 +193,6 @@ function defaultName(construct: Construct): string {
   if (name.length <= LONGEST_ENVIRONMENT_NAME) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 6);
   return `${name.slice(0, LONGEST_ENVIRONMENT_NAME - hash.length - 1).replace(/-+$/, '')}-${hash}`;
-}
-
-/** The secret of the database. Undefined: the functions log in with IAM. */
-function secretOf(
-  construct: Construct,
-  { database, secret, databaseOptions }: DeployStepProps,
-): ISecret | undefined {
-  if (databaseOptions?.iam !== undefined) return undefined;
-  const own = secret ?? (database as { secret?: ISecret } | undefined)?.secret;
-  if (own !== undefined) return own;
-  throw new ConfigurationError(
-    database === undefined
-      ? `${construct.node.path}: database is missing. Give a DatabaseCluster or DatabaseInstance, or the secret of the database.`
-      : `${construct.node.path}: the database ${database.node.path} has no generated secret, because it is imported or has a password of its own. Give secret.`,
-  );
 }
 
 /** Without security groups of its own it creates one. */

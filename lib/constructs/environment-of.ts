@@ -1,12 +1,14 @@
-import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Token } from 'aws-cdk-lib';
 import { type Environment, type EnvironmentInput, parseEnvironment } from '../config/environment-config.ts';
+import type { ResolvedDatabase } from './database-of.ts';
 import type { DatabaseOptions, DeployStepProps } from './deploy-step-props.ts';
 import type { ResolvedService } from './services-of.ts';
 
 /** Stands for ARNs and names that only CloudFormation knows, while the other values are checked. */
 const PLACEHOLDER = {
   secretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:placeholder-AbCdEf',
+  managedSecretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:rds!placeholder-AbCdEf',
+  resourceId: 'cluster-PLACEHOLDER',
   keyArn: 'arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000',
   uuid: (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
 } as const;
@@ -17,20 +19,19 @@ interface Resolved {
   readonly construct: string;
   readonly environmentName: string;
   readonly services: readonly ResolvedService[];
-  readonly secret: ISecret | undefined;
+  readonly database: ResolvedDatabase;
 }
 
 /** Checks all values that are known now, and then puts in the names that only CloudFormation knows. */
 export function environmentOf(
   props: DeployStepProps,
-  { construct, environmentName, services, secret }: Resolved,
+  { construct, environmentName, services, database }: Resolved,
 ): Environment {
   const { alerts = {}, logs = {}, databaseOptions = {} } = props;
-  const endpoint = endpointOf(props.database, databaseOptions);
   const environment = parseEnvironment(construct, environmentName, {
     ...optionsOf(props),
     ...(props.migrations !== undefined && { migrations: props.migrations }),
-    database: databaseInput(databaseOptions, { hasSecret: secret !== undefined, host: endpoint.host }),
+    database: databaseInput(databaseOptions, database),
     services: services.map(({ service }, at) => withPlaceholders(service, at)),
     alerts: {
       emails: [...(alerts.emails ?? [])],
@@ -50,8 +51,9 @@ export function environmentOf(
     ...environment,
     database: {
       ...environment.database,
-      ...(secret && { secretArn: secret.secretArn }),
-      ...(endpoint.port !== undefined && { port: endpoint.port }),
+      ...(database.secret && { secretArn: database.secret.secretArn }),
+      ...(database.port !== undefined && { port: database.port }),
+      ...(database.iam && { resourceId: database.iam.resourceId }),
     },
     services: services.map(({ service }) => service),
     stack: { ...environment.stack, stateMachineKeyArn: props.stateMachineKey?.keyArn },
@@ -76,28 +78,25 @@ function optionsOf(props: DeployStepProps): Partial<EnvironmentInput> {
   );
 }
 
-function endpointOf(
-  database: IDatabaseCluster | IDatabaseInstance | undefined,
-  { host, port }: DatabaseOptions,
-): { host: string | undefined; port: number | undefined } {
-  if (database === undefined || host !== undefined) return { host, port };
-  const endpoint = 'clusterEndpoint' in database ? database.clusterEndpoint : database.instanceEndpoint;
-  return { host: endpoint.hostname, port: port ?? endpoint.port };
-}
-
 function databaseInput(
   options: DatabaseOptions,
-  { hasSecret, host }: { hasSecret: boolean; host: string | undefined },
+  { secret, isManaged, host, name, iam }: ResolvedDatabase,
 ): EnvironmentInput['database'] {
-  const { iam, port: _port, trustedRoles, searchPath, ...others } = options;
+  const { iam: _iam, port: _port, trustedRoles, searchPath, ...others } = options;
   return {
     ...others,
     ...(host !== undefined && { host }),
+    ...(name !== undefined && { name }),
     ...(trustedRoles && { trustedRoles: [...trustedRoles] }),
     ...(searchPath && { searchPath: [...searchPath] }),
-    ...(hasSecret && { secretArn: PLACEHOLDER.secretArn }),
-    ...(iam && { authentication: 'iam' as const, ...iam }),
+    ...(secret && { secretArn: isManaged ? PLACEHOLDER.managedSecretArn : PLACEHOLDER.secretArn }),
+    ...(iam && { authentication: 'iam' as const, user: iam.user, resourceId: known(iam.resourceId) }),
   };
+}
+
+/** A resource id that only CloudFormation knows is checked with a placeholder. */
+function known(resourceId: string): string {
+  return Token.isUnresolved(resourceId) ? PLACEHOLDER.resourceId : resourceId;
 }
 
 /** A service that has a name only in CloudFormation is checked with a placeholder, so that its own name is checked. */

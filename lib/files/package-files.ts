@@ -22,6 +22,12 @@ export const DEMO_DATABASE = join(PACKAGE_ROOT, RUNS_FROM_SOURCE ? 'database' : 
 /** The registry of the demo. */
 export const DEMO_REGISTRY = join(DEMO_DATABASE, RUNS_FROM_SOURCE ? 'indexes.ts' : 'indexes.js');
 
+/** The files of a new project that `init` copies. */
+export const NEW_PROJECT = join(
+  PACKAGE_ROOT,
+  RUNS_FROM_SOURCE ? 'examples/new-project' : 'assets/new-project',
+);
+
 /** The bundled code of the functions, only in the package that npm installs. */
 export const SHIPPED_FUNCTIONS = join(PACKAGE_ROOT, 'assets/functions');
 

@@ -11,6 +11,7 @@ import type {
 } from '../../lambdas/shared/function-variables.ts';
 import type { preflightVariablesSchema } from '../../lambdas/shared/preflight-variables.ts';
 import type { Environment } from '../config/environment-config.ts';
+import type { EnvironmentResources } from '../config/environment-resources.ts';
 import { sqlLimits } from '../config/migrations-config.ts';
 import type { ResourceNames } from '../config/resource-names.ts';
 import type { FunctionName } from './function-names.ts';
@@ -69,6 +70,7 @@ interface FunctionVariables extends Record<FunctionName, Record<string, string>>
 interface FunctionVariablesProps {
   names: ResourceNames;
   environment: Environment;
+  resources: Pick<EnvironmentResources, 'databaseName'>;
   deployMachineArn: string;
 }
 
@@ -79,6 +81,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
     ...(database.secretArn && { DATABASE_SECRET_ARN: database.secretArn }),
     ...(database.user && { DATABASE_IAM_USER: database.user }),
     ...(database.name && { DATABASE_NAME: database.name }),
+    ...(props.resources.databaseName && { DATABASE_DEFAULT_NAME: props.resources.databaseName }),
     ...(database.host && { DATABASE_HOST: database.host }),
     ...(database.port && { DATABASE_PORT: Tokenization.stringifyNumber(database.port) }),
     ...(database.searchPath && { SEARCH_PATH: JSON.stringify(database.searchPath) }),

@@ -18,7 +18,7 @@ const RUNTIME = new lambda.Runtime('nodejs24.x', lambda.RuntimeFamily.NODEJS, { 
 export interface WorkflowFunctionsProps {
   names: ResourceNames;
   environment: Environment;
-  resources: Pick<EnvironmentResources, 'network' | 'secret'>;
+  resources: Pick<EnvironmentResources, 'network' | 'secret' | 'databaseName'>;
   /** The folder of each function's bundle. */
   bundles: Record<FunctionName, string>;
   logs: LogSettings;

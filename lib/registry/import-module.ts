@@ -18,6 +18,9 @@ const ANSWER_MS = 5_000;
 /** Time for the whole import, also if the code imports one module after another without an end. */
 const TOTAL_MS = 60_000;
 
+/** A package.json without a type is usual, and a registry works with each type. */
+const NO_TYPE_WARNING = '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON';
+
 /** The module was read, but its code failed or did not end. */
 export class ModuleProblem extends Error {
   override readonly name = 'ModuleProblem';
@@ -45,7 +48,7 @@ interface ImportedModule {
 export async function importModule(file: string): Promise<ImportedModule> {
   const child = spawn(
     process.execPath,
-    [...nodeOptions(process.execArgv), ENTRY, file, String(LIMIT_MS)],
+    [...nodeOptions(process.execArgv), NO_TYPE_WARNING, ENTRY, file, String(LIMIT_MS)],
     // A process group of its own: the module's child processes are in it too.
     { stdio: ['ignore', 2, 2, 'pipe'], detached: true, env: withoutSecrets(process.env) },
   );

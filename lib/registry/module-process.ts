@@ -154,7 +154,16 @@ function needsCompiler(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return (
     code === 'ERR_UNKNOWN_FILE_EXTENSION' ||
+    isOwnPackageMissing(code, error.message) ||
     (error instanceof SyntaxError && error.message === 'Cannot use import statement outside a module')
+  );
+}
+
+/** Without hooks, a registry outside of the project finds this package only by the aliases of jiti. */
+function isOwnPackageMissing(code: string, message: string): boolean {
+  return (
+    /^(ERR_)?MODULE_NOT_FOUND$/.test(code) &&
+    /^Cannot find (package|module) 'pg-deploy-step['/]/.test(message)
   );
 }
 

@@ -1,4 +1,5 @@
 import { LinesError } from '../../lambdas/shared/errors.ts';
+import { hideOwnFrames } from '../files/own-frames.ts';
 import type { SourcePlace } from '../sql/places.ts';
 import type { RegistryRuleName } from './registry-rules.ts';
 
@@ -21,6 +22,7 @@ export class RegistryError extends LinesError {
   constructor(problems: readonly RegistryProblem[], cause?: unknown) {
     super(describe(problems), { cause });
     this.problems = problems;
+    hideOwnFrames(this);
   }
 }
 

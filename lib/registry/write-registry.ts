@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { replaceFile } from '../files/output-file.ts';
 import { refusedEntries } from './compile-registry.ts';
 import type { IndexEntry } from './define-indexes.ts';
@@ -39,8 +40,10 @@ export async function writeRegistry(
     const reason = match ?? refused.get(existing.length + missing.indexOf(entry));
     return reason === undefined ? [] : [{ entry, reason }];
   });
-  if (!exists) writeFileSync(file, registryText(added, kind, moduleFormOf(file)), { flag: 'wx' });
-  else if (added.length > 0) {
+  if (!exists) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, registryText(added, kind, moduleFormOf(file)), { flag: 'wx' });
+  } else if (added.length > 0) {
     const { appendEntries } = await import('./append-entries.ts');
     replaceFile(
       realpathSync(file),

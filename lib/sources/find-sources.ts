@@ -12,6 +12,7 @@ import { withValues } from './placeholders.ts';
 import { readRails, readRuby } from './rails.ts';
 import { inRunnerOrder, NOT_LOWER_CASE } from './runner-folder.ts';
 import {
+  NoMigrations,
   NoSourceError,
   type Skipped,
   type SourceFiles,
@@ -203,7 +204,7 @@ function nothingIn({
 }): NoSourceError {
   const expected = from === undefined || from === 'plain' ? 'no SQL files' : `no migrations of ${from}`;
   const other = dialects.map(({ dialect, files }) => `${counted(files, 'file')} for ${dialect}`);
-  return new NoSourceError([
+  return new NoMigrations([
     `${path} contains ${expected}${other.length === 0 ? '' : ` for PostgreSQL, only ${other.join(' and ')}`}.`,
     ...problems.slice(0, 20).map(({ file, what, reason }) => `  - ${file}: ${what}: ${reason}`),
   ]);

@@ -89,3 +89,6 @@ export interface SourceReading {
 export class NoSourceError extends LinesError {
   override readonly name = 'NoSourceError';
 }
+
+/** There are no migrations at all. */
+export class NoMigrations extends NoSourceError {}

@@ -88,6 +88,16 @@ describe('with --out', () => {
     expect(readFileSync(place.file('known.json'), 'utf8')).toContain('on t (a)');
   });
 
+  test('a folder that does not exist is created, if it can be', async () => {
+    writeFileSync(place.file('new.sql'), 'create index idx_a on t (a)');
+
+    expect((await place.run('import', 'new.sql', '--out', 'new/database/indexes.json')).exitCode).toBe(0);
+    expect(readFileSync(place.file('new/database/indexes.json'), 'utf8')).toContain('idx_a');
+    const refused = await place.run('import', 'new.sql', '--out', 'new.sql/below/indexes.json');
+    expect(refused.stderr).toContain('new.sql is a file, not a folder.');
+    expect(refused.exitCode).toBe(2);
+  });
+
   test('a file that is not a registry is not changed', async () => {
     for (const [name, text] of [
       ['notes.ts', 'export const notes = 1;\n'],

@@ -88,7 +88,8 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     const { exitCode, stdout, stderr } = await run(...args);
 
     expect(stderr).toContain(message);
-    expect(stderr).toContain('Usage: pg-deploy-step run [options]');
+    expect(stderr).toContain('(pg-deploy-step run --help lists its flags)');
+    expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
     expect(stdout).toBe('');
     expect(exitCode).toBe(2);
   });
@@ -106,7 +107,7 @@ describe('wrong usage exits with 2 and prints the usage', () => {
 
       expect(stderr).toContain('Write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE.');
       expect(stdout + stderr).not.toContain('s3cret');
-      expect(stderr).toContain('Usage:');
+      expect(stderr).toContain('--help lists its flags');
       expect(exitCode).toBe(2);
     },
   );
@@ -116,7 +117,8 @@ describe('wrong usage exits with 2 and prints the usage', () => {
     const none = await place.run();
 
     expect(unknown.stderr).toContain("unknown command 'rum'");
-    expect(unknown.stderr).toContain('Usage: pg-deploy-step [options] [command]');
+    expect(unknown.stderr).toContain('(pg-deploy-step --help lists the commands)');
+    expect(unknown.stderr).not.toContain('Usage:');
     expect(unknown.exitCode).toBe(2);
     expect(none.stderr).toContain('Usage: pg-deploy-step [options] [command]');
     expect(none.exitCode).toBe(2);

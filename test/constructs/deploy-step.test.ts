@@ -257,6 +257,19 @@ test('a wrong value is refused with the path of the property', () => {
   );
 });
 
+test('the stack of a wrong value begins at the line of the app', () => {
+  const stackOf = () => {
+    try {
+      return String(deployStep({ stopMinutes: 0 }));
+    } catch (error) {
+      return (error as Error).stack ?? '';
+    }
+  };
+
+  const [first] = stackOf().match(/^ {4}at .*$/gm) ?? [];
+  expect(first).toContain(import.meta.filename);
+});
+
 test('topics and keys of the app are used, and AWS may use the keys', () => {
   const [topicKey, logsKey, machineKey] = ['TopicKey', 'LogsKey', 'MachineKey'].map(
     (id) => new Key(shop, id),

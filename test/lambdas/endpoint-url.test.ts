@@ -64,6 +64,7 @@ beforeAll(async () => {
     ...{ outdir: join(folder, 'bundles'), migrations: null, registry, certificates: '' },
   });
   const variables = variablesOf({
+    resources: {},
     names: LOCAL_NAMES,
     environment: localEnvironment({ migrations: 'none', services: [] }),
     deployMachineArn: `arn:aws:states:eu-west-1:000000000000:stateMachine:${LOCAL_NAMES.machines.deploy}`,

@@ -24,7 +24,7 @@ const critical = { critical: true };
 describe('the Cause', () => {
   test('of one critical index is one sentence', () => {
     expect(causeOf([failedIndex('idx_a', critical)])).toBe(
-      'Critical index not built: idx_a on deals: Index idx_a: relation "public.deals" does not exist (SQLSTATE 42P01)',
+      'Critical index not built: idx_a on deals: relation "public.deals" does not exist (SQLSTATE 42P01)',
     );
   });
 

@@ -8,6 +8,8 @@ import { certificatesOf } from '../../lib/functions/ship-certificates.ts';
 import { iamInput, prodInput, type Synthesised, synthesise } from './support/synthesise.ts';
 import { resourcesOfType, statementsIn } from './support/template-values.ts';
 
+const WRITER = 'shop.cluster-abc123.eu-west-1.rds.amazonaws.com';
+
 let synthesised: Synthesised;
 beforeAll(async () => {
   synthesised = await synthesise({ prod: prodInput(), iam: iamInput() });
@@ -75,6 +77,8 @@ describe('the configuration of the login', () => {
     }
   };
   const secretArn = 'arn:aws:secretsmanager:eu-west-1:222222222222:secret:prod/postgres-AbCdEf';
+  const managed =
+    'arn:aws:secretsmanager:eu-west-1:222222222222:secret:rds!db-0a1b2c3d-1111-2222-3333-444444444444-AbCdEf';
   const iam = {
     ...{ authentication: 'iam', user: 'shop_deploy', resourceId: 'db-ABCDEFGHIJ' },
     ...{ host: 'db.example', name: 'shop' },
@@ -83,6 +87,29 @@ describe('the configuration of the login', () => {
   test.each<[string, unknown, string[]]>([
     ['a password', { secretArn, caFile: 'ca.pem', serverName: 'db.example' }, []],
     ['IAM', iam, []],
+    [
+      'a secret that RDS manages, without what it does not contain',
+      { secretArn: managed },
+      ['host', 'name'].map(
+        (field) =>
+          `environments.prod.database.${field}: is required, because RDS manages this secret: it contains only username and password`,
+      ),
+    ],
+    ['a secret that RDS manages', { secretArn: managed, host: WRITER, name: 'shop' }, []],
+    [
+      'the reader of a cluster',
+      { secretArn, host: WRITER.replace('cluster-', 'cluster-ro-') },
+      [
+        'environments.prod.database.host: must be the writer endpoint of the Aurora cluster (NAME.cluster-ID.REGION.rds.amazonaws.com): only the writer accepts changes',
+      ],
+    ],
+    ...['db.example:5432', 'postgres://db.example', 'user@db.example'].map(
+      (host): [string, unknown, string[]] => [
+        `the host ${host}`,
+        { secretArn, host },
+        ['environments.prod.database.host: must be a host, without a scheme and without a port'],
+      ],
+    ),
     ['no secret', {}, ['environments.prod.database.secretArn: is required with authentication "password"']],
     [
       'IAM with a secret',

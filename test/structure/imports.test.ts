@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 const ORDER = [
   'bin',
   'lib/cli',
+  'lib/init',
   'lib/index.ts',
   'lib/local',
   'lib/pipeline',

@@ -5,6 +5,7 @@ import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { readSearchPath, trustedRoleProblem } from '../../config/database-config.ts';
 import { type ResolvedConnection, resolveConnection } from '../../connection/resolve-connection.ts';
+import { checkNewFile } from '../../files/new-file.ts';
 import { checkOutputFile } from '../../files/output-file.ts';
 import { parsePlaceholder } from '../../sources/placeholders.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
@@ -13,7 +14,7 @@ import { terminalText } from '../terminal/terminal-text.ts';
 export const SUCCEEDED = 0;
 /** Exit code: the command failed, or could not start. */
 export const FAILED = 1;
-/** Exit code: the command line is wrong; the usage was printed. */
+/** Exit code: the command line is wrong; the message says where the usage is. */
 export const WRONG_USAGE = 2;
 
 /** Adds one value to a repeatable flag. */
@@ -79,9 +80,18 @@ export function fileOrFolder(text: string): string {
  * @returns its absolute path
  */
 export function fileToWrite(text: string): string {
+  return checkedFile(text, checkOutputFile);
+}
+
+/** A file that is written at the end, as `fileToWrite`. Its folder is created then, if it does not exist. */
+export function fileInAnyFolder(text: string): string {
+  return checkedFile(text, checkNewFile);
+}
+
+function checkedFile(text: string, check: (file: string) => void): string {
   const file = resolve(nonEmpty(text));
   try {
-    checkOutputFile(file);
+    check(file);
   } catch (error) {
     throw new InvalidArgumentError(messageOf(error));
   }

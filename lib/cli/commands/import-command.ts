@@ -7,7 +7,7 @@ import {
   addPlaceholder,
   DATABASE_URL_VALUES,
   FAILED,
-  fileToWrite,
+  fileInAnyFolder,
   PLACEHOLDER_VALUES,
   requireConnection,
   SUCCEEDED,
@@ -50,7 +50,7 @@ export function importCommand(onExitCode: (code: number) => void): Command {
     .option(
       '--out <file>',
       'add the entries to this registry (.ts or .json); existing entries stay',
-      fileToWrite,
+      fileInAnyFolder,
     )
     .option(
       '--search-path <schemas>',

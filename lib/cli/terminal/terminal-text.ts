@@ -37,7 +37,8 @@ export function showUncaughtErrors(): void {
 
 /** The places in the code at which an error was thrown, one in a line. They follow the message in the stack. */
 function placesOf(error: unknown): string {
-  if (!(error instanceof Error) || error.stack === undefined) return '';
+  // The user has to change a file of the project, which the message names.
+  if (!(error instanceof Error) || error instanceof LinesError || error.stack === undefined) return '';
   const at = error.stack.indexOf(`: ${error.message}\n`);
   return at === -1 ? '' : error.stack.slice(at + `: ${error.message}`.length);
 }
