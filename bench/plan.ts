@@ -66,6 +66,7 @@ async function figures(url: string, registry: CompiledRegistry): Promise<string>
         {
           ...{ registry, database, log, migrationRunner: 'none', migrations: null, drainRoles: [] },
           toolMigrations: null,
+          window: 'always',
           ...{ connectPauses: [], listPauses: [], runningDeploys: async () => [], howToAbort: '' },
         },
       ),

@@ -31,6 +31,7 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     registry,
     database,
     migrationRunner: variables.MIGRATIONS,
+    window: variables.WINDOW,
     migrations,
     toolMigrations,
     connectPauses: CONNECT_PAUSES_MS,

@@ -27,6 +27,7 @@ import {
 } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
+import type { WindowPolicy } from '../shared/online-migrations.ts';
 import type { Execution, PreflightEvent, PreflightResult } from '../shared/preflight-payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
@@ -39,6 +40,7 @@ import { checkRights } from './check-rights.ts';
 import { checkServer } from './check-server.ts';
 import { checkVisibility } from './check-visibility.ts';
 import { checkWritable } from './check-writable.ts';
+import { needsWindow, type OnlineFiles, onlineFilesOf, refusalWithoutWindow } from './needs-window.ts';
 import { type RunningDeploy, refusalForLock, refusalForOlder } from './other-deploys.ts';
 import { type RunnerMigrations, runnerMigrations } from './runner-migrations.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
@@ -50,6 +52,8 @@ interface PreflightIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;
+  /** When a deploy stops the services. */
+  window: WindowPolicy;
   /** Null: this environment has no SQL files. */
   migrations: ShippedMigrations | null;
   /** Null: the environment names no tool whose table can be read. */
@@ -80,6 +84,7 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     deploy: event.execution.name,
     startedAt: event.execution.startedAt,
     warnings,
+    online: false,
     notThereYet: [],
   };
   let input: ExecutionInput;
@@ -128,7 +133,7 @@ async function decide(
   input: ExecutionInput,
   io: PreflightIo,
   warnings: string[],
-): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'pendingMigrations'>> {
+): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'online' | 'pendingMigrations'>> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
@@ -148,10 +153,18 @@ async function decide(
       const migrations = await readMigrations(client, io);
       if (migrations.problem !== null) warnings.push(`A deploy would be refused. ${migrations.problem}`);
       if (migrations.warning !== null) warnings.push(migrations.warning);
+      const withoutWindow = refusalWithoutWindow(io, input, migrations);
+      if (withoutWindow !== null) warnings.push(`A deploy would be refused. ${withoutWindow}`);
       const { refusal, warning } = await checkObjects(client, requested, migrations.may);
       if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
       if (warning !== null) warnings.push(warning);
-      return { decision: 'plan', indexes: names, notThereYet: [], ...forReport(io, migrations) };
+      return {
+        decision: 'plan',
+        indexes: names,
+        notThereYet: [],
+        online: false,
+        ...forReport(io, migrations),
+      };
     }
     await checkWritable(client);
     if (input.mode === 'deploy') await checkMigrationLock(client);
@@ -159,7 +172,7 @@ async function decide(
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrations = await readMigrations(client, io);
     if (input.mode === 'deploy') {
-      await checkMigrations(client, io, migrations);
+      await checkMigrations(client, io, input, migrations);
       if (migrations.warning !== null) warnings.push(migrations.warning);
     }
     const migrationsPending = input.mode === 'deploy' && migrations.may !== 'none';
@@ -170,7 +183,8 @@ async function decide(
     if (missing.length > 0) await checkRights(client, missing);
     const hasWork = missing.length > 0 || (input.mode === 'deploy' && (migrationsPending || input.force));
     return {
-      decision: !hasWork ? 'nothing' : input.mode === 'indexes' ? 'indexes' : 'deploy',
+      decision: !hasWork ? 'nothing' : needsWindow(io, input, migrations) ? 'deploy' : 'indexes',
+      online: input.mode === 'deploy' && migrations.online.length > 0,
       indexes: names,
       notThereYet: warning !== null && migrations.may !== 'none' ? [warning] : [],
       ...forReport(io, migrations),
@@ -183,18 +197,25 @@ function tablesOf({ migrations }: PreflightIo): Table[] {
   return [LEDGER, MIGRATION_RECORD, MIGRATION_ENDS, ...(migrations === null ? [] : [MIGRATIONS])];
 }
 
+interface Migrations extends RunnerMigrations, OnlineFiles {}
+
 async function readMigrations(
   client: Client,
-  { migrationRunner, migrations, toolMigrations }: PreflightIo,
-): Promise<RunnerMigrations> {
-  if (!knowsPending(migrationRunner)) return await runnerMigrations(client, toolMigrations);
-  if (migrations === null) return { may: 'none', pending: [], problem: null, warning: null };
+  { migrationRunner, migrations, toolMigrations, window }: PreflightIo,
+): Promise<Migrations> {
+  if (!knowsPending(migrationRunner)) {
+    const known = await runnerMigrations(client, toolMigrations);
+    return { ...known, online: [], offline: known.pending };
+  }
+  if (migrations === null)
+    return { may: 'none', pending: [], online: [], offline: [], problem: null, warning: null };
   const files = await migrationFiles(migrations.directory);
   const applied = await appliedMigrations(client);
   const pending = pendingOf(applied, files);
   return {
     may: pending.length > 0 ? 'pending' : 'none',
     pending,
+    ...(await onlineFilesOf(migrations.directory, pending, window)),
     problem: historyProblem(applied, files),
     warning: null,
   };
@@ -212,15 +233,18 @@ function forReport(
 /** Names of migrations that the state carries. */
 const MOST_NAMES = 200;
 
-/** @throws Refused when the files do not match the applied migrations, or cannot be applied */
+/** @throws Refused when the files do not match the applied migrations, cannot be applied, or need a window that may not be opened */
 async function checkMigrations(
   client: Client,
   io: PreflightIo,
-  { pending, problem }: RunnerMigrations,
+  input: ExecutionInput,
+  migrations: Migrations,
 ): Promise<void> {
+  const { problem, pending } = migrations;
   if (problem !== null) throw new Refused(problem);
-  if (io.migrations === null) return;
-  await checkMigrationFiles(client, io.migrations, pending);
+  const refusal = refusalWithoutWindow(io, input, migrations);
+  if (refusal !== null) throw new Refused(refusal);
+  if (io.migrations !== null) await checkMigrationFiles(client, io.migrations, pending);
 }
 
 /**

@@ -34,12 +34,22 @@ function firstFailure(
   if (state.preflightFailure)
     return `The preflight failed with an unexpected error. Nothing was stopped or changed: ${describeCaught(state.preflightFailure)}`;
   return (
+    onlineFailure(state, report) ??
     windowFailure(state, report) ??
     criticalIndexFailure(report) ??
     unreadCriticalFailure(state) ??
     startFailure(state, report) ??
     buildsFailure(state)
   );
+}
+
+/** Files that are applied before anything is stopped. */
+function onlineFailure(
+  { onlineMigrations, onlineFailure: caught }: ReportState,
+  { migrations }: Pick<Report, 'migrations'>,
+): string | null {
+  if (caught === undefined && onlineMigrations?.output.status !== 'failed') return null;
+  return migrations.failure?.message ?? 'The migrations failed.';
 }
 
 function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrations'>): string | null {

@@ -18,6 +18,7 @@ export const handler = async (event: unknown): Promise<ReportResult> =>
     registry,
     database,
     migrationRunner: variables.MIGRATIONS,
+    window: variables.WINDOW,
     migrationsDirectory: variables.MIGRATIONS === 'sql' ? join(import.meta.dirname, MIGRATIONS_FOLDER) : null,
     services: variables.SERVICES,
     context: {

@@ -2,12 +2,15 @@ import { lockHolder, MIGRATION_LOCK } from '../postgres/advisory-lock.ts';
 import type { Client } from '../postgres/client.ts';
 import { appliedMigrations, migrationFiles, pendingOf } from '../postgres/migration-history.ts';
 import { hasRecord, recordedMigrations } from '../postgres/migration-record.ts';
+import { leadingOnline, type WindowPolicy } from '../shared/online-migrations.ts';
 import { type Failure, UNKNOWN_PLACE } from './migration-failure.ts';
 
 /** What the database says about the SQL migrations of a deploy. */
 export interface MigrationFacts {
   /** Names of the files that are not applied. */
   readonly pending: string[];
+  /** Those of them that the next deploy applies while the services run. */
+  readonly pendingOnline: string[];
   /** Names of the files that this deploy applied. Empty: none, or they are not recorded. */
   readonly applied: string[];
   /** Whether `applied` can be trusted: the role may record what a deploy applies. */
@@ -24,12 +27,15 @@ export async function readMigrationFacts(
   client: Client,
   deploy: string,
   directory: string,
+  window: WindowPolicy = 'always',
 ): Promise<MigrationFacts> {
   const history = await appliedMigrations(client);
   const recorded = await recordedMigrations(client, deploy);
   const holder = await lockHolder(client, MIGRATION_LOCK);
+  const pending = pendingOf(history, await migrationFiles(directory));
   return {
-    pending: pendingOf(history, await migrationFiles(directory)),
+    pending,
+    pendingOnline: window === 'always' ? [] : await leadingOnline(directory, pending),
     applied: history.filter((name) => recorded.includes(name)),
     isRecorded: await hasRecord(client),
     session: holder?.application === SESSION ? `pid ${holder.pid} (${holder.application})` : null,

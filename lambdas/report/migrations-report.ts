@@ -30,17 +30,58 @@ interface Known {
   readonly before?: ReportState['pendingMigrations'];
 }
 
+/** What ran the migrations of a deploy. */
+interface Ran extends Pick<ReportState, 'onlineMigrations' | 'onlineFailure'> {
+  /** Of the maintenance window. */
+  readonly window?: WindowMigrations | null | undefined;
+}
+
 /**
  * The report's part about the migrations.
  */
-export function migrationsReport(
+export function migrationsReport(runner: MigrationRunnerName, ran: Ran, known: Known): MigrationsReport {
+  const { facts } = known;
+  const online = onlineMigrations(ran);
+  const report = reportOf(runner, ran.window ?? online, known);
+  const appliedOnline =
+    ran.onlineFailure === undefined || online === null ? appliedOf(online?.answer) : (facts?.applied ?? []);
+  const applied = [...new Set([...appliedOnline, ...report.applied])];
+  const { failure } = report;
+  const isOnline = failure !== null && online?.status === 'failed';
+  return {
+    ...report,
+    applied,
+    appliedOnline,
+    pendingOnline: facts?.pendingOnline ?? [],
+    failure: isOnline ? whileServicesRan(failure, appliedOnline) : failure,
+  };
+}
+
+/** The files that were applied before anything was stopped, as a result of the window's. Null: there were none. */
+function onlineMigrations({ onlineMigrations: ran, onlineFailure: caught }: Ran): WindowMigrations | null {
+  const runner = { name: 'sql' } as const;
+  if (caught !== undefined) return { status: 'failed', runner, caught };
+  if (ran === undefined) return null;
+  const { status, answer } = ran.output;
+  return { status: status === 'failed' ? 'failed' : 'applied', runner, answer };
+}
+
+function whileServicesRan(failure: Failure, applied: readonly string[]): Failure {
+  const before = applied.length === 0 ? '' : ` Applied before it: ${applied.join(', ')}.`;
+  return {
+    ...failure,
+    message: `${failure.message.replace(/\.$/, '')}. It was to be applied while the services ran, so they were not stopped.${visible(before)}`,
+  };
+}
+
+function reportOf(
   runner: MigrationRunnerName,
-  ran: WindowMigrations | null | undefined,
+  ran: WindowMigrations | null,
   { facts, before }: Known,
 ): MigrationsReport {
   const pending = facts?.pending ?? (ran?.status === 'applied' ? [] : (before?.names ?? []));
   const known = before?.known === true && { known: true };
-  if (ran == null) return { runner, outcome: 'not-run', applied: [], pending, failure: null, ...known };
+  if (ran === null) return { runner, outcome: 'not-run', applied: [], pending, failure: null, ...known };
   if (ran.status === 'failed') {
     const applied = ran.caught === undefined ? appliedOf(ran.answer) : (facts?.applied ?? []);
     return { runner, outcome: 'failed', applied, pending, failure: failureOf(ran, facts), ...known };

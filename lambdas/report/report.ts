@@ -11,6 +11,7 @@ import {
 import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
+import type { WindowPolicy } from '../shared/online-migrations.ts';
 import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
@@ -34,6 +35,8 @@ interface ReportIo {
   registry: CompiledRegistry;
   database: Database;
   migrationRunner: MigrationRunnerName;
+  /** When a deploy stops the services. */
+  window: WindowPolicy;
   /** Null: this environment has no SQL files. */
   migrationsDirectory: string | null;
   /** Names of the configured services. */
@@ -74,7 +77,9 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const facts = { ...read, indexes };
   const services = serviceReports(state, io.services);
   const totals = totalsOf(facts.indexes);
-  const migrations = migrationsReport(io.migrationRunner, state.window?.output.migrations, {
+  const { onlineMigrations, onlineFailure } = state;
+  const ran = { window: state.window?.output.migrations, onlineMigrations, onlineFailure };
+  const migrations = migrationsReport(io.migrationRunner, ran, {
     facts: facts.migrations,
     before: state.pendingMigrations,
   });
@@ -87,6 +92,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     finishedAt: io.now(),
     services,
     downtimeMs: downtimeOf(services),
+    window: io.window,
     migrations,
     searchPath: facts.searchPath,
     indexes: facts.indexes,
@@ -145,7 +151,7 @@ async function readDatabase({ state, execution }: ReportEvent, io: ReportIo): Pr
     const migrations =
       io.migrationsDirectory === null
         ? null
-        : await readMigrationFacts(client, deploy, io.migrationsDirectory);
+        : await readMigrationFacts(client, deploy, io.migrationsDirectory, io.window);
     const pending = migrations?.pending ?? state.pendingMigrations?.names ?? [];
     const mayAppear = !isPendingKnown(state, io) || pending.length > 0;
     return {

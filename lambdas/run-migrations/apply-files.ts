@@ -75,6 +75,8 @@ async function runMigrations(files: PendingFiles, progress: Progress): Promise<v
     migrationsTable: MIGRATIONS_TABLE,
     singleTransaction: true,
     checkOrder: true,
+    // The first ones of those that are not applied.
+    count: files.pending.length,
     // The caller has acquired the lock, or ignores who holds it.
     noLock: true,
     migrationLoaderStrategies: [{ extensions: ['.sql'], loader: statementLoader(files, progress) }],

@@ -14,10 +14,11 @@ const statements = readStatements(import.meta.dirname);
 const log = createLogger('run-migrations');
 
 export const handler = async (event: unknown): Promise<RunMigrationsResult> => {
-  const { deploy, retryCount, requested } = runMigrationsEventSchema.parse(event);
+  const { deploy, retryCount, scope, requested } = runMigrationsEventSchema.parse(event);
   return await runMigrations({
     deploy,
     requested,
+    scope,
     attempt: retryCount + 1,
     attempts: variables.MIGRATION_ATTEMPTS,
     database,

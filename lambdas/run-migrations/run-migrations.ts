@@ -15,9 +15,11 @@ import { MigrationLocked, MigrationsRunning } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { migrationFailureSchema } from '../shared/migration-runner.ts';
 import type { ShippedStatements } from '../shared/migration-statements.ts';
+import { leadingOnline } from '../shared/online-migrations.ts';
 import type { RequestedMigrations, RunMigrationsResult } from '../shared/payloads.ts';
 import { listed } from '../shared/text.ts';
 import { applyFiles, type Progress } from './apply-files.ts';
+import { applyOneByOne } from './apply-one-by-one.ts';
 import { resultOfRun } from './result-of-run.ts';
 import { shippedFileProblem } from './shipped-files.ts';
 import { watchBlockers } from './watch-blockers.ts';
@@ -29,6 +31,8 @@ interface RunMigrationsIo {
   database: Database;
   /** Name of the deploy. */
   deploy: string;
+  /** `online`: only the files that are applied while the services run, each in a transaction of its own. @default all */
+  scope?: 'all' | 'online';
   /** When Step Functions began the state that calls the function, and for which environment. */
   requested: RequestedMigrations;
   /** Folder with the SQL files. */
@@ -45,7 +49,7 @@ interface RunMigrationsIo {
 }
 
 /**
- * Applies all pending migrations in one transaction. If a statement fails, the answer says why, and what is applied.
+ * Applies all pending migrations in one transaction, or those that are marked as online one by one. If a statement fails, the answer says why, and what is applied.
  * A lock that was not acquired and a deadlock are thrown, so that the whole transaction is retried. In the last attempt they
  * are answered like any other failure.
  * @throws MigrationsRunning, MigrationLocked, LockNotAvailable, Deadlock when another attempt may succeed; nothing was changed
@@ -65,6 +69,7 @@ export async function runMigrations(io: RunMigrationsIo): Promise<RunMigrationsR
           ? shippedFileProblem(pending, io.statements)
           : migrationFailureSchema.parse({ file: null, sqlstate: null, message: problem });
       if (failure !== null) return { status: 'failed', applied: [], pending, failure };
+      if (io.scope === 'online') return await applyOnline(client, pending, { ...io, isLocked });
       return await migrate(client, pending, { ...io, isLocked });
     } catch (error) {
       throw toDeployStepError(error, 'The migrations');
@@ -101,6 +106,19 @@ async function acquireMigrationLock(client: Client, log: Log): Promise<boolean> 
   const by = listed(acquired.despite.map(describeHolder));
   log.warn('The lock of the migrations is held by what is not trusted, so it is ignored.', { by });
   return false;
+}
+
+/** Applies the files that the services can run beside. Each ends its transaction, so its locks last no longer than it. */
+async function applyOnline(
+  client: Client,
+  pending: string[],
+  io: RunMigrationsIo & { isLocked: boolean },
+): Promise<RunMigrationsResult> {
+  const online = await leadingOnline(io.directory, pending);
+  const result = await applyOneByOne(online, io.attempt, (name, attempt) =>
+    migrate(client, [name], { ...io, attempt }),
+  );
+  return { ...result, pending: pending.filter((name) => !result.applied.includes(name)) };
 }
 
 async function migrate(

@@ -1,5 +1,6 @@
 import { databaseVariables, hasDatabase, hasDatabaseMessage, jsonList } from './database-variables.ts';
 import { MIGRATION_RUNNERS } from './migration-runner.ts';
+import { WINDOW_POLICIES } from './online-migrations.ts';
 import * as z from './zod.ts';
 
 /*
@@ -66,6 +67,7 @@ export const reportVariablesSchema = z
   .object({
     ...databaseVariables,
     MIGRATIONS: z.enum(MIGRATION_RUNNERS),
+    WINDOW: z.enum(WINDOW_POLICIES),
     ENVIRONMENT_NAME: z.string(),
     /** Names of the configured services, comma-separated; empty: none. */
     SERVICES: z.pipe(

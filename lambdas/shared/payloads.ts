@@ -25,11 +25,14 @@ export const runMigrationsEventSchema = z.object({
   deploy: z.string(),
   /** Retries of the state so far, for any error. */
   retryCount: z._default(z.int().check(z.minimum(0)), 0),
+  /** `all`: all pending files, in one transaction. `online`: those that are marked so, before the first one that is not. */
+  scope: z._default(z.enum(['all', 'online']), 'all'),
   requested: requestedMigrationsSchema,
 });
 
 export const runMigrationsResultSchema = z.object({
-  status: z.enum(['applied', 'failed']),
+  /** `more`, only in the scope `online`: call the function again for the other files. */
+  status: z.enum(['applied', 'failed', 'more']),
   /** Names of the migrations that this deploy applied, in this attempt or an earlier one. */
   applied: z.array(z.string()),
   pending: z.array(z.string()),
@@ -331,6 +334,13 @@ const reportStateSchema = z.object({
   notThereYet: z.optional(z.array(z.string())),
   pendingMigrations: z.optional(pendingMigrationsSchema),
   preflightFailure: z.optional(caughtErrorSchema),
+  /** Of the files that are applied before anything is stopped. Its status is `more` if their state was left by an error. */
+  onlineMigrations: z.optional(
+    z.object({
+      output: z.object({ status: runMigrationsResultSchema.shape.status, answer: runMigrationsResultSchema }),
+    }),
+  ),
+  onlineFailure: z.optional(caughtErrorSchema),
   window: z.optional(z.object({ output: windowOutputSchema })),
   windowFailure: z.optional(caughtErrorSchema),
   start: z.optional(z.object({ output: startOutputSchema })),

@@ -65,6 +65,8 @@ const preflightResultSchema = z.object({
   indexes: z.array(z.string()),
   /** For the report. They are no reason to refuse the deploy. */
   warnings: z.array(z.string()),
+  /** Whether pending files are applied before anything is stopped. */
+  online: z.boolean(),
   /** Those of the warnings that say what migrations must create. */
   notThereYet: z.array(z.string()),
   /** Absent: the migrations are SQL files, there are none, or they were not examined. */

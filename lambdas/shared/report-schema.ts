@@ -1,4 +1,5 @@
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
+import { WINDOW_POLICIES } from './online-migrations.ts';
 import * as z from './zod.ts';
 
 /**
@@ -124,6 +125,10 @@ const migrationsReportSchema = z.object({
   pending: z.array(z.string()),
   /** True: preflight knew what is pending for the application's own task or function. Absent: it depends on the runner. */
   known: z.optional(z.boolean()),
+  /** Those of `applied` that were applied while the services ran. */
+  appliedOnline: z.optional(z.array(z.string())),
+  /** Those of `pending` that the next deploy applies while the services run. */
+  pendingOnline: z.optional(z.array(z.string())),
   /** Null: they did not fail. */
   failure: z.nullable(
     z.object({
@@ -148,6 +153,8 @@ export const reportSchema = z.object({
   services: z.array(serviceReportSchema),
   /** From the stop of the first service to the start of the last. 0: none was stopped. Null: some are still stopped. */
   downtimeMs: z.nullable(z.int()),
+  /** When deploys of the environment stop the services: see `window` of the environment. */
+  window: z.optional(z.enum(WINDOW_POLICIES)),
   migrations: migrationsReportSchema,
   /**
    * The search path in which names without a schema are looked up, and whose it is: `database.searchPath` of the environment,

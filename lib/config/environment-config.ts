@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WINDOW_POLICIES } from '../../lambdas/shared/online-migrations.ts';
 import { kmsKeyArn, regionName, topicArn } from './aws-names.ts';
 import { ConfigurationError, fields, parseContext } from './configuration-error.ts';
 import { databaseSchema } from './database-config.ts';
@@ -93,6 +94,11 @@ export const environmentSchema = fields({
    * online. The deploy waits for critical builds in any case. @default without limit
    */
   windowMinutes: z.number().positive().max(10_000).optional(),
+  /**
+   * When a deploy stops the services. `always`: for all work. `when-needed`: not for files that are marked as online, nor for
+   * index builds. `never`: files that are not marked are refused.
+   */
+  window: z.enum(WINDOW_POLICIES).default('always'),
   /** Database sessions of the application that must be closed before the migrations. @default no session is checked */
   drain: fields({
     /** Database roles of the application. */
@@ -143,6 +149,11 @@ export const environmentSchema = fields({
         'must be a key in the region of the environment, because CloudWatch Logs uses no key of another region',
     },
   )
+  .refine(({ window, migrations }) => window !== 'never' || ['sql', 'none'].includes(migrations.runner), {
+    path: ['window'],
+    message:
+      'must not be "never" with the runner ecs-task or lambda, because its migrations run in a maintenance window only: enter "when-needed" or "always", or use the runner sql or none',
+  })
   .refine(
     ({ services, deploymentMinutes, stopMinutes, startMinutes, drain, pollSeconds }) => {
       const checks = (seconds: number) => Math.ceil(seconds / pollSeconds);

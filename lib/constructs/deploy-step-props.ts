@@ -166,6 +166,12 @@ export interface DeployStepOptions {
    */
   readonly windowMinutes?: number;
   /**
+   * When a deploy stops the services. `always`: for all work. `when-needed`: not for migrations that are marked as online, nor for
+   * index builds. `never`: a migration that is not marked is refused before anything is changed.
+   * @default 'always'
+   */
+  readonly window?: 'always' | 'when-needed' | 'never';
+  /**
    * Database sessions of the application that must be closed before the migrations: `roles`, `applicationNames` (patterns of
    * LIKE), and the deadline in `seconds` (60).
    * @default no session is checked

@@ -69,7 +69,7 @@ const OPTIONS = [
     'stopMinutes',
     'startMinutes',
   ],
-  ...['steadyChecks', 'windowMinutes', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
+  ...['steadyChecks', 'windowMinutes', 'window', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
 ] as readonly (keyof DeployStepProps & keyof EnvironmentInput)[];
 
 function optionsOf(props: DeployStepProps): Partial<EnvironmentInput> {

@@ -102,7 +102,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   const longWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   // The last build of a batch can begin at the end of it, and use both of its waits.
   const batch = Math.max(1, Math.min(LONGEST_BATCH_SECONDS, longWait - builds.waitSeconds));
-  const runner = { MIGRATIONS: migrations.runner };
+  const runner = { MIGRATIONS: migrations.runner, WINDOW: props.environment.window };
   const sql = sqlLimits(migrations);
   return {
     preflight: {

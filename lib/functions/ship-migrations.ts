@@ -3,14 +3,17 @@ import { basename } from 'node:path';
 import { LinesError } from '../../lambdas/shared/errors.ts';
 import { hashOfMigration, type MigrationManifest } from '../../lambdas/shared/migration-manifest.ts';
 import type { ShippedStatement, ShippedStatements } from '../../lambdas/shared/migration-statements.ts';
+import { isMarkedOnline } from '../../lambdas/shared/online-migrations.ts';
 import { counted } from '../../lambdas/shared/text.ts';
 import { visible } from '../../lambdas/shared/visible-text.ts';
+import { allowancesIn, allowedLinesOf } from '../lint/allow-comments.ts';
 import { inWords } from '../sources/dialects.ts';
 import { reasonOf } from '../sources/folder-entries.ts';
 import { upMigration } from '../sources/migration-files.ts';
 import { runnerFolder } from '../sources/runner-folder.ts';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import { KnownObjects } from '../sql/known-objects.ts';
+import { OnlineFile, type OnlineProblem } from '../sql/online/online-file.ts';
 import { parseSql } from '../sql/parser.ts';
 import type { Place } from '../sql/places.ts';
 import { readSql } from '../sql/read-sql.ts';
@@ -95,8 +98,23 @@ function refuseProblems(problems: readonly string[]): void {
 }
 
 /** Why a file cannot be applied. @param known what the files before it create; what this one creates is added */
-function problemsOf(file: string, text: string, known: KnownObjects): TransactionProblems {
-  return transactionProblems(file, readSql(upMigration(text)), known);
+function problemsOf(
+  file: string,
+  text: string,
+  known: KnownObjects,
+): {
+  problems: readonly (Place & { readonly message: string })[];
+  conditional: TransactionProblems['conditional'];
+} {
+  const sql = readSql(upMigration(text));
+  if (!isMarkedOnline(text)) return transactionProblems(file, sql, known);
+  const online = new OnlineFile(file, known);
+  const found: OnlineProblem[] = [];
+  const { problems, conditional } = transactionProblems(file, sql, known, (statement) =>
+    found.push(...online.problemsOf(statement)),
+  );
+  const isAllowed = allowedLinesOf('online-migration', allowancesIn(file, sql));
+  return { problems: [...problems, ...found.filter(({ line }) => !isAllowed(line))], conditional };
 }
 
 /** `LINE:COLUMN: message` */

@@ -28,13 +28,28 @@ export function allowancesIn(file: string, { statements, placeOf }: SqlText): Al
   return statements.flatMap((statement) =>
     statement.comments.flatMap((comment) => {
       const directive = DIRECTIVE.exec(comment.text)?.groups;
-      // --fix leaves comments with `moved`.
-      if (directive === undefined || directive.verb === 'moved') return [];
+      // --fix leaves comments with `moved`. online-marks.ts checks those with `online`.
+      if (directive === undefined || directive.verb === 'moved' || directive.verb === 'online') return [];
       const place = placeOf(comment.start);
       const { verb, rule = '', reason = '' } = directive;
       const lines = linesOf(comment, statement, placeOf);
       return [{ rule: verb === 'allow' ? rule : '', reason, file, ...place, ...lines }];
     }),
+  );
+}
+
+/** Whether a comment allows a rule in a line. A comment that gives no reason allows nothing. */
+export function allowedLinesOf(rule: string, allowances: readonly Allowance[]): (line: number) => boolean {
+  const valid = allowances.filter((one) => one.rule === rule && errorIn(one) === undefined);
+  return (line) => valid.some(({ fromLine, toLine }) => fromLine <= line && line <= toLine);
+}
+
+/** The comments that are to mark a file as online. */
+export function onlineCommentsIn({ statements }: SqlText): (SqlComment & { readonly isFirst: boolean })[] {
+  return statements.flatMap((statement, at) =>
+    statement.comments
+      .filter(({ text }) => DIRECTIVE.exec(text)?.groups?.verb === 'online')
+      .map((comment) => ({ ...comment, isFirst: at === 0 && comment.where === 'before' })),
   );
 }
 

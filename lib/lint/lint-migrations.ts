@@ -140,6 +140,7 @@ const REFUSED_AT_SYNTH: readonly string[] = [
   'transaction-control',
   'outside-transaction',
   'session-setting',
+  'online-migration',
   'psql-only',
   'encoding',
 ] satisfies MigrationRuleName[];

@@ -18,6 +18,8 @@ export interface LocalEnvironmentOptions {
   searchPath?: string[] | undefined;
   /** Whether errors contain values of rows. @default false */
   showRowValues?: boolean | undefined;
+  /** When a deploy stops the services. @default as in AWS */
+  window?: Environment['window'] | undefined;
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
@@ -34,7 +36,7 @@ export interface LocalEnvironmentOptions {
 
 /** The environment of a local run: as in AWS, with shorter intervals and timeouts, because local services stop quickly. */
 export function localEnvironment(options: LocalEnvironmentOptions): Environment {
-  const { migrations, services, trustedRoles, searchPath, showRowValues, ...builds } = options;
+  const { migrations, services, trustedRoles, searchPath, showRowValues, window, ...builds } = options;
   return environmentSchema.parse({
     // The local functions do not read this secret. They get DATABASE_URL: see LocalWorkflow.
     database: {
@@ -45,6 +47,7 @@ export function localEnvironment(options: LocalEnvironmentOptions): Environment 
     },
     migrations,
     services,
+    window,
     pollSeconds: 1,
     deploymentMinutes: 1,
     stopMinutes: 1,

@@ -1,5 +1,6 @@
 import { codeBodyOf } from './code-body.ts';
 import { type EmbeddedStatement, embeddedStatements } from './embedded-statements.ts';
+import { optionText } from './option-values.ts';
 import { stringsIn } from './parse-tree.ts';
 import type { SqlStatement } from './read-sql.ts';
 import { identifierName, tokensOf } from './tokens.ts';
@@ -13,6 +14,8 @@ interface FunctionBody {
   readonly embedded: readonly EmbeddedStatement[];
   /** Names of the functions that its code calls. */
   readonly calls: readonly string[];
+  /** It may change or lock something: PostgreSQL refuses that in a function that is declared STABLE or IMMUTABLE. */
+  readonly isVolatile: boolean;
 }
 
 /** Statements that run the functions that they name. In others, a name followed by `(` is a definition or a grant. */
@@ -41,14 +44,28 @@ export class FunctionBodies {
     const body = codeBodyOf(statement);
     if (name === undefined || body === undefined) return;
     const embedded = embeddedStatements(body.code);
-    this.byName.set(name, { name, file, line: statement.line, embedded, calls: callsIn(body.code) });
+    const volatility = optionText(statement.node?.CreateFunctionStmt?.options, 'volatility') ?? 'volatile';
+    const isVolatile = volatility === 'volatile';
+    this.byName.set(name, {
+      name,
+      file,
+      line: statement.line,
+      embedded,
+      calls: callsIn(body.code),
+      isVolatile,
+    });
+  }
+
+  /** Names of the functions of the migrations that a statement runs itself and that may change or lock something. */
+  volatileIn(statement: SqlStatement): string[] {
+    if (this.byName.size === 0 || !RUNNING.includes(kindOf(statement))) return [];
+    return callsIn(statement.sql).filter((name) => this.byName.get(name)?.isVolatile === true);
   }
 
   /** The functions with such statements that a statement runs, directly or through other functions. */
   calledBy(statement: SqlStatement): CalledFunctions {
-    const kind = Object.keys(statement.node ?? {})[0] ?? '';
     // Nearly all statements of a dump. They are no reason to keep an answer for each.
-    if (this.byName.size === 0 || !RUNNING.includes(kind)) return NONE_CALLED;
+    if (this.byName.size === 0 || !RUNNING.includes(kindOf(statement))) return NONE_CALLED;
     const answer = this.answers.get(statement) ?? this.follow(statement);
     this.answers.set(statement, answer);
     return answer;
@@ -67,6 +84,10 @@ export class FunctionBodies {
     }
     return { bodies: withStatements(found), isComplete: true };
   }
+}
+
+function kindOf({ node }: SqlStatement): string {
+  return Object.keys(node ?? {})[0] ?? '';
 }
 
 function withStatements(bodies: Iterable<FunctionBody>): FunctionBody[] {

@@ -19,6 +19,7 @@ import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
 import { DeployLock, LOCK_CHECKS } from './deploy-lock.ts';
 import { invokeFunction } from './invoke-function.ts';
+import { applyOnline } from './migrations/apply-online.ts';
 import { WINDOW_VERDICTS_OF_DEPLOY } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
@@ -51,6 +52,7 @@ const EXECUTION = {
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
  * 1. The lock is acquired, so that one deploy runs at a time.
  * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock.
+ *    Files that are marked as online are applied, and without other work the next step is 5, if `window` of the environment allows it.
  * 3. The maintenance window runs in a child execution, and every error of it is caught.
  * 4. The services are started, or recorded as left stopped deliberately.
  * 5. Indexes that remain are built online.
@@ -69,8 +71,10 @@ export class Deploy extends Construct {
       pollSeconds: props.environment.pollSeconds,
     });
     const report = this.report(lock);
-    const online = this.buildOnline(report);
+    const afterBuilds = this.afterBuilds(report);
+    const online = this.buildOnline(afterBuilds.first, report);
     const start = this.start(online, report);
+    afterBuilds.startWith(start);
     const window = this.window(start, report);
     const preflight = this.preflight(report, { window, online, start });
     // The execution input may be any JSON value. The following states need an object.
@@ -101,8 +105,16 @@ export class Deploy extends Construct {
     });
     catchAll(preflight, report, '$.preflightFailure');
     const decided = (decision: string) => Condition.stringEquals('$.decision', decision);
+    const choice = new Choice(this, DEPLOY.whatToDo);
+    if (this.mayRunOnline) {
+      const { functions, names, environment } = this.props;
+      const applied = new Choice(this, DEPLOY.onlineApplied);
+      const apply = applyOnline(this, { functions, names, environment, applied, report });
+      applied.when(decided('deploy'), next.window).otherwise(next.online);
+      choice.when(Condition.booleanEquals('$.online', true), apply);
+    }
     return preflight.next(
-      new Choice(this, DEPLOY.whatToDo)
+      choice
         .when(decided('deploy'), next.window)
         .when(decided('indexes'), next.online)
         .when(decided('start-services'), next.start)
@@ -110,6 +122,11 @@ export class Deploy extends Construct {
         .when(decided('nothing'), next.start)
         .otherwise(report),
     );
+  }
+
+  /** Whether a deploy can do its work without a window. */
+  private get mayRunOnline(): boolean {
+    return this.props.environment.window !== 'always';
   }
 
   private window(start: IChainable, report: IChainable): IChainable {
@@ -179,14 +196,41 @@ export class Deploy extends Construct {
     );
   }
 
-  private buildOnline(report: IChainable): IChainable {
+  /**
+   * After a deploy without a window, services that an earlier one left stopped can start, unless a critical index is still
+   * missing.
+   */
+  private afterBuilds(report: IChainable): {
+    readonly first: IChainable;
+    readonly startWith: (start: IChainable) => void;
+  } {
+    if (!this.mayRunOnline) return { first: report, startWith: () => {} };
+    const first = new Choice(this, DEPLOY.startAfterBuilds);
+    return {
+      first,
+      startWith: (start) => {
+        first
+          .when(
+            Condition.and(
+              Condition.stringEquals('$.mode', 'deploy'),
+              Condition.stringEquals('$.decision', 'indexes'),
+              Condition.numberEquals('$.builds.output.failed.critical', 0),
+            ),
+            start,
+          )
+          .otherwise(report);
+      },
+    };
+  }
+
+  private buildOnline(after: IChainable, report: IChainable): IChainable {
     const { build } = buildRounds(this, {
       build: DEPLOY.buildOnline,
       more: DEPLOY.moreToBuildOnline,
       machine: this.props.buildIndexes,
       scope: 'all',
       comment: 'Builds the remaining indexes while the services run',
-      after: report,
+      after,
     });
     catchAll(build, report, '$.buildsFailure');
     return build;

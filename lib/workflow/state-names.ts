@@ -46,6 +46,10 @@ export const DEPLOY = {
   },
   preflight: 'Preflight',
   whatToDo: 'What To Do?',
+  /** Only in an environment that does not stop the services for all work. */
+  applyOnline: 'Apply Online Migrations',
+  onlineApplied: 'Online Migrations Applied?',
+  startAfterBuilds: 'Start Services After Builds?',
   maintenanceWindow: 'Maintenance Window',
   shouldStartServices: 'Start Services?',
   recordLeftStopped: 'Record Left Stopped',

@@ -9,7 +9,7 @@ import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { failedIndex, ofCauses, onMissingTables, reportOf } from './failures.ts';
 
-const MIGRATIONS = migrationsReport('sql', null, { facts: null });
+const MIGRATIONS = migrationsReport('sql', {}, { facts: null });
 const CONTEXT = {
   environment: 'prod',
   startServicesMachine: 'pg-deploy-step-prod-start-services',

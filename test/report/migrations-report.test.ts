@@ -10,15 +10,24 @@ const TASK: MigrationRunner = {
   logs: { group: '/ecs/shop', streamPrefix: 'shop' },
 };
 
-const FACTS: MigrationFacts = { pending: ['0001_a'], applied: [], isRecorded: true, session: null };
+const FACTS: MigrationFacts = {
+  pending: ['0001_a'],
+  pendingOnline: [],
+  applied: [],
+  isRecorded: true,
+  session: null,
+};
 
 const failed = (
   runner: MigrationRunner,
   caught: WindowMigrations['caught'],
   facts: MigrationFacts | null = FACTS,
 ) =>
-  migrationsReport(runner.name, windowMigrationsSchema.parse({ status: 'failed', runner, caught }), { facts })
-    .failure;
+  migrationsReport(
+    runner.name,
+    { window: windowMigrationsSchema.parse({ status: 'failed', runner, caught }) },
+    { facts },
+  ).failure;
 
 const ARN = 'arn:aws:ecs:eu-west-1:222222222222:task/prod/0123456789abcdef';
 

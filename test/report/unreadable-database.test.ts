@@ -35,6 +35,7 @@ async function reportOf(databaseUrl: string, state: Partial<ReportState>): Promi
       registry,
       database: databaseOf({ DATABASE_URL: databaseUrl }),
       migrationRunner: 'none',
+      window: 'always',
       migrationsDirectory: null,
       services: [],
       context: { environment: 'test', startServicesMachine: 'start', buildIndexesMachine: 'build' },

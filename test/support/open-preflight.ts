@@ -61,6 +61,7 @@ export async function openPreflight(
         {
           registry,
           database: isOpen(database) ? database : databaseOf(variables),
+          window: 'always',
           migrationRunner: tool !== null ? 'ecs-task' : folder === null ? 'none' : 'sql',
           migrations: folder === null ? null : shippedFrom(folder, shipped),
           toolMigrations: tool,

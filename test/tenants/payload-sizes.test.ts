@@ -83,6 +83,7 @@ test('the report and the alert of 20,000 different failures are small', async ()
     {
       ...io(),
       migrationRunner: 'none',
+      window: 'always',
       migrationsDirectory: null,
       services: [],
       context: { environment: 'test', startServicesMachine: 'start', buildIndexesMachine: 'build' },

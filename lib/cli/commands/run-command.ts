@@ -3,6 +3,7 @@ import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BadInput } from '../../../lambdas/shared/errors.ts';
 import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
+import { WINDOW_POLICIES, type WindowPolicy } from '../../../lambdas/shared/online-migrations.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
 import { DEMO_DATABASE, DEMO_REGISTRY } from '../../files/package-files.ts';
@@ -40,6 +41,7 @@ interface Flags {
   lockTimeout?: number;
   attempts?: number;
   when?: 'before-start' | 'after-start';
+  window?: WindowPolicy;
   searchPath?: string[];
   trustedRole?: string[];
   showRowValues?: boolean;
@@ -105,6 +107,12 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         '--when <when>',
         'build non-critical indexes before or after the services start (default: before-start)',
       ).choices(['before-start', 'after-start']),
+    )
+    .addOption(
+      new Option(
+        '--window <when>',
+        'stop the services for all work, only for migrations that are not marked as online, or never (default: always)',
+      ).choices(WINDOW_POLICIES),
     )
     .option(
       '--search-path <schemas>',
@@ -181,7 +189,7 @@ function toSettings(
   connection: ResolvedConnection | null,
 ): RunSettings {
   const demo = connection === null ? 'demo' : 'none';
-  const { maxConcurrent, lockTimeout, attempts, when } = flags;
+  const { maxConcurrent, lockTimeout, attempts, when, window } = flags;
   return {
     databaseUrl: connection?.url ?? null,
     databaseFlag: connection?.given ?? null,
@@ -196,7 +204,7 @@ function toSettings(
       trustedRoles: flags.trustedRole ?? [],
       showRowValues: flags.showRowValues,
     },
-    builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when },
+    builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when, window },
     reportFile: flags.report ?? null,
     json: flags.json === true,
   };

@@ -87,7 +87,14 @@ function linesBelow(warning: string): string[] {
 }
 
 function migrationsSection(report: Report): string[] {
-  const { runner, applied, pending, known = false } = report.migrations;
+  const {
+    runner,
+    applied,
+    pending,
+    appliedOnline = [],
+    pendingOnline = [],
+    known = false,
+  } = report.migrations;
   const plan = report.mode === 'plan';
   if (!knowsPending(runner) && !(plan && known)) return applicationMigrations(report);
   return [
@@ -95,6 +102,10 @@ function migrationsSection(report: Report): string[] {
     ...(pending.length === 0
       ? []
       : [`Migrations ${plan ? 'that a deploy would apply' : 'pending'}: ${namesOf(pending)}`]),
+    ...(appliedOnline.length === 0 ? [] : [`Applied while the services ran: ${namesOf(appliedOnline)}`]),
+    ...(plan && pendingOnline.length > 0
+      ? [`Of these, while the services run: ${namesOf(pendingOnline)}`]
+      : []),
     ...(plan && pending.length === 0 ? ['No migrations are pending.'] : []),
   ];
 }
@@ -119,8 +130,11 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   if (mode === 'plan') {
     const { runner, pending: files, known = knowsPending(runner) } = report.migrations;
     const toBuild = report.totals.remaining - countCannotBeBuilt(report) - countOnMissingTables(report);
-    const pending = toBuild > 0 || files.length > 0 || !known;
-    return [`A deploy would ${pending ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
+    const { window = 'always' } = report;
+    const offline = files.filter((file) => !(report.migrations.pendingOnline ?? []).includes(file));
+    const stops = window === 'always' ? toBuild + files.length > 0 : offline.length > 0;
+    const opens = window !== 'never' && (stops || !known);
+    return [`A deploy would ${opens ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
   const down = services.filter(
     ({ stoppedAt, startedAt, status }) => status === 'failed' || (stoppedAt !== null && startedAt === null),

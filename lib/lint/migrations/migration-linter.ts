@@ -1,7 +1,9 @@
+import { isMarkedOnline } from '../../../lambdas/shared/online-migrations.ts';
 import type { RegisteredIndexes } from '../../registry/registered-indexes.ts';
 import { sqlOf } from '../../sources/read-source.ts';
 import type { SqlSource } from '../../sources/sql-source.ts';
 import { KnownObjects } from '../../sql/known-objects.ts';
+import { OnlineFile, type OnlineProblem } from '../../sql/online/online-file.ts';
 import { type PsqlCommand, unknownEffect } from '../../sql/psql-commands.ts';
 import { readSql, type SqlText } from '../../sql/read-sql.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
@@ -15,6 +17,7 @@ import { FileLinter, type FoundConstraint, type History } from './file-linter.ts
 import { staysMessage } from './index-statement-problems.ts';
 import { LaterUses, soughtIndex } from './later-uses.ts';
 import { type Move, type Obstacle, obstacleOf, obstacleOfUse } from './movable-index.ts';
+import { markFindings } from './online-marks.ts';
 
 export interface LintedMigration {
   readonly findings: readonly Finding[];
@@ -49,11 +52,14 @@ export class MigrationLinter {
     const linted = new FileLinter(source, sql, this.history);
     const { known } = this.history;
     const refused = inOneTransaction ? commandProblems(sql) : [];
+    const online = inOneTransaction && isMarkedOnline(text) ? new OnlineFile(file, this.history.known) : null;
+    const notOnline: OnlineProblem[] = [];
     for (const statement of sql.statements) {
       const before = linted.constraints.length;
       this.laterUses.record(file, statement, known.schema);
       linted.visit(statement);
       if (inOneTransaction) refused.push(...problemsOf(statement, sql, known));
+      if (online !== null) notOnline.push(...online.problemsOf(statement));
       known.apply(file, statement);
       for (const { entry, statement: created } of linted.moves.slice(-1)) {
         const sought = soughtIndex(statement.node?.IndexStmt, known.schema);
@@ -66,6 +72,10 @@ export class MigrationLinter {
     return {
       findings: [
         ...linted.findings,
+        ...markFindings(source, sql, inOneTransaction),
+        ...notOnline.map(
+          (problem): Finding => ({ rule: 'online-migration', severity: 'error', file, ...problem }),
+        ),
         ...(inOneTransaction
           ? inOrder(refused).problems.map((problem): Finding => ({ severity: 'error', file, ...problem }))
           : sql.commands.flatMap((command) => unknownCommand(file, sql, command))),

@@ -76,6 +76,12 @@ export const MIGRATION_RULES = {
     sentence: 'A file of the runner sql has no commands of psql, and no data of COPY … FROM STDIN.',
     acceptedIn: null,
   },
+  'online-migration': {
+    severity: 'error',
+    sentence:
+      'A file of the runner sql that is marked as online has only statements that can run beside the application.',
+    acceptedIn: 'comment',
+  },
   'migration-file': {
     severity: 'error',
     sentence: 'Each file in a folder of migrations can be read, and has a name under which it is applied.',

@@ -27,12 +27,19 @@ export interface TransactionProblems {
  * Finds what keeps a file from running statement by statement in one transaction with other files: in its statements, in the code
  * of DO blocks, and in the functions of the migrations that a statement runs. Adds what the file creates to `known`.
  * @param file its path, for `known`
+ * @param examine called for each statement, with what the statements before it have created @default nothing
  */
-export function transactionProblems(file: string, sql: SqlText, known: KnownObjects): TransactionProblems {
+export function transactionProblems(
+  file: string,
+  sql: SqlText,
+  known: KnownObjects,
+  examine: (statement: SqlStatement) => void = () => {},
+): TransactionProblems {
   // Each file begins with the settings of the session.
   known.schema.path.start();
   const found = sql.statements.flatMap((statement) => {
     const problems = problemsOf(statement, sql, known);
+    examine(statement);
     known.apply(file, statement);
     return problems;
   });
