@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngineEvent } from '../../../lib/local/engine.ts';
 import { readServices } from '../../support/service-kinds.ts';
-import { type Undo, World } from './world.ts';
+import { type Undo, World, type WorldOptions } from './world.ts';
 
 /** Names of states, by state machine, separated by commas. */
 type StatesByMachine = Partial<
@@ -46,11 +46,11 @@ const REPEATS = 10;
  * Declares a test for each scenario: it runs the deploy to its end, and then kills it in each of the scenario's states. After each
  * of these runs the recovery, as the EventBridge rule starts it, must start all services again.
  */
-export function killInEachState(scenarios: readonly Scenario[]): void {
+export function killInEachState(scenarios: readonly Scenario[], options: WorldOptions = {}): void {
   let world: World;
 
   beforeAll(async () => {
-    world = await World.open();
+    world = await World.open(options);
   });
 
   afterAll(async () => {

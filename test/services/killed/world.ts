@@ -20,6 +20,15 @@ const FAST_CLOCK: EngineClock = {
   sleep: async (seconds, ...rest) => await REAL_CLOCK.sleep(seconds / 5, ...rest),
 };
 
+export interface WorldOptions {
+  /** The only migration is marked as online, and so no deploy needs a window. @default false */
+  readonly online?: boolean;
+}
+
+const MARKED = `-- pg-deploy-step: online
+  -- pg-deploy-step: allow online-migration it reads a table of no rows
+  `;
+
 /** A database, a workflow with services of every kind, and what the scenarios change in them. */
 export class World {
   /** Called for each event of the workflow. */
@@ -31,7 +40,7 @@ export class World {
     this.database = database;
   }
 
-  static async open(): Promise<World> {
+  static async open({ online = false }: WorldOptions = {}): Promise<World> {
     const database = await createDatabase();
     await database.query(`
       create table orders (id int primary key, status text);
@@ -55,13 +64,14 @@ export class World {
         },
       ],
       migrations: {
-        '0001_switch': `do $$ begin
+        '0001_switch': `${online ? MARKED : ''}do $$ begin
             if exists (select from switches where name = 'fail') then raise exception 'failed as requested'; end if;
           end $$;`,
       },
       builds: { when: 'after-start', waitSeconds: 1 },
       environment: {
         services: ALL_KINDS,
+        window: online ? 'when-needed' : 'always',
         drain: { roles: [], applicationNames: ['cron'], seconds: 1 },
         deploymentMinutes: 0.2,
         // Far longer than the services need, also on a busy machine. Only the scenarios with timeouts wait as long.
