@@ -72,8 +72,6 @@ async function buildCommonJs(outdir: string): Promise<void> {
     entryPoints: EXPORTED,
     outdir,
     format: 'cjs',
-    // The file of the ES module has its function in `default`, and a CommonJS module would have to know that.
-    alias: { 'zod/v4/locales/en.js': 'zod/v4/locales/en.cjs' },
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
     inject: [join(import.meta.dirname, 'older-node.ts')],
   });

@@ -37,10 +37,12 @@ interface Pending extends OnlineFiles {
 export function needsWindow(
   { window }: { readonly window: WindowPolicy },
   { mode, force }: ExecutionInput,
-  { may, offline }: Pending,
+  { may, online, offline }: Pending,
 ): boolean {
   if (mode !== 'deploy') return false;
-  return window === 'always' || force || may === 'unknown' || offline.length > 0;
+  // A task of the application says that something is pending, and not what.
+  const isUnnamed = may === 'pending' && online.length === 0;
+  return window === 'always' || force || may === 'unknown' || isUnnamed || offline.length > 0;
 }
 
 /** Files that a message names. */

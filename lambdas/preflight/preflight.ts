@@ -32,6 +32,7 @@ import type { Execution, PreflightEvent, PreflightResult } from '../shared/prefl
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import type { ToolMigrations } from '../shared/tool-migrations.ts';
+import { type Answer, answerOf } from './asked-runner.ts';
 import { checkEntries } from './check-entries.ts';
 import { checkMigrationFiles, type ShippedMigrations } from './check-migration-files.ts';
 import { checkMigrationLock } from './check-migration-lock.ts';
@@ -42,7 +43,7 @@ import { checkVisibility } from './check-visibility.ts';
 import { checkWritable } from './check-writable.ts';
 import { needsWindow, type OnlineFiles, onlineFilesOf, refusalWithoutWindow } from './needs-window.ts';
 import { type RunningDeploy, refusalForLock, refusalForOlder } from './other-deploys.ts';
-import { type RunnerMigrations, runnerMigrations } from './runner-migrations.ts';
+import { forReport, type RunnerMigrations, runnerMigrations } from './runner-migrations.ts';
 import { warnOfLockHolders } from './warn-of-lock-holders.ts';
 import { warnOfSuperuser } from './warn-of-superuser.ts';
 import { warnOfUnknownDrainRoles, warnOfUnknownRoles } from './warn-of-unknown-roles.ts';
@@ -69,6 +70,11 @@ interface PreflightIo {
   /** Names of the application's database roles. Empty: the deploy waits for no sessions of roles. */
   drainRoles: readonly string[];
   log: Log;
+}
+
+interface AskedIo extends PreflightIo {
+  /** Of the application's own task or function. Null: it was not asked. */
+  answer: Answer | null;
 }
 
 /** Pauses on Lambda: a network interface that was idle for weeks is ready after some seconds. */
@@ -106,7 +112,9 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     const decided = await withConnectionRetry(io, async () => {
       // An attempt that lost its connection can have found the same.
       warnings.length = 0;
-      return await namingLostConnections(() => decide(input, io, warnings));
+      return await namingLostConnections(() =>
+        decide(input, { ...io, answer: answerOf(event.asked) }, warnings),
+      );
     });
     for (const warning of warnings) io.log.warn(headlineOf(warning));
     io.log.info('Preflight finished.', { decision: decided.decision, mode: input.mode });
@@ -131,7 +139,7 @@ async function refusalForOtherDeploys(execution: Execution, io: PreflightIo): Pr
 /** @param warnings receives what the report must warn of */
 async function decide(
   input: ExecutionInput,
-  io: PreflightIo,
+  io: AskedIo,
   warnings: string[],
 ): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'online' | 'pendingMigrations'>> {
   return await withClient(io.database, 'preflight', async (client) => {
@@ -163,7 +171,7 @@ async function decide(
         indexes: names,
         notThereYet: [],
         online: false,
-        ...forReport(io, migrations),
+        ...forReport(io.migrationRunner, migrations),
       };
     }
     await checkWritable(client);
@@ -187,7 +195,7 @@ async function decide(
       online: input.mode === 'deploy' && migrations.online.length > 0,
       indexes: names,
       notThereYet: warning !== null && migrations.may !== 'none' ? [warning] : [],
-      ...forReport(io, migrations),
+      ...forReport(io.migrationRunner, migrations),
     };
   });
 }
@@ -201,10 +209,10 @@ interface Migrations extends RunnerMigrations, OnlineFiles {}
 
 async function readMigrations(
   client: Client,
-  { migrationRunner, migrations, toolMigrations, window }: PreflightIo,
+  { migrationRunner, migrations, toolMigrations, window, answer }: AskedIo,
 ): Promise<Migrations> {
   if (!knowsPending(migrationRunner)) {
-    const known = await runnerMigrations(client, toolMigrations);
+    const known = await runnerMigrations(client, toolMigrations, answer);
     return { ...known, online: [], offline: known.pending };
   }
   if (migrations === null)
@@ -220,18 +228,6 @@ async function readMigrations(
     warning: null,
   };
 }
-
-/** The report reads what is pending of SQL files itself. */
-function forReport(
-  { migrationRunner }: PreflightIo,
-  { may, pending }: RunnerMigrations,
-): Pick<PreflightResult, 'pendingMigrations'> {
-  if (knowsPending(migrationRunner)) return {};
-  return { pendingMigrations: { known: may !== 'unknown', names: pending.slice(0, MOST_NAMES) } };
-}
-
-/** Names of migrations that the state carries. */
-const MOST_NAMES = 200;
 
 /** @throws Refused when the files do not match the applied migrations, cannot be applied, or need a window that may not be opened */
 async function checkMigrations(

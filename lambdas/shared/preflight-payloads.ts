@@ -39,6 +39,15 @@ export type PreflightLock = z.infer<typeof preflightLockSchema>;
 export const preflightEventSchema = z.object({
   execution: executionSchema,
   lock: preflightLockSchema,
+  /** The application's own task or function was asked what is pending. Absent: that is not configured. */
+  asked: z.optional(
+    z.object({
+      /** Of the task. Empty: it is a function. */
+      container: z.string(),
+      /** Null: it was not asked in this mode. Otherwise what it answered, or its error. */
+      answer: z.nullable(z.union([caughtErrorSchema, z.object({ answer: z.unknown() })])),
+    }),
+  ),
   /** The execution's input, not checked yet. */
   input: z.unknown(),
 });
@@ -48,7 +57,7 @@ export const DECISIONS = ['deploy', 'indexes', 'start-services', 'plan', 'nothin
 
 /** What is known before the window about the migrations of the application's own task or function. */
 export const pendingMigrationsSchema = z.object({
-  /** False: only the task or function knows what is pending. */
+  /** False: only the task or function knows which migrations are pending. */
   known: z.boolean(),
   /** Names of pending migrations: the first ones, because the state carries them. */
   names: z.array(z.string()),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ecsName } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
-import { pendingSchema } from './pending-config.ts';
+import { functionPendingSchema, taskPendingSchema } from './pending-config.ts';
 
 const roleArn = z
   .string()
@@ -64,7 +64,7 @@ const ecsTaskFields = fields({
   /** The container's awslogs options. A failure then reports the address of the log. */
   logs: fields({ group: z.string().min(1), streamPrefix: z.string().min(1) }).optional(),
   /** How a deploy knows what is pending. @default it does not: every deploy runs the task */
-  pending: pendingSchema.optional(),
+  pending: taskPendingSchema.optional(),
 });
 
 const ecsTaskSchema = ecsTaskFields
@@ -79,7 +79,21 @@ const ecsTaskSchema = ecsTaskFields
   .refine(({ command, environment }) => JSON.stringify({ command, environment }).length <= MAX_OVERRIDES, {
     path: ['command'],
     message: `must have at most ${MAX_OVERRIDES} characters together with environment`,
-  });
+  })
+  .refine(
+    ({ command, environment, pending }) =>
+      isOther(pending?.command, command) &&
+      JSON.stringify({ command: pending?.command, environment }).length <= MAX_OVERRIDES,
+    {
+      path: ['pending', 'command'],
+      message: `must be another command than the one that runs the migrations, with at most ${MAX_OVERRIDES} characters together with environment`,
+    },
+  );
+
+/** Whether the runner can tell being asked from having to migrate. */
+function isOther(asked: unknown, run: unknown): boolean {
+  return asked === undefined || JSON.stringify(asked) !== JSON.stringify(run);
+}
 
 /** Step Functions treats a key that ends in .$ as a JSONPath. */
 function hasPathKeys(value: unknown): boolean {
@@ -92,7 +106,7 @@ function isBigint(text: string): boolean {
   return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }
 
-const lambdaSchema = fields({
+const lambdaFields = fields({
   runner: z.literal('lambda'),
   /** Name or ARN of the function, optionally with :ALIAS or :VERSION. */
   function: z
@@ -122,8 +136,18 @@ const lambdaSchema = fields({
     .max(15, 'must be at most 15, the time limit of Lambda: for longer migrations, use the runner ecs-task')
     .default(15),
   /** How a deploy knows what is pending. @default it does not: every deploy invokes the function */
-  pending: pendingSchema.optional(),
+  pending: functionPendingSchema.optional(),
 });
+
+const lambdaSchema = lambdaFields
+  .refine(({ payload, pending }) => isOther(pending?.payload, payload), {
+    path: ['pending', 'payload'],
+    message: 'must be another payload than the one with which the function migrates',
+  })
+  .refine(({ pending }) => !hasPathKeys(pending?.payload), {
+    path: ['pending', 'payload'],
+    message: 'must not contain a key that ends in .$, because Step Functions would replace its value',
+  });
 
 const sqlSchema = fields({
   runner: z.literal('sql'),

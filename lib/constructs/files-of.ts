@@ -23,7 +23,7 @@ export function filesOf(
   const toCompile: FilesToCompile = {
     indexes: typeof registry === 'string' ? resolve(projectRoot, registry) : registry,
     migrations: migrations.runner === 'sql' ? resolve(projectRoot, migrations.directory) : null,
-    pendingTool: pendingToolOf(migrations),
+    pendingTool: 'pending' in migrations ? pendingToolOf(migrations) : null,
     searchPath: database.searchPath ?? null,
     projectRoot,
     lint: true,

@@ -194,7 +194,7 @@ export class LocalWorkflow {
     });
     const name = LOCAL_NAMES.stack;
     const { migrations } = environment;
-    const pendingTool = pendingToolOf(migrations);
+    const pendingTool = 'pending' in migrations ? pendingToolOf(migrations) : null;
     new EnvironmentStack(app, name, {
       environmentName: LOCAL_ENVIRONMENT,
       environment,

@@ -20,6 +20,7 @@ import { buildRounds } from './build-rounds.ts';
 import { DeployLock, LOCK_CHECKS } from './deploy-lock.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { applyOnline } from './migrations/apply-online.ts';
+import { asksRunner, askWhatIsPending } from './migrations/ask-what-is-pending.ts';
 import { WINDOW_VERDICTS_OF_DEPLOY } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
@@ -51,6 +52,7 @@ const EXECUTION = {
 /**
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
  * 1. The lock is acquired, so that one deploy runs at a time.
+ *    The application's own migration task or function is asked what is pending, if that is configured.
  * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock.
  *    Files that are marked as online are applied, and without other work the next step is 5, if `window` of the environment allows it.
  * 3. The maintenance window runs in a child execution, and every error of it is caught.
@@ -77,14 +79,19 @@ export class Deploy extends Construct {
     afterBuilds.startWith(start);
     const window = this.window(start, report);
     const preflight = this.preflight(report, { window, online, start });
+    const { migrations } = props.environment;
+    const asks = asksRunner(migrations);
+    const ask = asks
+      ? askWhatIsPending(this, migrations, { names: props.names, next: preflight })
+      : preflight;
     // The execution input may be any JSON value. The following states need an object.
     const begin = new Pass(this, DEPLOY.begin, {
-      parameters: { 'input.$': '$', lockChecks: LOCK_CHECKS },
+      parameters: { 'input.$': '$', lockChecks: LOCK_CHECKS, ...(asks && { pending: NULL }) },
     });
     this.machine = new WorkflowMachine(this, 'Machine', {
       machineName: props.names.machines.deploy,
       comment: 'Stops services, runs migrations, builds indexes, starts services, reports',
-      definition: begin.next(lock.acquire(preflight)),
+      definition: begin.next(lock.acquire(ask)),
       timeout: Duration.days(14),
       logs: props.logs,
     });
@@ -94,12 +101,19 @@ export class Deploy extends Construct {
     report: IChainable,
     next: { window: IChainable; online: IChainable; start: IChainable },
   ): IChainable {
+    const { migrations } = this.props.environment;
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
       function: 'preflight',
       payload: TaskInput.fromObject({
         execution: EXECUTION,
         input: JsonPath.objectAt('$.input'),
         lock: JsonPath.objectAt('$.lock'),
+        ...(asksRunner(migrations) && {
+          asked: {
+            container: 'container' in migrations ? migrations.container : '',
+            answer: JsonPath.objectAt('$.pending'),
+          },
+        }),
       }),
       comment: 'Checks what has to be done and whether it is possible, before any service is stopped',
     });

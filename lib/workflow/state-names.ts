@@ -44,6 +44,8 @@ export const DEPLOY = {
     unreadable: 'Lock Unreadable',
     failed: 'Lock Failed',
   },
+  /** Only if the application's own task or function is asked. */
+  pending: { needed: 'Ask What Is Pending?', ask: 'Ask What Is Pending' },
   preflight: 'Preflight',
   whatToDo: 'What To Do?',
   /** Only in an environment that does not stop the services for all work. */

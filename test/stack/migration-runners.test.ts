@@ -287,3 +287,58 @@ test('AwsSolutions finds only the wildcards for task ids and revisions', () => {
   ]);
   expect(found('function').filter((rule) => !before.includes(rule))).toEqual([]);
 });
+
+describe('what asks the task or function of the application what is pending', () => {
+  const ASKING = {
+    fargate: { ...ecsTaskInput(), services: [] },
+    function: { ...lambdaInput(), services: [] },
+  };
+  let asking: Synthesised;
+
+  beforeAll(async () => {
+    const { fargate, function: fn } = ASKING;
+    asking = await synthesise({
+      fargate: {
+        ...fargate,
+        migrations: { ...(fargate.migrations as object), pending: { command: ['check'] } } as never,
+      },
+      function: {
+        ...fn,
+        migrations: {
+          ...(fn.migrations as object),
+          pending: { payload: { ask: true }, timeoutMinutes: 1 },
+        } as never,
+      },
+    });
+  });
+  afterAll(() => asking?.dispose());
+
+  const deployOf = (of: Synthesised, name: string) => definitionsOf(of.template(name), name).deploy;
+
+  test('is a state of deploy before Preflight, whose errors all lead to Preflight', () => {
+    for (const name of ['fargate', 'function']) {
+      const ask = stateOf(deployOf(asking, name), 'Ask What Is Pending');
+      expect(ask.Next).toBe('Preflight');
+      expect(ask.Catch?.every(({ Next }) => Next === 'Preflight')).toBe(true);
+      expect(ask.TimeoutSeconds).toBe(name === 'fargate' ? 300 : 60);
+    }
+  });
+
+  test('does not exist without it', () => {
+    for (const name of ['fargate', 'function'] as const) {
+      expect(Object.keys(deployOf(synthesised, name).States)).not.toContain('Ask What Is Pending');
+    }
+  });
+
+  test('runs the same task with another command, in the group of the migration tasks', () => {
+    const run = stateOf(
+      definitionsOf(asking.template('fargate'), 'fargate')['maintenance-window'],
+      'Run Migrations',
+    );
+    const ask = stateOf(deployOf(asking, 'fargate'), 'Ask What Is Pending');
+    const { Overrides: overrides, ...own } = ask.Parameters as Record<string, unknown>;
+    const { Overrides: _of, ...others } = run.Parameters as Record<string, unknown>;
+    expect(own).toEqual(others);
+    expect(overrides).toMatchObject({ ContainerOverrides: [{ Command: ['check'] }] });
+  });
+});

@@ -191,13 +191,43 @@ describe('what is pending', () => {
       { tool: 'knex', directory: 'migrations' },
       'environments.prod.migrations.pending.tool: must be one of alembic, django, drizzle, flyway, golang-migrate, node-pg-migrate, prisma, rails',
     ],
-    [{ tool: 'prisma' }, 'environments.prod.migrations.pending.directory: '],
-    [{ ...PRISMA, folder: 'x' }, 'unknown field folder; valid fields: tool, directory, table'],
+    [
+      { tool: 'prisma' },
+      "environments.prod.migrations.pending.directory: is required: the folder of the tool's",
+    ],
+    [{}, 'environments.prod.migrations.pending.tool: is required, with directory: one of alembic, django,'],
+    [{ ...PRISMA, command: ['x'] }, 'pending.command: must not be combined with tool'],
+    [{ ...PRISMA, timeoutMinutes: 1 }, 'pending.timeoutMinutes: is only for command'],
+    [{ command: ['x'], directory: 'x' }, 'pending.directory: must not be combined with command'],
+    [
+      { command: ['migrate'] },
+      'pending.command: must be another command than the one that runs the migrations',
+    ],
+    [{ command: ['x'], timeoutMinutes: 16 }, 'pending.timeoutMinutes: must be at most 15'],
+    [
+      { ...PRISMA, folder: 'x' },
+      'unknown field folder; valid fields: tool, directory, table, command, timeoutMinutes',
+    ],
     [
       { ...PRISMA, table: 'a.b.c' },
       'environments.prod.migrations.pending.table: must be TABLE or SCHEMA.TABLE, without quotes',
     ],
   ])('%j is refused', (pending, message) => {
-    expect(() => parse({ ...TASK, pending })).toThrow(message);
+    expect(() => parse({ ...TASK, command: ['migrate'], pending })).toThrow(message);
+  });
+
+  test.each([
+    [
+      { payload: { a: 1 } },
+      'pending.payload: must be another payload than the one with which the function migrates',
+    ],
+    [{ payload: { 'b.$': '$.x' } }, 'pending.payload: must not contain a key that ends in .$'],
+    [
+      { command: ['x'] },
+      'unknown field command; valid fields: tool, directory, table, payload, timeoutMinutes',
+    ],
+  ])('%j is refused for a function', (pending, message) => {
+    const runner = { runner: 'lambda', function: 'migrate', payload: { a: 1 } };
+    expect(() => parse({ ...runner, pending })).toThrow(message);
   });
 });

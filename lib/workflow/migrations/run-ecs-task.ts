@@ -34,7 +34,7 @@ export function runEcsTask(scope: Construct, migrations: EcsTaskMigrations, prop
   const run = new RawTaskState(scope, MIGRATIONS.run, {
     comment: "Runs a task of the application's own image. It fails if the exit code is not 0",
     resource: `arn:${Aws.PARTITION}:states:::ecs:runTask.sync`,
-    parameters: { ...runTaskParameters(migrations), Group: group },
+    parameters: { ...runTaskParameters(migrations, migrations.command), Group: group },
     resultSelector: {
       output: { status: 'applied', runner: withNulls(runner), answer: { 'task.$': '$.TaskArn' } },
     },
@@ -88,8 +88,12 @@ function waitForTasks(
   });
 }
 
-function runTaskParameters(migrations: EcsTaskMigrations): Record<string, unknown> {
-  const { cluster, taskDefinition, container, command, environment, launchType, network } = migrations;
+/** @param command undefined: that of the task definition */
+export function runTaskParameters(
+  migrations: EcsTaskMigrations,
+  command: readonly string[] | undefined,
+): Record<string, unknown> {
+  const { cluster, taskDefinition, container, environment, launchType, network } = migrations;
   const variables = Object.entries(environment).map(([Name, Value]) => ({ Name, Value }));
   return {
     Cluster: cluster,

@@ -49,7 +49,7 @@ export function runLambdaFunction(
 }
 
 /** The ARN includes the alias or version, so that the permission does not cover the function itself. */
-function functionArn(scope: Construct, nameOrArn: string): string {
+export function functionArn(scope: Construct, nameOrArn: string): string {
   if (nameOrArn.startsWith('arn:')) return nameOrArn;
   return Stack.of(scope).formatArn({
     service: 'lambda',

@@ -126,7 +126,7 @@ export interface Synthesised {
 /** Compiled in this process, which is faster than in one of its own. */
 function filesOf(registry: CompiledRegistry, { migrations, database }: Environment): CompiledFiles {
   const folder = migrations.runner === 'sql' ? resolve(PROJECT_ROOT, migrations.directory) : null;
-  const tool = pendingToolOf(migrations);
+  const tool = 'pending' in migrations ? pendingToolOf(migrations) : null;
   return {
     registry,
     migrations: folder === null ? null : migrationsToShip(folder, database.searchPath),
