@@ -22,6 +22,8 @@ const OF_CHECK = { stopping: 4, starting: 5, steady: 6 };
 const OF_SECOND_CHECK = 9;
 /** Checks in a row that must find a service steady. They are included in OF_SERVICE. */
 const STEADY_CHECKS = 3;
+/** A deploy without a window and with one migration that is marked as online: the rest is that of `build-indexes`. */
+const WITHOUT_WINDOW = { deploy: 24, 'start-services': 22 };
 /** A recovery that finds the services left stopped deliberately. */
 const OF_LEFT_STOPPED = 4;
 
@@ -93,6 +95,37 @@ test('a recovery of services that are left stopped has as many transitions as do
   expect(transitions(workflow.events)).toEqual({ 'start-services': OF_LEFT_STOPPED });
 });
 
+test('a deploy that stops nothing has as many transitions as documented', async () => {
+  const other = await createDatabase();
+  await other.query('create table a (n int)');
+  const online = await openTestWorkflow({
+    databaseUrl: other.url,
+    migrations: {
+      '0001_m': "-- pg-deploy-step: online\nset lock_timeout = '3s';\nalter table a add column m int;",
+    },
+    indexes: [
+      {
+        name: 'a_n',
+        sql: 'create index concurrently if not exists a_n on a (n)',
+        description: 'of a test',
+      },
+    ],
+    environment: { window: 'when-needed' },
+  });
+  await online.deploy({ mode: 'start-services' });
+  online.events.length = 0;
+
+  const { status } = await online.deploy();
+
+  expect(status).toBe('SUCCEEDED');
+  expect(transitions(online.events)).toEqual({
+    ...WITHOUT_WINDOW,
+    'build-indexes': FIXED['build-indexes'] + OF_LANE + OF_INDEX,
+  });
+  await online.close();
+  await other.drop();
+});
+
 test('docs/cost.md has these figures', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/cost.md'), 'utf8').replaceAll(/\s+/g, ' ');
   const service = OF_SERVICE['maintenance-window'] + OF_SERVICE['start-services'];
@@ -104,6 +137,7 @@ test('docs/cost.md has these figures', () => {
     `each further check of a service that stops (every 10 s), or of its ECS deployment before the stop (every 30 s) | ${OF_CHECK.stopping} |`,
     `each further check of a service that starts (every 10 s) | ${OF_CHECK.starting} |`,
     `${OF_LEFT_STOPPED} transitions`,
+    `\`deploy\` ${WITHOUT_WINDOW.deploy}, \`build-indexes\` ${FIXED['build-indexes']}, \`start-services\` ${WITHOUT_WINDOW['start-services']} with two services`,
   ]) {
     expect(page).toContain(text);
   }

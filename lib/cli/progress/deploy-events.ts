@@ -9,6 +9,7 @@ import type { RunProgress } from './run-progress.ts';
 /** The states of `deploy` that are phases. */
 const PHASE_OF: Readonly<Record<string, PhaseKey>> = {
   [DEPLOY.preflight]: 'preflight',
+  [DEPLOY.applyOnline]: 'migrateOnline',
   [DEPLOY.startServices]: 'start',
   [DEPLOY.buildOnline]: 'online',
   [DEPLOY.report]: 'report',
@@ -28,10 +29,10 @@ const DECISIONS: Record<PreflightResult['decision'], { result: string; text: str
 export function applyDeployEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
   const key = PHASE_OF[event.state ?? ''];
   if (key === undefined) return [];
-  // With nothing to do, there is usually no service to start. The first service that starts enters the phase.
+  // Without a window, there is usually no service to start. The first service that starts enters the phase.
   if (
     key === 'start' &&
-    run.decision === 'nothing' &&
+    (run.decision === 'nothing' || run.decision === 'indexes') &&
     !run.phases.find(key) &&
     event.type !== 'StateCaught'
   ) {
@@ -44,6 +45,12 @@ export function applyDeployEvent(run: RunProgress, event: EngineEvent): Progress
   switch (key) {
     case 'preflight':
       return decided(run, event);
+    case 'migrateOnline': {
+      const status = textAt(event.output, 'onlineMigrations', 'output', 'status');
+      // With `more`, the state is entered again.
+      if (status !== 'more') run.end(key, event, status === 'failed' ? 'failed' : 'done');
+      return [];
+    }
     case 'report': {
       const totals = totalsText(event.output);
       run.end(key, event, 'done', totals);

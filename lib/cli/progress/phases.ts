@@ -3,6 +3,7 @@ import type { PreflightResult } from '../../../lambdas/shared/preflight-payloads
 /** The phases of a run, in order, with their titles. */
 export const PHASES = {
   preflight: 'Preflight',
+  migrateOnline: 'Apply online migrations',
   stop: 'Stop services',
   drain: 'Wait for sessions',
   migrate: 'Run migrations',
