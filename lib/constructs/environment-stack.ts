@@ -12,6 +12,7 @@ import { DeployStep } from './deploy-step.ts';
 import type { DatabaseOptions, DeployStepProps } from './deploy-step-props.ts';
 import { addOutputs } from './deploy-step-stack.ts';
 
+/** Properties of EnvironmentStack. */
 export interface EnvironmentStackProps extends StackProps {
   /** Name of the environment in cdk.json. */
   readonly environmentName: string;

@@ -30,6 +30,7 @@ export interface DeployStepTarget {
   readonly region?: string;
 }
 
+/** Properties of DeployStepAction. */
 export interface DeployStepActionProps extends CommonAwsActionProps, DeployStepTarget {}
 
 /**
