@@ -224,6 +224,7 @@ describe('a wrong value is refused with its path', () => {
     ['a role without a name', 'drain', { roles: [''] }, 'environments.prod.drain.roles.0: '],
     ['a window of zero minutes', 'windowMinutes', 0, 'environments.prod.windowMinutes: '],
     ['a window as text', 'windowMinutes', '30 min', 'environments.prod.windowMinutes: '],
+    ['an unknown policy of the window', 'window', 'sometimes', 'environments.prod.window: '],
     [
       'a drain without roles and patterns',
       'drain',
@@ -338,4 +339,13 @@ test('optional fields have their defaults', () => {
 
 test('the message for a cdk.json without environments says what to add', () => {
   expect(refusalOf(undefined)).toContain('cdk.json has no context "environments"');
+});
+
+test('a window that is never opened is refused where migrations need one', () => {
+  const migrations = { runner: 'lambda' as const, function: 'migrate' };
+  expect(() => parseEnvironments({ prod: { ...prodInput(), migrations, window: 'never' } })).toThrow(
+    /environments\.prod\.window: must not be "never" with the runner ecs-task or lambda/,
+  );
+  expect(parseEnvironments({ prod: { ...prodInput(), window: 'never' } }).prod?.window).toBe('never');
+  expect(parseEnvironments({ prod: prodInput() }).prod?.window).toBe('always');
 });
