@@ -33,6 +33,7 @@ export {
   type DeployStepActionProps,
   type DeployStepInput,
   type DeployStepTarget,
+  type HoldPair,
 } from './pipeline/deploy-step-action.ts';
 export { PipelineDeployStep } from './pipeline/pipeline-deploy-step.ts';
 export {

@@ -98,9 +98,17 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     input = parseExecutionInput(event.input, io.registry);
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
-    return { ...common, mode: 'deploy', decision: 'refused', refusal: error.message, indexes: [] };
+    return {
+      ...common,
+      mode: 'deploy',
+      decision: 'refused',
+      refusal: error.message,
+      indexes: [],
+      hold: false,
+    };
   }
-  const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes };
+  const hold = input.start === 'hold';
+  const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes, hold };
   if (input.mode !== 'plan') {
     const refusal =
       refusalForLock(event.lock, io.howToAbort) ?? (await refusalForOtherDeploys(event.execution, io));

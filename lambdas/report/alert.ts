@@ -90,10 +90,16 @@ function warningLines(warnings: readonly string[]): string[] {
 
 function servicesLine(report: Report): string {
   if (report.services.length === 0) return 'none are configured';
+  if (report.hold !== undefined)
+    return `HELD for the deployment of the application, until ${report.hold.until} at most: ${listed(heldServices(report), SHOWN_SERVICES)}`;
   const stopped = stoppedServices(report);
   if (stopped.length > 0) return `STOPPED: ${listed(stopped, SHOWN_SERVICES)}`;
   if (report.services.every((service) => service.stoppedAt === null)) return 'up; they were not stopped';
   return `up; they were down for ${Math.round((report.downtimeMs ?? 0) / 1000)} s`;
+}
+
+function heldServices({ services }: Report): string[] {
+  return services.filter(({ status }) => status === 'stopped').map(({ name }) => name);
 }
 
 /** Names of the services that a deploy stopped and nothing has started yet. */
@@ -130,7 +136,12 @@ function indexLines(failed: readonly IndexReport[], room: number): string[] {
 /** Each step can be typed as it is written: the console accepts the same input as the command line. */
 function nextSteps(report: Report, failed: readonly IndexReport[], context: AlertContext): string[] {
   const steps: string[] = [];
-  if (stoppedServices(report).length > 0) {
+  if (report.hold !== undefined) {
+    steps.push(
+      `The services are held. After the deployment of the application, start an execution of the state machine ` +
+        `${context.startServicesMachine} with the input {}. Otherwise the recovery starts them at ${report.hold.until}.`,
+    );
+  } else if (stoppedServices(report).length > 0) {
     steps.push(
       `The services are stopped. Start them if they can run without what failed: start an execution of the state ` +
         `machine ${context.startServicesMachine} with the input {} (console: Step Functions, State machines, ` +

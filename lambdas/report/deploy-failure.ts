@@ -38,6 +38,7 @@ function firstFailure(
     windowFailure(state, report) ??
     criticalIndexFailure(report) ??
     unreadCriticalFailure(state) ??
+    holdFailure(state) ??
     startFailure(state, report) ??
     buildsFailure(state)
   );
@@ -96,6 +97,18 @@ function unreadCriticalFailure({ window, builds }: ReportState): string | null {
   return failed
     ? 'A critical index was not built. The database could not be read, so this report does not name it: see the warnings, and the log of the function build-index.'
     : null;
+}
+
+function holdFailure({
+  holdFailure: failure,
+  listFailure,
+  startFailure: notStarted,
+}: ReportState): string | null {
+  if (listFailure)
+    return `Whether an earlier deploy has left services stopped is unknown, so they could not be held: ${describeCaught(listFailure)}. Nothing was stopped or started.`;
+  // That the services are stopped is more important.
+  if (failure === undefined || notStarted !== undefined) return null;
+  return `The services could not be held for the deployment of the application, so they were started: ${describeCaught(failure)}. Migrations and indexes are done. Fix the cause, and start the deploy again before the application is deployed.`;
 }
 
 function startFailure(state: ReportState, { services }: Pick<Report, 'services'>): string | null {

@@ -19,6 +19,7 @@ import { visible, visibleLines } from '../shared/visible-text.ts';
 import { type AlertContext, alertOf } from './alert.ts';
 import { deployFailure } from './deploy-failure.ts';
 import { type EntryIndexReport, reportsOfEntries } from './entry-reports.ts';
+import { endedHoldOf, holdOf, holdWarnings } from './hold-report.ts';
 import { asPlanned, type IndexNote, readIndexReports, shortenedToFit, totalsOf } from './index-report.ts';
 import {
   driftWarnings,
@@ -84,6 +85,8 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     before: state.pendingMigrations,
   });
   const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
+  const hold = holdOf(state);
+  const endedHold = endedHoldOf(state);
   const whole: Report = {
     deploy: state.deploy ?? execution.name,
     mode: state.mode ?? 'deploy',
@@ -93,13 +96,18 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     services,
     downtimeMs: downtimeOf(services),
     window: io.window,
+    ...(hold && { hold }),
+    ...(endedHold && { endedHold }),
     migrations,
     searchPath: facts.searchPath,
     indexes: facts.indexes,
     indexesOmitted: 0,
     totals,
     failure,
-    warnings: warningsOf(event, facts, isPendingKnown(state, io)).map(visibleLines),
+    warnings: [
+      ...warningsOf(event, facts, isPendingKnown(state, io)),
+      ...holdWarnings(state, services, failure),
+    ].map(visibleLines),
   };
   io.log.info('Deploy summary.', { status: whole.status, failure, ...totals });
   io.saveWhole?.(whole);
@@ -122,8 +130,9 @@ function toFit(result: ReportResult): ReportResult {
 
 async function readFacts(event: ReportEvent, io: ReportIo): Promise<DatabaseFacts> {
   const { state } = event;
-  // The deploy did not examine the indexes, and the database may be down.
-  if (state.decision === 'refused' || state.decision === 'start-services') {
+  // The deploy did not examine the indexes, and the database may be down. After a hold, builds can follow the start.
+  const built = state.builds !== undefined || state.buildsFailure !== undefined;
+  if (state.decision === 'refused' || (state.decision === 'start-services' && !built)) {
     return unread(io, null);
   }
   try {

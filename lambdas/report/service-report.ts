@@ -3,6 +3,7 @@ import type { ReportState } from '../shared/payloads.ts';
 import type { ServiceReport } from '../shared/report-schema.ts';
 import { shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
+import { heldAgain } from './hold-report.ts';
 
 /** Characters of the message of an error. */
 const MAX_MESSAGE = 500;
@@ -23,7 +24,8 @@ type Started = NonNullable<ReportState['start']>['output']['services'][number];
 export function serviceReports(state: ReportState, configured: readonly string[]): ServiceReport[] {
   const stopped = new Map(state.window?.output.stopped.map((service) => [service.name, service]));
   const started = new Map(state.start?.output.services.map((service) => [service.name, service]));
-  const names = [...configured, ...[...started.keys()].filter((name) => !configured.includes(name))];
+  const held = heldAgain(state);
+  const names = [...new Set([...configured, ...started.keys(), ...held])];
   return names.map((name) => {
     const start = started.get(name);
     // A window that failed has no output, but the stop time is also in the saved state of the service.
@@ -32,8 +34,9 @@ export function serviceReports(state: ReportState, configured: readonly string[]
       name,
       stoppedAt,
       startedAt: start?.startedAt ?? null,
-      status: statusOf(start, stoppedAt),
+      status: held.includes(name) ? 'stopped' : statusOf(start, stoppedAt),
       error: errorOf(start, stoppedAt),
+      ...(start?.raisedTo != null && { raisedTo: start.raisedTo }),
     };
   });
 }
@@ -65,7 +68,7 @@ function errorOf(start: Started | undefined, stoppedAt: string | null): ServiceR
 /** From the first stop to the last start, in milliseconds. Null: a service is still stopped. */
 export function downtimeOf(services: readonly ServiceReport[]): number | null {
   const stopped = services.filter((service) => service.stoppedAt !== null);
-  if (services.some(({ status }) => status === 'failed')) return null;
+  if (services.some(({ status }) => status === 'failed' || status === 'stopped')) return null;
   if (stopped.length === 0) return 0;
   if (stopped.some((service) => service.startedAt === null)) return null;
   const times = (pick: (service: ServiceReport) => string | null) =>

@@ -8,6 +8,10 @@ import * as z from './zod.ts';
 export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** When a deploy that has stopped the services starts them. */
+export const STARTS = ['at-once', 'hold'] as const;
+export type Start = (typeof STARTS)[number];
+
 /** Most names in `indexes`, so that they fit into the state of an execution (256 KiB). */
 export const MAX_INDEXES = 1_000;
 /** Longest name in bytes: a schema, a dot and an index. PostgreSQL's names have at most 63 bytes. */
@@ -20,6 +24,11 @@ export const executionInputSchema = z.strictObject({
   indexes: z._default(z.array(z.string()).check(z.maxLength(MAX_INDEXES)), []),
   /** Run the full deploy, and stop the services, even if nothing is pending. */
   force: z._default(z.boolean(), false),
+  /**
+   * `at-once`: at the end of the window. `hold`: a deploy that succeeds leaves them stopped for the deployment of the application. The
+   * mode `start-services` ends the hold, and the recovery does when `holdMinutes` have passed.
+   */
+  start: z._default(z.enum(STARTS), 'at-once'),
 });
 export type ExecutionInput = z.infer<typeof executionInputSchema>;
 
@@ -55,12 +64,21 @@ export function checkedInput(raw: unknown): ExecutionInput {
   const input = withoutStepFunctionsFields(raw);
   refuseTooMany(input);
   const parsed = executionInputSchema.safeParse(input);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return withPossibleHold(parsed.data);
   const { issues } = parsed.error;
   const more = issues.length - MOST_SHOWN;
   const problems = issues.slice(0, MOST_SHOWN).map((issue) => describeIssue(issue, input));
   if (more > 0) problems.push(`and ${counted(more, 'more problem')}`);
   throw new BadInput(`The execution's input is wrong: ${problems.join('; ')}.`);
+}
+
+/** @throws BadInput for a hold in a mode that stops no services */
+function withPossibleHold(input: ExecutionInput): ExecutionInput {
+  const { mode, start } = input;
+  if (start === 'at-once' || mode === 'deploy' || mode === 'plan') return input;
+  throw new BadInput(
+    `The execution's input is wrong: start must be at-once, or missing, with the mode ${mode}, which stops no services: a hold needs the mode deploy.`,
+  );
 }
 
 /** What names an entry. */
@@ -205,6 +223,7 @@ function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
   const given = issue.path.reduce<unknown>((value, key) => Reflect.get(Object(value), key), input);
   const not = `not ${typeof given === 'string' ? quotedWord(given) : quotedValue(given)}`;
   if (path === 'mode') return `mode must be one of ${MODES.join(', ')}, ${not}`;
+  if (path === 'start') return `start must be one of ${STARTS.join(', ')}, ${not}`;
   if (path === 'force') return `force must be true or false, ${not}`;
   return `${path}: must be ${path === 'indexes' ? 'a list of index names' : 'the name of an index'}, ${not}`;
 }

@@ -294,6 +294,8 @@ const startedServiceSchema = z.object({
   startedAt: z.nullable(z.string()),
   /** When it was stopped, from its saved state. */
   stoppedAt: z.nullable(z.string()),
+  /** The desired count that someone else had set while it was held. Absent in executions of earlier versions. */
+  raisedTo: z._default(z.nullable(z.int()), null),
   /** Why it could not be started, with the outcome `failed`. */
   error: z._default(z.nullable(caughtErrorSchema), null),
 });
@@ -318,7 +320,18 @@ const buildsOutputSchema = z.object({
   unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
 });
 
-const startOutputSchema = z.object({ services: z.array(startedServiceSchema) });
+const startOutputSchema = z.object({
+  services: z.array(startedServiceSchema),
+  /** The text of the marker before the start. Empty: none. Absent in executions of earlier versions. */
+  marker: z.optional(z.string()),
+});
+
+/** The hold that this deploy has begun. It is the text of the marker, too: see lib/workflow/hold-services.ts. */
+const holdingSchema = z.object({
+  /** ISO 8601. */
+  since: z.string(),
+  hold: z.object({ minutes: z.number() }),
+});
 
 // Report
 
@@ -329,6 +342,13 @@ const reportStateSchema = z.object({
   decision: z.optional(z.enum(DECISIONS)),
   refusal: z.optional(z.nullable(z.string())),
   indexes: z.optional(z.array(z.string())),
+  /** The input asks for a hold. */
+  hold: z.optional(z.boolean()),
+  holding: z.optional(holdingSchema),
+  holdFailure: z.optional(caughtErrorSchema),
+  /** Names of the parameters with saved states, if a deploy that has nothing to do looks for services to hold. */
+  listed: z.optional(z.object({ names: z.array(z.string()) })),
+  listFailure: z.optional(caughtErrorSchema),
   /** Of the preflight. */
   warnings: z.optional(z.array(z.string())),
   notThereYet: z.optional(z.array(z.string())),

@@ -72,6 +72,8 @@ const preflightResultSchema = z.object({
   refusal: z.nullable(z.string()),
   /** Requested indexes. Empty: all of the registry. */
   indexes: z.array(z.string()),
+  /** Leave the services stopped after the window, for the deployment of the application. */
+  hold: z.boolean(),
   /** For the report. They are no reason to refuse the deploy. */
   warnings: z.array(z.string()),
   /** Whether pending files are applied before anything is stopped. */

@@ -114,6 +114,8 @@ const serviceReportSchema = z.object({
   status: z._default(z.enum(SERVICE_STATUSES), 'unchanged'),
   /** Why it could not be started. Null: it did not fail. */
   error: z._default(z.nullable(z.object({ name: z.string(), message: z.string() })), null),
+  /** The desired count that someone else had set while it was held. It was not lowered. Absent: no one had. */
+  raisedTo: z.optional(z.int()),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 
@@ -155,6 +157,13 @@ export const reportSchema = z.object({
   downtimeMs: z.nullable(z.int()),
   /** When deploys of the environment stop the services: see `window` of the environment. */
   window: z.optional(z.enum(WINDOW_POLICIES)),
+  /**
+   * The services are left stopped for the deployment of the application: since when, and until when at most (ISO 8601). Absent: this
+   * deploy holds none.
+   */
+  hold: z.optional(z.object({ since: z.string(), until: z.string() })),
+  /** The hold that ended when this deploy started the services: its deploy, and since when it lasted. Absent: none. */
+  endedHold: z.optional(z.object({ deploy: z.string(), since: z.nullable(z.string()) })),
   migrations: migrationsReportSchema,
   /**
    * The search path in which names without a schema are looked up, and whose it is: `database.searchPath` of the environment,

@@ -87,6 +87,10 @@ export const environmentSchema = fields({
   stopMinutes: z.number().positive().max(120).default(10),
   /** Deadline for a service to be steady, in minutes. */
   startMinutes: z.number().positive().max(120).default(15),
+  /**
+   * How long a deploy with the input `"start": "hold"` leaves the services stopped at most, in minutes. Then the recovery starts them.
+   */
+  holdMinutes: z.number().min(1).max(1_440).default(30),
   /** How many checks in a row must find a started service as it was before the deploy. */
   steadyChecks: z.int().min(1).max(60).default(3),
   /**

@@ -158,6 +158,11 @@ export interface DeployStepOptions {
   readonly stopMinutes?: number;
   /** Deadline for a service to be steady after its start, in minutes. @default 15 */
   readonly startMinutes?: number;
+  /**
+   * How long a deploy with the input `"start": "hold"` leaves the services stopped at most, in minutes, 1 to 1440. Then the recovery
+   * starts them. @default 30
+   */
+  readonly holdMinutes?: number;
   /** How many checks in a row must find a started service as it was before the deploy. @default 3 */
   readonly steadyChecks?: number;
   /**

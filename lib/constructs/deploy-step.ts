@@ -14,6 +14,7 @@ import { type MachineNames, type ResourceNames, resourceNamesOf } from '../confi
 import { RECONCILE_EVERY, STOPPED_METRIC } from '../config/stopped-metric.ts';
 import { allowDatabase, databaseOf, warnOfNoVpc } from './database-of.ts';
 import type { DeployStepProps } from './deploy-step-props.ts';
+import { warnOfDesiredCounts } from './desired-counts.ts';
 import { environmentOf } from './environment-of.ts';
 import { filesOf } from './files-of.ts';
 import { hasScaling, type ResolvedService, servicesOf } from './services-of.ts';
@@ -76,6 +77,10 @@ export class DeployStep extends Construct implements ec2.IConnectable {
     this.stateMachine = created.deploy;
     this.startServicesMachine = created.startServices;
     this.topic = created.alerts.topic;
+    warnOfDesiredCounts(
+      this,
+      services.flatMap(({ construct }) => construct ?? []),
+    );
     this.node.addValidation({ validate: () => scalingProblems(services) });
     if (props.alerts?.topic === undefined && (props.alerts?.emails ?? []).length === 0) {
       Annotations.of(this).addInfo(

@@ -68,6 +68,7 @@ const OPTIONS = [
     'deploymentMinutes',
     'stopMinutes',
     'startMinutes',
+    'holdMinutes',
   ],
   ...['steadyChecks', 'windowMinutes', 'window', 'drain', 'pollSeconds', 'alarms', 'stoppedMinutes'],
 ] as readonly (keyof DeployStepProps & keyof EnvironmentInput)[];

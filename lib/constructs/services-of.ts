@@ -9,6 +9,8 @@ export interface ResolvedService {
   readonly service: Service;
   /** The ECS service of this app whose scaling was detected. Undefined: `scaling` was given. */
   readonly detected: IBaseService | undefined;
+  /** The object of an ECS service. Undefined: another kind, or only its names are known. */
+  readonly construct?: IBaseService;
 }
 
 /** Ids that say nothing about the service: the scope that contains it does. */
@@ -69,6 +71,7 @@ function ecsServiceOf({ service, name = nameOf(service), scaling }: EcsServicePr
       scaling: scaling ?? hasScaling(service),
     },
     detected: scaling === undefined ? service : undefined,
+    construct: service,
   };
 }
 

@@ -88,6 +88,7 @@ export function createWorkflow(scope: Construct, props: WorkflowResourcesProps):
     machineName: machines.startServices,
     services,
     startMinutes: environment.startMinutes,
+    holdMinutes: environment.holdMinutes,
     pollSeconds: environment.pollSeconds,
     deployMachine: machines.deploy,
     migrations: { functions, names, environment },

@@ -11,6 +11,7 @@ import { EnvironmentStack } from '../constructs/environment-stack.ts';
 import { createTemporaryFolder } from '../files/temporary-folder.ts';
 import { migrationsToShip } from '../functions/ship-migrations.ts';
 import { toolMigrationsToShip } from '../functions/ship-tool-migrations.ts';
+import { markerName } from '../workflow/services/saved-state.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
 import type { Clock } from './aws/clock.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
@@ -85,6 +86,9 @@ const MAX_FUNCTION_SECONDS = 900;
 
 /** For the refusal of a run during the run of another process, which is in no console. */
 const HOW_TO_ABORT_A_RUN = 'press Ctrl-C where it runs, or end that process with kill and its id';
+
+/** What the marker of a hold contains. */
+const OF_HOLD = '"hold":{';
 
 /** The result of an execution of `deploy`, with its whole report. Undefined: it ended before the report. */
 export interface LocalDeploy {
@@ -248,7 +252,16 @@ export class LocalWorkflow {
 
   /** A critical failure left the services stopped, and the recovery respects that. */
   get areServicesLeftStopped(): boolean {
-    return Object.keys(this.aws.state.ssm.parameters).some((name) => name.endsWith('/left-stopped'));
+    return this.#marker !== undefined && !this.#marker.includes(OF_HOLD);
+  }
+
+  /** A deploy holds the services, and nobody has requested their start. */
+  get areServicesHeld(): boolean {
+    return this.#marker?.includes(OF_HOLD) === true && !this.#marker.includes('"ended":true');
+  }
+
+  get #marker(): string | undefined {
+    return this.aws.state.ssm.parameters[markerName(LOCAL_NAMES)]?.Value;
   }
 
   /**

@@ -33,6 +33,24 @@ export interface DeployStepTarget {
 /** Properties of DeployStepAction. */
 export interface DeployStepActionProps extends CommonAwsActionProps, DeployStepTarget {}
 
+/** Two actions, or steps, around the deployment of the application. */
+export interface HoldPair<Action> {
+  /** Stops the services, migrates, builds, and leaves the services stopped. Place it before the deployment of the application. */
+  readonly hold: Action;
+  /** Starts the services. Place it after the deployment of the application. */
+  readonly startServices: Action;
+}
+
+/** The inputs of the two. */
+export function inputsOfPair(input: DeployStepInput = {}): HoldPair<DeployStepInput> {
+  return { hold: { ...input, start: 'hold' }, startServices: { mode: 'start-services' } };
+}
+
+/** Their names: `Deploy-Step` becomes `Deploy-Step-Hold` and `Deploy-Step-Start-Services`. */
+export function namesOfPair(name: string): HoldPair<string> {
+  return { hold: `${name}-Hold`, startServices: `${name}-Start-Services` };
+}
+
 /**
  * An action of a CodePipeline that starts a deploy and waits until it ends. The action fails if the deploy fails. Place it
  * after the action that deploys the environment's stack.
@@ -47,6 +65,36 @@ export interface DeployStepActionProps extends CommonAwsActionProps, DeployStepT
  *   `{"mode": "indexes"}` or `{"mode": "plan"}`.
  */
 export class DeployStepAction extends StepFunctionInvokeAction {
+  /**
+   * Two actions for a pipeline that deploys the application: `hold` before that deployment, which then finds the services stopped, and
+   * `startServices` after it. If nothing starts `startServices`, because the deployment has failed, the recovery starts the services
+   * `holdMinutes` after the end of `hold`. "Retry" of `hold` holds them again.
+   *
+   * ```ts
+   * const { hold, startServices } = DeployStepAction.pair(this, 'Prod', { actionName: 'Deploy-Step', environmentName: 'prod' });
+   * ```
+   * @param scope a construct of the pipeline's stack
+   * @param id of the imported state machine, unique within `scope`
+   * @param props `actionName` is followed by `-Hold` and `-Start-Services`. With `runOrder` N, which is that of `hold`, the other one
+   * has N + 2, so that N + 1 in the same stage is between them.
+   */
+  static pair(scope: Construct, id: string, props: DeployStepActionProps): HoldPair<DeployStepAction> {
+    const inputs = inputsOfPair(props.input);
+    const names = namesOfPair(props.actionName);
+    const { runOrder = 1 } = props;
+    return {
+      hold: new DeployStepAction(scope, `${id}Hold`, {
+        ...props,
+        ...{ actionName: names.hold, input: inputs.hold },
+      }),
+      startServices: new DeployStepAction(scope, `${id}StartServices`, {
+        ...props,
+        ...{ actionName: names.startServices, input: inputs.startServices },
+        runOrder: runOrder + 2,
+      }),
+    };
+  }
+
   /**
    * @param scope a construct of the pipeline's stack
    * @param id of the imported state machine, unique within `scope`

@@ -5,7 +5,13 @@ import {
   type ProduceActionOptions,
   Step,
 } from 'aws-cdk-lib/pipelines';
-import { DeployStepAction, type DeployStepTarget } from './deploy-step-action.ts';
+import {
+  DeployStepAction,
+  type DeployStepTarget,
+  type HoldPair,
+  inputsOfPair,
+  namesOfPair,
+} from './deploy-step-action.ts';
 
 /**
  * A step of CDK Pipelines that starts a deploy. Add it to the stage that deploys the environment's stack:
@@ -15,6 +21,24 @@ import { DeployStepAction, type DeployStepTarget } from './deploy-step-action.ts
  * time limits, stopping and retrying see DeployStepAction.
  */
 export class PipelineDeployStep extends Step implements ICodePipelineActionFactory {
+  /**
+   * Two steps around the stage that deploys the application, which then finds the services stopped:
+   * `const { hold, startServices } = PipelineDeployStep.pair('Deploy-Step', { environmentName })`, and
+   * `pipeline.addStage(application, { pre: [hold], post: [startServices] })`. The stack of the environment must exist before: deploy it
+   * in an earlier stage. If the deployment of the application fails, the recovery starts the services after `holdMinutes`.
+   * @param id is followed by `-Hold` and `-Start-Services`
+   */
+  static pair(id: string, target: DeployStepTarget): HoldPair<PipelineDeployStep> {
+    const [names, inputs] = [namesOfPair(id), inputsOfPair(target.input)];
+    return {
+      hold: new PipelineDeployStep(names.hold, { ...target, input: inputs.hold }),
+      startServices: new PipelineDeployStep(names.startServices, {
+        ...target,
+        input: inputs.startServices,
+      }),
+    };
+  }
+
   private readonly target: DeployStepTarget;
 
   /** @param id name of the action in the pipeline */

@@ -18,6 +18,7 @@ import type { WorkflowFunctions } from '../functions/workflow-functions.ts';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { buildRounds } from './build-rounds.ts';
 import { DeployLock, LOCK_CHECKS } from './deploy-lock.ts';
+import { beginHold, holdAgain } from './hold-services.ts';
 import { invokeFunction } from './invoke-function.ts';
 import { applyOnline } from './migrations/apply-online.ts';
 import { asksRunner, askWhatIsPending } from './migrations/ask-what-is-pending.ts';
@@ -25,7 +26,7 @@ import { WINDOW_VERDICTS_OF_DEPLOY } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
 import { catchAll, RESTORE_RETRY } from './retry-and-catch.ts';
-import { saveState } from './services/saved-state.ts';
+import { isHoldMarker, saveState } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { startExecution } from './start-execution.ts';
 import { DEPLOY } from './state-names.ts';
@@ -49,6 +50,13 @@ const EXECUTION = {
   startedAt: JsonPath.executionStartTime,
 };
 
+const HOLD_REQUESTED = Condition.booleanEquals('$.hold', true);
+/** The maintenance window has done everything. */
+const IS_COMPLETE = Condition.and(
+  Condition.isPresent('$.window.output.verdict'),
+  Condition.stringEquals('$.window.output.verdict', 'ok'),
+);
+
 /**
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
  * 1. The lock is acquired, so that one deploy runs at a time.
@@ -56,7 +64,8 @@ const EXECUTION = {
  * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock.
  *    Files that are marked as online are applied, and without other work the next step is 5, if `window` of the environment allows it.
  * 3. The maintenance window runs in a child execution, and every error of it is caught.
- * 4. The services are started, or recorded as left stopped deliberately.
+ * 4. The services are started, or recorded as left stopped deliberately: after a critical failure, or held for the deployment of
+ *    the application if the input asks for it.
  * 5. Indexes that remain are built online.
  * 6. The report is made, an alert is sent if necessary, the lock is released, and the execution succeeds or fails.
  */
@@ -76,9 +85,10 @@ export class Deploy extends Construct {
     const afterBuilds = this.afterBuilds(report);
     const online = this.buildOnline(afterBuilds.first, report);
     const start = this.start(online, report);
-    afterBuilds.startWith(start);
-    const window = this.window(start, report);
-    const preflight = this.preflight(report, { window, online, start });
+    const hold = this.hold(start, report);
+    afterBuilds.startWith({ start, holdAgain: hold.again });
+    const window = this.window({ start, hold: hold.begin, report });
+    const preflight = this.preflight(report, { window, online, start, holdAgain: hold.again });
     const { migrations } = props.environment;
     const asks = asksRunner(migrations);
     const ask = asks
@@ -99,7 +109,7 @@ export class Deploy extends Construct {
 
   private preflight(
     report: IChainable,
-    next: { window: IChainable; online: IChainable; start: IChainable },
+    next: { window: IChainable; online: IChainable; start: IChainable; holdAgain: IChainable },
   ): IChainable {
     const { migrations } = this.props.environment;
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
@@ -132,6 +142,8 @@ export class Deploy extends Construct {
         .when(decided('deploy'), next.window)
         .when(decided('indexes'), next.online)
         .when(decided('start-services'), next.start)
+        // A pipeline that is started again: its own deployment is still to come.
+        .when(Condition.and(decided('nothing'), HOLD_REQUESTED), next.holdAgain)
         // Nothing is pending, so services that an earlier deploy left stopped can start.
         .when(decided('nothing'), next.start)
         .otherwise(report),
@@ -143,7 +155,7 @@ export class Deploy extends Construct {
     return this.props.environment.window !== 'always';
   }
 
-  private window(start: IChainable, report: IChainable): IChainable {
+  private window({ start, hold, report }: Record<'start' | 'hold' | 'report', IChainable>): IChainable {
     const window = startExecution(this, DEPLOY.maintenanceWindow, {
       machine: this.props.maintenanceWindow,
       comment: 'Runs in a child execution, so that the services are started after any error of it',
@@ -164,6 +176,8 @@ export class Deploy extends Construct {
       new Choice(this, DEPLOY.shouldStartServices)
         .when(verdict('leave-stopped'), this.leftStopped(report))
         .when(verdict('untouched'), report)
+        // Only after a success: any other deploy has nothing to hold the services for.
+        .when(Condition.and(IS_COMPLETE, HOLD_REQUESTED), hold)
         .otherwise(start),
     );
   }
@@ -183,6 +197,18 @@ export class Deploy extends Construct {
     return record;
   }
 
+  /** Leaves the services stopped. An error starts them. */
+  private hold(start: IChainable, report: IChainable): { begin: IChainable; again: IChainable } {
+    const { services, startServices, environment } = this.props;
+    if (services.items.length === 0) return { begin: start, again: start };
+    const { holdMinutes } = environment;
+    const begin = beginHold(this, { services, startServices, holdMinutes, held: report, failed: start });
+    return {
+      begin,
+      again: holdAgain(this, { services, hold: begin, nothingStopped: start, failed: report }),
+    };
+  }
+
   private start(online: IChainable, report: IChainable): IChainable {
     const start = startExecution(this, DEPLOY.startServices, {
       machine: this.props.startServices,
@@ -200,10 +226,8 @@ export class Deploy extends Construct {
     return start.next(
       new Choice(this, DEPLOY.buildsRemaining)
         .when(
-          Condition.and(
-            Condition.isPresent('$.window.output.verdict'),
-            Condition.stringEquals('$.window.output.verdict', 'ok'),
-          ),
+          // The builds that a deploy with a hold has left follow the start that ends the hold.
+          Condition.or(IS_COMPLETE, isHoldMarker('$.start.output.marker')),
           online,
         )
         .otherwise(report),
@@ -216,22 +240,21 @@ export class Deploy extends Construct {
    */
   private afterBuilds(report: IChainable): {
     readonly first: IChainable;
-    readonly startWith: (start: IChainable) => void;
+    readonly startWith: (next: { start: IChainable; holdAgain: IChainable }) => void;
   } {
     if (!this.mayRunOnline) return { first: report, startWith: () => {} };
     const first = new Choice(this, DEPLOY.startAfterBuilds);
     return {
       first,
-      startWith: (start) => {
+      startWith: ({ start, holdAgain }) => {
+        const isComplete = Condition.and(
+          Condition.stringEquals('$.mode', 'deploy'),
+          Condition.stringEquals('$.decision', 'indexes'),
+          Condition.numberEquals('$.builds.output.failed.critical', 0),
+        );
         first
-          .when(
-            Condition.and(
-              Condition.stringEquals('$.mode', 'deploy'),
-              Condition.stringEquals('$.decision', 'indexes'),
-              Condition.numberEquals('$.builds.output.failed.critical', 0),
-            ),
-            start,
-          )
+          .when(Condition.and(isComplete, HOLD_REQUESTED), holdAgain)
+          .when(isComplete, start)
           .otherwise(report);
       },
     };

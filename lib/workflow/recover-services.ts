@@ -12,6 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { awsCall } from './aws-call.ts';
+import { holdOfMarker, limitReached } from './hold-limit.ts';
 import { publishAlert } from './publish-alert.ts';
 import { reportStopped } from './report-stopped.ts';
 import { catchAll } from './retry-and-catch.ts';
@@ -28,8 +29,8 @@ import { RECOVERY } from './state-names.ts';
 
 export interface RecoverServicesProps {
   services: ServiceTargets;
-  /** The state machine that has these states. */
-  machineName: string;
+  /** Names of the state machines. `startServices` has these states. */
+  machines: { deploy: string; startServices: string };
   topic: sns.ITopic;
   /** Pause between two checks of the services. The checks of the lock have the same pause, but at most 5 s. */
   pollSeconds: number;
@@ -39,19 +40,25 @@ export interface RecoverServicesProps {
 
 /**
  * The states of a recovery, after those that report stopped services to CloudWatch if alarms are configured:
- * 1. End if the marker says that the services are left stopped deliberately.
+ * 1. End if the marker says that the services are left stopped deliberately, or are held: see hold-limit.ts.
  * 2. Acquire the lock. End if another recovery is running: a recovery never overlaps another one.
  * 3. Start the services in a child execution of the same state machine, because a Catch in the execution itself handles
  *    neither a time-out nor States.Runtime.
  * 4. If the child failed, send one alert, until a recovery succeeds again.
- * @returns the first state
+ * @returns the first state, and the first one after the limit of a hold
  */
-export function recoverServices(scope: Construct, props: RecoverServicesProps): IChainable {
-  const { services } = props;
+export function recoverServices(
+  scope: Construct,
+  props: RecoverServicesProps,
+): { begin: IChainable; limitReached: IChainable } {
+  const { services, machines } = props;
   const failure = afterFailure(scope, props);
   const run = startOwnExecution(scope, RECOVERY.run, {
-    machineName: props.machineName,
-    input: { recovery: true, 'reason.$': '$.input.reason', 'request.$': '$.input' },
+    machineName: machines.startServices,
+    input: {
+      ...{ recovery: true, 'reason.$': '$.input.reason', 'request.$': '$.input' },
+      'marker.$': '$.marker.text',
+    },
     resultPath: '$.child',
     timeout: props.timeout,
     comment: 'Runs in a child execution, so that every error of it sends an alert',
@@ -64,10 +71,16 @@ export function recoverServices(scope: Construct, props: RecoverServicesProps): 
   const readMarker = readText(scope, RECOVERY.readMarker, services.marker, '$.marker');
   readMarker.addCatch(acquire, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
   catchAll(readMarker, failure, '$.failure');
-  readMarker.next(leftStopped);
+  const reached = limitReached(scope, acquire);
+  readMarker.next(
+    holdOfMarker(scope, { services, machines, leftStopped, start: acquire, reached, failed: failure }),
+  );
   const { stoppedNamespace: namespace, savedStatesPath } = services;
-  if (namespace === undefined) return readMarker;
-  return reportStopped(scope, { namespace, savedStatesPath, next: readMarker });
+  const begin =
+    namespace === undefined
+      ? readMarker
+      : reportStopped(scope, { namespace, savedStatesPath, next: readMarker });
+  return { begin, limitReached: reached };
 }
 
 /** Checks of an execution that has the lock and does not exist, until its lock is taken over. */
@@ -84,7 +97,7 @@ const LONGEST_LOCK_PAUSE_SECONDS = 5;
  */
 function acquireLock(
   scope: Construct,
-  { services, machineName, pollSeconds }: RecoverServicesProps,
+  { services, machines, pollSeconds }: RecoverServicesProps,
   run: IChainable,
 ): IChainable {
   const lock = services.recoveryLock;
@@ -94,7 +107,7 @@ function acquireLock(
   const describe = awsCall(scope, RECOVERY.describeHolder, {
     api: 'sfn',
     action: 'describeExecution',
-    iamResources: [executionsArn(scope, machineName)],
+    iamResources: [executionsArn(scope, machines.startServices)],
     parameters: { ExecutionArn: JsonPath.stringAt('$.lock.text') },
     result: { path: '$.holder', selector: { 'status.$': '$.Status' } },
   });
@@ -149,7 +162,7 @@ function afterSuccess(scope: Construct, services: ServiceTargets): IChainable {
 }
 
 /** Sends an alert unless an earlier recovery has sent it, and fails. */
-function afterFailure(scope: Construct, { services, machineName, topic }: RecoverServicesProps): IChainable {
+function afterFailure(scope: Construct, { services, machines, topic }: RecoverServicesProps): IChainable {
   const release = deleteState(scope, RECOVERY.releaseLockAfterFailure, services.recoveryLock);
   const record = putParameter(scope, RECOVERY.recordFailure, services.recoveryFailure, {
     value: JsonPath.executionId,
@@ -160,7 +173,7 @@ function afterFailure(scope: Construct, { services, machineName, topic }: Recove
     parameters: {
       subject: 'pg-deploy-step: the recovery of services FAILED',
       // One line, because the text of an intrinsic function cannot contain line breaks.
-      'message.$': `States.Format('Environment: ${environmentName}. The recovery ({}) failed with {}, so services can still be stopped. What to do next: 1. List the services that are stopped: aws ssm get-parameters-by-path --path ${services.savedStatesPath}. 2. Open this execution in the console, and find the state that failed: {}. 3. Fix the cause. 4. Start an execution of the state machine ${machineName} with the input \\{\\}. The schedule repeats the recovery every 10 minutes, without a further alert until it has succeeded.', $.input.reason, $.failure.Error, $$.Execution.Id)`,
+      'message.$': `States.Format('Environment: ${environmentName}. The recovery ({}) failed with {}, so services can still be stopped. What to do next: 1. List the services that are stopped: aws ssm get-parameters-by-path --path ${services.savedStatesPath}. 2. Open this execution in the console, and find the state that failed: {}. 3. Fix the cause. 4. Start an execution of the state machine ${machines.startServices} with the input \\{\\}. The schedule repeats the recovery every 10 minutes, without a further alert until it has succeeded.', $.input.reason, $.failure.Error, $$.Execution.Id)`,
     },
     resultPath: '$.alert',
   });

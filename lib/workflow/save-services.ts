@@ -91,10 +91,27 @@ function saveAll(scope: Construct, services: ServiceTargets): MapState {
     },
     resultPath: '$.stateToSave',
   });
+  // Someone else has raised the count since, for example the deployment of the application in a hold: now the service runs with
+  // that one. Its scaling is still as that deploy left it.
+  const useRaised = new Pass(scope, WINDOW.useRaisedCount, {
+    parameters: {
+      'service.$': '$.service',
+      current: {
+        'desiredCount.$': '$.current.desiredCount',
+        'scaling.$': '$.savedState.value.current.scaling',
+      },
+      'stoppedAt.$': '$.savedState.value.stoppedAt',
+      'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
+    },
+    resultPath: '$.stateToSave',
+  });
   const saveEarlier = saveState(scope, WINDOW.saveEarlierState, services.savedState, true);
   recordCurrent.next(save).next(saved);
+  useRaised.next(saveEarlier);
   save.addCatch(readEarlier, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
-  readEarlier.next(useEarlier).next(saveEarlier).next(saved);
+  useEarlier.next(saveEarlier).next(saved);
+  readEarlier.next(new Choice(scope, WINDOW.wasRaised).when(HAS_MORE_TASKS, useRaised).otherwise(useEarlier));
 
   const map = new MapState(scope, WINDOW.saveServices, {
     comment: 'Saves the state of all services before the first one is stopped',
@@ -111,6 +128,17 @@ function saveAll(scope: Construct, services: ServiceTargets): MapState {
   map.itemProcessor(recordCurrent);
   return map;
 }
+
+const SAVED = '$.savedState.value.current';
+const isCount = (path: string) => Condition.and(Condition.isPresent(path), Condition.isNumeric(path));
+
+/** An ECS service has a higher desired count than the one that an earlier deploy saved. */
+const HAS_MORE_TASKS = Condition.and(
+  isCount('$.current.desiredCount'),
+  isCount(`${SAVED}.desiredCount`),
+  Condition.isPresent(`${SAVED}.scaling`),
+  Condition.numberGreaterThanJsonPath('$.current.desiredCount', `${SAVED}.desiredCount`),
+);
 
 /** Reads all saved states into `$.others`, with the resources to which they belong. */
 function readOthers(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {

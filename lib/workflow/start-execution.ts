@@ -28,10 +28,7 @@ export function startExecution(scope: Construct, id: string, props: StartExecuti
   const state = new RawTaskState(scope, id, {
     comment: props.comment,
     resource: `arn:${Aws.PARTITION}:states:::states:startExecution.sync:2`,
-    parameters: {
-      Input: { ...props.input, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId },
-      StateMachineArn: props.machine.versionArn,
-    },
+    parameters: startParameters(props),
     // The whole output, because a path to a missing field in it would fail the parent with States.Runtime.
     resultSelector: { 'output.$': '$.Output' },
     resultPath: props.resultPath,
@@ -40,6 +37,35 @@ export function startExecution(scope: Construct, id: string, props: StartExecuti
   });
   state.addRetry(THROTTLED_CHILD_RETRY);
   return state;
+}
+
+/**
+ * A state that starts another state machine and continues at once. The execution ends by itself, also if this one is aborted. Its ARN
+ * is written to `execution` below `resultPath`.
+ */
+export function startDetached(
+  scope: Construct,
+  id: string,
+  props: Omit<StartExecutionProps, 'timeout'>,
+): RawTaskState {
+  const state = new RawTaskState(scope, id, {
+    comment: props.comment,
+    resource: `arn:${Aws.PARTITION}:states:::states:startExecution`,
+    parameters: startParameters(props),
+    resultSelector: { 'execution.$': '$.ExecutionArn' },
+    resultPath: props.resultPath,
+    taskTimeout: Timeout.duration(Duration.minutes(2)),
+    policies: [mayStart(props.machine)],
+  });
+  state.addRetry(THROTTLED_CHILD_RETRY);
+  return state;
+}
+
+function startParameters({ input, machine }: Pick<StartExecutionProps, 'input' | 'machine'>) {
+  return {
+    Input: { ...input, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: JsonPath.executionId },
+    StateMachineArn: machine.versionArn,
+  };
 }
 
 /**
@@ -73,10 +99,14 @@ export function executionsArn(scope: Construct, machineName: string): string {
   });
 }
 
+/** IAM knows a state machine, not its versions: this covers the versions of earlier generations too. */
+function mayStart({ stateMachineArn }: StartExecutionProps['machine']): PolicyStatement {
+  return new PolicyStatement({ actions: ['states:StartExecution'], resources: [stateMachineArn] });
+}
+
 function mayRun(scope: Construct, machine: StartExecutionProps['machine']): PolicyStatement[] {
   return [
-    // IAM knows a state machine, not its versions: this covers the versions of earlier generations too.
-    new PolicyStatement({ actions: ['states:StartExecution'], resources: [machine.stateMachineArn] }),
+    mayStart(machine),
     new PolicyStatement({
       actions: ['states:DescribeExecution', 'states:StopExecution'],
       resources: [executionsArn(scope, machine.machineName)],

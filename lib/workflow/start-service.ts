@@ -30,6 +30,10 @@ export const ITERATION = {
   savedState: { value: { stoppedAt: NULL, execution: NULL } },
   counted: { set: false },
   incident: { known: false, alerted: false },
+  /** The text of the marker: the services were held if it is that of a hold. */
+  marker: JsonPath.stringAt('$.marker'),
+  /** The desired count that someone else has set while the service was held. */
+  raised: { count: NULL },
 };
 
 export interface StartServiceProps {
@@ -141,6 +145,7 @@ function unreadableState(scope: Construct, failed: IChainable): Pass {
       savedState: { value: { stoppedAt: NULL, execution: NULL } },
       counted: JsonPath.objectAt('$.counted'),
       incident: JsonPath.objectAt('$.incident'),
+      raised: JsonPath.objectAt('$.raised'),
       failure: {
         Error: 'SavedStateUnreadable',
         'Cause.$':
@@ -327,6 +332,7 @@ function ended(
           ? { 'outcome.$': outcome, 'startedAt.$': '$.result.startedAt' }
           : { outcome, startedAt: NULL }),
         'stoppedAt.$': '$.savedState.value.stoppedAt',
+        'raisedTo.$': '$.raised.count',
         ...(error === undefined ? { error: NULL } : { 'error.$': error }),
       },
       incident: {

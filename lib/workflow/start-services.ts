@@ -13,6 +13,8 @@ import {
 import { Construct } from 'constructs';
 import type { LogSettings } from '../logs/log-settings.ts';
 import { awsCall } from './aws-call.ts';
+import { endHold, HOLD_ENDED, waitForHoldLimit } from './hold-limit.ts';
+import { HOLD_LIMIT } from './hold-services.ts';
 import type { MigrationsProps } from './migrations/wait-for-migrations.ts';
 import { publishAlert } from './publish-alert.ts';
 import { recoverServices } from './recover-services.ts';
@@ -20,16 +22,24 @@ import { catchAll } from './retry-and-catch.ts';
 import { listSavedStates } from './services/list-saved-states.ts';
 import { turnReconciler } from './services/reconciler.ts';
 import { grantRestore } from './services/restore-rights.ts';
-import { deleteState, PARAMETER_MISSING, parameterArn, putParameter } from './services/saved-state.ts';
+import {
+  deleteState,
+  isHoldMarker,
+  PARAMETER_MISSING,
+  parameterArn,
+  putParameter,
+  readText,
+} from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { ITERATION, startService } from './start-service.ts';
-import { START_SERVICES } from './state-names.ts';
+import { HOLD, START_SERVICES } from './state-names.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 export interface StartServicesProps {
   machineName: string;
   services: ServiceTargets;
   startMinutes: number;
+  holdMinutes: number;
   /** Pause between two checks of the services. */
   pollSeconds: number;
   /** Name of the state machine `deploy`. */
@@ -45,18 +55,19 @@ const CALLS_MINUTES = 30;
 /** Time for a recovery, in addition to that of its child execution. */
 const RECOVERY_MINUTES = 15;
 
-/** Values of `reason` in the input of a recovery, from the rules in lib/recovery. */
-const RECOVERY_REASONS = ['deploy-ended', 'reconcile', 'stack-updated'] as const;
+/** Values of `reason` in the input of a recovery: from the rules in lib/recovery, and from the limit of a hold. */
+const RECOVERY_REASONS = ['deploy-ended', 'reconcile', 'stack-updated', HOLD_ENDED] as const;
 export type RecoveryReason = (typeof RECOVERY_REASONS)[number];
 
 /**
  * The state machine `start-services`. It accepts any input and may run at any time, also twice at once.
- * 1. As a recovery (`reason` in the input): see recover-services.ts. Otherwise: delete the marker.
+ * 1. As a recovery (`reason` in the input): see recover-services.ts. As the limit of a hold: see hold-limit.ts. Otherwise: delete
+ *    the marker, or end the hold.
  * 2. List the saved states, because a service that was stopped may have another name since, or not be configured any more.
  * 3. Start each service at the same time: see start-service.ts.
  * 4. Send an alert if a recovery started services, once for each of them.
  * 5. Record the services that did not start, so that the next recovery neither sets their count nor sends an alert again.
- * 6. Enable the schedule of the recovery if a state is still saved, otherwise disable it.
+ * 6. Enable the schedule of the recovery if a state is still saved, otherwise delete the marker of a hold and disable the schedule.
  */
 export class StartServices extends Construct {
   readonly machine: WorkflowMachine;
@@ -69,23 +80,29 @@ export class StartServices extends Construct {
       machineName: props.machineName,
       comment: 'Starts the services that a deploy stopped and restores their saved state',
       definition: this.definition(),
-      timeout: timeLimit(props).plus(Duration.minutes(RECOVERY_MINUTES)),
+      // The limit of a hold is an execution of this state machine too.
+      timeout: timeLimit(props).plus(Duration.minutes(RECOVERY_MINUTES)).plus(minutes(props.holdMinutes)),
       logs: props.logs,
     });
     grantRestore(this, this.machine, props.services);
   }
 
   private definition(): IChainable {
-    const { services, machineName, topic, pollSeconds } = this.props;
+    const { services, machineName, deployMachine, topic, pollSeconds, holdMinutes } = this.props;
     const timeout = timeLimit(this.props);
     const begin = new Pass(this, START_SERVICES.begin, {
-      parameters: { 'input.$': '$', lockChecks: { count: 1 } },
+      // No marker has been read yet.
+      parameters: { 'input.$': '$', lockChecks: { count: 1 }, marker: { text: '' } },
     });
     // The configured services are in the list in any case, so that their report is complete, also if the listing fails.
     const listed = { names: services.items.map(({ parameter }) => parameter) };
     const configured = services.items;
     const onRequest = new Pass(this, START_SERVICES.startOnRequest, {
-      parameters: { recovery: false, listed, configured, request: {}, 'input.$': '$.input' },
+      parameters: {
+        ...{ recovery: false, listed, configured, request: {} },
+        'input.$': '$.input',
+        'marker.$': '$.marker.text',
+      },
     });
     const asRecovery = new Pass(this, START_SERVICES.startAsRecovery, {
       parameters: {
@@ -94,6 +111,7 @@ export class StartServices extends Construct {
         configured,
         'request.$': '$.input.request',
         'input.$': '$.input',
+        'marker.$': '$.input.marker',
       },
     });
     const list = this.startAll();
@@ -102,6 +120,11 @@ export class StartServices extends Construct {
     const deleteMarker = deleteState(this, START_SERVICES.deleteMarker, services.marker);
     deleteMarker.addCatch(onRequest, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
     deleteMarker.next(onRequest);
+    const readMarker = readText(this, START_SERVICES.readMarker, services.marker, '$.marker');
+    readMarker.addCatch(onRequest, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+    readMarker.next(endHold(this, services, { start: onRequest, notHeld: deleteMarker }));
+    const machines = { deploy: deployMachine, startServices: machineName };
+    const recovery = recoverServices(this, { services, machines, topic, timeout, pollSeconds });
     const isRecovery = Condition.and(
       Condition.isPresent('$.input.reason'),
       Condition.or(...RECOVERY_REASONS.map((reason) => Condition.stringEquals('$.input.reason', reason))),
@@ -112,13 +135,21 @@ export class StartServices extends Construct {
           Condition.and(
             isRecovery,
             Condition.isPresent('$.input.request'),
+            Condition.isPresent('$.input.marker'),
             Condition.isPresent('$.input.recovery'),
             Condition.booleanEquals('$.input.recovery', true),
           ),
           asRecovery,
         )
-        .when(isRecovery, recoverServices(this, { services, machineName, topic, timeout, pollSeconds }))
-        .otherwise(deleteMarker),
+        .when(isRecovery, recovery.begin)
+        .when(
+          Condition.and(
+            Condition.isPresent('$.input.reason'),
+            Condition.stringEquals('$.input.reason', HOLD_LIMIT),
+          ),
+          waitForHoldLimit(this, { services, holdMinutes, reached: recovery.limitReached }),
+        )
+        .otherwise(readMarker),
     );
   }
 
@@ -167,7 +198,7 @@ export class StartServices extends Construct {
     const prepare = this.prepareAlert();
     const alert = publishAlert(this, START_SERVICES.alert, this.props.topic);
     alert.addCatch(record, { errors: [Errors.ALL], resultPath: JsonPath.DISCARD });
-    for (const alertOf of [prepare.notStarted, prepare.started]) alertOf.next(alert);
+    for (const alertOf of Object.values(prepare)) alertOf.next(alert);
     alert.next(allAlerted);
     return check.next(
       new Choice(this, START_SERVICES.shouldAlert)
@@ -175,19 +206,28 @@ export class StartServices extends Construct {
         .when(Condition.not(isRecovery), record)
         .when(Condition.not(Condition.isPresent('$.outcomes.toReport[0]')), allAlerted)
         .when(Condition.isPresent('$.outcomes.notStarted[0]'), prepare.notStarted)
+        .when(Condition.stringEquals('$.input.reason', HOLD_ENDED), prepare.held)
         .otherwise(prepare.started),
     );
   }
 
   // The messages are one line, because the text of an intrinsic function cannot contain line breaks.
-  private prepareAlert(): Record<'started' | 'notStarted', Pass> {
-    const { services, machineName } = this.props;
+  private prepareAlert(): Record<'started' | 'notStarted' | 'held', Pass> {
+    const { services, machineName, holdMinutes } = this.props;
     const { environmentName } = services;
     const found =
       'A deploy stopped services and ended without starting them. The recovery ({}) started them. Services: {}.';
     const read =
       'Read in the execution history of the deploy why it ended. Then start the deploy again. Index builds that were running continue in the database.';
+    const held = `A deploy held the services for the deployment of the application, and nobody ended the hold within ${holdMinutes} minutes ("holdMinutes"). The recovery started them on the revision that each service had then.`;
     return {
+      held: new Pass(this, START_SERVICES.prepareAlertHeld, {
+        parameters: {
+          subject: 'pg-deploy-step: a hold ended, the recovery started services',
+          'message.$': `States.Format('Environment: ${environmentName}. ${held} Services: {}. What to do next: 1. Find out why the deployment of the application did not end in time, and whether it is still running. 2. If it has not begun, the previous revision runs with the migrated database: deploy the application. 3. If a deployment regularly takes longer, increase "holdMinutes".', States.JsonToString($.outcomes.toReport))`,
+        },
+        resultPath: '$.alert',
+      }),
       started: new Pass(this, START_SERVICES.prepareAlert, {
         parameters: {
           subject: 'pg-deploy-step: the recovery started services',
@@ -236,7 +276,7 @@ export class StartServices extends Construct {
 
   private end(): IChainable {
     const started = new Pass(this, START_SERVICES.started, {
-      parameters: { 'services.$': '$.outcomes.services' },
+      parameters: { 'services.$': '$.outcomes.services', 'marker.$': '$.marker' },
     });
     const incomplete = new Fail(this, START_SERVICES.listIncomplete, {
       error: 'SavedStatesNotListed',
@@ -283,8 +323,14 @@ export class StartServices extends Construct {
         )
         .otherwise(next),
     );
+    // Not before all services have started: see endHold.
+    const deleteMarker = deleteState(this, HOLD.deleteMarker, services.marker);
+    // The next start deletes it.
+    catchAll(deleteMarker, disable, '$.ignored');
+    deleteMarker.next(disable);
     return new Choice(this, START_SERVICES.isAnythingKept)
       .when(Condition.isPresent('$.outcomes.kept[0]'), enable)
+      .when(isHoldMarker('$.marker'), deleteMarker)
       .otherwise(disable);
   }
 }
@@ -294,6 +340,9 @@ export class StartServices extends Construct {
  * In whole seconds, as Step Functions expects: the configured minutes can be fractions.
  */
 function timeLimit({ startMinutes, migrations }: StartServicesProps): Duration {
-  const minutes = startMinutes + migrations.environment.stopMinutes + CALLS_MINUTES;
-  return Duration.seconds(Math.ceil(minutes * 60));
+  return minutes(startMinutes + migrations.environment.stopMinutes + CALLS_MINUTES);
+}
+
+function minutes(count: number): Duration {
+  return Duration.seconds(Math.ceil(count * 60));
 }

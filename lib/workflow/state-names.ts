@@ -56,6 +56,22 @@ export const DEPLOY = {
   shouldStartServices: 'Start Services?',
   recordLeftStopped: 'Record Left Stopped',
   saveMarker: 'Save Left Stopped Marker',
+  /** States that leave the services stopped for the deployment of the application. */
+  hold: {
+    /** The services that an earlier deploy stopped, if this one has nothing to do. */
+    begin: 'Begin Hold Check',
+    stopped: {
+      list: 'List Services To Hold',
+      addPage: 'Add Page Of Services To Hold',
+      merge: 'Merge Services To Hold',
+      morePages: 'More Services To Hold?',
+      listMore: 'List More Services To Hold',
+    },
+    anyStopped: 'Any Service To Hold?',
+    startLimit: 'Start Hold Limit',
+    record: 'Record Hold',
+    save: 'Save Hold Marker',
+  },
   startServices: 'Start Services',
   buildsRemaining: 'Builds Remaining?',
   buildOnline: 'Build Indexes Online',
@@ -163,6 +179,8 @@ export const WINDOW = {
   deleteOther: 'Delete State Of Other Name',
   otherDeleted: 'State Of Other Name Deleted',
   serviceSaved: 'Service Saved',
+  wasRaised: 'Count Raised Since?',
+  useRaisedCount: 'Use Raised Count',
   enableReconciler: 'Enable Reconciler',
   stopServices: 'Stop Services',
   recordCurrentState: 'Record Current State',
@@ -278,10 +296,35 @@ export const RECOVERY = {
   failed: 'Recovery Failed',
 } as const;
 
-/** States of `start-services`, except those of a recovery and of a kind of service. */
+/** States of `start-services` that limit a hold: services that a deploy has left stopped for the deployment of the application. */
+export const HOLD = {
+  /** An execution that waits for the limit. */
+  wait: 'Wait For Hold Limit',
+  readAtLimit: 'Read Marker At Hold Limit',
+  isOwn: 'Own Hold?',
+  hasEnded: 'Hold Has Ended',
+  /** A recovery that finds a hold. */
+  isHold: 'Marker Of Hold?',
+  read: 'Read Hold',
+  hasDeployEnded: 'Hold Of Ended Deploy?',
+  describeDeploy: 'Describe Holding Deploy',
+  hasDeployFailed: 'Holding Deploy Failed?',
+  describeLimit: 'Describe Hold Limit',
+  isLimitRunning: 'Hold Limit Running?',
+  continues: 'Services Held',
+  reached: 'Hold Limit Reached',
+  /** A start on request. */
+  shouldEnd: 'End Hold?',
+  end: 'End Hold',
+  /** After the start. */
+  deleteMarker: 'Delete Hold Marker',
+} as const;
+
+/** States of `start-services`, except those of a recovery, a hold and a kind of service. */
 export const START_SERVICES = {
   begin: 'Begin',
   startedAsRecovery: 'Started As Recovery?',
+  readMarker: 'Read Marker To Delete',
   deleteMarker: 'Delete Marker',
   startOnRequest: 'Start On Request',
   startAsRecovery: 'Start As Recovery',
@@ -333,6 +376,7 @@ export const START_SERVICES = {
   shouldAlert: 'Send Alert?',
   prepareAlert: 'Prepare Alert',
   prepareAlertNotStarted: 'Prepare Alert Not Started',
+  prepareAlertHeld: 'Prepare Alert Hold Ended',
   alert: 'Alert',
   alertSent: 'Alert Sent',
   shouldRecordIncidents: 'Record Incidents?',
@@ -392,6 +436,10 @@ export const ECS = {
     count: 'Count Listed Check',
   },
   isCountSet: 'Count Already Set?',
+  describeHeld: 'Describe Held Service',
+  isRaised: 'Held Count Raised?',
+  recordRaised: 'Record Raised Count',
+  isRaisedEnough: 'Raised Count Enough?',
   start: 'Start Tasks',
   beginStarting: 'Begin Starting Checks',
   checkStarting: 'Check Starting Tasks',

@@ -136,6 +136,23 @@ describe('the summary of a run', () => {
     expect(lines.at(-1)).toBe('Deploy d-1 failed after 12.5 s: Critical index not built: idx_b');
   });
 
+  test('shows services that are held, and the command that ends the hold', () => {
+    const lines = show({
+      services: [{ ...api, startedAt: null, status: 'stopped' as const }],
+      hold: { since: '2026-01-01T00:00:10.000Z', until: '2026-01-01T00:30:10.000Z' },
+      downtimeMs: null,
+    });
+    expect(lines).toContain(
+      'Services HELD for your own deployment: api; on this machine nothing starts them by itself: end the hold with: pg-deploy-step recover',
+    );
+    expect(lines.at(-1)).toBe('Deploy d-1 succeeded in 12.5 s');
+  });
+
+  test('shows which hold the start of the services has ended', () => {
+    const lines = show({ services: [api], endedHold: { deploy: 'd-0', since: '2026-01-01T00:00:10.000Z' } });
+    expect(lines).toContain('The hold of the deploy d-0, since 2026-01-01T00:00:10.000Z has ended.');
+  });
+
   test('shows pending migrations and remaining indexes after a failed migration', () => {
     const lines = show({
       status: 'failed',

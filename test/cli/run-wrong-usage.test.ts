@@ -44,6 +44,11 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       ['--mode', 'deplyo'],
       "argument 'deplyo' is invalid. Allowed choices are deploy, indexes, plan, start-services.",
     ],
+    [
+      'a hold in a mode that stops no services',
+      ['--mode', 'indexes', '--start', 'hold'],
+      "option '--start hold': the mode indexes stops no services. Use it with --mode deploy.",
+    ],
     ['an unknown index', ['--only', 'idx_nowhere'], '"idx_nowhere" is not in the registry. Valid names:'],
     [
       'an index that is named twice',

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, Stack } from 'aws-cdk-lib';
+import { type App, CfnParameter, type CfnResource, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as events from 'aws-cdk-lib/aws-events';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -232,6 +233,45 @@ describe('services', () => {
     );
   });
 
+  test('that set DesiredCount in their template are a warning, because CloudFormation would raise it inside the window', () => {
+    const worker = shop.addService('Worker');
+    (shop.api.node.defaultChild as CfnResource | undefined)?.addPropertyOverride('DesiredCount', 3);
+    const quiet = shop.addService('Quiet');
+    const resource = quiet.node.findChild('Service') as CfnResource;
+    resource.addPropertyOverride('DesiredCount', 2);
+    resource.addPropertyDeletionOverride('DesiredCount');
+    deployStep({ services: [shop.api, worker, quiet] });
+    // Also what is set after the construct was created.
+    (worker.node.findChild('Service') as CfnResource).addPropertyOverride('DesiredCount', {
+      Ref: 'WorkerCount',
+    });
+    new CfnParameter(shop, 'WorkerCount', { type: 'Number' });
+
+    const { messages } = app.synth().getStackArtifact(shop.artifactId);
+    const warnings = messages
+      .map(({ entry }) => String(entry.data))
+      .filter((text) => text.includes('DesiredCount'));
+    expect(warnings).toEqual([
+      expect.stringContaining('The ECS service Shop/Api sets DesiredCount (3) in its template.'),
+      expect.stringContaining('The ECS service Shop/Worker sets DesiredCount in its template.'),
+    ]);
+    expect(warnings[0]).toContain('[ack: pg-deploy-step:desired-count]');
+  });
+
+  test('without a desired count, and those of other apps, cause no such warning', () => {
+    const cluster = ecs.Cluster.fromClusterAttributes(shop, 'Imported', {
+      clusterName: 'old',
+      vpc: shop.vpc,
+    });
+    const imported = ecs.FargateService.fromFargateServiceAttributes(shop, 'Legacy', {
+      ...{ cluster, serviceName: 'legacy' },
+    });
+    deployStep({ services: [shop.api, { service: imported, name: 'legacy' }] });
+
+    const { messages } = app.synth().getStackArtifact(shop.artifactId);
+    expect(messages.filter(({ entry }) => String(entry.data).includes('DesiredCount'))).toEqual([]);
+  });
+
   test('cannot be in the list twice, nor have the same name', () => {
     expect(() => deployStep({ services: [shop.api, { service: shop.api, name: 'again' }] })).toThrow(
       'services.1: "again" is already in the list: remove one of the two.',
@@ -241,6 +281,13 @@ describe('services', () => {
       'services.1.name: must be unique, but another service is named "Api" too',
     );
   });
+});
+
+test('a hold ends after holdMinutes', () => {
+  deployStep({ holdMinutes: 45 });
+
+  const definition = definitionOf(Template.fromStack(shop), 'pg-deploy-step-shop-start-services');
+  expect(definition).toContain('"Wait For Hold Limit":{"Type":"Wait","Seconds":2700,');
 });
 
 test('a wrong value is refused with the path of the property', () => {

@@ -262,6 +262,26 @@ describe('nested executions', () => {
     expect(JSON.parse(output.Cause)).toMatchObject({ Status: 'FAILED', Error: 'States.Runtime' });
   });
 
+  test('that are not waited for continue after the abort of the execution that started them', async () => {
+    const detached = {
+      ...{ Type: 'Task', Resource: 'arn:aws:states:::states:startExecution' },
+      ...{ Parameters: { StateMachineArn: arnOf('Child'), Input: { a: 2 } }, ResultPath: '$.started' },
+    };
+    const engine = engineOf({
+      Main: { Start: { ...detached, Next: 'Stay' }, Stay: { Type: 'Wait', Seconds: 600, End: true } },
+      Child: { Pause: { Type: 'Wait', Seconds: 1, Next: 'End' }, End: { Type: 'Succeed' } },
+    });
+    const execution = engine.start('Main', { a: 1 });
+    await untilEntered('Stay');
+    execution.abort();
+
+    expect(await execution.result).toEqual({ status: 'ABORTED' });
+    await untilEntered('End');
+    const { input } = events.find(({ state }) => state === 'Stay') ?? {};
+    expect(input).toMatchObject({ started: { ExecutionArn: expect.stringContaining(':execution:Child:') } });
+    await eventually(() => events.some(({ type }) => type === 'ExecutionSucceeded')).toBe(true);
+  });
+
   test('that time out fail the parent with the status TIMED_OUT', async () => {
     const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Caught' }];
     const engine = new LocalEngine({

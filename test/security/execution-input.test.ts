@@ -33,12 +33,19 @@ test.each<[string, string, string]>([
         [`the field ${shown(text)}`, `{${json}: 1}`, 'unknown field "'],
         [`the index ${shown(text)}`, `{"indexes": [${json}]}`, 'is not in the registry'],
         [`force ${shown(text)}`, `{"force": ${json}}`, 'force must be true or false, not "'],
+        [`start ${shown(text)}`, `{"start": ${json}}`, 'start must be one of at-once, hold, not "'],
         [`indexes ${shown(text)}`, `{"indexes": ${json}}`, 'indexes: must be a list of index names, not "'],
       ];
     },
   ),
   ['force as a number', '{"force": 1}', 'force must be true or false, not 1'],
   ['force as null', '{"force": null}', 'force must be true or false, not null'],
+  ['start as a flag', '{"start": true}', 'start must be one of at-once, hold, not true'],
+  [
+    'a hold in a mode that stops nothing',
+    '{"mode": "start-services", "start": "hold"}',
+    'start must be at-once, or missing, with the mode start-services',
+  ],
   ['a mode as a list', '{"mode": ["deploy"]}', 'not a list'],
   ['a mode in capital letters', '{"mode": "DEPLOY"}', 'not "DEPLOY"'],
   ['an index as a number', '{"indexes": [1]}', 'indexes.0: must be the name of an index, not 1'],
@@ -50,7 +57,6 @@ test.each<[string, string, string]>([
   ],
   ['a prototype', '{"__proto__": {"polluted": true}}', 'unknown field "__proto__"'],
   ['a constructor', '{"constructor": {"prototype": {"polluted": true}}}', 'unknown field "constructor"'],
-  ['a start', '{"start": "hold"}', 'unknown field "start"'],
   ['a task definition', '{"taskDefinitions": {"api": "other:1"}}', 'unknown field "taskDefinitions"'],
   ['SQL', '{"indexes": ["x; drop table orders"]}', '"x; drop table orders" is not in the registry'],
   [
@@ -87,11 +93,15 @@ test.each<[string, string, string]>([
   [
     'many unknown fields',
     JSON.stringify(Object.fromEntries(Array.from({ length: 2_000 }, (_, at) => [`${LINK}${at}`, 1]))),
-    'and 1995 more, valid fields: mode, indexes, force',
+    'and 1995 more, valid fields: mode, indexes, force, start',
   ],
   ['deep nesting', `{"deep": ${DEEP}}`, 'unknown field "deep"'],
   ['deep nesting in a field', `{"mode": ${DEEP}}`, 'not an object'],
-  ['a text', JSON.stringify(LINES), 'it must be a JSON object with the optional fields mode, indexes, force'],
+  [
+    'a text',
+    JSON.stringify(LINES),
+    'it must be a JSON object with the optional fields mode, indexes, force, start',
+  ],
   ['null', 'null', 'it must be a JSON object'],
 ])('%s is refused in one line without links', async (_what, json, message) => {
   const { status, cause = '', report } = await workflow.deploy(JSON.parse(json));

@@ -1,18 +1,25 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { AwsState } from '../../lib/local/aws/state-file.ts';
 import { StatesRuntime } from '../../lib/local/engine/errors.ts';
-import type { EngineEvent } from '../../lib/local/engine.ts';
+import { type EngineEvent, REAL_CLOCK } from '../../lib/local/engine.ts';
 import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
-import { savedStateName } from '../../lib/workflow/services/saved-state.ts';
-import { RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
+import { markerName, savedStateName } from '../../lib/workflow/services/saved-state.ts';
+import { HOLD, RECOVERY, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../support/workflow.ts';
 
 /*
  * Kills the recovery in each of its states. The next recovery starts the services. The tests in the folder killed cover
  * the states of start-services that every start has.
  */
+
+/** No other pause has this length. */
+const HOLD_MINUTES = 1_000;
+/** Ends the pause of the limit of a hold. */
+let reachLimit: () => void;
+let limitReached: Promise<void>;
 
 let database: TestDatabase;
 let workflow: TestWorkflow;
@@ -30,8 +37,19 @@ beforeAll(async () => {
         description: 'orders by status',
       },
     ],
-    environment: { services: ALL_KINDS, steadyChecks: 2, startMinutes: 0.4 },
+    environment: { services: ALL_KINDS, steadyChecks: 2, startMinutes: 0.4, holdMinutes: HOLD_MINUTES },
     aws: ALL_KINDS_IN_AWS,
+    engineClock: {
+      ...REAL_CLOCK,
+      sleep: async (seconds, signal, purpose) => {
+        if (seconds !== HOLD_MINUTES * 60) return await REAL_CLOCK.sleep(seconds, signal, purpose);
+        const aborted = new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+        await Promise.race([limitReached, aborted]);
+        signal.throwIfAborted();
+      },
+    },
     onEvent: (event) => observe(event),
   });
 });
@@ -200,4 +218,80 @@ test('after a kill of the recovery in any of its states the next recovery starts
   );
 
   expect([...new Set(reached)]).toEqual(states);
+}, 1_200_000);
+
+/** A deploy that holds the services. @returns the ARN of the execution that waits for the limit */
+async function heldDeploy(): Promise<string> {
+  ({ promise: limitReached, resolve: reachLimit } = Promise.withResolvers<void>());
+  await database.query('drop index if exists idx_orders_status');
+  const { result } = await workflow.workflow.start({ start: 'hold' }).ended;
+  expect(result.status).toBe('SUCCEEDED');
+  expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
+  const { hold } = JSON.parse(marker() ?? '{}');
+  return hold.limit;
+}
+
+const marker = () => workflow.workflow.aws.state.ssm.parameters[markerName(LOCAL_NAMES)]?.Value;
+
+/** The recoveries that find a hold, or wait for its limit. */
+const OF_HOLD: readonly (Situation & { input: { reason: string } | null })[] = [
+  {
+    // A reconciler finds a hold that lasts.
+    input: { reason: 'reconcile' },
+    prepare: () => undefined,
+    states: [
+      ...[HOLD.isHold, HOLD.read, HOLD.hasDeployEnded, HOLD.describeDeploy, HOLD.hasDeployFailed],
+      ...[HOLD.describeLimit, HOLD.isLimitRunning, HOLD.continues],
+    ],
+  },
+  {
+    // It finds one whose limit is not running any more.
+    input: { reason: 'reconcile' },
+    prepare: () => workflow.workflow.engine.stop(limit),
+    states: [HOLD.reached, START_SERVICES.prepareAlertHeld],
+  },
+  {
+    // The execution that waits for the limit.
+    input: null,
+    prepare: () => reachLimit(),
+    states: [HOLD.readAtLimit, HOLD.isOwn],
+  },
+];
+let limit = '';
+
+test('after a kill of a recovery that finds a hold, the hold lasts, and its services start as before', async () => {
+  const before = readServices(workflow);
+  const { engine, machines } = workflow.workflow;
+  const reached: string[] = [];
+  for (const { prepare, state, input } of OF_HOLD.flatMap(({ states, ...situation }) =>
+    states.map((state) => ({ state, ...situation })),
+  )) {
+    limit = await heldDeploy();
+    const isLimit = ({ execution }: EngineEvent) => execution === limit.split(':').at(-1);
+    observe = (event) => {
+      if (event.type !== 'StateEntered' || event.state !== state) return;
+      if (event.machine !== machines.startServices || isLimit(event) !== (input === null)) return;
+      reached.push(state);
+      (killed ?? { abort: () => engine.stop(limit) }).abort();
+    };
+    prepare();
+    const killed = input === null ? undefined : engine.start(machines.startServices, input);
+    if (killed !== undefined) await killed.result;
+    else
+      await eventually(() =>
+        workflow.events.some((event) => event.type === 'ExecutionAborted' && isLimit(event)),
+      ).toBe(true);
+    observe = () => {};
+    // It has started them before it sends the alert.
+    if (state !== START_SERVICES.prepareAlertHeld)
+      expect(readServices(workflow).processes).toEqual({ api: 0, worker: 0 });
+
+    engine.stop(limit);
+    await workflow.workflow.recover({ reason: 'reconcile' });
+    await workflow.workflow.aws.steady();
+    expect({ killedIn: state, ...readServices(workflow) }).toEqual({ killedIn: state, ...before });
+    expect(marker()).toBeUndefined();
+  }
+
+  expect(reached).toEqual(OF_HOLD.flatMap(({ states }) => states));
 }, 1_200_000);

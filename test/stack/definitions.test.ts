@@ -157,9 +157,20 @@ test.each(['after-start', 'window'])(
     expect(deploy['Builds Remaining?']).toMatchObject({
       Choices: [
         {
-          And: [
-            { Variable: '$.window.output.verdict', IsPresent: true },
-            { Variable: '$.window.output.verdict', StringEquals: 'ok' },
+          Or: [
+            {
+              And: [
+                { Variable: '$.window.output.verdict', IsPresent: true },
+                { Variable: '$.window.output.verdict', StringEquals: 'ok' },
+              ],
+            },
+            // The start that ends a hold.
+            {
+              And: [
+                { Variable: '$.start.output.marker', IsPresent: true },
+                { Variable: '$.start.output.marker', StringMatches: '*"hold":{*' },
+              ],
+            },
           ],
           Next: 'Build Indexes Online',
         },

@@ -32,14 +32,19 @@ const RESTORE_RETRY = {
 
 test('has these states and no others', () => {
   expect(Object.keys(statesOf(deploy())).sort()).toEqual([
+    'Add Page Of Services To Hold',
     'Alert',
     'Alert Needed?',
+    'Any Service To Hold?',
     'Begin',
+    'Begin Hold Check',
     'Begin Lock Checks',
     'Build Indexes Online',
     'Count Lock Check',
     'Describe Lock Holder',
     'Failed',
+    'List More Services To Hold',
+    'List Services To Hold',
     'Lock Acquired?',
     'Lock Failed',
     'Lock Held',
@@ -49,6 +54,8 @@ test('has these states and no others', () => {
     'Lock Needed?',
     'Lock Unreadable',
     'Maintenance Window',
+    'Merge Services To Hold',
+    'More Services To Hold?',
     'More To Build Online?',
     'No Lock Needed',
     'Own Lock?',
@@ -60,11 +67,14 @@ test('has these states and no others', () => {
     'Read Lock Before',
     'Read Lock To Release',
     'Read Lock To Release Before',
+    'Record Hold',
     'Record Left Stopped',
     'Release Lock',
     'Report',
     'Report Failed',
+    'Save Hold Marker',
     'Save Left Stopped Marker',
+    'Start Hold Limit',
     'Start Services',
     'Start Services?',
     'Succeeded',
@@ -154,6 +164,13 @@ test('continues with the decision of the preflight, and with the report after a 
     { Variable: '$.decision', StringEquals: 'deploy', Next: 'Maintenance Window' },
     { Variable: '$.decision', StringEquals: 'indexes', Next: 'Build Indexes Online' },
     { Variable: '$.decision', StringEquals: 'start-services', Next: 'Start Services' },
+    {
+      And: [
+        { Variable: '$.decision', StringEquals: 'nothing' },
+        { Variable: '$.hold', BooleanEquals: true },
+      ],
+      Next: 'Begin Hold Check',
+    },
     // An earlier deploy may have left services stopped.
     { Variable: '$.decision', StringEquals: 'nothing', Next: 'Start Services' },
   ]);
@@ -182,9 +199,46 @@ describe('after the maintenance window', () => {
       Choices: [
         { And: verdict('leave-stopped'), Next: 'Record Left Stopped' },
         { And: verdict('untouched'), Next: 'Report' },
+        {
+          And: [
+            {
+              And: [
+                { Variable: '$.window.output.verdict', IsPresent: true },
+                { Variable: '$.window.output.verdict', StringEquals: 'ok' },
+              ],
+            },
+            { Variable: '$.hold', BooleanEquals: true },
+          ],
+          Next: 'Start Hold Limit',
+        },
       ],
       Default: 'Start Services',
     });
+  });
+
+  test('holds the services with a limit of its own, and starts them if that fails', () => {
+    expect(state('Start Hold Limit')).toMatchObject({
+      Resource: 'arn:aws:states:::states:startExecution',
+      Parameters: { Input: { reason: 'hold-limit', 'deploy.$': '$.deploy' } },
+      Next: 'Record Hold',
+      Catch: catchAll('Start Services', '$.holdFailure'),
+    });
+    expect(state('Record Hold').Parameters).toEqual({
+      'deploy.$': '$.deploy',
+      'since.$': '$$.State.EnteredTime',
+      hold: { minutes: 30, 'execution.$': '$$.Execution.Id', 'limit.$': '$.holdLimit.execution' },
+    });
+    expect(state('Save Hold Marker')).toMatchObject({
+      Parameters: {
+        Name: '/pg-deploy-step/prod/left-stopped',
+        Overwrite: true,
+        'Value.$': 'States.JsonToString($.holding)',
+      },
+      Next: 'Report',
+      Catch: catchAll('Start Services', '$.holdFailure'),
+    });
+    expect(branchesOf(state('Any Service To Hold?'))).toEqual(['Start Hold Limit', 'Start Services']);
+    expect(state('List Services To Hold').Catch).toEqual(catchAll('Report', '$.listFailure'));
   });
 
   test('saves a marker for services that are left stopped, so that the recovery does not start them', () => {
@@ -205,6 +259,8 @@ describe('after the maintenance window', () => {
     expect(branchesOf(machines.state('none', 'deploy', 'Start Services?'))).toEqual([
       'Report',
       'Report',
+      // A hold of nothing.
+      'Start Services',
       'Start Services',
     ]);
   });

@@ -111,6 +111,8 @@ test.each([
       ...CHILD_EVENTS,
       ALERTS,
       ...onMarker('ssm:PutParameter'),
+      // The services that an earlier deploy has left stopped, for a hold.
+      ...onParameter('services', 'ssm:GetParametersByPath'),
       `ssm:GetParameter on ${LOCK}`,
       `ssm:PutParameter on ${LOCK}`,
       // Of the execution that holds the lock.
@@ -148,7 +150,7 @@ test.each([
       'elasticloadbalancing:DescribeTargetHealth on *',
       ...onParameter('services/*', 'ssm:GetParameter', 'ssm:DeleteParameter'),
       ...onParameter('services', 'ssm:GetParametersByPath'),
-      ...onMarker('ssm:GetParameter', 'ssm:DeleteParameter'),
+      ...onMarker('ssm:GetParameter', 'ssm:PutParameter', 'ssm:DeleteParameter'),
       ...['incidents/*', 'recovery'].flatMap((name) =>
         onParameter(name, 'ssm:GetParameter', 'ssm:PutParameter', 'ssm:DeleteParameter'),
       ),

@@ -1,11 +1,14 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { App, Stack } from 'aws-cdk-lib';
+import { App, Stack, Stage } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Artifact, Pipeline } from 'aws-cdk-lib/aws-codepipeline';
 import { CodeStarConnectionsSourceAction } from 'aws-cdk-lib/aws-codepipeline-actions';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { CodePipeline, CodePipelineSource, ShellStep } from 'aws-cdk-lib/pipelines';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { DeployStepAction } from '../../lib/pipeline/deploy-step-action.ts';
+import { PipelineDeployStep } from '../../lib/pipeline/pipeline-deploy-step.ts';
 import { type AppRun, runApp } from './support/run-app.ts';
 import { PROJECT_ROOT } from './support/synthesise.ts';
 import { resourcesOfType, statementsIn } from './support/template-values.ts';
@@ -165,4 +168,70 @@ test('the exports can be imported with the name of the package', async () => {
     'machineNamesOf',
     'parseEnvironments',
   ]);
+});
+
+describe('a deploy around the deployment of the application', () => {
+  const env = { account: '111111111111', region: 'eu-west-1' };
+  const source = () =>
+    CodePipelineSource.connection('example/app', 'main', {
+      connectionArn: 'arn:aws:codeconnections:eu-west-1:111111111111:connection/1',
+    });
+  const inputsOf = (template: Template) =>
+    stepsOf(template).map(({ Name: name, RunOrder: order, Configuration: { Input: input } }) => [
+      ...[name, order, input],
+    ]);
+
+  test('is two actions of a CodePipeline, with room for the deployment between them', () => {
+    const stack = new Stack(newApp(), 'Pipelines', { env });
+    const { hold, startServices } = DeployStepAction.pair(stack, 'Prod', {
+      ...{ actionName: 'Deploy-Step', environmentName: 'prod', runOrder: 2, input: { force: true } },
+    });
+    const action = new CodeStarConnectionsSourceAction({
+      ...{ actionName: 'Source', owner: 'example', repo: 'app', output: new Artifact() },
+      connectionArn: 'arn:aws:codeconnections:eu-west-1:111111111111:connection/1',
+    });
+    new Pipeline(stack, 'Pipeline', {
+      stages: [
+        { stageName: 'Source', actions: [action] },
+        { stageName: 'Deploy', actions: [hold, startServices] },
+      ],
+    });
+
+    expect(inputsOf(Template.fromStack(stack))).toEqual([
+      ['Deploy-Step-Hold', 2, '{"force":true,"start":"hold"}'],
+      ['Deploy-Step-Start-Services', 4, '{"mode":"start-services"}'],
+    ]);
+  });
+
+  test('is two steps of CDK Pipelines, before and after the stage of the application', () => {
+    const app = newApp();
+    const stack = new Stack(app, 'Pipelines', { env });
+    const pipeline = new CodePipeline(stack, 'Pipeline', {
+      synth: new ShellStep('Synth', { input: source(), commands: ['npx cdk synth'] }),
+    });
+    const application = new Stage(stack, 'Application', { env });
+    new Topic(new Stack(application, 'Shop'), 'Topic');
+    const { hold, startServices } = PipelineDeployStep.pair('Deploy-Step', { environmentName: 'prod' });
+    pipeline.addStage(application, { pre: [hold], post: [startServices] });
+    pipeline.buildPipeline();
+
+    expect(inputsOf(Template.fromStack(stack))).toEqual([
+      ['Deploy-Step-Hold', 1, '{"start":"hold"}'],
+      ['Deploy-Step-Start-Services', 4, '{"mode":"start-services"}'],
+    ]);
+  });
+
+  test('is refused at synth with a mode that stops no services', () => {
+    const stack = new Stack(newApp(), 'Pipelines', { env });
+
+    expect(() =>
+      DeployStepAction.pair(stack, 'Prod', {
+        ...{ actionName: 'Deploy-Step', environmentName: 'prod', input: { mode: 'indexes' } },
+      }),
+    ).toThrow('start must be at-once, or missing, with the mode indexes');
+  });
+
+  function newApp(): App {
+    return new App({ outdir: mkdtempSync(join(inject('runFolder'), 'pipeline-')) });
+  }
 });

@@ -22,10 +22,19 @@ const REASON = {
         { Variable: '$.input.reason', StringEquals: 'deploy-ended' },
         { Variable: '$.input.reason', StringEquals: 'reconcile' },
         { Variable: '$.input.reason', StringEquals: 'stack-updated' },
+        { Variable: '$.input.reason', StringEquals: 'hold-ended' },
       ],
     },
   ],
 };
+
+/** The text at the path is the marker of a hold. */
+const IS_HOLD = (path: string) => ({
+  And: [
+    { Variable: path, IsPresent: true },
+    { Variable: path, StringMatches: '*"hold":{*' },
+  ],
+});
 
 /** Every error that a Catch can handle. */
 const ofAnyError = (next: string, path = '$.failure') =>
@@ -75,6 +84,7 @@ test.each(['every', 'none'])(
       'Count Recovery Lock Check',
       'Count Starting Check',
       'Count Steady Check',
+      'Delete Hold Marker',
       'Delete Incident',
       'Delete Marker',
       'Delete Recorded Failure',
@@ -82,6 +92,9 @@ test.each(['every', 'none'])(
       'Deploy Running?',
       'Deploy Still Running',
       'Describe Deploy',
+      'Describe Held Service',
+      'Describe Hold Limit',
+      'Describe Holding Deploy',
       'Describe Other Recovery',
       'Describe Other Targets',
       'Describe Targets',
@@ -89,11 +102,19 @@ test.each(['every', 'none'])(
       'Enable Mapping',
       'Enable Reconciler',
       'Enable Rule',
+      'End Hold',
+      'End Hold?',
       'End Of Deploy Reported?',
       'Enough Healthy Targets?',
       'Enough Other Healthy Targets?',
       'Find Configured Service',
       'Has Incident?',
+      'Held Count Raised?',
+      'Hold Has Ended',
+      'Hold Limit Reached',
+      'Hold Limit Running?',
+      'Hold Of Ended Deploy?',
+      'Holding Deploy Failed?',
       'Incident Not Recorded',
       'Incident Recorded',
       'Is Recovery?',
@@ -105,6 +126,7 @@ test.each(['every', 'none'])(
       'List Remaining States',
       'List Saved States',
       'Mapping Enabled?',
+      'Marker Of Hold?',
       'Merge Saved States',
       'Migrations Ended?',
       'More Saved States?',
@@ -113,18 +135,25 @@ test.each(['every', 'none'])(
       'Other Recovery Running?',
       'Other Recovery Runs',
       'Other Service',
+      'Own Hold?',
       'Own Recovery Lock?',
       'Prepare Alert',
+      'Prepare Alert Hold Ended',
       'Prepare Alert Not Started',
       'Prepare Failure Alert',
+      'Raised Count Enough?',
+      'Read Hold',
       'Read Incident',
       'Read Marker',
+      'Read Marker At Hold Limit',
+      'Read Marker To Delete',
       'Read Recovery Lock',
       'Read Saved State',
       'Read Saved State Again',
       'Record Incident',
       'Record Incidents',
       'Record Incidents?',
+      'Record Raised Count',
       'Record Recovery Failure',
       'Record Running Migration',
       'Recovered',
@@ -149,6 +178,7 @@ test.each(['every', 'none'])(
       'Service Not Done',
       'Service Not Steady',
       'Service Steady',
+      'Services Held',
       'Services Started',
       'Start As Recovery',
       'Start On Request',
@@ -168,6 +198,7 @@ test.each(['every', 'none'])(
       'Use Saved Service',
       'Wait For Enabled Mapping',
       'Wait For Enabled Rule',
+      'Wait For Hold Limit',
       'Wait For Migrations',
       'Wait For Recovery Lock',
       'Wait For Tasks To Run',
@@ -190,22 +221,37 @@ describe('the marker of services that are left stopped deliberately', () => {
           And: [
             REASON,
             { Variable: '$.input.request', IsPresent: true },
+            { Variable: '$.input.marker', IsPresent: true },
             { Variable: '$.input.recovery', IsPresent: true },
             { Variable: '$.input.recovery', BooleanEquals: true },
           ],
           Next: 'Start As Recovery',
         },
         { ...REASON, Next: 'Read Marker' },
+        {
+          And: [
+            { Variable: '$.input.reason', IsPresent: true },
+            { Variable: '$.input.reason', StringEquals: 'hold-limit' },
+          ],
+          Next: 'Wait For Hold Limit',
+        },
       ],
-      Default: 'Delete Marker',
+      Default: 'Read Marker To Delete',
     });
-    expect(state('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Left Stopped' });
+    expect(state('Read Marker')).toMatchObject({ Parameters: marker, Next: 'Marker Of Hold?' });
+    expect(state('Marker Of Hold?').Choices?.[0]).toEqual({
+      Not: IS_HOLD('$.marker.text'),
+      Next: 'Left Stopped',
+    });
     expect(state('Read Marker').Catch?.slice(0, 1)).toEqual(ifMissing('Acquire Recovery Lock'));
     expect(state('Left Stopped')).toEqual({ Type: 'Pass', Parameters: { services: [] }, End: true });
     expect(state('Start As Recovery').Parameters).toMatchObject({ recovery: true, 'input.$': '$.input' });
   });
 
   test('is deleted by a start that was requested; a missing marker is no error', () => {
+    expect(state('Read Marker To Delete')).toMatchObject({ Parameters: marker, Next: 'End Hold?' });
+    expect(state('Read Marker To Delete').Catch).toEqual(ifMissing('Start On Request'));
+    expect(branchesOf(state('End Hold?'))).toEqual(['Delete Marker', 'Start On Request', 'End Hold']);
     expect(state('Delete Marker')).toMatchObject({
       Resource: 'arn:aws:states:::aws-sdk:ssm:deleteParameter',
       Parameters: marker,
@@ -213,6 +259,92 @@ describe('the marker of services that are left stopped deliberately', () => {
     });
     expect(state('Delete Marker').Catch).toEqual(ifMissing('Start On Request'));
     expect(state('Start On Request').Parameters).toMatchObject({ recovery: false });
+  });
+});
+
+describe('the marker of a hold', () => {
+  test('keeps the services stopped while its deploy has not failed and its limit is running', () => {
+    expect(branchesOf(state('Marker Of Hold?'))).toEqual([
+      'Left Stopped',
+      'Acquire Recovery Lock',
+      'Read Hold',
+    ]);
+    expect(branchesOf(state('Hold Of Ended Deploy?'))).toEqual([
+      'Hold Limit Reached',
+      'Acquire Recovery Lock',
+      'Describe Holding Deploy',
+    ]);
+    expect(state('Describe Holding Deploy').Parameters).toEqual({
+      'ExecutionArn.$': '$.hold.value.hold.execution',
+    });
+    expect(branchesOf(state('Holding Deploy Failed?'))).toEqual([
+      'Acquire Recovery Lock',
+      'Describe Hold Limit',
+    ]);
+    expect(state('Describe Hold Limit').Parameters).toEqual({ 'ExecutionArn.$': '$.hold.value.hold.limit' });
+    expect(state('Hold Limit Running?')).toMatchObject({
+      Choices: [{ Variable: '$.limit.status', StringEquals: 'RUNNING', Next: 'Services Held' }],
+      Default: 'Hold Limit Reached',
+    });
+    // Deleted after 90 days; started a moment ago.
+    expect(state('Describe Holding Deploy').Catch?.[0]?.Next).toBe('Hold Limit Reached');
+    expect(state('Describe Hold Limit').Catch?.[0]?.Next).toBe('Services Held');
+    // Nobody can read it.
+    expect(state('Read Hold').Catch?.slice(0, 2)).toEqual([
+      ...ifMissing('Acquire Recovery Lock'),
+      { ErrorEquals: ['States.IntrinsicFailure'], Next: 'Hold Limit Reached', ResultPath: null },
+    ]);
+  });
+
+  test('is read again after holdMinutes, and another hold is not ended', () => {
+    expect(state('Wait For Hold Limit')).toMatchObject({ Seconds: 1_800, Next: 'Read Marker At Hold Limit' });
+    expect(state('Read Marker At Hold Limit').Catch).toEqual(ofAnyError('Hold Has Ended', '$.ignored'));
+    expect(state('Own Hold?').Choices?.[0]).toMatchObject({
+      And: expect.arrayContaining([
+        { Variable: '$.marker.value.hold.limit', StringEqualsPath: '$$.Execution.Id' },
+      ]),
+      Next: 'Hold Limit Reached',
+    });
+    expect(state('Own Hold?').Default).toBe('Hold Has Ended');
+    expect(state('Hold Limit Reached')).toMatchObject({
+      Parameters: { reason: 'hold-ended' },
+      ResultPath: '$.input',
+      Next: 'Acquire Recovery Lock',
+    });
+    // The machine may run as long as a hold and the recovery after it.
+    const { TimeoutSeconds: limit = 0 } = machines.machine('every', 'start-services');
+    const { TimeoutSeconds: recovery = 0 } = state('Run Recovery');
+    expect(limit - recovery).toBe((30 + 15) * 60);
+  });
+
+  test('is marked as ended by a start on request, and deleted when all services have started', () => {
+    expect(state('End Hold')).toMatchObject({
+      Parameters: {
+        Name: '/pg-deploy-step/every/left-stopped',
+        'Value.$': `States.Format('\\{"hold":\\{"ended":true\\},"of":{}\\}', $.marker.text)`,
+        Overwrite: true,
+      },
+      Next: 'Start On Request',
+    });
+    expect(state('Anything Still Saved?').Choices?.[1]).toEqual({
+      ...IS_HOLD('$.marker'),
+      Next: 'Delete Hold Marker',
+    });
+    expect(state('Delete Hold Marker')).toMatchObject({ Next: 'Disable Reconciler' });
+  });
+
+  test('means that a count which someone else has set is kept if it is as high as the saved one', () => {
+    expect(state('Held Count Raised?')).toMatchObject({ Default: 'Start Tasks' });
+    expect(state('Raised Count Enough?')).toMatchObject({
+      Choices: [
+        {
+          Variable: '$.raised.count',
+          NumericGreaterThanEqualsPath: '$.savedState.value.current.desiredCount',
+          Next: 'Begin Starting Checks',
+        },
+      ],
+      Default: 'Start Tasks',
+    });
   });
 });
 
@@ -328,6 +460,7 @@ describe('a recovery', () => {
         { Not: { Variable: '$.recovery', BooleanEquals: true }, Next: 'Record Incidents?' },
         { Not: { Variable: '$.outcomes.toReport[0]', IsPresent: true }, Next: 'Alert Sent' },
         { Variable: '$.outcomes.notStarted[0]', IsPresent: true, Next: 'Prepare Alert Not Started' },
+        { Variable: '$.input.reason', StringEquals: 'hold-ended', Next: 'Prepare Alert Hold Ended' },
       ],
       Default: 'Prepare Alert',
     });
@@ -347,7 +480,10 @@ describe('a recovery', () => {
     });
     expect(state('Use Count Of Incident')).toMatchObject({ ResultPath: '$.counted' });
     expect(state('Count Already Set?')).toMatchObject({
-      Choices: [{ Variable: '$.counted.set', BooleanEquals: true, Next: 'Begin Starting Checks' }],
+      Choices: [
+        { Variable: '$.counted.set', BooleanEquals: true, Next: 'Begin Starting Checks' },
+        { ...IS_HOLD('$.marker'), Next: 'Describe Held Service' },
+      ],
       Default: 'Start Tasks',
     });
   });
@@ -543,7 +679,11 @@ test('restores scaling as it was saved, and deletes the saved state only of a st
 });
 
 test('disables the schedule only if nothing is saved, and lists the states again after that', () => {
-  expect(branchesOf(state('Anything Still Saved?'))).toEqual(['Enable Reconciler', 'Disable Reconciler']);
+  expect(branchesOf(state('Anything Still Saved?'))).toEqual([
+    'Enable Reconciler',
+    'Delete Hold Marker',
+    'Disable Reconciler',
+  ]);
   expect(state('Disable Reconciler')).toMatchObject({
     Resource: 'arn:aws:states:::aws-sdk:eventbridge:disableRule',
     Parameters: { Name: 'pg-deploy-step-every-reconcile' },

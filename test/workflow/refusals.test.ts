@@ -12,7 +12,7 @@ useWorkflowThatRefuses((...opened) => {
 
 test.each<[string, unknown, string]>([
   ['an unknown mode', { mode: 'deplyo' }, 'mode must be one of deploy, indexes, plan, start-services'],
-  ['an unknown field', { indices: [] }, 'unknown field "indices", valid fields: mode, indexes, force'],
+  ['an unknown field', { indices: [] }, 'unknown field "indices", valid fields: mode, indexes, force, start'],
   [
     'an unknown index',
     { indexes: ['idx_nowhere'] },
@@ -23,7 +23,7 @@ test.each<[string, unknown, string]>([
   [
     'an input that is not an object',
     ['deploy'],
-    'it must be a JSON object with the optional fields mode, indexes, force',
+    'it must be a JSON object with the optional fields mode, indexes, force, start',
   ],
 ])('%s is refused before anything is stopped', async (_what, input, message) => {
   const { status, cause, report } = await workflow.deploy(input);

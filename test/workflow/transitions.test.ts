@@ -25,7 +25,10 @@ const STEADY_CHECKS = 3;
 /** A deploy without a window and with one migration that is marked as online: the rest is that of `build-indexes`. */
 const WITHOUT_WINDOW = { deploy: 24, 'start-services': 22 };
 /** A recovery that finds the services left stopped deliberately. */
-const OF_LEFT_STOPPED = 4;
+const OF_LEFT_STOPPED = 5;
+
+/** A deploy that holds the services, the execution that waits for the limit of the hold, and a recovery that finds the hold. */
+const OF_HOLD = { deploy: 23, limit: 6, reconciler: 11 };
 
 const TABLES = ['a', 'b', 'c'];
 const SERVICES = 2;
@@ -126,6 +129,24 @@ test('a deploy that stops nothing has as many transitions as documented', async 
   await other.drop();
 });
 
+test('a hold has as many transitions as documented', async () => {
+  const { parameters } = workflow.workflow.aws.state.ssm;
+  delete parameters[markerName(LOCAL_NAMES)];
+  workflow.events.length = 0;
+
+  const { status } = await workflow.deploy({ start: 'hold', force: true });
+
+  expect(status).toBe('SUCCEEDED');
+  expect(transitions(workflow.events)).toMatchObject({
+    deploy: OF_HOLD.deploy,
+    // Begin, Started As Recovery?, Wait For Hold Limit. Three states follow the wait.
+    'start-services': OF_HOLD.limit - 3,
+  });
+  workflow.events.length = 0;
+  await workflow.workflow.recover({ reason: 'reconcile' });
+  expect(transitions(workflow.events)).toEqual({ 'start-services': OF_HOLD.reconciler });
+});
+
 test('docs/cost.md has these figures', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/cost.md'), 'utf8').replaceAll(/\s+/g, ' ');
   const service = OF_SERVICE['maintenance-window'] + OF_SERVICE['start-services'];
@@ -138,6 +159,7 @@ test('docs/cost.md has these figures', () => {
     `each further check of a service that starts (every 10 s) | ${OF_CHECK.starting} |`,
     `${OF_LEFT_STOPPED} transitions`,
     `\`deploy\` ${WITHOUT_WINDOW.deploy}, \`build-indexes\` ${FIXED['build-indexes']}, \`start-services\` ${WITHOUT_WINDOW['start-services']} with two services`,
+    `\`deploy\` has ${OF_HOLD.deploy} transitions, the execution that waits for its limit ${OF_HOLD.limit}, and the reconciler ${OF_HOLD.reconciler} each`,
   ]) {
     expect(page).toContain(text);
   }

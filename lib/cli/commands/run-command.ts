@@ -2,7 +2,13 @@ import { readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BadInput } from '../../../lambdas/shared/errors.ts';
-import { MODES, type Mode, parseExecutionInput } from '../../../lambdas/shared/execution-input.ts';
+import {
+  MODES,
+  type Mode,
+  parseExecutionInput,
+  STARTS,
+  type Start,
+} from '../../../lambdas/shared/execution-input.ts';
 import { WINDOW_POLICIES, type WindowPolicy } from '../../../lambdas/shared/online-migrations.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
@@ -36,6 +42,7 @@ interface Flags {
   services?: 'demo' | 'none';
   seed?: 'demo' | 'none';
   mode: Mode;
+  start: Start;
   only?: string[];
   maxConcurrent?: number;
   lockTimeout?: number;
@@ -90,6 +97,14 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       ).choices(['demo', 'none']),
     )
     .addOption(new Option('--mode <mode>', 'mode of the execution').choices(MODES).default('deploy'))
+    .addOption(
+      new Option(
+        '--start <when>',
+        'hold: leave the services stopped for your own deployment, until --mode start-services',
+      )
+        .choices(STARTS)
+        .default('at-once'),
+    )
     .option('--only <name>', 'build only this index of the registry; repeatable', addValue)
     .option(
       '--max-concurrent <n>',
@@ -136,6 +151,11 @@ export function runCommand(onExitCode: (code: number) => void): Command {
     if (input !== null) {
       command.error(
         `error: option '--report <file>': ${flags.report} is ${input}, which the report would overwrite.`,
+      );
+    }
+    if (flags.start === 'hold' && flags.mode !== 'deploy' && flags.mode !== 'plan') {
+      command.error(
+        `error: option '--start hold': the mode ${flags.mode} stops no services. Use it with --mode deploy.`,
       );
     }
     const notes = flags.migrations === 'none' ? [] : notesOnMigrations(flags.migrations);
@@ -198,7 +218,7 @@ function toSettings(
     migrationCommand: flags.migrationCommand ?? null,
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
-    input: { mode: flags.mode, indexes: flags.only ?? [], force: false },
+    input: { mode: flags.mode, indexes: flags.only ?? [], force: false, start: flags.start },
     database: {
       searchPath: flags.searchPath,
       trustedRoles: flags.trustedRole ?? [],

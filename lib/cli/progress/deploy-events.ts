@@ -27,6 +27,8 @@ const DECISIONS: Record<PreflightResult['decision'], { result: string; text: str
 
 /** Applies an event from a state of `deploy`. */
 export function applyDeployEvent(run: RunProgress, event: EngineEvent): ProgressLine[] {
+  if (event.state === DEPLOY.hold.save && event.type === 'StateExited')
+    return [line('step', 'The services stay stopped for your own deployment')];
   const key = PHASE_OF[event.state ?? ''];
   if (key === undefined) return [];
   // Without a window, there is usually no service to start. The first service that starts enters the phase.

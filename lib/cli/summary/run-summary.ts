@@ -29,7 +29,7 @@ export function runSummary(report: Report, options: SummaryOptions): string {
     failedSection(report, options.colour),
     report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
     migrationsSection(report),
-    servicesSection(report, options),
+    [...servicesSection(report, options), ...holdLines(report)],
     warningsSection(report, options),
     [outcomeLine(report, options)],
   ];
@@ -136,6 +136,15 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
     const opens = window !== 'never' && (stops || !known);
     return [`A deploy would ${opens ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
+  if (report.hold !== undefined) {
+    const held = names(services.filter(({ status }) => status === 'stopped'));
+    // The execution that waits for the limit ends with the command.
+    const next =
+      startCommand === null
+        ? 'they stop with this run'
+        : `on this machine nothing starts them by itself: end the hold with: ${startCommand}`;
+    return [paint(`Services HELD for your own deployment: ${held}; ${next}`, ['yellow', 'bold'], colour)];
+  }
   const down = services.filter(
     ({ stoppedAt, startedAt, status }) => status === 'failed' || (stoppedAt !== null && startedAt === null),
   );
@@ -146,6 +155,12 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   const stopped = services.filter((service) => service.stoppedAt !== null);
   if (stopped.length === 0) return [`Services: not stopped (${names(services)})`];
   return [`Services: ${names(stopped)}; they were down for ${humanDuration(downtimeMs ?? 0)}`];
+}
+
+function holdLines({ endedHold }: Report): string[] {
+  if (endedHold === undefined) return [];
+  const since = endedHold.since === null ? '' : `, since ${endedHold.since}`;
+  return [`The hold of the deploy ${plain(endedHold.deploy)}${plain(since)} has ended.`];
 }
 
 function namesOf(names: readonly string[]): string {

@@ -40,6 +40,7 @@ interface TaskTargets {
 
 const INVOKE = 'arn:aws:states:::lambda:invoke';
 const START_SYNC = 'arn:aws:states:::states:startExecution.sync:2';
+const START = 'arn:aws:states:::states:startExecution';
 const DESCRIBE = 'arn:aws:states:::aws-sdk:sfn:describeExecution';
 const FUNCTION_ARN = /^arn:aws:lambda:[^:]*:[^:]*:function:([^:]+)/;
 const VERSION_OF_MACHINE = /(:stateMachine:[^:]+):[^:]+$/;
@@ -56,7 +57,7 @@ const startSchema = z.strictObject({
 });
 
 export function canCall(resource: string, { lambdas, aws }: Pick<TaskTargets, 'lambdas' | 'aws'>): boolean {
-  if ([INVOKE, START_SYNC, DESCRIBE].includes(resource) || aws.supports(resource)) return true;
+  if ([INVOKE, START_SYNC, START, DESCRIBE].includes(resource) || aws.supports(resource)) return true;
   return FUNCTION_ARN.test(resource) && lambdas.functionNames.includes(functionName(resource));
 }
 
@@ -85,6 +86,7 @@ function ownActions(targets: TaskTargets): Actions {
   return Object.fromEntries([
     action(INVOKE, invokeSchema, (parameters) => invoke(parameters, targets)),
     action(START_SYNC, startSchema, (parameters, signal) => startAndWait(parameters, signal, targets)),
+    action(START, startSchema, (parameters) => start(parameters, targets)),
     action(DESCRIBE, z.strictObject({ ExecutionArn: z.string() }), ({ ExecutionArn }) => {
       refuseUnlessAllowed(targets, 'states:DescribeExecution', ExecutionArn, 'Sfn.SfnException');
       const Status = targets.statusOf(ExecutionArn);
@@ -132,16 +134,30 @@ function refuseUnlessAllowed(targets: TaskTargets, action: string, resource: str
   );
 }
 
-async function startAndWait(
+function startChild(
   { StateMachineArn, Input = {}, Name }: z.output<typeof startSchema>,
-  signal: AbortSignal,
   targets: TaskTargets,
-): Promise<unknown> {
-  const StartDate = Date.now();
+): LocalExecution {
   // IAM knows state machines without their versions.
   const machineArn = StateMachineArn.replace(VERSION_OF_MACHINE, '$1');
   refuseUnlessAllowed(targets, 'states:StartExecution', machineArn, 'StepFunctions.AccessDeniedException');
-  const child = targets.startChild(StateMachineArn, Input, Name);
+  return targets.startChild(StateMachineArn, Input, Name);
+}
+
+/** The execution that is started ends by itself, also if the one that starts it is aborted. */
+function start(parameters: z.output<typeof startSchema>, targets: TaskTargets): unknown {
+  const { arn } = startChild(parameters, targets);
+  return { ExecutionArn: arn, StartDate: Date.now() };
+}
+
+async function startAndWait(
+  parameters: z.output<typeof startSchema>,
+  signal: AbortSignal,
+  targets: TaskTargets,
+): Promise<unknown> {
+  const { StateMachineArn, Input = {} } = parameters;
+  const StartDate = Date.now();
+  const child = startChild(parameters, targets);
   const abort = () => child.abort();
   signal.addEventListener('abort', abort, { once: true });
   if (signal.aborted) abort();

@@ -1,5 +1,5 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
-import { JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { ResourceNames } from '../../config/resource-names.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
@@ -9,7 +9,7 @@ import { type AwsCall, awsCall } from '../aws-call.ts';
  * every version of the stack. Below /pg-deploy-step/ENVIRONMENT/ there are:
  * - services/NAME: the saved state of a service, with everything that its restore needs, whatever is configured then;
  * - incidents/NAME: what the recovery has done for a service that did not start;
- * - left-stopped: a marker, if a failed deploy left the services stopped deliberately;
+ * - left-stopped: a marker, if a failed deploy left the services stopped deliberately, or a deploy holds them: see hold-services.ts;
  * - recovery: the ARN of the execution that runs as the recovery;
  * - recovery-failed: the alert about a recovery that failed has been sent.
  * Later versions of the product read these parameters: do not change the names or the fields, only add fields.
@@ -129,6 +129,19 @@ export function readText(
   return get(scope, id, parameter, { path, selector: { 'text.$': '$.Parameter.Value' } });
 }
 
+/** Reads the JSON in a parameter into `value` below the path, and its text into `text`. */
+export function readTextAndValue(
+  scope: Construct,
+  id: string,
+  parameter: ParameterName,
+  path: string,
+): TaskStateBase {
+  return get(scope, id, parameter, {
+    path,
+    selector: { 'value.$': 'States.StringToJson($.Parameter.Value)', 'text.$': '$.Parameter.Value' },
+  });
+}
+
 function get(
   scope: Construct,
   id: string,
@@ -151,4 +164,9 @@ export function deleteState(scope: Construct, id: string, parameter: ParameterNa
     iamResources: parameter.arns,
     parameters: { Name: parameter.name },
   });
+}
+
+/** The text at the path is the marker of a hold. Parameter Store can contain any text, so it is not parsed. */
+export function isHoldMarker(path: string): Condition {
+  return Condition.and(Condition.isPresent(path), Condition.stringMatches(path, '*"hold":{*'));
 }

@@ -14,6 +14,7 @@ import type { Construct } from 'constructs';
 import { awsCall } from '../aws-call.ts';
 import { catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
+import { isHoldMarker } from './saved-state.ts';
 import type { AfterStart, WaitLimits } from './service-kind.ts';
 
 /** The cause of an error: DescribeServices does not return the service. */
@@ -28,6 +29,7 @@ const SAVED_COUNT = '$.savedState.value.current.desiredCount';
  * - each target group has at least as many healthy targets;
  * - the service has no new event, so no task was replaced in the meantime, as in a crash loop.
  * A change of the desired count starts no ECS deployment, so no circuit breaker of ECS detects tasks that fail.
+ * A service that was held may have a count already, from the deployment of the application: it is recorded, and never set to less.
  * @returns the first state
  */
 export function startEcsService(scope: Construct, limits: WaitLimits, after: AfterStart): State {
@@ -46,7 +48,42 @@ export function startEcsService(scope: Construct, limits: WaitLimits, after: Aft
   setCount.next(begin);
   return new Choice(scope, ECS.isCountSet)
     .when(Condition.booleanEquals('$.counted.set', true), begin)
+    .when(isHoldMarker('$.marker'), unlessRaised(scope, { setCount, begin, failed: after.failed }))
     .otherwise(setCount);
+}
+
+/** Sets the count unless someone else has set at least the saved one. Writes their count to `$.raised.count`. */
+function unlessRaised(
+  scope: Construct,
+  next: { setCount: IChainable; begin: IChainable; failed: IChainable },
+): State {
+  const describe = awsCall(scope, ECS.describeHeld, {
+    api: 'ecs',
+    action: 'describeServices',
+    parameters: {
+      Cluster: JsonPath.stringAt('$.service.cluster'),
+      Services: JsonPath.array(JsonPath.stringAt('$.service.service')),
+    },
+    // A list: empty if someone has deleted the service.
+    result: { path: '$.found', selector: { 'desired.$': '$.Services[*].DesiredCount' } },
+  });
+  catchAll(describe, next.failed, '$.failure');
+  const found = '$.found.desired[0]';
+  const record = new Pass(scope, ECS.recordRaised, {
+    parameters: { 'count.$': found },
+    resultPath: '$.raised',
+  });
+  describe.next(
+    new Choice(scope, ECS.isRaised)
+      .when(Condition.and(Condition.isPresent(found), Condition.numberGreaterThan(found, 0)), record)
+      .otherwise(next.setCount),
+  );
+  record.next(
+    new Choice(scope, ECS.isRaisedEnough)
+      .when(Condition.numberGreaterThanEqualsJsonPath('$.raised.count', SAVED_COUNT), next.begin)
+      .otherwise(next.setCount),
+  );
+  return describe;
 }
 
 /** `$.checks` holds the number of checks, the number of good ones in a row, and the newest event of the service. */

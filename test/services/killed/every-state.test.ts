@@ -5,6 +5,7 @@ import {
   BUILD_INDEXES,
   DEPLOY,
   ECS,
+  HOLD,
   MIGRATIONS_END,
   RECOVERY,
   START_SERVICES,
@@ -39,14 +40,19 @@ const NOT_REACHED = [
   `start-services: ${MIGRATIONS_END.stillRunning}`,
   `maintenance-window: ${WINDOW.savedStates.listMore}`,
   `start-services: ${START_SERVICES.savedStates.listMore}`,
+  `deploy: ${DEPLOY.hold.stopped.listMore}`,
   `start-services: ${ECS.describeOtherTargets}`,
   `start-services: ${ECS.countOtherTargets}`,
   `start-services: ${ECS.enoughOtherTargets}`,
 ];
 
+/** States that a start on request has in a hold. */
+const OF_START: readonly string[] = [HOLD.shouldEnd, HOLD.end, HOLD.deleteMarker];
+
 /** States of a recovery, in which killed-recovery.test.ts kills it. */
 const OF_RECOVERY: readonly string[] = [
   ...Object.values(RECOVERY),
+  ...Object.values(HOLD).filter((state) => !OF_START.includes(state)),
   START_SERVICES.startAsRecovery,
   START_SERVICES.hasDeployEnded,
   START_SERVICES.describeDeploy,
@@ -59,6 +65,7 @@ const OF_RECOVERY: readonly string[] = [
   START_SERVICES.deleteIncident,
   START_SERVICES.prepareAlert,
   START_SERVICES.prepareAlertNotStarted,
+  START_SERVICES.prepareAlertHeld,
   START_SERVICES.alert,
   START_SERVICES.alertSent,
   START_SERVICES.incidentNotRecorded,

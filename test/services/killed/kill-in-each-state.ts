@@ -104,12 +104,12 @@ export async function runOnce(
   return { reached: [...entered], removeAfterRecovery };
 }
 
-/** Recovers as the EventBridge rule does. Services that were left stopped deliberately wait for a start by hand. */
+/** Recovers as the EventBridge rule does. Services that were left stopped deliberately, or are held, wait for a start by hand. */
 async function recover(world: World): Promise<void> {
   const before = readServices(world);
   const { workflow } = world;
   await workflow.recover({ reason: 'deploy-ended', deploy: 'killed', status: 'ABORTED' });
-  if (workflow.areServicesLeftStopped) {
+  if (workflow.areServicesLeftStopped || workflow.areServicesHeld) {
     expect(readServices(world)).toEqual(before);
     await workflow.recover({});
   }

@@ -20,7 +20,7 @@ export const NEXT_DEPLOY: readonly Scenario[] = [
     killedIn: {
       deploy: 'Whose Lock?, Begin Lock Checks, Describe Lock Holder, Lock Holder Ended?, Prepare Lock',
       'maintenance-window':
-        'Record Scaling Unchanged, Read Earlier State, Use Earlier State, Save Earlier State',
+        'Record Scaling Unchanged, Read Earlier State, Count Raised Since?, Use Earlier State, Save Earlier State',
     },
   },
   {

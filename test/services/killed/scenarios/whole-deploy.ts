@@ -51,7 +51,7 @@ export const START_UNTIL_CHECKS: Scenario = {
   name: 'a deploy that builds everything, until it checks the services that it has started',
   killedIn: {
     'start-services': `
-      Begin, Started As Recovery?, Delete Marker, Start On Request, List Saved States, Add Page Of Saved States,
+      Begin, Started As Recovery?, Start On Request, List Saved States, Add Page Of Saved States,
       Merge Saved States, More Saved States?, Start Services, Read Saved State, Saved State Readable?, Use Saved Service,
       Is Recovery?, Which Kind To Start?, Count Already Set?, Was Rule Enabled?, Was Mapping Enabled?, Start Tasks,
       Enable Rule, Service Steady, Enable Mapping, Begin Starting Checks, Begin Enabled Rule Checks, Which Kind Was Started?,

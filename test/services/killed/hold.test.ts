@@ -1,0 +1,4 @@
+import { killInEachState } from './kill-in-each-state.ts';
+import { HOLDS } from './scenarios/hold.ts';
+
+killInEachState(HOLDS);
