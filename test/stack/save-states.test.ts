@@ -28,12 +28,14 @@ test('all states are saved before the first service is stopped', () => {
   expect(state('Enable Reconciler').Catch).toBeUndefined();
   const saving = { States: state('Save Services').ItemProcessor?.States ?? {} };
   expect(Object.keys(statesOf(saving)).sort()).toEqual([
+    'Count Raised Since?',
     'Read Earlier State',
     'Record Current State',
     'Save Earlier State',
     'Save Service State',
     'Service Saved',
     'Use Earlier State',
+    'Use Raised Count',
   ]);
 });
 
@@ -65,7 +67,8 @@ describe('the saved state of a service', () => {
   });
 
   test('is the one that an earlier deploy saved, if that deploy did not start the service', () => {
-    expect(state('Read Earlier State').Next).toBe('Use Earlier State');
+    expect(state('Read Earlier State').Next).toBe('Count Raised Since?');
+    expect(branchesOf(state('Count Raised Since?'))).toEqual(['Use Raised Count', 'Use Earlier State']);
     expect(state('Use Earlier State')).toMatchObject({
       Parameters: {
         'service.$': '$.service',
@@ -83,6 +86,30 @@ describe('the saved state of a service', () => {
       Overwrite: true,
     });
     expect(state('Save Earlier State').Next).toBe('Service Saved');
+  });
+
+  test('has the count that someone else has raised since, and the scaling as that deploy found it', () => {
+    const [rule] = state('Count Raised Since?').Choices ?? [];
+    expect(rule).toMatchObject({
+      And: expect.arrayContaining([
+        {
+          Variable: '$.current.desiredCount',
+          NumericGreaterThanPath: '$.savedState.value.current.desiredCount',
+        },
+      ]),
+    });
+    expect(state('Use Raised Count')).toMatchObject({
+      Parameters: {
+        current: {
+          'desiredCount.$': '$.current.desiredCount',
+          'scaling.$': '$.savedState.value.current.scaling',
+        },
+        'stoppedAt.$': '$.savedState.value.stoppedAt',
+        'execution.$': '$.execution',
+      },
+      ResultPath: '$.stateToSave',
+      Next: 'Save Earlier State',
+    });
   });
 
   test('is looked for under other names only if there are more states than services', () => {
