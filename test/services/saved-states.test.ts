@@ -32,13 +32,14 @@ afterEach(async () => {
 async function killAfterStopping(
   services: Service[] = ALL_KINDS,
   aws: TestWorkflowOptions['aws'] = ALL_KINDS_IN_AWS,
+  pollSeconds = 1,
 ) {
   const stopped = Promise.withResolvers<void>();
   const savedAtStop: string[][] = [];
   const workflow = await openTestWorkflow({
     databaseUrl: database.url,
     indexes: [INDEX],
-    environment: { services },
+    environment: { services, pollSeconds },
     aws,
     onEvent: (event) => {
       if (event.type !== 'StateEntered') return;
@@ -230,7 +231,8 @@ test('more saved states than one page of Parameter Store are all restored', asyn
     eventBus: 'default',
   }));
   const inAws = rules.map(({ rule: name, eventBus }) => ({ name, eventBus, state: 'ENABLED' as const }));
-  const workflow = await killAfterStopping(rules, { services: [], rules: inAws });
+  // With shorter pauses, so many services would need too many checks for one execution.
+  const workflow = await killAfterStopping(rules, { services: [], rules: inAws }, 3);
   configure(workflow, []);
 
   await workflow.workflow.recover({});
