@@ -10,10 +10,10 @@ const MATERIALIZED_VIEW = 'm';
  * another session's concurrent build can wait for that snapshot: a deadlock. Each waiting session checks for a deadlock
  * once, after deadlock_timeout, and is canceled if it finds one. A deadlock that arises before this session's check cancels
  * the try. One that arises later is found by the build's check, more than two deadlock_timeouts after the try began: by
- * then the try has ended, and the build is not canceled. The wait is longer than one deadlock_timeout, because autovacuum
- * yields its lock only then.
+ * then the try has ended, also on a server that is slow to run its timers, and the build is not canceled. The wait is longer than one
+ * deadlock_timeout, because autovacuum yields its lock only then.
  */
-const TRY_IN_DEADLOCK_TIMEOUTS = 1.9;
+const TRY_IN_DEADLOCK_TIMEOUTS = 1.5;
 
 /**
  * Acquires SHARE UPDATE EXCLUSIVE on a table, the first lock that a concurrent build needs, and runs `use` in the same
