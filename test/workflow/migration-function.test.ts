@@ -55,6 +55,7 @@ test('the migration function receives the name of the deploy, and the report con
   expect(status).toBe('SUCCEEDED');
   expect(report.migrations).toEqual({
     ...{ runner: 'lambda', outcome: 'succeeded', applied: ['0001_a', 'and b'], pending: [], failure: null },
+    ...{ appliedOnline: [], pendingOnline: [] },
   });
   expect(await database.query('select event from received')).toEqual([
     {

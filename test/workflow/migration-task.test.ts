@@ -115,6 +115,7 @@ describe('a migration task that exits with 0', () => {
     expect(await steps()).toEqual(['from the configuration']);
     expect(report.migrations).toEqual({
       ...{ runner: 'ecs-task', outcome: 'succeeded', applied: [], pending: [], failure: null },
+      ...{ appliedOnline: [], pendingOnline: [] },
     });
     expect(report.totals.created).toBe(1);
     expect(report.downtimeMs).toBeGreaterThan(0);

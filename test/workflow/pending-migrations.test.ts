@@ -128,7 +128,7 @@ describe.each([DRIZZLE, NODE_PG_MIGRATE])('$tool', (tool) => {
 
     expect(plan.report.migrations).toEqual({
       ...{ runner: 'ecs-task', outcome: 'not-run', applied: [], failure: null },
-      ...{ pending: tool.names.slice(0, 1), known: true },
+      ...{ pending: tool.names.slice(0, 1), known: true, appliedOnline: [], pendingOnline: [] },
     });
     expect(runSummary(plan.report, { colour: false, startCommand: null })).toContain(
       `Migrations that a deploy would apply: ${tool.names[0]}`,
