@@ -214,6 +214,8 @@ describe('a name in the configuration cannot be a wildcard in a policy', () => {
       {
         database: {
           secretArn: 'arn:aws:secretsmanager:eu-west-1:222222222222:secret:rds!cluster-0a1b-AbCdEf',
+          host: 'shop.cluster-abc.eu-west-1.rds.amazonaws.com',
+          name: 'shop',
         },
       },
     ],

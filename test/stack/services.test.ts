@@ -129,7 +129,8 @@ describe('the permissions of a state machine for services', () => {
       ...['services/*', 'left-stopped', 'incidents/*', 'recovery', 'recovery-failed'].map(
         (rest) => `ssm:DeleteParameter on ${parameter(rest)}`,
       ),
-      ...['incidents/*', 'recovery', 'recovery-failed'].map(
+      // The marker names the start that ends a hold.
+      ...['incidents/*', 'left-stopped', 'recovery', 'recovery-failed'].map(
         (rest) => `ssm:PutParameter on ${parameter(rest)}`,
       ),
       `events:EnableRule on ${schedule(name)}`,
@@ -276,10 +277,12 @@ test.each(WITH_SERVICES)(
       'Acquire Recovery Lock',
       'Alert',
       'Alert Of Failure',
+      'Delete Hold Marker',
       'Delete Marker',
       'Delete Recorded Failure',
       'Disable Reconciler',
       'Enable Reconciler',
+      'End Hold',
       'Record Incident',
       'Record Recovery Failure',
       'Release Recovery Lock',
