@@ -48,7 +48,8 @@ interface ImportedModule {
 export async function importModule(file: string): Promise<ImportedModule> {
   const child = spawn(
     process.execPath,
-    [...nodeOptions(process.execArgv), NO_TYPE_WARNING, ENTRY, file, String(LIMIT_MS)],
+    // Before the others: with ts-node, these end with its program, whose options would follow.
+    [NO_TYPE_WARNING, ...nodeOptions(process.execArgv), ENTRY, file, String(LIMIT_MS)],
     // A process group of its own: the module's child processes are in it too.
     { stdio: ['ignore', 2, 2, 'pipe'], detached: true, env: withoutSecrets(process.env) },
   );
