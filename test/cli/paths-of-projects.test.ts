@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 
 let place: CommandFolder;
@@ -77,6 +77,58 @@ test('descriptions and findings have the same paths on every machine, wherever t
   ]);
   expect(stdout).not.toContain(place.root);
   expect(findings[0]?.message).toContain('db/migrations/003_d.sql, line 1 drops it');
+});
+
+describe('annotations for GitHub in a monorepo have paths from the root of the repository', () => {
+  /** A repository with a project in a folder, which has a package.json of its own. */
+  function monorepo(): string {
+    const root = `${place.directory}/monorepo`;
+    for (const [name, text] of Object.entries({
+      'package.json': '{}',
+      'services/shop/package.json': '{}',
+      'services/shop/db/indexes.json': '[]',
+      'services/shop/db/migrations/001_t.sql': 'create table t (a int);\n',
+      'services/shop/db/migrations/002_i.sql': 'create index i on t (a);\n',
+    })) {
+      mkdirSync(dirname(`${root}/${name}`), { recursive: true });
+      writeFileSync(`${root}/${name}`, text);
+    }
+    return root;
+  }
+
+  /** The files of the annotations, and of the result as JSON. */
+  async function filesOf(root: string): Promise<(string | undefined)[]> {
+    const database = `${root}/services/shop/db`;
+    const args = ['lint', '--indexes', `${database}/indexes.json`, '--migrations', `${database}/migrations`];
+    const github = await place.run(...args, '--format', 'github');
+    const json = await place.run(...args, '--format', 'json');
+    const findings: Finding[] = JSON.parse(json.stdout).findings;
+    return [/^::error file=([^,]+),/.exec(github.stdout)?.[1], ...findings.map(({ file }) => file)];
+  }
+
+  const inRepository = 'services/shop/db/migrations/002_i.sql';
+
+  test('with the folder of Git', async () => {
+    const root = monorepo();
+    mkdirSync(`${root}/.git`);
+
+    expect(await filesOf(root)).toEqual([inRepository, inRepository]);
+  });
+
+  test.each(['GITHUB_WORKSPACE', 'CI_PROJECT_DIR'])(
+    'with %s, if the checkout has no folder of Git',
+    async (variable) => {
+      const root = monorepo();
+      expect(await filesOf(root)).toEqual(['db/migrations/002_i.sql', 'db/migrations/002_i.sql']);
+
+      place.variables[variable] = root;
+      expect(await filesOf(root)).toEqual([inRepository, inRepository]);
+
+      symlinkSync(root, `${place.directory}/link`);
+      place.variables[variable] = `${place.directory}/link`;
+      expect(await filesOf(root)).toEqual([inRepository, inRepository]);
+    },
+  );
 });
 
 test('entries to paste are written as the registry is: JSON for a JSON registry', async () => {
