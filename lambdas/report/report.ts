@@ -29,6 +29,7 @@ import {
 } from './index-warnings.ts';
 import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
+import { summaryOf } from './report-summary.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
 
@@ -87,7 +88,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const failure = deployFailure(state, { indexes: facts.indexes, services, migrations });
   const hold = holdOf(state);
   const endedHold = endedHoldOf(state);
-  const whole: Report = {
+  const complete: Report = {
     deploy: state.deploy ?? execution.name,
     mode: state.mode ?? 'deploy',
     status: failure === null ? 'succeeded' : 'failed',
@@ -109,6 +110,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
       ...holdWarnings(state, services, failure),
     ].map(visibleLines),
   };
+  const whole = { ...complete, summary: summaryOf(complete) };
   io.log.info('Deploy summary.', { status: whole.status, failure, ...totals });
   io.saveWhole?.(whole);
   const alert = alertOf(whole, io.context);

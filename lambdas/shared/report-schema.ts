@@ -195,5 +195,7 @@ export const reportSchema = z.object({
   failure: z.nullable(z.string()),
   /** At most 20. The last one counts those that are left out. */
   warnings: z.array(z.string()),
+  /** The report in a few sentences on one line, at most 900 characters: for the approval of a pipeline and the summary of a job. */
+  summary: z.optional(z.string()),
 });
 export type Report = z.infer<typeof reportSchema>;

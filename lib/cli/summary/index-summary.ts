@@ -6,6 +6,7 @@ import {
   groupLines,
   sizeOf,
 } from '../../../lambdas/shared/failure-groups.ts';
+import { cannotBeBuilt, onMissingTables } from '../../../lambdas/shared/planned-work.ts';
 import { countOf, describeSchemas, reportId, reportTable } from '../../../lambdas/shared/report-names.ts';
 import type { IndexReport, IndexStatus, Report } from '../../../lambdas/shared/report-schema.ts';
 import { counted, listed, shortened } from '../../../lambdas/shared/text.ts';
@@ -90,26 +91,6 @@ function servedSection(report: Report): string[] {
     ...aligned(rows),
     ...more(served.length, 'served by another index'),
   ];
-}
-
-/** The indexes of a plan that cannot be built. The detail of a missing index says why. */
-function cannotBeBuilt(report: Report): IndexReport[] {
-  return report.indexes.filter((index) => index.status === 'missing' && index.detail !== null);
-}
-
-/** Number of indexes of a plan that cannot be built. */
-export function countCannotBeBuilt(report: Report): number {
-  return cannotBeBuilt(report).reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
-}
-
-/** The indexes of a plan whose tables do not exist. */
-function onMissingTables(report: Report): IndexReport[] {
-  return report.indexes.filter((index) => index.status === 'table-missing');
-}
-
-/** Number of indexes of a plan whose tables do not exist. */
-export function countOnMissingTables(report: Report): number {
-  return onMissingTables(report).reduce((sum, index) => sum + countOf(index, 'remaining'), 0);
 }
 
 /** The indexes that a deploy would build, and those that cannot be built. */

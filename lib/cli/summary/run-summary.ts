@@ -1,16 +1,16 @@
 import { identifierList } from '../../../lambdas/postgres/identifiers.ts';
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
+import {
+  countCannotBeBuilt,
+  countOnMissingTables,
+  countToBuild,
+  wouldStopServices,
+} from '../../../lambdas/shared/planned-work.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
 import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
-import {
-  builtSection,
-  countCannotBeBuilt,
-  countOnMissingTables,
-  failedSection,
-  planSection,
-} from './index-summary.ts';
+import { builtSection, failedSection, planSection } from './index-summary.ts';
 
 const MOST_WARNINGS = 20;
 /** Names of migrations or services in a line. */
@@ -46,7 +46,7 @@ function totalsSection(report: Report): string[] {
   const withoutTable = countOnMissingTables(report);
   const text =
     report.mode === 'plan'
-      ? `Indexes: ${skipped} already present, ${remaining - refused - withoutTable} to build${refused === 0 ? '' : `, ${refused} that cannot be built`}${withoutTable === 0 ? '' : `, ${withoutTable} on tables that do not exist`}`
+      ? `Indexes: ${skipped} already present, ${countToBuild(report)} to build${refused === 0 ? '' : `, ${refused} that cannot be built`}${withoutTable === 0 ? '' : `, ${withoutTable} on tables that do not exist`}`
       : `Indexes: ${created} created, ${skipped} already present, ${failed} failed, ${remaining} remaining`;
   const omitted = report.indexesOmitted;
   return [
@@ -128,13 +128,8 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   if (services.length === 0) return [];
   const names = (list: typeof services) => namesOf(list.map((service) => service.name));
   if (mode === 'plan') {
-    const { runner, pending: files, known = knowsPending(runner) } = report.migrations;
-    const toBuild = report.totals.remaining - countCannotBeBuilt(report) - countOnMissingTables(report);
-    const { window = 'always' } = report;
-    const offline = files.filter((file) => !(report.migrations.pendingOnline ?? []).includes(file));
-    const stops = window === 'always' ? toBuild + files.length > 0 : offline.length > 0;
-    const opens = window !== 'never' && (stops || !known);
-    return [`A deploy would ${opens ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
+    const stops = wouldStopServices(report);
+    return [`A deploy would ${stops ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
   }
   if (report.hold !== undefined) {
     const held = names(services.filter(({ status }) => status === 'stopped'));
