@@ -165,10 +165,12 @@ describe.each(MAJORS)('a partitioned table, on PostgreSQL %i', (major) => {
 
     expect([one.events_by_kind?.status, two.events_by_kind?.status]).not.toContain('failed');
     await expectCompletePartitionedIndex(database, 2);
+    // Without the item of the partitioned table itself: a deploy that plans between the last attachment and its end has that one.
     const built = await database.query(
-      "select distinct item from deploy_step.index_builds where status in ('built', 'repaired')",
+      `select item, count(*)::int from deploy_step.index_builds
+       where status in ('built', 'repaired') and item <> 'events_by_kind' group by item`,
     );
-    expect(built).toHaveLength(2);
+    expect(built.map(({ count }) => count)).toEqual([1, 1]);
   });
 
   describe('with an attached invalid index of a partition', () => {
