@@ -5,6 +5,7 @@ import { importSources } from '../import/import-sources.ts';
 import type { IndexEntry } from '../registry/define-indexes.ts';
 import { findSources } from '../sources/find-sources.ts';
 import { NoMigrations, NoSourceError, type Skipped, type Tool } from '../sources/sql-source.ts';
+import { foldersToRoot, type PlaceInRepository, placeInRepository } from './place-in-repository.ts';
 
 /** The migrations of a project. Paths are relative to it. */
 export interface ProjectMigrations {
@@ -23,7 +24,8 @@ export interface ProjectMigrations {
 /** What `init` takes into account. */
 export interface Project {
   readonly folder: string;
-  /** Whether it contains nothing yet, apart from what a new repository has. */
+  readonly place: PlaceInRepository;
+  /** Whether it contains nothing yet, apart from what a new repository has, and this package. */
   readonly isEmpty: boolean;
   /** Null: there are none that can be read. */
   readonly migrations: ProjectMigrations | null;
@@ -50,10 +52,14 @@ interface ExistingApp {
 interface PackageManager {
   readonly install: string;
   readonly add: string;
+  /** Whether the packages are installed at the top of the repository, because its lock file is there. */
+  readonly isAtRoot: boolean;
 }
 
-const NPM: PackageManager = { install: 'npm ci', add: 'npm install --save-dev' };
-const PACKAGE_MANAGERS: Readonly<Record<string, PackageManager>> = {
+type Commands = Omit<PackageManager, 'isAtRoot'>;
+
+const NPM: Commands = { install: 'npm ci', add: 'npm install --save-dev' };
+const PACKAGE_MANAGERS: Readonly<Record<string, Commands>> = {
   'pnpm-lock.yaml': {
     install: 'corepack enable && pnpm install --frozen-lockfile',
     add: 'pnpm add --save-dev',
@@ -66,8 +72,9 @@ const PACKAGE_MANAGERS: Readonly<Record<string, PackageManager>> = {
 export const REGISTRY = 'database/indexes.ts';
 export const MIGRATIONS = 'database/migrations';
 
-/** Files of a new repository. */
-const BEGINNING = /^(\.git|\.github|\.gitlab|\.gitignore|\.gitattributes|README.*|LICEN[CS]E.*|\.DS_Store)$/i;
+/** Files of a new repository, and of npm, into which this package was installed. */
+const BEGINNING =
+  /^(\.git|\.github|\.gitlab|\.gitignore|\.gitattributes|README.*|LICEN[CS]E.*|\.DS_Store|node_modules|\.npmrc|\.yarnrc\.yml|\.yarn|\.pnp\..*|(package|package-lock|pnpm-workspace|pnpm-lock|yarn)\.(json|yaml|lock))$/i;
 
 /**
  * Looks for migrations and imports their indexes. Nothing is changed.
@@ -80,16 +87,32 @@ export async function examineProject(
   { path, runCode }: { path: string | undefined; runCode: boolean },
 ): Promise<Project> {
   const has = (name: string) => existsSync(join(folder, name));
-  const lockFile = Object.keys(PACKAGE_MANAGERS).find(has);
+  const manifest = has('package.json') ? (readJson(join(folder, 'package.json')) as Manifest) : null;
+  const place = placeInRepository(folder);
   return {
-    folder,
-    isEmpty: readdirSync(folder).every((name) => BEGINNING.test(name)),
+    ...{ folder, place, manifest },
+    isEmpty: readdirSync(folder).every((name) => BEGINNING.test(name)) && hasOnlyThisPackage(manifest),
     migrations: await migrationsIn(folder, path, runCode),
-    manifest: has('package.json') ? (readJson(join(folder, 'package.json')) as Manifest) : null,
     app: has('cdk.json') ? { registry: registryIn(readJson(join(folder, 'cdk.json'))) } : null,
-    packageManager: PACKAGE_MANAGERS[lockFile ?? ''] ?? NPM,
-    isOnGitLab: has('.gitlab-ci.yml') && !has('.github'),
+    packageManager: packageManagerOf(folder, place),
+    isOnGitLab: existsSync(join(place.root, '.gitlab-ci.yml')) && !existsSync(join(place.root, '.github')),
   };
+}
+
+function hasOnlyThisPackage(manifest: Manifest | null): boolean {
+  const names = Object.keys({ ...manifest?.dependencies, ...manifest?.devDependencies });
+  return names.every((name) => name === 'pg-deploy-step');
+}
+
+/** That of the nearest lock file: packages of a workspace share one. */
+function packageManagerOf(folder: string, place: PlaceInRepository): PackageManager {
+  for (const one of foldersToRoot(folder, place)) {
+    const lockFile = Object.keys(PACKAGE_MANAGERS).find((name) => existsSync(join(one, name)));
+    if (lockFile !== undefined) {
+      return { ...(PACKAGE_MANAGERS[lockFile] ?? NPM), isAtRoot: one === place.root };
+    }
+  }
+  return { ...NPM, isAtRoot: folder === place.root };
 }
 
 /** @throws NoSourceError with the file */

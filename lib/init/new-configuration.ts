@@ -53,8 +53,16 @@ export function newConfiguration(project: Project): unknown {
   };
   return {
     app: 'npx tsx deploy/app.ts',
-    context: { environments: { dev }, ...lintOf(project), source },
+    context: { environments: { [environmentOf(project)]: dev }, ...lintOf(project), source },
   };
+}
+
+/** Most characters of a slug in the name of an environment, which has at most 31. */
+const MOST_OF_SLUG = 27;
+
+/** The name of the environment. Two databases of one account need different names of their resources. */
+function environmentOf({ place: { slug } }: Project): string {
+  return slug === '' ? 'dev' : `${slug.slice(-MOST_OF_SLUG).replace(/^[^a-z]+/, '')}-dev`;
 }
 
 /** The folder that the runner `sql` applies. Undefined: another tool applies the migrations. */

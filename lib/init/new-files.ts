@@ -1,12 +1,12 @@
 import { lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { counted } from '../../lambdas/shared/text.ts';
 import { checkNewFile } from '../files/new-file.ts';
 import { NEW_PROJECT } from '../files/package-files.ts';
 import { registryText } from '../registry/write-registry.ts';
 import { MIGRATIONS, type Project, REGISTRY } from './examine-project.ts';
 import { appliedFolderOf, newConfiguration } from './new-configuration.ts';
-import { gitHubWorkflow, gitLabJob } from './new-job.ts';
+import { gitHubWorkflow, gitLabJob, installCommands } from './new-job.ts';
 import { newManifest } from './new-manifest.ts';
 
 /** A file that `init` would write. */
@@ -25,7 +25,6 @@ export interface NewFiles {
 }
 
 export const APP = 'deploy/app.ts';
-export const GITLAB_JOB = '.gitlab/pg-deploy-step.yml';
 
 /** The files that a project needs. None of them is written. */
 export function newFilesOf(project: Project): NewFiles {
@@ -59,9 +58,16 @@ export function writeNewFiles(folder: string, files: readonly NewFile[]): void {
   }
 }
 
+/** The job for pull requests, relative to the top of the repository, where GitHub and GitLab look for it. */
+export function jobFile({ isOnGitLab, place: { slug } }: Project): string {
+  const folder = isOnGitLab ? '.gitlab' : '.github/workflows';
+  return `${folder}/pg-deploy-step${slug === '' ? '' : `-${slug}`}.yml`;
+}
+
 function allFiles(project: Project): NewFile[] {
+  const job = join(relative(project.folder, project.place.root), jobFile(project));
   return [
-    ...(project.manifest === null ? packageFiles(project) : []),
+    ...packageFiles(project),
     ...databaseFiles(project),
     {
       path: 'cdk.json',
@@ -74,13 +80,15 @@ function allFiles(project: Project): NewFile[] {
       what: 'a CodePipeline that deploys the stack and runs the workflow',
       text: templateText('deploy/pipeline-stack.ts').replace(
         "'npm ci'",
-        `'${project.packageManager.install}'`,
+        installCommands(project)
+          .map((command) => `'${command.replaceAll("'", "\\'")}'`)
+          .join(', '),
       ),
     },
     project.isOnGitLab
-      ? { path: GITLAB_JOB, what: 'a job for merge requests: lint, synth, plan', text: gitLabJob(project) }
+      ? { path: job, what: 'a job for merge requests: lint, synth, plan', text: gitLabJob(project) }
       : {
-          path: '.github/workflows/pg-deploy-step.yml',
+          path: job,
           what: 'a job for pull requests: lint, synth, plan',
           text: gitHubWorkflow(project),
         },
@@ -108,12 +116,15 @@ function databaseFiles({ isEmpty, migrations, app }: Project): NewFile[] {
 }
 
 function packageFiles(project: Project): NewFile[] {
+  if (project.manifest !== null && !project.isEmpty) return [];
   const manifest = newManifest(basename(project.folder), {
     registry: project.app?.registry ?? REGISTRY,
     migrations: appliedFolderOf(project) ?? 'none',
   });
   return [
-    { path: 'package.json', what: 'the packages and the scripts', text: jsonText(manifest) },
+    ...(project.manifest === null
+      ? [{ path: 'package.json', what: 'the packages and the scripts', text: jsonText(manifest) }]
+      : []),
     template('tsconfig.json', 'the options of TypeScript'),
     { path: '.gitignore', what: 'what Git ignores', text: 'node_modules/\ncdk.out/\n' },
   ];

@@ -5,9 +5,18 @@ import { quotedForShell } from './shell-words.ts';
 /** Without the variable, the plan is that of an empty database on the machine of the job. */
 const DATABASE = 'PG_DEPLOY_STEP_DATABASE_URL';
 
+/** The commands with which a job that starts at the top of the repository installs the packages and goes to the project. */
+export function installCommands({ packageManager: { install, isAtRoot }, place }: Project): string[] {
+  if (place.path === '') return [install];
+  const enter = `cd ${quotedForShell(place.path)}`;
+  return isAtRoot ? [install, enter] : [enter, install];
+}
+
 /** The workflow of GitHub Actions: lint, synth, and a plan. */
 export function gitHubWorkflow(project: Project): string {
-  return `name: pg-deploy-step
+  const { place, packageManager } = project;
+  const isBelow = place.path !== '';
+  return `name: ${isBelow ? `pg-deploy-step ${place.slug}` : 'pg-deploy-step'}
 
 on: pull_request
 
@@ -17,7 +26,7 @@ permissions:
 jobs:
   lint-and-plan:
     runs-on: ubuntu-latest
-    env:
+${isBelow ? `    defaults:\n      run:\n        working-directory: ${quotedForShell(place.path)}\n` : ''}    env:
       # A database that this job can reach, such as a copy. Without the secret, the plan is that of an empty database.
       DATABASE_URL: \${{ secrets.${DATABASE} }}
     steps:
@@ -25,8 +34,8 @@ jobs:
       - uses: actions/setup-node@v5
         with:
           node-version: 24
-      - run: ${project.packageManager.install}
-      - name: Lint the registry and the migrations
+      - run: ${packageManager.install}
+${isBelow && packageManager.isAtRoot ? '        working-directory: .\n' : ''}      - name: Lint the registry and the migrations
         run: ${lintCommand(project)} --format github
       - name: Synthesise the environments
         run: npx cdk synth --quiet
@@ -37,7 +46,7 @@ jobs:
 
 /** The job of GitLab CI, to include in .gitlab-ci.yml. */
 export function gitLabJob(project: Project): string {
-  return `pg-deploy-step:
+  return `pg-deploy-step${project.place.slug === '' ? '' : `-${project.place.slug}`}:
   image: node:24
   rules:
     - if: $CI_PIPELINE_SOURCE == 'merge_request_event'
@@ -45,8 +54,9 @@ export function gitLabJob(project: Project): string {
     # A database that this job can reach, such as a copy. Without the variable, the plan is that of an empty database.
     DATABASE_URL: $${DATABASE}
   script:
-    - ${project.packageManager.install}
-    - ${lintCommand(project)}
+${installCommands(project)
+  .map((command) => `    - ${command}\n`)
+  .join('')}    - ${lintCommand(project)}
     - npx cdk synth --quiet
     - if [ "$DATABASE_URL" = '$${DATABASE}' ]; then unset DATABASE_URL; fi
     - ${planCommand(project)}

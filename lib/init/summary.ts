@@ -2,7 +2,7 @@ import { counted } from '../../lambdas/shared/text.ts';
 import { oneLine } from '../../lambdas/shared/visible-text.ts';
 import { MIGRATIONS, type Project } from './examine-project.ts';
 import { appliedFolderOf, toReplace } from './new-configuration.ts';
-import { APP, GITLAB_JOB, type NewFile, type NewFiles } from './new-files.ts';
+import { APP, jobFile, type NewFile, type NewFiles } from './new-files.ts';
 import { missingPackages } from './new-manifest.ts';
 
 /** What was found, which files are written, and which stay as they are. */
@@ -56,7 +56,9 @@ export function nextSteps(project: Project, { missing, existing }: NewFiles): st
     ...(packages.length > 0 ? [`${packageManager.add} ${packages.join(' ')}`] : []),
     ...(isWritten('cdk.json') ? [examples.join('\n')] : []),
     ...(isOtherApp ? [constructInWords(project)] : []),
-    ...(isWritten(GITLAB_JOB) ? [`Add to .gitlab-ci.yml: include: [{ local: ${GITLAB_JOB} }]`] : []),
+    ...(project.isOnGitLab && missing.some(({ path }) => path.endsWith(jobFile(project)))
+      ? [`Add to .gitlab-ci.yml: include: [{ local: ${jobFile(project)} }]`]
+      : []),
     ...(isOtherApp ? [] : ['npx pg-deploy-step lint']),
     'npx cdk synth --quiet',
   ];

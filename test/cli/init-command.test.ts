@@ -53,6 +53,69 @@ test('an empty folder gets a whole project with an example, which lint accepts',
   expect(linted.exitCode).toBe(0);
 });
 
+test('a folder into which npm has just installed the package gets the example and a tsconfig.json, too', async () => {
+  const manifest = '{ "devDependencies": { "pg-deploy-step": "^0.1.0" } }';
+  write('package.json', manifest);
+  write('package-lock.json', '{}');
+  write('node_modules/pg-deploy-step/package.json', '{}');
+  const { exitCode, stdout } = await place.run('init');
+
+  expect(exitCode).toBe(0);
+  expect(read('package.json')).toBe(manifest);
+  for (const file of ['tsconfig.json', '.gitignore', 'database/migrations/0001_orders.sql']) {
+    expect(existsSync(place.file(file)), file).toBe(true);
+  }
+  expect(dev()?.migrations).toMatchObject({ runner: 'sql', directory: 'database/migrations' });
+  expect(stdout).toMatch(/^1\. npm install --save-dev .* tsx@/m);
+});
+
+describe('a folder of a repository with several databases', () => {
+  beforeEach(() => {
+    mkdirSync(place.file('.git'));
+    write('package.json', '{ "workspaces": ["services/*"] }');
+  });
+
+  test('gets an environment of its own, and its job where GitHub reads it', async () => {
+    write('pnpm-lock.yaml', '');
+    for (const name of ['billing', 'Shop']) {
+      write(`services/${name}/package.json`, '{}');
+      write(`services/${name}/migrations/0001_orders.sql`, ORDERS + INDEX);
+      expect(await place.run('init', `services/${name}`)).toMatchObject({ exitCode: 0 });
+      expect(JSON.parse(read(`services/${name}/cdk.json`)).context.environments).toEqual({
+        [`services-${name.toLowerCase()}-dev`]: expect.objectContaining({ migrations: 'migrations' }),
+      });
+    }
+
+    expect(place.files('.github/workflows')).toEqual([
+      'pg-deploy-step-services-billing.yml',
+      'pg-deploy-step-services-shop.yml',
+    ]);
+    const job = read('.github/workflows/pg-deploy-step-services-shop.yml');
+    expect(job).toMatch(/^ {8}working-directory: services\/Shop$/m);
+    expect(job).toMatch(/^ {6}- run: corepack enable && pnpm install.*\n {8}working-directory: \.$/m);
+    expect(read('services/Shop/deploy/pipeline-stack.ts')).toContain(
+      "commands: ['corepack enable && pnpm install --frozen-lockfile', 'cd services/Shop'] }",
+    );
+    const again = await place.run('init', 'services/Shop');
+    expect(again.stdout).toContain('Nothing to write: the project has all files.');
+  });
+
+  test('with a lock file of its own installs there, also on GitLab', async () => {
+    write('.gitlab-ci.yml', '');
+    write('services/billing/yarn.lock', '');
+    write('services/billing/migrations/0001_orders.sql', ORDERS + INDEX);
+    const { stdout } = await place.run('init', 'services/billing');
+
+    expect(read('.gitlab/pg-deploy-step-services-billing.yml')).toContain(
+      '    - cd services/billing\n    - corepack enable && yarn install --immutable\n',
+    );
+    expect(stdout).toContain('include: [{ local: .gitlab/pg-deploy-step-services-billing.yml }]');
+    expect(read('services/billing/deploy/pipeline-stack.ts')).toContain(
+      "commands: ['cd services/billing', 'corepack enable && yarn install --immutable'] }",
+    );
+  });
+});
+
 test('a Prisma project gets a registry of its indexes, and a task that runs prisma migrate deploy', async () => {
   cpSync(join(FIXTURES, 'prisma'), place.file('prisma'), { recursive: true });
   const manifest = '{ "name": "shop", "dependencies": { "@prisma/client": "6.0.0", "typescript": "5.9.3" } }';

@@ -179,6 +179,92 @@ async function installWhatIsMissing({ folder: cwd }: CdkApp, refused: Ended): Pr
   expectSuccess(await runProgram('npm', command.split(' '), { cwd }));
 }
 
+/*
+ * What `npm i -D pg-deploy-step && npx pg-deploy-step init` leads to. The folders share the packages of the app that contains them.
+ */
+describe('init', () => {
+  const project = (name: string): CdkApp => {
+    const { root } = apps.today as CdkApp;
+    return { root, folder: join(root, 'new', name), command: ['tsx', 'deploy/app.ts'] };
+  };
+  const readAll = (cwd: string) =>
+    globSync('**/*', { cwd, withFileTypes: true, exclude: ['cdk.out'] })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => [join(parentPath, name), readFileSync(join(parentPath, name), 'utf8')]);
+  const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
+
+  async function initialise(name: string, files: Record<string, string>): Promise<CdkApp> {
+    const one = project(name);
+    mkdirSync(one.folder, { recursive: true });
+    for (const [path, text] of Object.entries(files)) write(join(one.folder, path), text);
+    expectSuccess(await bin(one, ['pg-deploy-step', 'init']));
+    return one;
+  }
+
+  async function lintAndSynthesise(one: CdkApp): Promise<void> {
+    const linted = await bin(one, ['pg-deploy-step', 'lint', '--strict']);
+    expectSuccess(linted);
+    expect(linted.stdout).toContain('0 errors, 0 warnings');
+    expectSuccess(await runProgram('node', [CDK, 'synth', '--quiet'], { cwd: one.folder }));
+    expect(existsSync(join(one.folder, 'cdk.out/pg-deploy-step-dev.template.json'))).toBe(true);
+  }
+
+  test.each([
+    ['empty', {}],
+    ['just-installed', { 'package.json': '{ "devDependencies": { "pg-deploy-step": "*" } }' }],
+  ])('in a folder that is %s: types, lint and synth are without a finding', async (name, files) => {
+    const one = await initialise(name, files);
+
+    expectSuccess(await bin(one, ['tsc', '--noEmit']));
+    await lintAndSynthesise(one);
+    expect(readFileSync(join(one.folder, 'database/migrations/0001_orders.sql'), 'utf8')).not.toBe('');
+  });
+
+  test('in a Prisma project: its indexes are in the registry, and its files stay as they are', async () => {
+    const migration = 'prisma/migrations/20260101120000_orders/migration.sql';
+    const files = {
+      'package.json': '{ "dependencies": { "@prisma/client": "6.0.0" } }',
+      [migration]: LEGACY,
+      'prisma/migrations/migration_lock.toml': 'provider = "postgresql"\n',
+    };
+    const one = await initialise('prisma', files);
+
+    await lintAndSynthesise(one);
+    expect(readFileSync(join(one.folder, 'database/indexes.ts'), 'utf8')).toContain('idx_orders_status');
+    expect(readFileSync(join(one.folder, migration), 'utf8')).toBe(LEGACY);
+    expect(readFileSync(join(one.folder, 'cdk.json'), 'utf8')).toContain('"ecs-task"');
+  });
+
+  test('in a folder with SQL migrations, and in one that has everything, where it changes nothing', async () => {
+    const one = await initialise('sql', { 'package.json': '{}', 'db/0001_orders.sql': LEGACY });
+
+    await lintAndSynthesise(one);
+    write(join(one.folder, 'deploy/app.ts'), '// My own app\n');
+    const before = readAll(one.folder);
+    const again = await bin(one, ['pg-deploy-step', 'init']);
+    expectSuccess(again);
+    expect(again.stdout).toContain('Nothing to write: the project has all files.');
+    expect(readAll(one.folder)).toEqual(before);
+  });
+});
+
+test('a registry outside of the project imports the package', async () => {
+  const registry = join(folder, 'elsewhere/indexes.mjs');
+  const sql = 'create index concurrently if not exists idx_orders_status on orders (tenant_id, status)';
+  write(
+    registry,
+    `import { defineIndexes } from 'pg-deploy-step';\nexport default defineIndexes([${JSON.stringify({
+      ...{ name: 'idx_orders_status', sql, description: 'Orders by status' },
+    })}]);\n`,
+  );
+  const linted = await bin(apps['ts-node'] as CdkApp, [
+    ...['pg-deploy-step', 'lint', '--indexes', registry, '--migrations', 'database/migrations', '--strict'],
+  ]);
+
+  expectSuccess(linted);
+  expect(linted.stdout).toContain('0 errors, 0 warnings');
+});
+
 test('esbuild is not installed with the package', () => {
   expect(existsSync(join(apps['ts-node']?.root ?? '', 'node_modules/esbuild'))).toBe(false);
 });
