@@ -36,6 +36,10 @@ export {
   type HoldPair,
 } from './pipeline/deploy-step-action.ts';
 export { PipelineDeployStep } from './pipeline/pipeline-deploy-step.ts';
+export { PipelinePlanApproval, type PipelinePlanApprovalProps } from './pipeline/pipeline-plan-approval.ts';
+export { PipelineRole, type PipelineRoleProps } from './pipeline/pipeline-role.ts';
+export type { PipelineTarget } from './pipeline/pipeline-target.ts';
+export { type ApprovalOptions, PlanApproval, type PlanApprovalProps } from './pipeline/plan-approval.ts';
 export {
   defineIndexes,
   type EntryConstraint,

@@ -23,6 +23,8 @@ export interface ResourceNames {
   readonly stack: string;
   readonly machines: MachineNames;
   readonly rules: RuleNames;
+  /** Name of the role with which pipelines of another account start deploys. */
+  readonly pipelineRole: string;
   /** Name of the SNS topic that the stack creates. */
   readonly topic: string;
   /** Name of the alarm for services that are stopped for too long. */
@@ -59,6 +61,7 @@ export function resourceNamesOf(environmentName: string, namePrefix?: string): R
       reconcile: `${stack}-reconcile`,
       stackUpdated: `${stack}-stack-updated`,
     },
+    pipelineRole: `${stack}-pipeline`,
     topic: `${stack}-alerts`,
     servicesStopped: `${stack}-services-stopped`,
     metricNamespace: `${product}/${environmentName}`,

@@ -1,33 +1,17 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { CommonAwsActionProps } from 'aws-cdk-lib/aws-codepipeline';
 import { StateMachineInput, StepFunctionInvokeAction } from 'aws-cdk-lib/aws-codepipeline-actions';
-import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { z } from 'zod';
 import { checkedInput, type executionInputSchema } from '../../lambdas/shared/execution-input.ts';
-import { machineNamesOf } from '../config/resource-names.ts';
+import { deployMachineOf, EXECUTION_NAME_PREFIX, type PipelineTarget } from './pipeline-target.ts';
 
 /** The input of an execution of `deploy`. Every field is optional. */
 export type DeployStepInput = z.input<typeof executionInputSchema>;
 
-/** Prefix of the execution names: `pipeline-`, followed by the id of the action's execution. */
-const EXECUTION_NAME_PREFIX = 'pipeline';
-
 /** The environment to deploy and the input of the deploy. */
-export interface DeployStepTarget {
-  /** Name of the environment in cdk.json. Its stack is `pg-deploy-step-NAME`. */
-  readonly environmentName: string;
-  /** `stack.namePrefix` of the environment. @default none */
-  readonly namePrefix?: string;
+export interface DeployStepTarget extends PipelineTarget {
   /** @default {} the full deploy */
   readonly input?: DeployStepInput;
-  /**
-   * Account of the environment, 12 digits. If it is not the pipeline's account, the pipeline needs `crossAccountKeys`.
-   * @default the pipeline's account
-   */
-  readonly account?: string;
-  /** Region of the environment. @default the pipeline's region */
-  readonly region?: string;
 }
 
 /** Properties of DeployStepAction. */
@@ -56,6 +40,8 @@ export function namesOfPair(name: string): HoldPair<string> {
  * after the action that deploys the environment's stack.
  *
  * - The action refers to the state machine by its fixed name, so you can deploy the pipeline before the stack exists.
+ * - If the environment is in another account, the CDK creates a role there in a stack of its own, which has to be deployed together with
+ *   the stack of the pipeline. Give `role` (see PipelineRole) to use another one.
  * - CodePipeline waits for 7 days at most. Then it shows the action as failed, but the deploy continues.
  * - "Stop and abandon" stops the action, not the deploy: the deploy continues and starts the services. To stop the deploy
  *   as well, stop the execution of `deploy`, then start `start-services`.
@@ -115,20 +101,4 @@ export class DeployStepAction extends StepFunctionInvokeAction {
 function checked(input: DeployStepInput): DeployStepInput {
   checkedInput(input);
   return input;
-}
-
-function deployMachineOf(scope: Construct, id: string, target: DeployStepTarget): IStateMachine {
-  const name = machineNamesOf(target.environmentName, target.namePrefix).deploy;
-  const { account, region } = target;
-  if (account === undefined && region === undefined)
-    return StateMachine.fromStateMachineName(scope, id, name);
-  const arn = Stack.of(scope).formatArn({
-    service: 'states',
-    resource: 'stateMachine',
-    resourceName: name,
-    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    ...(account !== undefined && { account }),
-    ...(region !== undefined && { region }),
-  });
-  return StateMachine.fromStateMachineArn(scope, id, arn);
 }

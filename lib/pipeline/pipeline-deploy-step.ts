@@ -1,3 +1,4 @@
+import { Annotations } from 'aws-cdk-lib';
 import type { IStage } from 'aws-cdk-lib/aws-codepipeline';
 import {
   type CodePipelineActionFactoryResult,
@@ -12,6 +13,8 @@ import {
   inputsOfPair,
   namesOfPair,
 } from './deploy-step-action.ts';
+import { PipelineRole } from './pipeline-role.ts';
+import { isInOtherAccount, type PipelineTarget } from './pipeline-target.ts';
 
 /**
  * A step of CDK Pipelines that starts a deploy. Add it to the stage that deploys the environment's stack:
@@ -19,6 +22,8 @@ import {
  *
  * A pipeline cannot refer to a resource in a stack of a stage, so the step refers to the state machine by its name. For
  * time limits, stopping and retrying see DeployStepAction.
+ *
+ * If the environment is in another account, give `account`, and add a PipelineRole to the stack of the environment.
  */
 export class PipelineDeployStep extends Step implements ICodePipelineActionFactory {
   /**
@@ -48,15 +53,31 @@ export class PipelineDeployStep extends Step implements ICodePipelineActionFacto
   }
 
   produceAction(stage: IStage, options: ProduceActionOptions): CodePipelineActionFactoryResult {
+    const { actionName, runOrder, scope, variablesNamespace } = options;
+    warnOfNoRole(stage, this.target);
     stage.addAction(
       // The ids contain the name of the action, because all steps of a stage have the same scope.
-      new DeployStepAction(options.scope, `${options.actionName} Machine`, {
+      new DeployStepAction(scope, `${actionName} Machine`, {
         ...this.target,
-        actionName: options.actionName,
-        runOrder: options.runOrder,
-        ...(options.variablesNamespace !== undefined && { variablesNamespace: options.variablesNamespace }),
+        ...(isInOtherAccount(scope, this.target) && {
+          role: PipelineRole.of(scope, `${actionName} Role`, this.target),
+        }),
+        ...{ actionName, runOrder },
+        ...(variablesNamespace !== undefined && { variablesNamespace }),
       }),
     );
     return { runOrdersConsumed: 1 };
   }
+}
+
+/** The role can be part of another app, so this is no error. */
+export function warnOfNoRole({ pipeline }: IStage, target: PipelineTarget): void {
+  if (!isInOtherAccount(pipeline, target)) return;
+  const constructs = pipeline.node.root.node.findAll();
+  if (constructs.some((one) => one instanceof PipelineRole && one.isFor(target))) return;
+  Annotations.of(pipeline).addWarningV2(
+    `pg-deploy-step:pipelineRole:${target.environmentName}`,
+    `No PipelineRole of the environment ${target.environmentName} in the account ${target.account} is part of this app. Without it, the step cannot ` +
+      `start the deploy: add new PipelineRole(stack, 'PipelineRole', { environmentName: '${target.environmentName}', pipelineAccount }) to a stack of that account.`,
+  );
 }

@@ -5,7 +5,7 @@ import { App, type Stack } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CdkPipelinesStack } from '../../examples/pipeline/cdk-pipelines-stack.ts';
-import { CodePipelineStack } from '../../examples/pipeline/code-pipeline-stack.ts';
+import { CodePipelineStack, type Place } from '../../examples/pipeline/code-pipeline-stack.ts';
 import { createStacks, type IntegStacks } from '../../integ/stacks.ts';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import {
@@ -38,7 +38,7 @@ const ENVIRONMENTS = {
   production: productionInput(),
   alarms: { ...everyKindInput(), alarms: true },
 };
-const EXAMPLES = ['code-pipeline', 'cdk-pipelines'] as const;
+const EXAMPLES = ['before', 'around', 'after-approval', 'cdk-pipelines', 'environment-of-pipeline'] as const;
 const INTEG = ['environment', 'deployStep', 'assertions'] as const satisfies (keyof IntegStacks)[];
 
 let synthesised: Synthesised;
@@ -51,16 +51,21 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'pg-deploy-step-nag-'));
   const app = new App({ outdir: folder, builtinCloudFormationValidation: false });
   const source = { owner: 'o', repo: 'r', branch: 'main', connectionArn: 'arn:aws:codeconnections:::c' };
-  const { dev } = parseEnvironments(readContext().environments);
-  if (dev === undefined) throw new Error('cdk.json has no environment "dev".');
-  const props = { source, environmentName: 'dev' };
+  const { dev, prod } = parseEnvironments(readContext().environments);
+  if (dev === undefined || prod === undefined) throw new Error('cdk.json has no environments "dev", "prod".');
+  const pipelineIn = (place: Place) =>
+    new CodePipelineStack(app, place, { source, environmentName: 'dev', place });
+  const cdkPipelines = new CdkPipelinesStack(app, 'cdk-pipelines', {
+    ...{ source, environments: { dev, prod }, approved: ['prod'], projectRoot: PROJECT_ROOT },
+    env: { account: '111111111111', region: 'eu-west-1' },
+  });
   examples = {
-    'code-pipeline': new CodePipelineStack(app, 'code-pipeline', props),
-    'cdk-pipelines': new CdkPipelinesStack(app, 'cdk-pipelines', {
-      ...props,
-      environment: dev,
-      projectRoot: PROJECT_ROOT,
-    }),
+    before: pipelineIn('before'),
+    around: pipelineIn('around'),
+    'after-approval': pipelineIn('after-approval'),
+    'cdk-pipelines': cdkPipelines,
+    // With the role for a pipeline of another account.
+    'environment-of-pipeline': cdkPipelines.node.findChild('prod').node.findChild('pg-deploy-step') as Stack,
   };
   integ = await createStacks(app);
   // The pipeline of CDK Pipelines is complete only then.

@@ -17,6 +17,7 @@ interface Action {
   Name: string;
   RunOrder: number;
   RoleArn?: unknown;
+  Namespace?: string;
   ActionTypeId: { Category: string; Provider: string };
   Configuration: Record<string, unknown>;
 }
@@ -51,10 +52,15 @@ describe('the example', () => {
   });
   afterAll(() => run?.dispose());
 
-  test('synthesises both pipelines without an account', () => {
-    expect(run.stderr).not.toContain('Error');
+  test('synthesises all pipelines without an account, and no stack of the CDK in another account', () => {
+    expect(run.stderr).not.toMatch(/Error|[Ww]arning/);
     expect(run.exitCode).toBe(0);
-    expect(run.stacks.sort()).toEqual(['example-cdk-pipelines', 'example-code-pipeline']);
+    expect(run.stacks.sort()).toEqual([
+      'example-cdk-pipelines',
+      'example-code-pipeline',
+      'example-hold',
+      'example-plan-approval',
+    ]);
   });
 
   test('starts the deploy machine after the stack is deployed, with a literal input', () => {
@@ -68,6 +74,7 @@ describe('the example', () => {
     expect(deploy?.Actions.map((action) => [action.Name, action.RunOrder])).toEqual([
       ['Deploy-Stack', 1],
       ['Deploy-Step', 2],
+      ['Deploy-Application', 3],
     ]);
     const [step] = stepsOf(template);
     expect(step?.ActionTypeId).toMatchObject({ Category: 'Invoke', Provider: 'StepFunctions' });
@@ -81,10 +88,45 @@ describe('the example', () => {
     );
   });
 
-  test.each(['example-code-pipeline', 'example-cdk-pipelines'])(
+  test('holds the services for the deployment of the application', () => {
+    const actions = stagesOf(run.template('example-hold')).flatMap((stage) => stage.Actions);
+
+    expect(
+      actions.map(({ Name: name, RunOrder: order, Configuration: { Input: input } }) => [name, order, input]),
+    ).toEqual([
+      ['Source', 1, undefined],
+      ['Deploy-Stack', 1, undefined],
+      ['Deploy-Step-Hold', 2, '{"start":"hold"}'],
+      ['Deploy-Application', 3, undefined],
+      ['Deploy-Step-Start-Services', 4, '{"mode":"start-services"}'],
+    ]);
+  });
+
+  test('asks for the approval of a plan before the deploy', () => {
+    const actions = stagesOf(run.template('example-plan-approval')).flatMap((stage) => stage.Actions);
+
+    expect(
+      actions.map(({ Name: name, RunOrder: order, Namespace: namespace }) => [name, order, namespace]),
+    ).toEqual([
+      ['Source', 1, undefined],
+      ['Deploy-Stack', 1, undefined],
+      ['Deploy-Step-Plan', 2, 'plan-dev-execution'],
+      ['Deploy-Step-Summary', 3, 'plan-dev'],
+      ['Deploy-Step-Approve', 4, undefined],
+      ['Deploy-Step', 5, undefined],
+      ['Deploy-Application', 6, undefined],
+    ]);
+    expect(actions[4]?.Configuration).toEqual({
+      CustomData: 'Deploy to dev: #{plan-dev.Summary}',
+      ExternalEntityLink:
+        'https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/#{plan-dev-execution.ExecutionArn}',
+    });
+  });
+
+  test.each(['example-code-pipeline', 'example-hold', 'example-cdk-pipelines'])(
     'the step of %s may start that machine and describe the executions that it started, and nothing else in Step Functions',
     (stack) => {
-      expect(statesPermissions(run.template(stack))).toEqual([
+      expect([...new Set(statesPermissions(run.template(stack)))]).toEqual([
         'states:DescribeExecution on execution:pg-deploy-step-dev-deploy:pipeline*',
         'states:DescribeStateMachine on stateMachine:pg-deploy-step-dev-deploy',
         'states:StartExecution on stateMachine:pg-deploy-step-dev-deploy',
@@ -162,6 +204,9 @@ test('the exports can be imported with the name of the package', async () => {
     'DeployStepStack',
     'EnvironmentStack',
     'PipelineDeployStep',
+    'PipelinePlanApproval',
+    'PipelineRole',
+    'PlanApproval',
     'RegistryError',
     'defineIndexes',
     'loadRegistry',

@@ -75,6 +75,9 @@ export const ACCEPTED_IN_EXAMPLES: readonly AcceptedFinding[] = [
   ...['s3:DeleteObject*', 's3:Abort*', 's3:GetObject*', 's3:GetBucket*', 's3:List*'].map((action) =>
     wildcard(`Action::${action}`, "The CDK's grants for the bucket of the pipeline."),
   ),
+  ...['kms:ReEncrypt*', 'kms:GenerateDataKey*'].map((action) =>
+    wildcard(`Action::${action}`, "The CDK's grants for the key of that bucket."),
+  ),
   wildcard(
     'Resource::arn:PARTITION:states:REGION:ACCOUNT:execution:MACHINE:pipeline*',
     'The pipeline action starts executions with this prefix, and CodePipeline generates the rest of the name.',
@@ -152,7 +155,7 @@ export function generalRule(rule: string): string {
     .replaceAll(/:(?:<AWS::AccountId>|\d{12}):/g, ':ACCOUNT:')
     .replaceAll(/<Functions[A-Za-z]+[0-9A-F]{8}\.Arn>/g, '<FUNCTION.Arn>')
     .replaceAll(/<\w*ArtifactsBucket[0-9A-F]{8}\.Arn>/g, '<BUCKET.Arn>')
-    .replaceAll(/<\w+Project[0-9A-F]{8}>|<\w+SelfMutation[0-9A-F]{8}>/g, 'PROJECT')
+    .replaceAll(/<\w+Project[0-9A-F]{8}>|<\w+(?:SelfMutation|Summary)[0-9A-F]{8}>/g, 'PROJECT')
     .replaceAll(/execution:pg-deploy-step-[a-z0-9]+-[a-z-]+:/g, 'execution:MACHINE:')
     .replaceAll(/parameter\/pg-deploy-step\/[a-z0-9]+\//g, 'parameter/pg-deploy-step/ENVIRONMENT/')
     .replaceAll(/task-definition\/shop-migrate:/g, 'task-definition/FAMILY:')
