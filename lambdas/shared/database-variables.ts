@@ -1,3 +1,4 @@
+import { schemaMessage } from './schema-messages.ts';
 import * as z from './zod.ts';
 
 /* The variables of every function, which are how it connects to the database: see function-variables.ts. */
@@ -52,13 +53,14 @@ export type DatabaseVariables = z.output<typeof databaseVariablesSchema>;
 export type Variables<Schema extends z.ZodMiniType> = { [Key in keyof z.input<Schema>]: string };
 
 /**
- * Reads a function's variables.
+ * Reads a function's variables. Each function does this first, so that from then on its schemas have messages.
  * @throws Error that names each missing or wrong variable, but not its value, which can be a secret
  */
 export function readVariables<Schema extends z.ZodMiniType>(
   schema: Schema,
   source: NodeJS.ProcessEnv = process.env,
 ): z.output<Schema> {
+  if (z.config().localeError === undefined) z.config({ localeError: schemaMessage });
   const parsed = schema.safeParse(source);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(

@@ -15,7 +15,7 @@ export function schemaMessage(issue: $ZodRawIssue): string {
     case 'too_big':
       return `Too big: expected ${issue.origin} to ${sizeOf(issue.origin, '<=', issue.maximum)}`;
     case 'unrecognized_keys':
-      return `Unrecognized key: ${issue.keys.join(', ')}`;
+      return `Unrecognized key${issue.keys.length > 1 ? 's' : ''}: ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`;
     case 'invalid_format':
       return `Invalid string: must have the format ${issue.format}`;
     default:
