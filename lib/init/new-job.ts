@@ -40,7 +40,10 @@ ${isBelow && packageManager.isAtRoot ? '        working-directory: .\n' : ''}   
       - name: Synthesise the environments
         run: npx cdk synth --quiet
       - name: Plan
-        run: ${planCommand(project)}
+        shell: bash
+        run: |
+          ${planCommand(project)} | tee "$RUNNER_TEMP/plan.txt"
+          { echo '### pg-deploy-step: plan'; echo; sed 's/^/    /' "$RUNNER_TEMP/plan.txt"; } >>"$GITHUB_STEP_SUMMARY"
 `;
 }
 

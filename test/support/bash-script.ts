@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -7,6 +7,9 @@ import { dirname, join } from 'node:path';
 export interface ScriptFolder {
   /** The path of a file in the folder. */
   file(name: string): string;
+  write(name: string, text: string): void;
+  /** The text of a file. Empty: it does not exist. */
+  read(name: string): string;
   /** A program on PATH: a script for bash. */
   program(name: string, script: string): void;
   /** Runs a script as CI systems do, with these variables and no others. */
@@ -27,6 +30,8 @@ export function createScriptFolder(): ScriptFolder {
   const file = (name: string) => join(folder, name);
   return {
     file,
+    write: (name, text) => writeFileSync(file(name), text),
+    read: (name) => (existsSync(file(name)) ? readFileSync(file(name), 'utf8') : ''),
     program: (name, script) =>
       writeFileSync(join(programs, name), `#!/usr/bin/env bash\nset -euo pipefail\n${script}\n`, {
         mode: 0o700,
@@ -49,10 +54,13 @@ export function linesOf(file: string): string[] {
   return readFileSync(file, 'utf8').split('\n').slice(0, -1);
 }
 
-/** GitHub runs each step with these options. */
-function runBash(script: string, env: Record<string, string>): Promise<EndedScript> {
+/** GitHub runs a step with these options, except -u. */
+function runBash(script: string, env: Readonly<Record<string, string>>): Promise<EndedScript> {
   return new Promise((done, fail) => {
-    const child = spawn('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script], { env });
+    const child = spawn('bash', ['--noprofile', '--norc', '-euo', 'pipefail', script], {
+      env,
+      cwd: dirname(script),
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (data) => {
