@@ -67,7 +67,13 @@ async function figures(url: string, registry: CompiledRegistry): Promise<string>
           ...{ registry, database, log, migrationRunner: 'none', migrations: null, drainRoles: [] },
           toolMigrations: null,
           window: 'always',
-          ...{ connectPauses: [], listPauses: [], runningDeploys: async () => [], howToAbort: '' },
+          ...{
+            connectPauses: [],
+            listPauses: [],
+            runningDeploys: async () => [],
+            isPlan: async () => false,
+            howToAbort: '',
+          },
         },
       ),
     async () =>

@@ -4,11 +4,12 @@ import { readVariables } from '../shared/database-variables.ts';
 import { createLogger } from '../shared/logger.ts';
 import { readManifest } from '../shared/migration-manifest.ts';
 import { readStatements } from '../shared/migration-statements.ts';
-import { type PreflightResult, preflightEventSchema } from '../shared/preflight-payloads.ts';
+import { preflightEventSchema } from '../shared/preflight-payloads.ts';
+import type { PreflightResult } from '../shared/preflight-result.ts';
 import { preflightVariablesSchema } from '../shared/preflight-variables.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
 import { readToolMigrations } from '../shared/tool-migrations.ts';
-import { listRunningDeploys } from './list-running-deploys.ts';
+import { isPlan, listRunningDeploys } from './list-running-deploys.ts';
 import { LIST_PAUSES_MS } from './other-deploys.ts';
 import { CONNECT_PAUSES_MS, preflight } from './preflight.ts';
 
@@ -36,6 +37,7 @@ export const handler = async (event: unknown): Promise<PreflightResult> =>
     toolMigrations,
     connectPauses: CONNECT_PAUSES_MS,
     runningDeploys: async () => await listRunningDeploys(variables.DEPLOY_MACHINE_ARN),
+    isPlan,
     listPauses: LIST_PAUSES_MS,
     howToAbort: variables.HOW_TO_ABORT,
     drainRoles: variables.DRAIN_ROLES ?? [],

@@ -1,4 +1,4 @@
-import { paginateListExecutions, SFNClient } from '@aws-sdk/client-sfn';
+import { DescribeExecutionCommand, paginateListExecutions, SFNClient } from '@aws-sdk/client-sfn';
 import type { RunningDeploy } from './other-deploys.ts';
 
 /** Without a route out of the VPC a request would hang until the function times out. */
@@ -18,4 +18,14 @@ export async function listRunningDeploys(stateMachineArn: string): Promise<Runni
     }
   }
   return running;
+}
+
+/** Whether an execution only plans. An execution whose input cannot be read does more. */
+export async function isPlan(executionArn: string): Promise<boolean> {
+  try {
+    const { input } = await client.send(new DescribeExecutionCommand({ executionArn }));
+    return Object(JSON.parse(input ?? '')).mode === 'plan';
+  } catch {
+    return false;
+  }
 }

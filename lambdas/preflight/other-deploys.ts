@@ -13,6 +13,8 @@ export interface RunningDeploy {
 interface OtherDeploysIo {
   /** Lists the running executions of `deploy`. */
   runningDeploys: () => Promise<RunningDeploy[]>;
+  /** Whether an execution of `deploy` only plans. */
+  isPlan: (executionArn: string) => Promise<boolean>;
   /** Pauses before the list is read again, in milliseconds. */
   listPauses: readonly number[];
   /** How a person aborts a running deploy, for the refusal. */
@@ -53,12 +55,13 @@ export function refusalForLock(lock: PreflightLock, howToAbort: string): string 
 /**
  * Why this execution must not continue: an execution of `deploy` that started earlier is running. It holds no lock: an earlier
  * version of the product has no lock, a run of another process on this machine has a lock in the database, and an execution
- * that was redriven may have lost it. Executions that started later are ignored: they do not get the lock. Null: there is none.
+ * that was redriven may have lost it. Executions that started later are ignored: they do not get the lock. So are plans, which change
+ * nothing. Null: there is none.
  */
 export async function refusalForOlder(execution: Execution, io: OtherDeploysIo): Promise<string | null> {
   for (const pause of [...io.listPauses, null]) {
     const running = await listUnlessThrottled(io, pause === null);
-    const older = running === null ? null : olderThan(execution, running);
+    const older = running === null ? null : await olderThan(execution, running, io);
     if (older === undefined) return null;
     // The list is eventually consistent. What runs outside of Step Functions is not in it by mistake.
     if (older !== null && (pause === null || older.arn === '')) {
@@ -86,11 +89,17 @@ async function listUnlessThrottled(io: OtherDeploysIo, isLast: boolean): Promise
 }
 
 /** The oldest of the other deploys that started before this one. Undefined: there is none. */
-function olderThan(execution: Execution, running: readonly RunningDeploy[]): RunningDeploy | undefined {
+async function olderThan(
+  execution: Execution,
+  running: readonly RunningDeploy[],
+  { isPlan }: Pick<OtherDeploysIo, 'isPlan'>,
+): Promise<RunningDeploy | undefined> {
   const startedAt = Date.parse(execution.startedAt);
-  return running
+  const older = running
     .filter((other) => other.arn !== execution.id && (other.arn === '' || other.startedAt < startedAt))
-    .toSorted((a, b) => a.startedAt - b.startedAt)[0];
+    .toSorted((a, b) => a.startedAt - b.startedAt);
+  for (const other of older) if (other.arn === '' || !(await isPlan(other.arn))) return other;
+  return undefined;
 }
 
 function refusalFor(

@@ -28,7 +28,8 @@ import {
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { WindowPolicy } from '../shared/online-migrations.ts';
-import type { Execution, PreflightEvent, PreflightResult } from '../shared/preflight-payloads.ts';
+import type { PreflightEvent } from '../shared/preflight-payloads.ts';
+import type { PreflightResult } from '../shared/preflight-result.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import type { ToolMigrations } from '../shared/tool-migrations.ts';
@@ -63,6 +64,8 @@ interface PreflightIo {
   connectPauses: readonly number[];
   /** Lists the running executions of `deploy`. */
   runningDeploys: () => Promise<RunningDeploy[]>;
+  /** Whether an execution of `deploy` only plans. */
+  isPlan: (executionArn: string) => Promise<boolean>;
   /** Pauses before the list of running deploys is read again, in milliseconds. */
   listPauses: readonly number[];
   /** How a person aborts a running deploy, for the refusal. */
@@ -109,13 +112,13 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   }
   const hold = input.start === 'hold';
   const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes, hold };
-  if (input.mode !== 'plan') {
-    const refusal =
-      refusalForLock(event.lock, io.howToAbort) ?? (await refusalForOtherDeploys(event.execution, io));
-    if (refusal !== null) return { ...answer, decision: 'refused', refusal };
-  }
+  const isPlan = input.mode === 'plan';
+  const other =
+    refusalForLock(event.lock, io.howToAbort) ?? (await refusalForOtherDeploys(event, io, isPlan));
+  if (other !== null && !isPlan) return { ...answer, decision: 'refused', refusal: other };
   // Services must start even when the database is down.
   if (input.mode === 'start-services') return { ...answer, decision: 'start-services' };
+  const others = other === null ? [] : [other];
   try {
     const decided = await withConnectionRetry(io, async () => {
       // An attempt that lost its connection can have found the same.
@@ -126,16 +129,24 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     });
     for (const warning of warnings) io.log.warn(headlineOf(warning));
     io.log.info('Preflight finished.', { decision: decided.decision, mode: input.mode });
+    decided.planned?.refusals.unshift(...others);
     return { ...answer, ...decided };
   } catch (error) {
-    io.log.error('Preflight refused the deploy.', { reason: messageOf(error) });
-    return { ...answer, decision: 'refused', refusal: messageOf(error) };
+    const refusal = messageOf(error);
+    io.log.error('Preflight refused the deploy.', { reason: refusal });
+    const planned = { decision: null, refusals: others };
+    return { ...answer, ...(isPlan && { planned }), decision: 'refused', refusal };
   }
 }
 
-async function refusalForOtherDeploys(execution: Execution, io: PreflightIo): Promise<string | null> {
+async function refusalForOtherDeploys(
+  { execution }: PreflightEvent,
+  io: PreflightIo,
+  isPlan: boolean,
+): Promise<string | null> {
   try {
-    return await refusalForOlder(execution, io);
+    // A plan does not wait for the end of another deploy.
+    return await refusalForOlder(execution, isPlan ? { ...io, listPauses: [] } : io);
   } catch (error) {
     return (
       `It is unknown whether another deploy is running, because Step Functions did not answer: ${messageOf(error)}. The functions ` +
@@ -144,12 +155,18 @@ async function refusalForOtherDeploys(execution: Execution, io: PreflightIo): Pr
   }
 }
 
-/** @param warnings receives what the report must warn of */
+/**
+ * Decides what to do, or what a deploy would do.
+ * @param warnings receives what the report must warn of
+ * @throws Refused, in a plan only if it cannot be made
+ */
 async function decide(
   input: ExecutionInput,
   io: AskedIo,
   warnings: string[],
-): Promise<Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'online' | 'pendingMigrations'>> {
+): Promise<
+  Pick<PreflightResult, 'decision' | 'indexes' | 'notThereYet' | 'online' | 'pendingMigrations' | 'planned'>
+> {
   return await withClient(io.database, 'preflight', async (client) => {
     await checkServer(client);
     await checkVisibility(client);
@@ -165,44 +182,50 @@ async function decide(
     warnings.push(...(await warnOfUnknownDrainRoles(client, io.drainRoles)));
     warnings.push(...(await warnOfWritableSchemas(client, io.database.trustedRoles)));
     const { requested } = requestedIndexes(indexes, input.indexes);
-    if (input.mode === 'plan') {
-      const migrations = await readMigrations(client, io);
-      if (migrations.problem !== null) warnings.push(`A deploy would be refused. ${migrations.problem}`);
-      if (migrations.warning !== null) warnings.push(migrations.warning);
-      const withoutWindow = refusalWithoutWindow(io, input, migrations);
-      if (withoutWindow !== null) warnings.push(`A deploy would be refused. ${withoutWindow}`);
-      const { refusal, warning } = await checkObjects(client, requested, migrations.may);
-      if (refusal !== null) warnings.push(`A deploy would be refused. ${refusal}`);
-      if (warning !== null) warnings.push(warning);
-      return {
-        decision: 'plan',
-        indexes: names,
-        notThereYet: [],
-        online: false,
-        ...forReport(io.migrationRunner, migrations),
-      };
-    }
-    await checkWritable(client);
-    if (input.mode === 'deploy') await checkMigrationLock(client);
+    const isPlan = input.mode === 'plan';
+    const asked: ExecutionInput = isPlan ? { ...input, mode: 'deploy' } : input;
+    const isDeploy = asked.mode === 'deploy';
+    const refusals: string[] = [];
+    const refuse = (reason: string | null) => {
+      if (reason === null) return;
+      if (!isPlan) throw new Refused(reason);
+      refusals.push(reason);
+    };
+    const unlessRefused = async (check: Promise<void>) => {
+      try {
+        await check;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        refuse(error.message);
+      }
+    };
+    await unlessRefused(checkWritable(client));
+    if (isDeploy) await unlessRefused(checkMigrationLock(client));
     const examined = await examine(client, requested, 'work');
     const missing = examined.filter(needsWork).map((one) => one.index);
     const migrations = await readMigrations(client, io);
-    if (input.mode === 'deploy') {
-      await checkMigrations(client, io, input, migrations);
+    if (isDeploy) {
+      refuse(migrations.problem);
+      refuse(refusalWithoutWindow(io, asked, migrations));
+      if (io.migrations !== null)
+        await unlessRefused(checkMigrationFiles(client, io.migrations, migrations.pending));
       if (migrations.warning !== null) warnings.push(migrations.warning);
     }
-    const migrationsPending = input.mode === 'deploy' && migrations.may !== 'none';
+    const migrationsPending = isDeploy && migrations.may !== 'none';
     const { refusal, warning } = await checkObjects(client, requested, migrations.may);
-    if (refusal !== null) throw new Refused(refusal);
+    refuse(refusal);
     if (warning !== null) warnings.push(warning);
-    warnings.push(...refuseUnbuildable(examined, migrationsPending));
-    if (missing.length > 0) await checkRights(client, missing);
-    const hasWork = missing.length > 0 || (input.mode === 'deploy' && (migrationsPending || input.force));
+    const unbuildable = describeUnbuildable(examined, migrationsPending);
+    refuse(unbuildable.refusal);
+    if (unbuildable.warning !== null) warnings.push(unbuildable.warning);
+    if (missing.length > 0) await unlessRefused(checkRights(client, missing));
+    const hasWork = missing.length > 0 || (isDeploy && (migrationsPending || input.force));
+    const decision = !hasWork ? 'nothing' : needsWindow(io, asked, migrations) ? 'deploy' : 'indexes';
     return {
-      decision: !hasWork ? 'nothing' : needsWindow(io, input, migrations) ? 'deploy' : 'indexes',
+      ...(isPlan ? { decision: 'plan', planned: { decision, refusals } } : { decision }),
       online: input.mode === 'deploy' && migrations.online.length > 0,
       indexes: names,
-      notThereYet: warning !== null && migrations.may !== 'none' ? [warning] : [],
+      notThereYet: !isPlan && warning !== null && migrations.may !== 'none' ? [warning] : [],
       ...forReport(io.migrationRunner, migrations),
     };
   });
@@ -237,34 +260,26 @@ async function readMigrations(
   };
 }
 
-/** @throws Refused when the files do not match the applied migrations, cannot be applied, or need a window that may not be opened */
-async function checkMigrations(
-  client: Client,
-  io: PreflightIo,
-  input: ExecutionInput,
-  migrations: Migrations,
-): Promise<void> {
-  const { problem, pending } = migrations;
-  if (problem !== null) throw new Refused(problem);
-  const refusal = refusalWithoutWindow(io, input, migrations);
-  if (refusal !== null) throw new Refused(refusal);
-  if (io.migrations !== null) await checkMigrationFiles(client, io.migrations, pending);
-}
-
 /**
- * @returns a warning of critical indexes that cannot be built now, unless a pending migration changes that
- * @throws Refused when a critical index cannot be built: the deploy would fail after it has stopped the services
+ * Critical indexes that cannot be built. The deploy would fail after it has stopped the services, so it must be refused, unless a
+ * pending migration changes that.
  */
-function refuseUnbuildable(examined: readonly Examined[], migrationsPending: boolean): string[] {
+function describeUnbuildable(
+  examined: readonly Examined[],
+  migrationsPending: boolean,
+): Record<'refusal' | 'warning', string | null> {
   const reasons = examined.flatMap(({ index, notBuildable }) =>
     index.critical && notBuildable !== null ? [notBuildable] : [],
   );
   const mayChange = reasons.filter((reason) => migrationsPending && reason.isMigratable === true);
   const refused = reasons.filter((reason) => !mayChange.includes(reason));
-  if (refused.length > 0) throw new Refused(listReasons(refused));
-  return mayChange.length === 0
-    ? []
-    : [`Unless a pending migration changes that, the deploy fails: ${listReasons(mayChange)}`];
+  return {
+    refusal: refused.length === 0 ? null : listReasons(refused),
+    warning:
+      mayChange.length === 0
+        ? null
+        : `Unless a pending migration changes that, the deploy fails: ${listReasons(mayChange)}`,
+  };
 }
 
 function listReasons(reasons: readonly { readonly message: string }[]): string {

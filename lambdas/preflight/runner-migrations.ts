@@ -1,7 +1,7 @@
 import { compareMigrations } from '../migration-tools/compare-migrations.ts';
 import type { Client } from '../postgres/client.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
-import type { PreflightResult } from '../shared/preflight-payloads.ts';
+import type { PreflightResult } from '../shared/preflight-result.ts';
 import type { ToolMigrations } from '../shared/tool-migrations.ts';
 import type { Answer } from './asked-runner.ts';
 import type { PendingMigrations } from './check-objects.ts';

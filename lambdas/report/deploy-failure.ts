@@ -6,6 +6,7 @@ import { countOf } from '../shared/report-names.ts';
 import type { Report, ServiceReport } from '../shared/report-schema.ts';
 import { counted, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
+import { unusableServices } from './rehearsal.ts';
 import { SAVED_STATE_MISSING } from './service-report.ts';
 import { groupedByReason, notStoppedFailure, servicesIn, startedByOthersFailure } from './window-services.ts';
 
@@ -54,15 +55,15 @@ function onlineFailure(
 }
 
 function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrations'>): string | null {
+  // It is a reason why a deploy would be refused.
+  if (state.mode === 'plan') return null;
   if (state.windowFailure)
     return `The maintenance window failed with an unexpected error: ${describeCaught(state.windowFailure)}`;
   const window = state.window?.output;
   if (window === undefined) return null;
   switch (window.verdict) {
-    case 'services-refused': {
-      const refused = window.checked.filter((service) => !service.usable);
-      return `Services cannot be stopped, so nothing was stopped or changed. ${groupedByReason(refused)}.`;
-    }
+    case 'services-refused':
+      return `Services cannot be stopped, so nothing was stopped or changed. ${unusableServices(window.checked)}.`;
     case 'services-not-stopped':
       return notStoppedFailure(window);
     case 'services-started-by-others':
@@ -73,6 +74,7 @@ function windowFailure(state: ReportState, { migrations }: Pick<Report, 'migrati
       return migrations.failure?.message ?? 'The migrations failed.';
     case 'critical-failed':
     case 'ok':
+    case 'rehearsed':
       return null;
   }
 }

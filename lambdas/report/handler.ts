@@ -4,8 +4,9 @@ import { databaseOf } from '../postgres/client.ts';
 import { readVariables } from '../shared/database-variables.ts';
 import { reportVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
-import { type ReportResult, reportEventSchema } from '../shared/payloads.ts';
+import { reportEventSchema } from '../shared/payloads.ts';
 import { MIGRATIONS_FOLDER, readRegistry } from '../shared/registry.ts';
+import type { ReportResult } from '../shared/report-result.ts';
 import { CONNECT_PAUSES_MS, report } from './report.ts';
 
 const variables = readVariables(reportVariablesSchema);

@@ -24,15 +24,23 @@ const markerSchema = z.object({
 
 /** The hold that ended when the services were started. Undefined: there was none. */
 export function endedHoldOf({ start }: ReportState): Report['endedHold'] {
-  const text = start?.output.marker ?? '';
-  if (!text.includes('"hold":{')) return undefined;
+  const marker = readMarker(start?.output.marker);
+  return marker?.isHold === true ? { deploy: marker.deploy, since: marker.since } : undefined;
+}
+
+/** What the text of a marker says: which deploy has left the services stopped, and since when. Undefined: there is no marker. */
+export function readMarker(
+  text = '',
+): { readonly deploy: string; readonly since: string | null; readonly isHold: boolean } | undefined {
+  if (text === '') return undefined;
+  const isHold = text.includes('"hold":{');
   try {
     const marker = markerSchema.parse(JSON.parse(text));
     const { deploy = 'unknown', since = null } = marker.of ?? marker;
-    return { deploy: visible(deploy), since };
+    return { deploy: visible(deploy), since, isHold };
   } catch {
     // Someone has overwritten the parameter.
-    return { deploy: 'unknown', since: null };
+    return { deploy: 'unknown', since: null, isHold };
   }
 }
 

@@ -12,8 +12,9 @@ import { messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { WindowPolicy } from '../shared/online-migrations.ts';
-import type { ReportEvent, ReportResult } from '../shared/payloads.ts';
+import type { ReportEvent } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
+import type { ReportResult } from '../shared/report-result.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { visible, visibleLines } from '../shared/visible-text.ts';
 import { type AlertContext, alertOf } from './alert.ts';
@@ -30,6 +31,7 @@ import {
 import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { summaryOf } from './report-summary.ts';
+import { refusalOf, rehearsalWarnings, rehearsedServices } from './rehearsal.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
 
@@ -77,7 +79,9 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
   const all = withUnrecordedFailures(read.indexes, unrecordedFailures(state), io.registry);
   const indexes = reportsOfEntries(all, io.registry);
   const facts = { ...read, indexes };
-  const services = serviceReports(state, io.services);
+  const isPlan = state.mode === 'plan';
+  const reported = serviceReports(state, io.services);
+  const services = isPlan ? rehearsedServices(state, reported) : reported;
   const totals = totalsOf(facts.indexes);
   const { onlineMigrations, onlineFailure } = state;
   const ran = { window: state.window?.output.migrations, onlineMigrations, onlineFailure };
@@ -105,7 +109,9 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
     indexesOmitted: 0,
     totals,
     failure,
+    ...(isPlan && { decision: state.planned?.decision ?? null, refusal: refusalOf(state) }),
     warnings: [
+      ...(isPlan ? rehearsalWarnings(state, io.services) : []),
       ...warningsOf(event, facts, isPendingKnown(state, io)),
       ...holdWarnings(state, services, failure),
     ].map(visibleLines),

@@ -1,17 +1,14 @@
 import { MAX_INDEXES, MODES } from './execution-input.ts';
+import { indexStatusSchema } from './index-status.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
-import {
-  caughtErrorSchema,
-  DECISIONS,
-  executionSchema,
-  pendingMigrationsSchema,
-} from './preflight-payloads.ts';
-import { indexStatusSchema, reportSchema } from './report-schema.ts';
+import { caughtErrorSchema, executionSchema } from './preflight-payloads.ts';
+import { DECISIONS, pendingMigrationsSchema, plannedSchema } from './preflight-result.ts';
 import * as z from './zod.ts';
 
 /*
  * The payloads between the states of the four state machines. The definitions in lib/workflow read these fields by path, and
- * the functions check them with these schemas: change both together. Those of Preflight are in preflight-payloads.ts.
+ * the functions check them with these schemas: change both together. Those of Preflight are in preflight-payloads.ts
+ * and preflight-result.ts, and what Report returns is in report-result.ts: a bundle contains all schemas of a file.
  */
 
 // Run Migrations
@@ -249,6 +246,7 @@ export type CheckSessionsResult = z.infer<typeof checkSessionsResultSchema>;
 // The outputs of the child executions of `deploy`
 
 export const WINDOW_VERDICTS = [
+  'rehearsed',
   'ok',
   'services-refused',
   'services-not-stopped',
@@ -262,9 +260,18 @@ export const WINDOW_VERDICTS = [
 const checkedServiceSchema = z.object({
   name: z.string(),
   usable: z.boolean(),
-  /** Why the service cannot be stopped. Null: it can. */
+  /** Why the service cannot be stopped. Null: it can, or it could not be read. */
   reason: z.nullable(z.string()),
+  /** Only in a plan: a deploy waits until the service can be stopped. */
+  waits: z.optional(z.boolean()),
+  /** Why the service could not be read. */
+  error: z.optional(caughtErrorSchema),
+  /** What the check has found. An ECS service has a desired count, and the suspended state of its scaling. */
+  current: z.optional(
+    z.object({ desiredCount: z.optional(z.int()), scaling: z.optional(z.nullable(z.unknown())) }),
+  ),
 });
+export type CheckedService = z.infer<typeof checkedServiceSchema>;
 
 /** A count of a service. The workflow sends a list, which is empty if the service was deleted, and its earlier versions a number. */
 const countSchema = z.union([
@@ -312,6 +319,10 @@ const windowOutputSchema = z.object({
   raised: z.optional(z.object({ names: z.array(z.string()), counts: z.array(z.int()) })),
   migrations: z.nullable(windowMigrationsSchema),
   unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
+  /** Only in a plan: the names of the parameters with saved states. */
+  saved: z.optional(z.array(z.string())),
+  /** Only in a plan: the text of the marker of services that are left stopped or held. Empty: there is none. */
+  marker: z.optional(z.string()),
 });
 
 /** The last plan of `build-indexes`. */
@@ -353,6 +364,7 @@ const reportStateSchema = z.object({
   warnings: z.optional(z.array(z.string())),
   notThereYet: z.optional(z.array(z.string())),
   pendingMigrations: z.optional(pendingMigrationsSchema),
+  planned: z.optional(plannedSchema),
   preflightFailure: z.optional(caughtErrorSchema),
   /** Of the files that are applied before anything is stopped. Its status is `more` if their state was left by an error. */
   onlineMigrations: z.optional(
@@ -372,12 +384,3 @@ export type ReportState = z.infer<typeof reportStateSchema>;
 
 export const reportEventSchema = z.object({ execution: executionSchema, state: reportStateSchema });
 export type ReportEvent = z.infer<typeof reportEventSchema>;
-
-export const reportResultSchema = z.object({
-  report: reportSchema,
-  status: z.enum(['succeeded', 'failed']),
-  /** The Cause of the execution's failure. Empty: it succeeded. */
-  failure: z.string(),
-  alert: z.object({ needed: z.boolean(), subject: z.string(), message: z.string() }),
-});
-export type ReportResult = z.infer<typeof reportResultSchema>;

@@ -1,9 +1,8 @@
-import { MODES } from './execution-input.ts';
 import * as z from './zod.ts';
 
 /*
- * The payloads of Preflight. They have a file of their own, because a bundle contains all schemas of a file, and the bundle of
- * preflight is the largest. The others are in payloads.ts.
+ * What Preflight reads. It has a file of its own, because a bundle contains all schemas of a file, and the bundle of preflight is
+ * the largest. What Preflight returns is in preflight-result.ts, and the other payloads are in payloads.ts.
  */
 
 /** The Step Functions execution that invokes a function. */
@@ -52,35 +51,3 @@ export const preflightEventSchema = z.object({
   input: z.unknown(),
 });
 export type PreflightEvent = z.infer<typeof preflightEventSchema>;
-
-export const DECISIONS = ['deploy', 'indexes', 'start-services', 'plan', 'nothing', 'refused'] as const;
-
-/** What is known before the window about the migrations of the application's own task or function. */
-export const pendingMigrationsSchema = z.object({
-  /** False: only the task or function knows which migrations are pending. */
-  known: z.boolean(),
-  /** Names of pending migrations: the first ones, because the state carries them. */
-  names: z.array(z.string()),
-});
-
-const preflightResultSchema = z.object({
-  deploy: z.string(),
-  startedAt: z.string(),
-  mode: z.enum(MODES),
-  decision: z.enum(DECISIONS),
-  /** Why the deploy is refused, and the fix. Null: it is not refused. */
-  refusal: z.nullable(z.string()),
-  /** Requested indexes. Empty: all of the registry. */
-  indexes: z.array(z.string()),
-  /** Leave the services stopped after the window, for the deployment of the application. */
-  hold: z.boolean(),
-  /** For the report. They are no reason to refuse the deploy. */
-  warnings: z.array(z.string()),
-  /** Whether pending files are applied before anything is stopped. */
-  online: z.boolean(),
-  /** Those of the warnings that say what migrations must create. */
-  notThereYet: z.array(z.string()),
-  /** Absent: the migrations are SQL files, there are none, or they were not examined. */
-  pendingMigrations: z.optional(pendingMigrationsSchema),
-});
-export type PreflightResult = z.infer<typeof preflightResultSchema>;

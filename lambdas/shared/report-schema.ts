@@ -1,24 +1,9 @@
+import { indexStatusSchema } from './index-status.ts';
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 import { WINDOW_POLICIES } from './online-migrations.ts';
+import { PLANNED_DECISIONS } from './preflight-result.ts';
 import * as z from './zod.ts';
 
-/**
- * The result for one index. `missing`: it does not exist, and this deploy did not build it. `table-missing`, only in plans: its
- * table does not exist.
- */
-const INDEX_STATUSES = [
-  'present',
-  'equivalent',
-  'built',
-  'repaired',
-  'drifted',
-  'building',
-  'failed',
-  'missing',
-  'table-missing',
-] as const;
-
-export const indexStatusSchema = z.enum(INDEX_STATUSES);
 export type IndexStatus = z.infer<typeof indexStatusSchema>;
 
 /** The result of an entry with `schemas`: numbers of schemas. Those without the table are not counted. */
@@ -116,6 +101,16 @@ const serviceReportSchema = z.object({
   error: z._default(z.nullable(z.object({ name: z.string(), message: z.string() })), null),
   /** The desired count that someone else had set while it was held. It was not lowered. Absent: no one had. */
   raisedTo: z.optional(z.int()),
+  /** Only in a plan: a deploy could stop it now. False also for one in the middle of an ECS deployment, for which a deploy waits. */
+  usable: z.optional(z.boolean()),
+  /** Only in a plan: why it could not be stopped now. Null: it could. */
+  reason: z.optional(z.nullable(z.string())),
+  /** Only in a plan, of an ECS service that is usable. */
+  desiredCount: z.optional(z.int()),
+  /** Only in a plan, of an ECS service that is usable: a deploy suspends its Application Auto Scaling. */
+  scaling: z.optional(z.boolean()),
+  /** Only in a plan: a deploy has stopped it, and nothing has started it yet. */
+  leftStopped: z.optional(z.boolean()),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 
@@ -193,6 +188,13 @@ export const reportSchema = z.object({
    * one for each cause, at most 20 in total. Null: it succeeded.
    */
   failure: z.nullable(z.string()),
+  /**
+   * Only in a plan: what a deploy would do now. `deploy`: stop the services. `indexes`: work while they run. Null: unknown, because the
+   * database could not be read.
+   */
+  decision: z.optional(z.nullable(z.enum(PLANNED_DECISIONS))),
+  /** Only in a plan: why a deploy would be refused now. Null: nothing is known that would refuse it. */
+  refusal: z.optional(z.nullable(z.string())),
   /** At most 20. The last one counts those that are left out. */
   warnings: z.array(z.string()),
   /** The report in a few sentences on one line, at most 900 characters: for the approval of a pipeline and the summary of a job. */

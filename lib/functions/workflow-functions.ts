@@ -26,7 +26,7 @@ export interface WorkflowFunctionsProps {
 
 /**
  * The Lambda functions of the workflow. They run in the configured VPC and may read the database secret; preflight may
- * also list the executions of `deploy`. The state machines invoke published versions, so that an update of the stack does
+ * also list and read the executions of `deploy`. The state machines invoke published versions, so that an update of the stack does
  * not change the code of a running execution.
  */
 export class WorkflowFunctions extends Construct {
@@ -38,12 +38,7 @@ export class WorkflowFunctions extends Construct {
   constructor(scope: Construct, id: string, props: WorkflowFunctionsProps) {
     super(scope, id);
     this.#nameOf = (name) => `${props.names.stack}-${name}`;
-    const deployMachineArn = Stack.of(this).formatArn({
-      service: 'states',
-      resource: 'stateMachine',
-      resourceName: props.names.machines.deploy,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
+    const deployMachineArn = statesArn(this, 'stateMachine', props.names.machines.deploy);
     const variables = variablesOf({ ...props, deployMachineArn });
     const { network, secret } = props.resources;
     const mayLogIn = loginRightsOf(this, props.environment.database, secret);
@@ -68,7 +63,9 @@ export class WorkflowFunctions extends Construct {
       });
       allowOnlyOwnLogsAndNetwork(fn, logs);
       mayLogIn(fn);
-      if (name === 'preflight') fn.addToRolePolicy(mayListExecutions(deployMachineArn));
+      if (name === 'preflight') {
+        for (const statement of mayFindDeploys(this, props)) fn.addToRolePolicy(statement);
+      }
       return fn;
     };
     this.#functions = forEachFunction(create);
@@ -99,9 +96,38 @@ function forEachFunction<T>(of: (name: FunctionName) => T): Record<FunctionName,
   return Object.fromEntries(FUNCTIONS.map((name) => [name, of(name)])) as Record<FunctionName, T>;
 }
 
-/** Preflight checks that no other deploy is running. */
-function mayListExecutions(deployMachineArn: string): PolicyStatement {
-  return new PolicyStatement({ actions: ['states:ListExecutions'], resources: [deployMachineArn] });
+/** Preflight checks that no other deploy is running, and reads which of the running ones only plan. */
+function mayFindDeploys(
+  scope: Construct,
+  { names, environment }: Pick<WorkflowFunctionsProps, 'names' | 'environment'>,
+): PolicyStatement[] {
+  const { deploy } = names.machines;
+  const { stateMachineKeyArn } = environment.stack;
+  const machine = statesArn(scope, 'stateMachine', deploy);
+  return [
+    new PolicyStatement({ actions: ['states:ListExecutions'], resources: [machine] }),
+    new PolicyStatement({
+      actions: ['states:DescribeExecution'],
+      resources: [statesArn(scope, 'execution', `${deploy}:*`)],
+    }),
+    // The key encrypts the input of executions too: see encrypt-machines.ts.
+    ...(stateMachineKeyArn === undefined
+      ? []
+      : [
+          new PolicyStatement({
+            actions: ['kms:Decrypt'],
+            resources: [stateMachineKeyArn],
+            conditions: { StringEquals: { 'kms:EncryptionContext:aws:states:stateMachineArn': machine } },
+          }),
+        ]),
+  ];
+}
+
+function statesArn(scope: Construct, resource: string, resourceName: string): string {
+  return Stack.of(scope).formatArn({
+    ...{ service: 'states', resource, resourceName },
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
 }
 
 /** Gives a function what it needs to log in to the database: to read the secret, or to connect as one role with IAM. */

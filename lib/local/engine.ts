@@ -147,6 +147,13 @@ export class LocalEngine {
     );
   }
 
+  /** An execution as DescribeExecution shows it. Undefined: it does not exist, or is not shown yet. */
+  describe(executionArn: string): (RunningExecution & { status: string }) | undefined {
+    const execution = this.#executions.get(executionArn);
+    const status = execution?.described.read();
+    return execution === undefined || status === undefined ? undefined : { ...execution, status };
+  }
+
   /** The states of all machines, those inside of Map and Parallel states included. */
   stateNames(): { machine: string; state: string }[] {
     return [...this.#machines.values()].flatMap(({ name, level }) =>

@@ -1,8 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { App, cx_api as cxapi } from 'aws-cdk-lib';
-import { type ReportResult, reportResultSchema } from '../../lambdas/shared/payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
+import { type ReportResult, reportResultSchema } from '../../lambdas/shared/report-result.ts';
 import { type Report, reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { Environment } from '../config/environment-config.ts';
 import { pendingToolOf } from '../config/pending-config.ts';
@@ -119,11 +119,14 @@ export class LocalWorkflow {
   /** Synthesises the stack and opens everything that its executions use. */
   static async open(options: LocalWorkflowOptions): Promise<LocalWorkflow> {
     const opened: { workflow?: LocalWorkflow } = {};
-    const endpoint = await openSfnEndpoint(async (machineArn) => {
-      const own = opened.workflow?.engine.running(machineArn) ?? [];
-      const isDeploy = machineArn.endsWith(`:${LOCAL_NAMES.machines.deploy}`);
-      const other = isDeploy ? ((await options.otherRun?.()) ?? null) : null;
-      return other === null ? own : [asExecution(other, machineArn), ...own];
+    const endpoint = await openSfnEndpoint({
+      running: async (machineArn) => {
+        const own = opened.workflow?.engine.running(machineArn) ?? [];
+        const isDeploy = machineArn.endsWith(`:${LOCAL_NAMES.machines.deploy}`);
+        const other = isDeploy ? ((await options.otherRun?.()) ?? null) : null;
+        return other === null ? own : [asExecution(other, machineArn), ...own];
+      },
+      describe: (executionArn) => opened.workflow?.engine.describe(executionArn),
     });
     const outdir = createTemporaryFolder('stack');
     try {

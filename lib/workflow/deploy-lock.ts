@@ -70,8 +70,8 @@ export class DeployLock extends Construct {
   }
 
   /**
-   * Acquires the lock, unless the input asks for a plan, which changes nothing. The lock of an execution that has ended is
-   * taken over. Reads `$.input` and `$.lockChecks`, see LOCK_CHECKS, and writes a PreflightLock to `$.lock`.
+   * Acquires the lock. The lock of an execution that has ended is taken over. A plan only reads which execution has it: it changes
+   * nothing, and must not delay a deploy. Reads `$.input` and `$.lockChecks`, see LOCK_CHECKS, and writes a PreflightLock to `$.lock`.
    * @returns the first state
    */
   acquire(next: IChainable): State {
@@ -125,7 +125,13 @@ export class DeployLock extends Construct {
     // Another execution has created it in the meantime, or GetParameter does not show it yet.
     write.addCatch(wait, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
     catchAll(write, failed, '$.lockFailure');
-    first.next(write);
+    const needed = new Choice(this, LOCK.needed)
+      .when(
+        Condition.and(Condition.isPresent('$.input.mode'), Condition.stringEquals('$.input.mode', 'plan')),
+        notNeeded,
+      )
+      .otherwise(write);
+    first.next(needed);
     write.next(
       new Choice(this, LOCK.taken)
         .when(Condition.numberEqualsJsonPath('$.lockWritten.version', '$.lockWrite.version'), held)
@@ -137,11 +143,11 @@ export class DeployLock extends Construct {
     for (const state of [read, readBefore]) catchAll(state, failed, '$.lockFailure');
     read.next(prepare);
     const whose = this.whose({
-      free: write,
+      free: needed,
       own: held,
       unreadable,
       readBefore,
-      ended: write,
+      ended: needed,
       refused,
       wait,
       failed,
@@ -149,12 +155,7 @@ export class DeployLock extends Construct {
     prepare.next(whose);
     readBefore.next(whose);
 
-    return new Choice(this, LOCK.needed)
-      .when(
-        Condition.and(Condition.isPresent('$.input.mode'), Condition.stringEquals('$.input.mode', 'plan')),
-        notNeeded,
-      )
-      .otherwise(read);
+    return read;
   }
 
   /** Writes the version and the value of the next write to `$.lockWrite`. */

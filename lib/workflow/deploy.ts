@@ -59,9 +59,10 @@ const IS_COMPLETE = Condition.and(
 
 /**
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
- * 1. The lock is acquired, so that one deploy runs at a time.
+ * 1. The lock is acquired, so that one deploy runs at a time. A plan only reads it.
  *    The application's own migration task or function is asked what is pending, if that is configured.
- * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock.
+ * 2. Preflight decides what to do. It refuses the deploy if another execution holds the lock. A plan continues with a rehearsal of the
+ *    maintenance window, which checks the services and changes nothing, and then with 6.
  *    Files that are marked as online are applied, and without other work the next step is 5, if `window` of the environment allows it.
  * 3. The maintenance window runs in a child execution, and every error of it is caught.
  * 4. The services are started, or recorded as left stopped deliberately: after a critical failure, or held for the deployment of
@@ -88,7 +89,8 @@ export class Deploy extends Construct {
     const hold = this.hold(start, report);
     afterBuilds.startWith({ start, holdAgain: hold.again });
     const window = this.window({ start, hold: hold.begin, report });
-    const preflight = this.preflight(report, { window, online, start, holdAgain: hold.again });
+    const rehearse = this.rehearseWindow(report);
+    const preflight = this.preflight(report, { rehearse, window, online, start, holdAgain: hold.again });
     const { migrations } = props.environment;
     const asks = asksRunner(migrations);
     const ask = asks
@@ -109,7 +111,7 @@ export class Deploy extends Construct {
 
   private preflight(
     report: IChainable,
-    next: { window: IChainable; online: IChainable; start: IChainable; holdAgain: IChainable },
+    next: Record<'rehearse' | 'window' | 'online' | 'start' | 'holdAgain', IChainable>,
   ): IChainable {
     const { migrations } = this.props.environment;
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
@@ -146,6 +148,8 @@ export class Deploy extends Construct {
         .when(Condition.and(decided('nothing'), HOLD_REQUESTED), next.holdAgain)
         // Nothing is pending, so services that an earlier deploy left stopped can start.
         .when(decided('nothing'), next.start)
+        // Also if the database cannot be read: a plan reports everything that is wrong.
+        .when(Condition.stringEquals('$.mode', 'plan'), next.rehearse)
         .otherwise(report),
     );
   }
@@ -153,6 +157,24 @@ export class Deploy extends Construct {
   /** Whether a deploy can do its work without a window. */
   private get mayRunOnline(): boolean {
     return this.props.environment.window !== 'always';
+  }
+
+  /** Checks the services as a deploy would, with the same states, and changes nothing. */
+  private rehearseWindow(report: IChainable): IChainable {
+    if (this.props.services.items.length === 0) return report;
+    const rehearse = startExecution(this, DEPLOY.rehearseWindow, {
+      machine: this.props.maintenanceWindow,
+      comment: 'Checks the services and reads the saved states, and ends before anything is changed',
+      input: {
+        deploy: JsonPath.stringAt('$.deploy'),
+        execution: JsonPath.executionId,
+        indexes: JsonPath.listAt('$.indexes'),
+        rehearsal: true,
+      },
+      resultPath: '$.window',
+    });
+    catchAll(rehearse, report, '$.windowFailure');
+    return rehearse.next(report);
   }
 
   private window({ start, hold, report }: Record<'start' | 'hold' | 'report', IChainable>): IChainable {
@@ -163,6 +185,7 @@ export class Deploy extends Construct {
         deploy: JsonPath.stringAt('$.deploy'),
         execution: JsonPath.executionId,
         indexes: JsonPath.listAt('$.indexes'),
+        rehearsal: false,
       },
       resultPath: '$.window',
     });

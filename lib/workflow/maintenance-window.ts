@@ -10,7 +10,7 @@ import { buildRounds, UNRECORDED_FAILURES } from './build-rounds.ts';
 import { drainSessions } from './drain-sessions.ts';
 import { runMigrations } from './migrations/run-migrations.ts';
 import { NULL } from './null-parameters.ts';
-import { saveServices } from './save-services.ts';
+import { IS_REHEARSAL, saveServices } from './save-services.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { type StillStoppedNames, WINDOW } from './state-names.ts';
 import { NOTHING_RAISED, stillStopped } from './still-stopped.ts';
@@ -36,6 +36,7 @@ export interface MaintenanceWindowProps {
  * 4. run the migrations;
  * 5. build the indexes.
  * Before 4, before and after 5 it checks that no one has started a service again.
+ * A rehearsal, for the mode `plan`, is 1 without the waiting, and then only reads the saved states and the marker.
  * It ends with a verdict as data. Only unexpected problems are errors, which `deploy` catches.
  */
 export class MaintenanceWindow extends Construct {
@@ -84,6 +85,7 @@ export class MaintenanceWindow extends Construct {
         'deploy.$': '$.deploy',
         'execution.$': '$.execution',
         'indexes.$': '$.indexes',
+        'rehearsal.$': '$.rehearsal',
         'startedAt.$': '$$.State.EnteredTime',
         services: props.services.items,
         counted: props.services.counted,
@@ -113,6 +115,11 @@ export class MaintenanceWindow extends Construct {
     const check = checkServices(this, this.props.services);
     const refused = this.verdict(WINDOW.verdicts.servicesCannotBeStopped, 'services-refused', 'untouched');
     const stop = stopServices(this, this.props.services);
+    const rehearsed = this.verdict(WINDOW.verdicts.rehearsed, 'rehearsed', 'untouched', {
+      'saved.$': '$.listed.names',
+      'marker.$': '$.marker.text',
+    });
+    const saving = saveServices(this, this.props.services, { saved: stop, rehearsed });
     const notStopped = this.verdict(WINDOW.verdicts.servicesNotStopped, 'services-not-stopped', 'start');
     // A deployment of another service, or scaling, may have begun while the check waited.
     const again = new Pass(this, WINDOW.checkAgain, {
@@ -125,9 +132,10 @@ export class MaintenanceWindow extends Construct {
         waited: contains('$.checked[*].waited', 'true'),
       }).next(
         new Choice(this, WINDOW.allCanBeStopped)
+          .when(IS_REHEARSAL, saving.rehearse)
           .when(Condition.booleanEquals('$.summary.refused', true), refused)
           .when(Condition.booleanEquals('$.summary.waited', true), again)
-          .otherwise(saveServices(this, this.props.services, stop)),
+          .otherwise(saving.save),
       ),
     );
     again.next(check);
@@ -188,7 +196,12 @@ export class MaintenanceWindow extends Construct {
     return first;
   }
 
-  private verdict(id: string, verdict: Verdict, services: 'start' | 'leave-stopped' | 'untouched'): Pass {
+  private verdict(
+    id: string,
+    verdict: Verdict,
+    services: 'start' | 'leave-stopped' | 'untouched',
+    more: Record<string, string> = {},
+  ): Pass {
     return new Pass(this, id, {
       parameters: {
         verdict,
@@ -199,6 +212,7 @@ export class MaintenanceWindow extends Construct {
         'sessions.$': '$.sessions.output.sessions',
         'migrations.$': '$.migrations.output',
         'unrecordedFailures.$': UNRECORDED_FAILURES,
+        ...more,
       },
     });
   }

@@ -14,10 +14,14 @@ import {
   PARAMETER_EXISTS,
   PARAMETER_MISSING,
   readState,
+  readText,
   saveState,
 } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
+
+/** The window changes nothing: it is that of a plan. */
+export const IS_REHEARSAL = Condition.booleanEquals('$.rehearsal', true);
 
 /**
  * Saves the state of all services in Parameter Store, before the first one is stopped:
@@ -27,11 +31,16 @@ import { WINDOW } from './state-names.ts';
  * 3. Enable the schedule of the recovery. Only now, because a recovery without saved states disables it.
  * Reads `$.checked`, `$.deploy` and `$.execution`, writes `service`, `current` and `stateToSave` of each service to
  * `$.saved`.
- * @returns the first state
+ * A rehearsal only lists the saved states in `$.listed.names`, and reads the marker into `$.marker.text`.
+ * @returns the first states
  */
-export function saveServices(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {
+export function saveServices(
+  scope: Construct,
+  services: ServiceTargets,
+  next: Record<'saved' | 'rehearsed', IChainable>,
+): Record<'save' | 'rehearse', IChainable> {
   const enable = turnReconciler(scope, WINDOW.enableReconciler, services, true);
-  enable.next(next);
+  enable.next(next.saved);
   const save = saveAll(scope, services);
   save.next(
     new Choice(scope, WINDOW.anyRenamed)
@@ -44,6 +53,7 @@ export function saveServices(scope: Construct, services: ServiceTargets, next: I
   });
   count.next(
     new Choice(scope, WINDOW.anyOtherName)
+      .when(IS_REHEARSAL, readMarker(scope, services, next.rehearsed))
       .when(
         Condition.numberGreaterThan('$.listed.total.count', services.items.length),
         readOthers(scope, services, findRenamed(scope, save)),
@@ -54,9 +64,29 @@ export function saveServices(scope: Construct, services: ServiceTargets, next: I
     parameters: { names: services.items.map(({ parameter }) => parameter) },
     resultPath: '$.listed',
   });
-  return begin.next(
-    listSavedStates(scope, { names: WINDOW.savedStates, path: services.savedStatesPath, next: count }),
-  );
+  const list = listSavedStates(scope, {
+    names: WINDOW.savedStates,
+    path: services.savedStatesPath,
+    next: count,
+  });
+  // Only those that exist.
+  const rehearse = new Pass(scope, WINDOW.rehearsal.begin, {
+    parameters: { names: [] },
+    resultPath: '$.listed',
+  });
+  return { save: begin.next(list), rehearse: rehearse.next(list) };
+}
+
+/** Reads the marker into `$.marker.text`. Empty: there is none. */
+function readMarker(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {
+  const read = readText(scope, WINDOW.rehearsal.readMarker, services.marker, '$.marker');
+  const none = new Pass(scope, WINDOW.rehearsal.noMarker, {
+    parameters: { text: '' },
+    resultPath: '$.marker',
+  });
+  read.addCatch(none, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+  none.next(next);
+  return read.next(next);
 }
 
 /** Saves each state. Without an error, a service has a saved state before it is stopped. */

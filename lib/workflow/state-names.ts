@@ -24,8 +24,6 @@ export const DEPLOY = {
   begin: 'Begin',
   /** States that acquire the lock. */
   lock: {
-    needed: 'Lock Needed?',
-    notNeeded: 'No Lock Needed',
     read: 'Read Lock',
     readBefore: 'Read Lock Before',
     prepareFirst: 'Prepare First Lock',
@@ -37,6 +35,8 @@ export const DEPLOY = {
     wait: 'Wait For Lock',
     count: 'Count Lock Check',
     prepare: 'Prepare Lock',
+    needed: 'Lock Needed?',
+    notNeeded: 'No Lock Needed',
     write: 'Write Lock',
     taken: 'Lock Acquired?',
     held: 'Lock Held',
@@ -52,6 +52,8 @@ export const DEPLOY = {
   applyOnline: 'Apply Online Migrations',
   onlineApplied: 'Online Migrations Applied?',
   startAfterBuilds: 'Start Services After Builds?',
+  /** Only in the mode `plan`. */
+  rehearseWindow: 'Rehearse Maintenance Window',
   maintenanceWindow: 'Maintenance Window',
   shouldStartServices: 'Start Services?',
   recordLeftStopped: 'Record Left Stopped',
@@ -144,9 +146,16 @@ export const WINDOW = {
   whichKindToCheck: 'Which Kind To Check?',
   serviceCanBeStopped: 'Service Can Be Stopped',
   serviceCannotBeStopped: 'Service Cannot Be Stopped',
+  serviceNotChecked: 'Service Not Checked',
   summarizeChecks: 'Summarize Service Checks',
   allCanBeStopped: 'All Services Can Be Stopped?',
   checkAgain: 'Check Services Again',
+  /** Only in a rehearsal. */
+  rehearsal: {
+    begin: 'Begin Rehearsal Of Saving',
+    readMarker: 'Read Left Stopped Marker',
+    noMarker: 'No Left Stopped Marker',
+  },
   beginSaving: 'Begin Saving',
   savedStates: {
     list: 'List Saved States',
@@ -225,6 +234,7 @@ export const WINDOW = {
   moreToBuild: 'More Indexes To Build?',
   anyCriticalFailed: 'Any Critical Index Failed?',
   verdicts: {
+    rehearsed: 'Window Rehearsed',
     complete: 'Window Complete',
     servicesCannotBeStopped: 'Services Cannot Be Stopped',
     servicesNotStopped: 'Services Not Stopped',
@@ -402,6 +412,7 @@ export const ECS = {
   daemon: 'Service Is A Daemon',
   deploymentFailed: 'Last Deployment Failed',
   deploymentRunning: 'Deployment Still Running',
+  deploymentRunningInPlan: 'Deployment Running In Plan',
   waitForDeployment: 'Wait For Deployment',
   countDeployment: 'Count Deployment Check',
   recordCount: 'Record Count',

@@ -7,9 +7,9 @@ import type { ServiceTargets } from './services/service-targets.ts';
 import { WINDOW } from './state-names.ts';
 
 /**
- * Checks all services before the first one is stopped. Reads `$.services` and `$.rounds`, writes an item for each service to
- * `$.checked`: its state in `current`, the state to restore in `toRestore`, and in `waited` whether the check waited for a
- * deployment.
+ * Checks all services before the first one is stopped. Reads `$.services`, `$.rounds` and `$.rehearsal`, writes an item for each
+ * service to `$.checked`: its state in `current`, the state to restore in `toRestore`, and in `waited` whether the check waited for a
+ * deployment. A rehearsal does not wait: `waits` says that a deploy would. An error of one service is its own reason.
  */
 export function checkServices(scope: Construct, services: ServiceTargets): MapState {
   const usable = new Pass(scope, WINDOW.serviceCanBeStopped, {
@@ -28,6 +28,16 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
       'name.$': '$.service.name',
       usable: false,
       'reason.$': '$.refusal.reason',
+      'waits.$': '$.refusal.waits',
+      'waited.$': '$.deployment.waited',
+    },
+  });
+  const failed = new Pass(scope, WINDOW.serviceNotChecked, {
+    parameters: {
+      'name.$': '$.service.name',
+      usable: false,
+      reason: NULL,
+      'error.$': '$.failure',
       'waited.$': '$.deployment.waited',
     },
   });
@@ -37,12 +47,15 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
     itemSelector: {
       'service.$': '$$.Map.Item.Value',
       'round.$': '$.rounds.round',
+      'rehearsal.$': '$.rehearsal',
       deployment: { waited: false, checks: 0 },
     },
     resultPath: '$.checked',
   });
   map.itemProcessor(
-    chooseKind(scope, WINDOW.whichKindToCheck, services, (kind) => kind.check(scope, { usable, refused })),
+    chooseKind(scope, WINDOW.whichKindToCheck, services, (kind) =>
+      kind.check(scope, { usable, refused, failed }),
+    ),
   );
   return map;
 }

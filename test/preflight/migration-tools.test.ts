@@ -104,7 +104,7 @@ onEachMajor('what is pending for', (major) => {
           'does not run any more, undo what it has changed and run npx prisma migrate resolve --rolled-back "20240210_orders", or complete it ' +
           'and run npx prisma migrate resolve --applied "20240210_orders".',
       );
-      expect(plan.warnings).toEqual([`A deploy would be refused. ${refusal}`]);
+      expect(plan.planned?.refusals).toEqual([refusal]);
     });
 
     test('a failed migration that was rolled back is pending, and applied when it has run again', async () => {

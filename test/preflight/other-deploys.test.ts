@@ -24,6 +24,7 @@ async function refusalWith(...lists: (RunningDeploy[] | Error)[]) {
       if (list instanceof Error) throw list;
       return list;
     },
+    isPlan: async (arn) => arn.startsWith('arn:plan'),
     listPauses: [0, 0, 0],
     howToAbort: 'abort it',
   });
@@ -54,6 +55,13 @@ describe('the list of running deploys', () => {
         'Wait until it ends, or abort it. Then start this deploy again.',
       reads: 4,
     });
+  });
+
+  test('ignores an older execution that only plans, and refuses a deploy because of another one', async () => {
+    expect(await refusalWith([own, deploy('plan', -9)])).toEqual({ refusal: null, reads: 1 });
+    expect((await refusalWith([own, deploy('plan', -9), deploy('older', -5)])).refusal).toContain(
+      'Another deploy is running: older, ',
+    );
   });
 
   test('refuses a deploy at once because of a run outside of Step Functions, whatever its clock says', async () => {

@@ -69,6 +69,7 @@ test('has these states and no others', () => {
     'Read Lock To Release Before',
     'Record Hold',
     'Record Left Stopped',
+    'Rehearse Maintenance Window',
     'Release Lock',
     'Report',
     'Report Failed',
@@ -85,11 +86,11 @@ test('has these states and no others', () => {
     'Write Lock',
   ]);
   expect(deploy().StartAt).toBe('Begin');
-  expect(state('Begin').Next).toBe('Lock Needed?');
+  expect(state('Begin').Next).toBe('Read Lock');
 });
 
 describe('the lock', () => {
-  test('is acquired before the preflight, except by a plan', () => {
+  test('is acquired before the preflight, and only read by a plan', () => {
     expect(state('Lock Needed?')).toMatchObject({
       Choices: [
         {
@@ -100,8 +101,9 @@ describe('the lock', () => {
           Next: 'No Lock Needed',
         },
       ],
-      Default: 'Read Lock',
+      Default: 'Write Lock',
     });
+    expect(Object.keys(reachableWithout(deploy(), 'Lock Needed?'))).not.toContain('Write Lock');
     for (const name of ['No Lock Needed', 'Lock Held', 'Lock Held By Other', 'Lock Failed']) {
       expect(state(name)).toMatchObject({ ResultPath: '$.lock', Next: 'Preflight' });
     }
@@ -146,6 +148,7 @@ describe('the lock', () => {
 
 test.each([
   ['Preflight', INVOKES, 'What To Do?', catchAll('Report', '$.preflightFailure')],
+  ['Rehearse Maintenance Window', STARTS_CHILD, 'Report', catchAll('Report', '$.windowFailure')],
   ['Maintenance Window', STARTS_CHILD, 'Start Services?', catchAll('Start Services', '$.windowFailure')],
   ['Save Left Stopped Marker', PUTS_PARAMETER, 'Report', catchAll('Report', '$.markFailure')],
   ['Start Services', STARTS_CHILD, 'Report', catchAll('Report', '$.startFailure')],
@@ -159,7 +162,7 @@ test.each([
   expect(found.Catch).toEqual(catches);
 });
 
-test('continues with the decision of the preflight, and with the report after a refusal or a plan', () => {
+test('continues with the decision of the preflight, with a rehearsal in a plan, and with the report after a refusal', () => {
   expect(state('What To Do?').Choices).toEqual([
     { Variable: '$.decision', StringEquals: 'deploy', Next: 'Maintenance Window' },
     { Variable: '$.decision', StringEquals: 'indexes', Next: 'Build Indexes Online' },
@@ -173,6 +176,8 @@ test('continues with the decision of the preflight, and with the report after a 
     },
     // An earlier deploy may have left services stopped.
     { Variable: '$.decision', StringEquals: 'nothing', Next: 'Start Services' },
+    // Also if the plan was refused, for example because the database cannot be read.
+    { Variable: '$.mode', StringEquals: 'plan', Next: 'Rehearse Maintenance Window' },
   ]);
   expect(state('What To Do?').Default).toBe('Report');
 });
@@ -274,7 +279,14 @@ describe('after the maintenance window', () => {
 
   test('passes its execution to the window, so that a recovery can identify the deploy of a service', () => {
     expect(state('Maintenance Window').Parameters).toMatchObject({
-      Input: { 'execution.$': '$$.Execution.Id', 'deploy.$': '$.deploy', 'indexes.$': '$.indexes' },
+      Input: {
+        ...{ 'execution.$': '$$.Execution.Id', 'deploy.$': '$.deploy', 'indexes.$': '$.indexes' },
+        rehearsal: false,
+      },
+    });
+    expect(state('Rehearse Maintenance Window').Parameters).toEqual({
+      ...state('Maintenance Window').Parameters,
+      Input: { ...Object(state('Maintenance Window').Parameters?.Input), rehearsal: true },
     });
   });
 });

@@ -136,6 +136,8 @@ test.each([
       // A service can have been stopped under another name.
       ...onParameter('services/*', 'ssm:GetParameter', 'ssm:DeleteParameter'),
       ...onParameter('services', 'ssm:GetParametersByPath'),
+      // For a plan.
+      ...onMarker('ssm:GetParameter'),
       `events:EnableRule on ${SCHEDULE}`,
       SCALING,
       // It only reads, and IAM supports no resources for it.
@@ -277,11 +279,15 @@ const NETWORK = [
   'UnassignPrivateIpAddresses',
 ].flatMap((action) => [`ec2:${action} on *`, `deny ec2:${action} on *`]);
 
-test('a function may read the configured secret, write its own log and send traces; preflight may list the deploys', () => {
+test('a function may read the configured secret, write its own log and send traces; preflight may list and read the deploys', () => {
   const secret = arn('secretsmanager', 'secret:prod/postgres-AbCdEf');
   const key = arn('kms', 'key/11111111-2222-3333-4444-555555555555');
 
-  const LIST_DEPLOYS = `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`;
+  const FIND_DEPLOYS = [
+    `states:ListExecutions on ${arn('states', 'stateMachine:pg-deploy-step-prod-deploy')}`,
+    // Whether it only plans.
+    `states:DescribeExecution on ${arn('states', 'execution:pg-deploy-step-prod-deploy:*')}`,
+  ];
 
   for (const name of FUNCTIONS) {
     const role = roleOf('AWS::Lambda::Function', 'Role', `pg-deploy-step-prod-${name}`);
@@ -294,7 +300,7 @@ test('a function may read the configured secret, write its own log and send trac
         `logs:PutLogEvents on ${log}`,
         `secretsmanager:DescribeSecret on ${secret}`,
         `secretsmanager:GetSecretValue on ${secret}`,
-        ...(name === 'preflight' ? [LIST_DEPLOYS] : []),
+        ...(name === 'preflight' ? FIND_DEPLOYS : []),
         'xray:PutTelemetryRecords on *',
         'xray:PutTraceSegments on *',
       ].sort(),

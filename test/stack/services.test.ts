@@ -110,6 +110,8 @@ describe('the permissions of a state machine for services', () => {
         // A service can have been stopped under another name.
         ...on([parameter('services/*')], 'ssm:GetParameter', 'ssm:DeleteParameter'),
         `ssm:GetParametersByPath on ${parameter('services')}`,
+        // Of services that are left stopped or held, for a plan.
+        `ssm:GetParameter on ${parameter('left-stopped')}`,
         `events:EnableRule on ${schedule(name)}`,
       ].sort(),
     );

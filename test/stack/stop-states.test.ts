@@ -200,6 +200,11 @@ describe.each([
     expect(state(`Describe ${thing}`).Resource).toBe(`arn:aws:states:::aws-sdk:${describeIt}`);
     expect(state(`Describe ${thing}`).Catch).toEqual([
       { ErrorEquals: [`${api}.ResourceNotFoundException`], Next: `${thing} Not Found`, ResultPath: null },
+      ...['States.DataLimitExceeded', 'States.ALL'].map((error) => ({
+        ErrorEquals: [error],
+        Next: 'Service Not Checked',
+        ResultPath: '$.failure',
+      })),
     ]);
     expect(state(`${thing} Usable?`)).toMatchObject({
       Choices: [on, off].map((state) => ({

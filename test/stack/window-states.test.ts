@@ -24,6 +24,7 @@ test('has these states outside of its Maps and no others', () => {
     'Any Critical Index Failed?',
     'Any Service Renamed?',
     'Begin Migration Check',
+    'Begin Rehearsal Of Saving',
     'Begin Saving',
     'Begin Window',
     'Build Indexes',
@@ -52,6 +53,8 @@ test('has these states outside of its Maps and no others', () => {
     'Migrations Ended?',
     'More Indexes To Build?',
     'More Saved States?',
+    'No Left Stopped Marker',
+    'Read Left Stopped Marker',
     'Read Other Saved States',
     'Record Migration Error',
     'Record Running Migration',
@@ -66,6 +69,7 @@ test('has these states outside of its Maps and no others', () => {
     'Summarize Stopped Services',
     'Wait For Migrations',
     'Window Complete',
+    'Window Rehearsed',
   ]);
 });
 
@@ -86,6 +90,7 @@ test('begins with the configured services and with null for results that do not 
     'deploy.$': '$.deploy',
     'execution.$': '$.execution',
     'indexes.$': '$.indexes',
+    'rehearsal.$': '$.rehearsal',
     'startedAt.$': '$$.State.EnteredTime',
     services: [
       ...counted,
@@ -115,6 +120,41 @@ test('begins with the configured services and with null for results that do not 
   });
 });
 
+describe('a rehearsal', () => {
+  const IS_REHEARSAL = { Variable: '$.rehearsal', BooleanEquals: true };
+
+  test('has the same checks as a deploy, and leaves the path of a deploy before anything is changed', () => {
+    const definition = window();
+
+    expect(changing(reachableWithout(definition, 'All Services Can Be Stopped?'))).toEqual([]);
+    expect(state('All Services Can Be Stopped?').Choices?.[0]).toEqual({
+      ...IS_REHEARSAL,
+      Next: 'Begin Rehearsal Of Saving',
+    });
+    const saving = { ...definition, StartAt: 'Begin Rehearsal Of Saving' };
+    expect(changing(reachableWithout(saving, 'Saved Under Other Names?'))).toEqual([]);
+    expect(state('Saved Under Other Names?').Choices?.[0]).toEqual({
+      ...IS_REHEARSAL,
+      Next: 'Read Left Stopped Marker',
+    });
+    const rest = { ...definition, StartAt: 'Read Left Stopped Marker' };
+    expect(Object.keys(reachableWithout(rest))).toEqual(
+      expect.arrayContaining(['Read Left Stopped Marker', 'No Left Stopped Marker', 'Window Rehearsed']),
+    );
+    expect(Object.keys(reachableWithout(rest))).toHaveLength(3);
+  });
+
+  test('reports an error of one service as the reason of that service', () => {
+    for (const name of ['Describe Service', 'Describe Scaling'])
+      expect(state(name).Catch?.at(-1)).toEqual({
+        ErrorEquals: ['States.ALL'],
+        Next: 'Service Not Checked',
+        ResultPath: '$.failure',
+      });
+    expect(state('Service Not Checked').Parameters).toMatchObject({ usable: false, 'error.$': '$.failure' });
+  });
+});
+
 describe('before the first service is stopped', () => {
   test.each(['prod', 'every'])('all services are checked on every path (%s)', (environmentName) => {
     const definition = window(environmentName);
@@ -138,6 +178,7 @@ describe('before the first service is stopped', () => {
       Next: 'All Services Can Be Stopped?',
     });
     expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
+      'Begin Rehearsal Of Saving',
       'Services Cannot Be Stopped',
       'Check Services Again',
       'Begin Saving',
@@ -151,6 +192,7 @@ describe('before the first service is stopped', () => {
     expect(state('Check Services').ItemSelector).toEqual({
       'service.$': '$$.Map.Item.Value',
       'round.$': '$.rounds.round',
+      'rehearsal.$': '$.rehearsal',
       deployment: { waited: false, checks: 0 },
     });
     expect(state('Check Services Again')).toMatchObject({
@@ -191,6 +233,7 @@ describe('before the first service is stopped', () => {
           ],
           Next: 'Deployment Still Running',
         },
+        { Variable: '$.rehearsal', BooleanEquals: true, Next: 'Deployment Running In Plan' },
       ],
     });
     expect(state('Describe Service')).toMatchObject({
@@ -216,6 +259,7 @@ describe('before the first service is stopped', () => {
       'name.$': '$.service.name',
       usable: false,
       'reason.$': '$.refusal.reason',
+      'waits.$': '$.refusal.waits',
       'waited.$': '$.deployment.waited',
     });
   });

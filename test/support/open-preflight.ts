@@ -4,7 +4,7 @@ import { type Database, databaseOf } from '../../lambdas/postgres/client.ts';
 import type { ShippedMigrations } from '../../lambdas/preflight/check-migration-files.ts';
 import { preflight } from '../../lambdas/preflight/preflight.ts';
 import type { DatabaseVariables } from '../../lambdas/shared/database-variables.ts';
-import type { PreflightResult } from '../../lambdas/shared/preflight-payloads.ts';
+import type { PreflightResult } from '../../lambdas/shared/preflight-result.ts';
 import type { ToolMigrations } from '../../lambdas/shared/tool-migrations.ts';
 import { manifestOf, shippedStatements } from '../../lib/functions/ship-migrations.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
@@ -67,6 +67,7 @@ export async function openPreflight(
           toolMigrations: tool,
           connectPauses: [10, 10],
           runningDeploys: async () => [],
+          isPlan: async () => false,
           listPauses: [],
           howToAbort: 'abort it',
           drainRoles: variables.DRAIN_ROLES ?? [],

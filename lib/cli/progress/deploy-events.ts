@@ -1,4 +1,4 @@
-import type { PreflightResult } from '../../../lambdas/shared/preflight-payloads.ts';
+import type { PreflightResult } from '../../../lambdas/shared/preflight-result.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { DEPLOY } from '../../workflow/state-names.ts';
 import { at, numberAt, textAt } from './event-payload.ts';

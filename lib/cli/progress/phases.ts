@@ -1,4 +1,4 @@
-import type { PreflightResult } from '../../../lambdas/shared/preflight-payloads.ts';
+import type { PreflightResult } from '../../../lambdas/shared/preflight-result.ts';
 
 /** The phases of a run, in order, with their titles. */
 export const PHASES = {

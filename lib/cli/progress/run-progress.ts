@@ -1,4 +1,4 @@
-import type { PreflightResult } from '../../../lambdas/shared/preflight-payloads.ts';
+import type { PreflightResult } from '../../../lambdas/shared/preflight-result.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { MachineNames } from '../../config/resource-names.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';

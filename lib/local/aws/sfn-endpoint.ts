@@ -9,6 +9,8 @@ export interface RunningExecution {
   readonly machineArn: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
+  /** The input. Undefined: it runs outside of Step Functions. */
+  readonly input?: unknown;
 }
 
 export interface SfnEndpoint {
@@ -17,26 +19,44 @@ export interface SfnEndpoint {
   close(): Promise<void>;
 }
 
-const TARGET = 'AWSStepFunctions.ListExecutions';
+const LIST = 'AWSStepFunctions.ListExecutions';
+const DESCRIBE = 'AWSStepFunctions.DescribeExecution';
 
-/**
- * Starts an HTTP endpoint of Step Functions for the SDK in a function's bundle. It supports only ListExecutions.
- * @param running returns the running executions of a state machine
- */
-export async function openSfnEndpoint(
-  running: (machineArn: string) => Promise<readonly RunningExecution[]>,
-): Promise<SfnEndpoint> {
+interface SfnEndpointOptions {
+  /** The running executions of a state machine. */
+  readonly running: (machineArn: string) => Promise<readonly RunningExecution[]>;
+  /** An execution, running or not. Undefined: it does not exist, or is not shown yet. */
+  readonly describe: (executionArn: string) => (RunningExecution & { readonly status: string }) | undefined;
+}
+
+/** Starts an HTTP endpoint of Step Functions for the SDK in a function's bundle. It supports only ListExecutions and DescribeExecution. */
+export async function openSfnEndpoint({ running, describe }: SfnEndpointOptions): Promise<SfnEndpoint> {
   const server = createServer(async (request, response) => {
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' }).end(JSON.stringify(body));
-    if (request.headers['x-amz-target'] !== TARGET) {
+    const target = request.headers['x-amz-target'];
+    if (target !== LIST && target !== DESCRIBE) {
       answer(400, {
         __type: 'UnknownOperationException',
-        message: `The local endpoint supports only ${TARGET}.`,
+        message: `The local endpoint supports only ${LIST} and ${DESCRIBE}.`,
       });
       return;
     }
-    const { stateMachineArn, statusFilter } = JSON.parse(await text(request)) as Record<string, unknown>;
+    const parameters = JSON.parse(await text(request)) as Record<string, unknown>;
+    if (target === DESCRIBE) {
+      const described = describe(String(parameters.executionArn));
+      if (described === undefined) {
+        answer(400, {
+          __type: 'ExecutionDoesNotExist',
+          message: `Execution Does Not Exist: '${parameters.executionArn}'`,
+        });
+        return;
+      }
+      const { input, status, ...execution } = described;
+      answer(200, { ...shown(execution), status, input: JSON.stringify(input) });
+      return;
+    }
+    const { stateMachineArn, statusFilter } = parameters;
     if (typeof stateMachineArn !== 'string' || statusFilter !== 'RUNNING') {
       answer(400, {
         __type: 'ValidationException',
@@ -46,11 +66,8 @@ export async function openSfnEndpoint(
     }
     answer(200, {
       executions: (await running(stateMachineArn)).map((execution) => ({
-        executionArn: execution.arn,
-        name: execution.name,
-        stateMachineArn: execution.machineArn,
+        ...shown(execution),
         status: 'RUNNING',
-        startDate: execution.startedAt / 1000,
       })),
     });
   });
@@ -64,4 +81,8 @@ export async function openSfnEndpoint(
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+function shown({ arn, name, machineArn, startedAt }: RunningExecution) {
+  return { executionArn: arn, name, stateMachineArn: machineArn, startDate: startedAt / 1000 };
 }

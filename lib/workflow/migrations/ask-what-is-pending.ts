@@ -61,11 +61,9 @@ export function askWhatIsPending(
   ask.next(next);
   const isMode = (mode: string) =>
     Condition.and(Condition.isPresent('$.input.mode'), Condition.stringEquals('$.input.mode', mode));
-  const isRefused = Condition.not(
-    Condition.or(
-      Condition.stringEquals('$.lock.status', 'held'),
-      Condition.stringEquals('$.lock.status', 'not-needed'),
-    ),
+  const isRefused = Condition.and(
+    Condition.not(Condition.stringEquals('$.lock.status', 'held')),
+    Condition.not(isMode('plan')),
   );
   return new Choice(scope, DEPLOY.pending.needed)
     .when(Condition.or(isMode('indexes'), isMode('start-services'), isRefused), next)

@@ -49,7 +49,7 @@ function isDeploying(): Condition {
 
 /**
  * ECS services, with or without Application Auto Scaling.
- * Check: a service in the middle of an ECS deployment is waited for, and refused after the deadline.
+ * Check: a service in the middle of an ECS deployment is waited for, except in a rehearsal, and refused after the deadline.
  * Stop: suspend scaling unless it is suspended already, set the desired count to 0, wait until every task is STOPPED.
  * Start: set the saved desired count, wait until the service is steady, restore the suspended state of scaling.
  * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling, and for one
@@ -76,8 +76,8 @@ export class EcsServices implements ServiceKind {
       resultPath: '$.current',
     });
     const first = '$.described.services[0]';
-    const refuse = (id: string, reason: string) => {
-      const state = refusal(scope, id, reason);
+    const refuse = (id: string, reason: string, waits = false) => {
+      const state = refusal(scope, id, reason, waits);
       state.next(next.refused);
       return state;
     };
@@ -101,6 +101,12 @@ export class EcsServices implements ServiceKind {
       errors: ['Ecs.ClusterNotFoundException'],
       resultPath: JsonPath.DISCARD,
     });
+    catchAll(describe, next.failed, '$.failure');
+    const inPlan = refuse(
+      ECS.deploymentRunningInPlan,
+      'it is in the middle of an ECS deployment: a deploy waits until that has ended, for at most "deploymentMinutes"',
+      true,
+    );
     describe.next(
       new Choice(scope, ECS.isUsable)
         .when(Condition.not(Condition.isPresent(first)), notFound)
@@ -121,6 +127,7 @@ export class EcsServices implements ServiceKind {
           ),
           deploying,
         )
+        .when(Condition.booleanEquals('$.rehearsal', true), inPlan)
         .otherwise(this.#waitForDeployment(scope, describe)),
     );
     recordCount.next(
@@ -144,7 +151,7 @@ export class EcsServices implements ServiceKind {
     return wait;
   }
 
-  #checkScaling(scope: Construct, { usable, refused }: AfterCheck): State {
+  #checkScaling(scope: Construct, { usable, refused, failed }: AfterCheck): State {
     const describe = this.#scaling(scope, ECS.describeScaling, {
       action: 'describeScalableTargets',
       parameters: {
@@ -154,6 +161,7 @@ export class EcsServices implements ServiceKind {
       },
       result: { path: '$.scalable', selector: { 'targets.$': '$.ScalableTargets' } },
     });
+    catchAll(describe, failed, '$.failure');
     const recordScaling = new Pass(scope, ECS.recordScaling, {
       parameters: {
         'desiredCount.$': '$.current.desiredCount',

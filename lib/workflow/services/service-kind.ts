@@ -38,6 +38,8 @@ export interface AfterCheck {
   usable: IChainable;
   /** Reads the reason from `$.refusal.reason`. */
   refused: IChainable;
+  /** The service cannot be read. Reads the error from `$.failure`. */
+  failed: IChainable;
 }
 
 export interface AfterStop {
@@ -80,7 +82,10 @@ export interface WaitLimits {
   startPollSeconds: number;
 }
 
-/** Records why a service cannot be stopped. */
-export function refusal(scope: Construct, id: string, reason: string): Pass {
-  return new Pass(scope, id, { parameters: { reason }, resultPath: '$.refusal' });
+/**
+ * Records why a service cannot be stopped.
+ * @param waits only in a rehearsal: a deploy waits until it can be stopped
+ */
+export function refusal(scope: Construct, id: string, reason: string, waits = false): Pass {
+  return new Pass(scope, id, { parameters: { reason, waits }, resultPath: '$.refusal' });
 }

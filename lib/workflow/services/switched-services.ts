@@ -67,13 +67,14 @@ export abstract class SwitchedServices implements ServiceKind {
     this.#limits = limits;
   }
 
-  check(scope: Construct, { usable, refused }: AfterCheck): State {
+  check(scope: Construct, { usable, refused, failed }: AfterCheck): State {
     const { names, on, off, missing, missingError } = this.switch;
     const describe = this.switch.describe(scope, names.describe, { path: '$.current', granted: false });
     const notFound = refusal(scope, names.notFound, missing);
     const otherState = refusal(scope, names.otherState, this.switch.otherState);
     for (const reason of [notFound, otherState]) reason.next(refused);
     describe.addCatch(notFound, { errors: [missingError], resultPath: JsonPath.DISCARD });
+    catchAll(describe, failed, '$.failure');
     describe.next(
       new Choice(scope, names.isUsable)
         .when(Condition.stringEquals('$.current.state', on), usable)

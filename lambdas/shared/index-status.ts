@@ -1,0 +1,19 @@
+import * as z from './zod.ts';
+
+/**
+ * The result for one index. `missing`: it does not exist, and this deploy did not build it. `table-missing`, only in plans: its
+ * table does not exist.
+ */
+const INDEX_STATUSES = [
+  'present',
+  'equivalent',
+  'built',
+  'repaired',
+  'drifted',
+  'building',
+  'failed',
+  'missing',
+  'table-missing',
+] as const;
+
+export const indexStatusSchema = z.enum(INDEX_STATUSES);
