@@ -9,7 +9,7 @@ import { planBuilds } from '../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../lambdas/postgres/client.ts';
 import { preflight } from '../lambdas/preflight/preflight.ts';
 import { readIndexReports } from '../lambdas/report/index-report.ts';
-import { planBuildsEventSchema } from '../lambdas/shared/payloads.ts';
+import { planBuildsEventSchema } from '../lambdas/shared/build-payloads.ts';
 import type { CompiledRegistry } from '../lambdas/shared/registry.ts';
 import { startEmbeddedPostgres } from '../lib/local/embedded-postgres.ts';
 import { compileRegistry } from '../lib/registry/compile-registry.ts';

@@ -32,8 +32,8 @@ import {
 } from '../postgres/sqlstate.ts';
 import { probeTableLock } from '../postgres/table-lock.ts';
 import { refuseUntrustedCode } from '../postgres/untrusted-code.ts';
+import type { BuildIndexResult } from '../shared/build-payloads.ts';
 import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
-import type { BuildIndexResult } from '../shared/payloads.ts';
 import { tableId } from '../shared/registry.ts';
 
 export interface BuildSettings {

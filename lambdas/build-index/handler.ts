@@ -1,14 +1,14 @@
 import { databaseOf } from '../postgres/client.ts';
-import { readVariables } from '../shared/database-variables.ts';
-import { buildVariablesSchema } from '../shared/function-variables.ts';
-import { createLogger } from '../shared/logger.ts';
 import {
   type BuildBatchResult,
   type BuildIndexResult,
   buildBatchEventSchema,
   buildIndexEventSchema,
   buildIndexResultSchema,
-} from '../shared/payloads.ts';
+} from '../shared/build-payloads.ts';
+import { readVariables } from '../shared/database-variables.ts';
+import { buildVariablesSchema } from '../shared/function-variables.ts';
+import { createLogger } from '../shared/logger.ts';
 import { readRegistry } from '../shared/registry.ts';
 import { buildBatch } from './build-batch.ts';
 import { buildIndex } from './build-index.ts';

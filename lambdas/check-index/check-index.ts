@@ -14,8 +14,8 @@ import { type Attempt, lastAttempt, recordAttempt } from '../postgres/ledger.ts'
 import { readLockHolders, warnOfHolders } from '../postgres/lock-holders.ts';
 import { otherBuilders, readProgress, secondsBuilding, stillBuilding } from '../postgres/running-builds.ts';
 import { LOCK_NOT_AVAILABLE, toDeployStepError } from '../postgres/sqlstate.ts';
+import type { BuildIndexEvent, BuildIndexResult } from '../shared/build-payloads.ts';
 import type { Log } from '../shared/logger.ts';
-import type { BuildIndexEvent, BuildIndexResult } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 import { isPostponed } from '../shared/window-end.ts';
 

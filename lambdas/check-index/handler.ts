@@ -1,8 +1,12 @@
 import { databaseOf } from '../postgres/client.ts';
+import {
+  type BuildIndexResult,
+  buildIndexEventSchema,
+  buildIndexResultSchema,
+} from '../shared/build-payloads.ts';
 import { readVariables } from '../shared/database-variables.ts';
 import { checkVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
-import { type BuildIndexResult, buildIndexEventSchema, buildIndexResultSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';
 import { checkIndex } from './check-index.ts';
 

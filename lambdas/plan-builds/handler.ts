@@ -1,8 +1,8 @@
 import { databaseOf } from '../postgres/client.ts';
+import { type PlanBuildsResult, planBuildsEventSchema } from '../shared/build-payloads.ts';
 import { readVariables } from '../shared/database-variables.ts';
 import { planVariablesSchema } from '../shared/function-variables.ts';
 import { createLogger } from '../shared/logger.ts';
-import { type PlanBuildsResult, planBuildsEventSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';
 import { planBuilds } from './plan-builds.ts';
 

@@ -1,6 +1,6 @@
 import type { PlannedBuild } from '../postgres/planned-build.ts';
 import { pauseFor } from '../postgres/running-builds.ts';
-import type { Lane } from '../shared/payloads.ts';
+import type { Lane } from '../shared/build-payloads.ts';
 import { tableId } from '../shared/registry.ts';
 
 /*

@@ -3,11 +3,12 @@ import type { Client } from '../postgres/client.ts';
 import { type Attempt, ensureLedger, recordFailure } from '../postgres/ledger.ts';
 import { describeDatabaseError } from '../postgres/sqlstate.ts';
 import { findItem } from '../shared/build-item.ts';
+import type { PlanBuildsEvent, SettledIndex } from '../shared/build-payloads.ts';
 import { BuildFailed, LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
-import type { PlanBuildsEvent, SettledIndex, UnrecordedFailure } from '../shared/payloads.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { shortened } from '../shared/text.ts';
+import type { UnrecordedFailure } from '../shared/unrecorded-failure.ts';
 
 /*
  * Settle Index records a failure in the ledger, from which Plan Again knows that no further attempt follows. If Settle Index

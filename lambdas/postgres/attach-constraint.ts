@@ -1,5 +1,5 @@
+import type { BuildIndexResult } from '../shared/build-payloads.ts';
 import { BuildFailed, BuildInterrupted, LockNotAvailable } from '../shared/errors.ts';
-import type { BuildIndexResult } from '../shared/payloads.ts';
 import { type CompiledConstraint, tableId } from '../shared/registry.ts';
 import { quoted } from '../shared/visible-text.ts';
 import { blockersOfTable, describeBlockers, terminateIdle } from './blockers.ts';

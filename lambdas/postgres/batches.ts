@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Batch } from '../shared/payloads.ts';
+import type { Batch } from '../shared/build-payloads.ts';
 import { type Table, tableKey } from './identifiers.ts';
 import type { PlannedBuild } from './planned-build.ts';
 

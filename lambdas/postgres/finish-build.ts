@@ -1,5 +1,5 @@
+import type { BuildIndexResult } from '../shared/build-payloads.ts';
 import { BuildFailed } from '../shared/errors.ts';
-import type { BuildIndexResult } from '../shared/payloads.ts';
 import { attachConstraint } from './attach-constraint.ts';
 import type { Build } from './build-target.ts';
 import type { CatalogEntry } from './catalog.ts';

@@ -1,4 +1,4 @@
-import type { BuildIndexResult } from '../shared/payloads.ts';
+import type { BuildIndexResult } from '../shared/build-payloads.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 

@@ -216,7 +216,8 @@ async function decide(
     refuse(refusal);
     if (warning !== null) warnings.push(warning);
     const unbuildable = describeUnbuildable(examined, migrationsPending);
-    refuse(unbuildable.refusal);
+    // A plan says once what is wrong with an object.
+    if (refusal === null) refuse(unbuildable.refusal);
     if (unbuildable.warning !== null) warnings.push(unbuildable.warning);
     if (missing.length > 0) await unlessRefused(checkRights(client, missing));
     const hasWork = missing.length > 0 || (isDeploy && (migrationsPending || input.force));

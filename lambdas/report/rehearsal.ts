@@ -50,6 +50,9 @@ function notReadReason({ error }: CheckedService): string | null {
   return error === undefined ? null : `it could not be read: ${describeCaught(error)}`;
 }
 
+/** The beginning of a warning for each reason why a deploy would be refused. */
+export const WOULD_BE_REFUSED = 'A deploy would be refused.';
+
 /** Characters of a refusal. */
 const LONGEST_REFUSAL = 8_000;
 
@@ -82,7 +85,7 @@ export function rehearsalWarnings(state: ReportState, configured: readonly strin
   const problem = servicesProblem(state);
   const waiting = (state.window?.output.checked ?? []).filter(({ waits }) => waits);
   return [
-    ...refusalsOf(state).map((refusal) => `A deploy would be refused. ${visible(refusal)}`),
+    ...refusalsOf(state).map((refusal) => `${WOULD_BE_REFUSED} ${visible(refusal)}`),
     ...(problem !== null && !mayStop(state)
       ? [`${problem} A deploy would not stop them now, but the next one that does would be refused.`]
       : []),

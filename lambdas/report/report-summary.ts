@@ -10,6 +10,7 @@ import { grouped, reportId } from '../shared/report-names.ts';
 import type { Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
+import { WOULD_BE_REFUSED } from './rehearsal.ts';
 
 /** Names of migrations, indexes or services in a sentence. */
 const MOST_NAMES = 5;
@@ -27,6 +28,9 @@ export function summaryOf(report: Report): string {
 function planSentences(report: Report): string[] {
   if (report.status === 'failed') return [failureSentence(report)];
   return [
+    ...(report.refusal == null
+      ? []
+      : [`A deploy would be refused now. ${sentence(report.refusal)} Otherwise:`]),
     plannedMigrations(report),
     ...plannedIndexes(report),
     ...plannedServices(report),
@@ -104,18 +108,23 @@ function servicesSentence({ services, hold, downtimeMs }: Report): string[] {
   return [`Stopped and started in ${seconds(downtimeMs ?? 0)}: ${subject(stopped)}.`];
 }
 
+/** A reason that ends with a full stop. */
+function sentence(reason: string): string {
+  return `${shortened(reason, LONGEST_REASON).replace(/\.$/, '')}.`;
+}
+
 /** `the service api`, `the services api, worker`. */
 function subject(services: Report['services']): string {
   return `the ${services.length === 1 ? 'service' : 'services'} ${names(services.map(({ name }) => name))}`;
 }
 
 function failureSentence({ mode, failure }: Report): string {
-  const reason = shortened(headlineOf(failure ?? 'unknown error'), LONGEST_REASON).replace(/\.$/, '');
-  return `The ${mode === 'plan' ? 'plan' : 'deploy'} failed: ${reason}.`;
+  return `The ${mode === 'plan' ? 'plan' : 'deploy'} failed: ${sentence(headlineOf(failure ?? 'unknown error'))}`;
 }
 
-/** A deploy that would be refused is a warning of a plan. */
-function warningsSentence({ warnings }: Report): string[] {
+function warningsSentence({ warnings: all, refusal }: Report): string[] {
+  // The summary of a plan begins with them.
+  const warnings = refusal == null ? all : all.filter((warning) => !warning.startsWith(WOULD_BE_REFUSED));
   const [first] = warnings;
   if (first === undefined) return [];
   const head = warnings.length === 1 ? 'Warning' : `${warnings.length} warnings, the first`;

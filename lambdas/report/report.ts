@@ -30,8 +30,8 @@ import {
 } from './index-warnings.ts';
 import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
-import { summaryOf } from './report-summary.ts';
 import { refusalOf, rehearsalWarnings, rehearsedServices } from './rehearsal.ts';
+import { summaryOf } from './report-summary.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
 

@@ -1,7 +1,8 @@
 import { findItem } from '../shared/build-item.ts';
-import type { ReportState, UnrecordedFailure } from '../shared/payloads.ts';
+import type { ReportState } from '../shared/payloads.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import type { IndexStatus } from '../shared/report-schema.ts';
+import type { UnrecordedFailure } from '../shared/unrecorded-failure.ts';
 import type { EntryIndexReport } from './entry-reports.ts';
 
 /** States in the catalog that show that an index did not fail after all. */

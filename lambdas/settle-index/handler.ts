@@ -1,7 +1,7 @@
 import { databaseOf } from '../postgres/client.ts';
+import { type BuildIndexResult, settleIndexEventSchema } from '../shared/build-payloads.ts';
 import { databaseVariablesSchema, readVariables } from '../shared/database-variables.ts';
 import { createLogger } from '../shared/logger.ts';
-import { type BuildIndexResult, settleIndexEventSchema } from '../shared/payloads.ts';
 import { readRegistry } from '../shared/registry.ts';
 import { settleIndex } from './settle-index.ts';
 

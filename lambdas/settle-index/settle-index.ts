@@ -19,10 +19,10 @@ import {
   toDeployStepError,
 } from '../postgres/sqlstate.ts';
 import { parseItem } from '../shared/build-item.ts';
+import type { BuildIndexResult, SettleIndexEvent } from '../shared/build-payloads.ts';
 import { describeCaught } from '../shared/caught-error.ts';
 import { LockNotAvailable } from '../shared/errors.ts';
 import type { Log } from '../shared/logger.ts';
-import type { BuildIndexResult, SettleIndexEvent } from '../shared/payloads.ts';
 import { type CompiledRegistry, tableId } from '../shared/registry.ts';
 import { listed } from '../shared/text.ts';
 

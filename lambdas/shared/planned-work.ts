@@ -29,6 +29,8 @@ export function countToBuild(report: Report): number {
 
 /** Whether a deploy would stop the services. */
 export function wouldStopServices(report: Report): boolean {
+  // Absent in reports of earlier versions, and null in a plan without the database.
+  if (report.decision != null) return report.decision === 'deploy';
   const { runner, pending, pendingOnline = [], known = knowsPending(runner) } = report.migrations;
   const { window = 'always' } = report;
   const offline = pending.filter((file) => !pendingOnline.includes(file));

@@ -1,6 +1,6 @@
 import { Choice, Condition, type IChainable, JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { BuildScope } from '../../lambdas/shared/payloads.ts';
+import type { BuildScope } from '../../lambdas/shared/build-payloads.ts';
 import type { RawTaskState } from './raw-task-state.ts';
 import { startExecution } from './start-execution.ts';
 import type { WorkflowMachine } from './workflow-machine.ts';

@@ -1,7 +1,8 @@
 import { Duration } from 'aws-cdk-lib';
 import { Choice, Condition, type IChainable, JsonPath, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { BuildScope, WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
+import type { BuildScope } from '../../lambdas/shared/build-payloads.ts';
+import type { WINDOW_VERDICTS } from '../../lambdas/shared/payloads.ts';
 import type { Environment } from '../config/environment-config.ts';
 import type { ResourceNames } from '../config/resource-names.ts';
 import type { WorkflowFunctions } from '../functions/workflow-functions.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BATCH_CONTINUES } from '../../lambdas/shared/payloads.ts';
+import { BATCH_CONTINUES } from '../../lambdas/shared/build-payloads.ts';
 import { applyLogLine } from '../../lib/cli/progress/batch-log.ts';
 import { frame } from '../../lib/cli/progress/frame.ts';
 import { BUILD_INDEXES, WINDOW } from '../../lib/workflow/state-names.ts';

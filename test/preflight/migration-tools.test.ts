@@ -48,8 +48,8 @@ onEachMajor('what is pending for', (major) => {
     const { preflight } = await openPreflight(database.url, [ORDERS], {
       ...{ tool, schema, table: tableOfTool(tool), migrations },
     });
-    const { decision, refusal, warnings } = await preflight({ mode });
-    return { decision, refusal, warnings };
+    const { decision, refusal, warnings, planned } = await preflight({ mode });
+    return { decision, refusal, warnings, ...(planned && { planned }) };
   }
 
   const NOTHING = { decision: 'nothing', refusal: null, warnings: [] };

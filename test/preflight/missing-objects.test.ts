@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DEPLOY } from '../../lib/workflow/state-names.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { writeMigrations } from '../support/migration-files.ts';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BuildIndexResult, buildIndexResultSchema } from '../../lambdas/shared/payloads.ts';
+import { type BuildIndexResult, buildIndexResultSchema } from '../../lambdas/shared/build-payloads.ts';
 import { BUILD_INDEXES } from '../../lib/workflow/state-names.ts';
 import {
   type BuildFunction,

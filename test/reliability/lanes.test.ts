@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toLanes } from '../../lambdas/plan-builds/lanes.ts';
 import type { PlannedBuild } from '../../lambdas/postgres/planned-build.ts';
-import type { Lane } from '../../lambdas/shared/payloads.ts';
+import type { Lane } from '../../lambdas/shared/build-payloads.ts';
 import { NO_REFERENCES } from '../support/references.ts';
 
 const GIB = 1024 ** 3;

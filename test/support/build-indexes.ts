@@ -6,7 +6,7 @@ import {
   buildIndexResultSchema,
   type PlanBuildsResult,
   planBuildsResultSchema,
-} from '../../lambdas/shared/payloads.ts';
+} from '../../lambdas/shared/build-payloads.ts';
 import { LocalEngine, type LocalEngineOptions, type Machine } from '../../lib/local/engine.ts';
 
 /** Attempts that the definition gives an index. */

@@ -10,7 +10,6 @@ import { examine } from '../../lambdas/postgres/index-state.ts';
 import { resolveRegistry } from '../../lambdas/postgres/resolve-registry.ts';
 import { readIndexReports } from '../../lambdas/report/index-report.ts';
 import { settleIndex } from '../../lambdas/settle-index/settle-index.ts';
-import type { Log } from '../../lambdas/shared/logger.ts';
 import {
   type BuildBatchResult,
   type BuildIndexResult,
@@ -20,7 +19,8 @@ import {
   type PlanBuildsResult,
   planBuildsEventSchema,
   settleIndexEventSchema,
-} from '../../lambdas/shared/payloads.ts';
+} from '../../lambdas/shared/build-payloads.ts';
+import type { Log } from '../../lambdas/shared/logger.ts';
 import { type CompiledIndex, inSchema } from '../../lambdas/shared/registry.ts';
 import type { IndexReport } from '../../lambdas/shared/report-schema.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';

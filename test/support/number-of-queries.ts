@@ -1,7 +1,7 @@
 import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { readIndexReports } from '../../lambdas/report/index-report.ts';
-import { type PlanBuildsResult, planBuildsEventSchema } from '../../lambdas/shared/payloads.ts';
+import { type PlanBuildsResult, planBuildsEventSchema } from '../../lambdas/shared/build-payloads.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
 import { countingDatabase } from './counting-database.ts';

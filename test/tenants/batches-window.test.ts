@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { PlanBuildsResult } from '../../lambdas/shared/payloads.ts';
+import type { PlanBuildsResult } from '../../lambdas/shared/build-payloads.ts';
 import { openBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { onEachMajor, serverOf } from '../support/servers.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { tableLock } from '../../lambdas/postgres/advisory-lock.ts';
-import { batchProgressSchema } from '../../lambdas/shared/payloads.ts';
+import { batchProgressSchema } from '../../lambdas/shared/build-payloads.ts';
 import { openBuilds, type TestBuilds } from '../support/builds.ts';
 import { connect, type TestDatabase } from '../support/database.ts';
 import { asDeployRole } from '../support/deploy-role.ts';

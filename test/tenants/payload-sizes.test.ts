@@ -3,7 +3,7 @@ import { planBuilds } from '../../lambdas/plan-builds/plan-builds.ts';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { report } from '../../lambdas/report/report.ts';
-import { planBuildsEventSchema } from '../../lambdas/shared/payloads.ts';
+import { planBuildsEventSchema } from '../../lambdas/shared/build-payloads.ts';
 import type { CompiledRegistry } from '../../lambdas/shared/registry.ts';
 import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';

@@ -124,7 +124,7 @@ describe('a plan of a deploy that would succeed', () => {
       refusal: null,
       warnings: [],
       summary:
-        'A deploy would stop and start 5 services (api, worker, nightly, retired, mailer), apply 1 migration (0001_total), and build 2 indexes (idx_orders_status, people_email_key).',
+        'A deploy would apply 1 migration (0001_total). It would build 2 indexes (idx_orders_status, people_email_key). It would stop and start the services api, worker, nightly, retired, mailer.',
     });
     expect(report.services).toEqual([
       { name: 'api', ...usable, desiredCount: 2, scaling: true },
@@ -136,14 +136,16 @@ describe('a plan of a deploy that would succeed', () => {
     expect((await workflow.deploy()).status).toBe('SUCCEEDED');
   });
 
-  test('says that a deploy would change nothing, and after it that there is nothing to do', async () => {
+  test('after a deploy says that nothing is to be done, unless the input forces a deploy', async () => {
     const workflow = await open();
     await workflow.deploy();
 
     const { report } = await workflow.deploy(PLAN);
 
     expect(report).toMatchObject({ decision: 'nothing', refusal: null });
-    expect(report.summary).toMatch(/^A deploy would change nothing: /);
+    expect(report.summary).toMatch(
+      /^No migrations are pending\. No index is to be built\. It would not stop the services /,
+    );
     expect((await workflow.deploy({ ...PLAN, force: true })).report).toMatchObject({ decision: 'deploy' });
   });
 
@@ -204,7 +206,9 @@ describe('services that could not be stopped', () => {
     const refusal = `Services cannot be stopped. ${name}: ${reason}`;
     expect(report.refusal).toContain(refusal);
     expect(report.warnings).toEqual([expect.stringContaining(`A deploy would be refused. ${refusal}`)]);
-    expect(report.summary).toMatch(/^A deploy would be refused\. Services cannot be stopped\./);
+    expect(report.summary).toMatch(
+      /^A deploy would be refused now\. Services cannot be stopped\. .* Otherwise: A deploy would apply 1 migration/,
+    );
     expect(workflow.alerts).toEqual([]);
 
     const { cause } = await workflow.deploy();
@@ -415,7 +419,7 @@ describe('what a plan finds in the database', () => {
     expect(report.warnings).toContainEqual(
       expect.stringContaining('A deploy would be refused. Services cannot be stopped. mailer: '),
     );
-    expect(report.summary).toMatch(/^What a deploy would do is unknown\. .*The database cannot be reached/);
+    expect(report.summary).toMatch(/^The plan failed: .*The database cannot be reached/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { BATCH_CONTINUES, batchProgressSchema } from '../../../lambdas/shared/payloads.ts';
+import { BATCH_CONTINUES, batchProgressSchema } from '../../../lambdas/shared/build-payloads.ts';
 import { grouped } from '../../../lambdas/shared/report-names.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import type { RunProgress } from './run-progress.ts';

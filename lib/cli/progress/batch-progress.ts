@@ -1,4 +1,4 @@
-import type { Batch } from '../../../lambdas/shared/payloads.ts';
+import type { Batch } from '../../../lambdas/shared/build-payloads.ts';
 import { grouped } from '../../../lambdas/shared/report-names.ts';
 
 /** One batch of the current round. */

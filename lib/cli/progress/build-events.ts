@@ -1,5 +1,5 @@
+import type { Batch, Lane } from '../../../lambdas/shared/build-payloads.ts';
 import { withoutIndexName } from '../../../lambdas/shared/failure-groups.ts';
-import type { Batch, Lane } from '../../../lambdas/shared/payloads.ts';
 import { grouped } from '../../../lambdas/shared/report-names.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';

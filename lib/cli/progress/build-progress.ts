@@ -1,5 +1,5 @@
 import { findItem } from '../../../lambdas/shared/build-item.ts';
-import type { Lane } from '../../../lambdas/shared/payloads.ts';
+import type { Lane } from '../../../lambdas/shared/build-payloads.ts';
 import { type CompiledRegistry, tableId } from '../../../lambdas/shared/registry.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { Batches } from './batch-progress.ts';

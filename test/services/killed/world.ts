@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type EngineClock, type EngineEvent, REAL_CLOCK } from '../../../lib/local/engine.ts';
+import { type EngineClock, type EngineEvent, REAL_CLOCK, type Refuse } from '../../../lib/local/engine.ts';
 import { localArn } from '../../../lib/local/local-arns.ts';
 import { LOCAL_NAMES } from '../../../lib/local/local-environment.ts';
 import { lockName } from '../../../lib/workflow/deploy-lock.ts';
@@ -33,6 +33,8 @@ const MARKED = `-- pg-deploy-step: online
 export class World {
   /** Called for each event of the workflow. */
   observe: (event: EngineEvent) => void = () => {};
+  /** Refuses calls of Task states. */
+  refuse: Refuse = () => undefined;
   readonly database: TestDatabase;
   #workflow: TestWorkflow | undefined;
 
@@ -83,6 +85,7 @@ export class World {
       aws: ALL_KINDS_IN_AWS,
       engineClock: FAST_CLOCK,
       onEvent: (event) => world.observe(event),
+      refuse: (...call) => world.refuse(...call),
     });
     return world;
   }

@@ -6,7 +6,6 @@ import { LOCK } from '../world.ts';
 
 /** What a deploy finds where it expects the lock of the deploys. */
 export const LOCKS: readonly Scenario[] = [
-  { name: 'a plan', input: { mode: 'plan' }, killedIn: { deploy: 'No Lock Needed' } },
   {
     name: 'a lock that is no lock',
     prepare: async (world) => ({ remove: await world.writeLock({}) }),
