@@ -30,8 +30,9 @@ const ALERTS = globSync('lambdas/report/*.ts')
 
 /** The actions of IAM that the commands of a text need. */
 function actionsOfCommands(text: string): string[] {
-  const commands = [...text.matchAll(/\baws (ssm|ecs|stepfunctions|lambda|logs) ([a-z-]+)/g)];
+  const commands = [...text.matchAll(/\baws ([a-z0-9]+) ([a-z]+(?:-[a-z]+)*)/g)];
   const actions = commands.map(([, service = '', operation = '']) => {
+    // It is no operation of the API.
     if (service === 'logs' && operation === 'tail') return 'logs:FilterLogEvents';
     const name = operation.replaceAll(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
     return `${service === 'stepfunctions' ? 'states' : service}:${name}`;
