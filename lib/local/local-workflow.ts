@@ -42,6 +42,8 @@ export interface LocalWorkflowOptions {
   projectRoot: string;
   /** Services of the local ECS. @default none */
   services?: readonly LocalService[];
+  /** Whether their tasks are started, stopped and replaced. False: the services are only described. @default true */
+  runsTasks?: boolean;
   /** EventBridge rules of the local AWS. @default none */
   rules?: readonly RuleState[];
   /** Event source mappings of the local AWS. @default none */
@@ -158,6 +160,7 @@ export class LocalWorkflow {
       mappings: options.mappings ?? [],
       topicArns: stack.topicArns,
       tasks: options.tasks ?? [],
+      ...(options.runsTasks !== undefined && { runsTasks: options.runsTasks }),
       ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
       ...(options.clock && { clock: options.clock }),
       onTaskLine: ({ family }, line) => options.onLog?.(family, line),

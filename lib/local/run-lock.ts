@@ -1,7 +1,13 @@
 import { hostname, userInfo } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { acquire, lockHolder, RUN_LOCK, unlock } from '../../lambdas/postgres/advisory-lock.ts';
-import { type Client, databaseOf, trustedRolesOf, withTransaction } from '../../lambdas/postgres/client.ts';
+import {
+  type Client,
+  databaseOf,
+  trustedRolesOf,
+  withClient,
+  withTransaction,
+} from '../../lambdas/postgres/client.ts';
 import { describeHolder } from '../../lambdas/postgres/lock-holders.ts';
 import { OWN_SEARCH_PATH } from '../../lambdas/postgres/search-path.ts';
 import { isTrustedRole } from '../../lambdas/postgres/trusted-roles.ts';
@@ -192,6 +198,19 @@ export class RunLock implements AsyncDisposable {
     await unlock(client, RUN_LOCK);
     this.#closing.abort();
     await client.end().catch(() => undefined);
+  }
+}
+
+/** The run that holds the lock now. Null: none does, or the database cannot be asked, and then preflight says why. */
+export async function otherRunOf({
+  databaseUrl,
+  trustedRoles = [],
+}: Omit<RunLockOptions, 'onTaken'>): Promise<OtherRun | null> {
+  try {
+    const variables = { DATABASE_URL: databaseUrl, TRUSTED_ROLES: [...trustedRoles] };
+    return await withClient(databaseOf(variables), 'plan', holderThroughPooler);
+  } catch {
+    return null;
   }
 }
 

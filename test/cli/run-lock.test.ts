@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reportSchema } from '../../lambdas/shared/report-schema.ts';
 import type { IndexEntry } from '../../lib/registry/define-indexes.ts';
@@ -82,6 +83,15 @@ async function release(): Promise<void> {
   await database.query('delete from gate');
 }
 
+/** The state of the services, as the older run has saved it. */
+function readState(): string {
+  const folder = older.file('.pg-deploy-step');
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join();
+}
+
 async function countLogins(): Promise<number> {
   return (await database.query('select 1 from logins')).length;
 }
@@ -128,16 +138,50 @@ test('a run during another run on the same database is refused, and stops, start
   await eventually(() => sessions('true')).toBe(0);
 });
 
-test('--mode plan runs during another run and does not start its services', async () => {
+test('--mode plan runs during another run, names it, and does not start its services', async () => {
   const run = await startOlder();
   const logins = await countLogins();
+  const state = readState();
 
-  const planned = await start(older, '--mode', 'plan').ended;
+  const planned = await start(older, '--mode', 'plan', '--report', 'plan.json').ended;
 
   expect(planned.exitCode, planned.stdout).toBe(0);
+  expect(planned.stdout).toMatch(
+    new RegExp(
+      `A deploy would be refused\\. Another deploy is running: process ${run.pid} of .* Wait until it ends`,
+    ),
+  );
+  expect(planned.stdout).toContain(
+    'Another deploy has stopped services, which are not started yet: api, worker.',
+  );
+  expect(planned.stdout).toContain('  api: a deploy has left it stopped');
+  const { services } = reportSchema.parse(JSON.parse(readFileSync(older.file('plan.json'), 'utf8')));
+  expect(services).toMatchObject([
+    { name: 'api', usable: true, reason: null, leftStopped: true },
+    { name: 'worker', usable: true, reason: null, leftStopped: true },
+  ]);
+  expect(readState()).toBe(state);
   expect(await countLogins()).toBe(logins);
   await release();
   expect((await run.ended).exitCode).toBe(0);
+});
+
+test('--mode plan without another run checks the services, and starts and changes nothing', async () => {
+  const planned = await start(older, '--mode', 'plan', '--report', 'plan.json').ended;
+
+  expect(planned.exitCode, planned.stdout).toBe(0);
+  expect(planned.stdout).toContain('A deploy would stop and start the services: api, worker');
+  const report = reportSchema.parse(JSON.parse(readFileSync(older.file('plan.json'), 'utf8')));
+  expect(report).toMatchObject({
+    refusal: null,
+    services: [
+      { name: 'api', usable: true, desiredCount: 2, scaling: true, leftStopped: false },
+      { name: 'worker', usable: true, desiredCount: 1, scaling: false, leftStopped: false },
+    ],
+  });
+  expect(await countLogins()).toBe(0);
+  expect(older.processes()).toEqual([]);
+  expect(older.files()).toEqual(['migrations', 'my.json', 'plan.json']);
 });
 
 test('a run that is killed with SIGKILL does not hold up the next run', async () => {

@@ -234,6 +234,30 @@ describe('the summary of a run', () => {
     expect(lines).toContain('A deploy would not stop the services: api');
   });
 
+  test('shows after a plan which services cannot be stopped, and which are left stopped', () => {
+    const service = { stoppedAt: null, startedAt: null, status: 'unchanged', error: null } as const;
+    const lines = show({
+      mode: 'plan',
+      services: [
+        { name: 'api', ...service, usable: true, reason: null, leftStopped: false },
+        { name: 'worker', ...service, usable: true, reason: null, leftStopped: true },
+        {
+          name: 'mailer',
+          ...service,
+          usable: false,
+          reason: 'Service mailer is INACTIVE.',
+          leftStopped: false,
+        },
+      ],
+    });
+    const at = lines.indexOf('A deploy would not stop the services: api, worker, mailer');
+    expect(lines.slice(at + 1, at + 4)).toEqual([
+      '  worker: a deploy has left it stopped',
+      '✖ mailer: Service mailer is INACTIVE.',
+      '',
+    ]);
+  });
+
   test('shows that a deploy would change nothing after a plan with nothing to do', () => {
     const lines = show({
       mode: 'plan',

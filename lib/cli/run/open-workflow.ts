@@ -3,11 +3,11 @@ import { DEMO_SERVICES, localDemoServices } from '../../local/demo-services.ts';
 import { startEmbeddedPostgres } from '../../local/embedded-postgres.ts';
 import { LOCAL_NAMES, localEnvironment } from '../../local/local-environment.ts';
 import { LocalWorkflow } from '../../local/local-workflow.ts';
-import { RunLock } from '../../local/run-lock.ts';
+import { otherRunOf, RunLock } from '../../local/run-lock.ts';
 import { watchBuilds } from '../../local/watch-builds.ts';
 import { createProgressView, type ProgressView } from '../progress/progress-view.ts';
 import type { ServicesNow } from './interrupt-texts.ts';
-import { deleteStateFile, type RunContext, type RunSettings } from './run-context.ts';
+import { copyStateFile, deleteStateFile, type RunContext, type RunSettings } from './run-context.ts';
 import { LastLines, SHELL_MIGRATIONS, shellTask } from './shell-migrations.ts';
 
 /** Opens the target: the database of the settings, or an embedded server that stops with the run. @returns its URL */
@@ -21,7 +21,7 @@ export async function openDatabase({ settings, output, resources }: RunContext):
 
 /**
  * Acquires the lock that allows one run at a time on a database, and holds it to the end of the run.
- * @returns null for a plan, which changes nothing and so needs no lock
+ * @returns null for a plan, which changes nothing and so needs no lock: it only looks for another run
  */
 export async function openLock(
   { settings, output, resources }: RunContext,
@@ -89,6 +89,9 @@ export async function openWorkflow(
 ): Promise<OpenedWorkflow> {
   const withServices = settings.services === 'demo';
   const runsServices = withServices && mayRunServices(settings, lock);
+  const isPlan = settings.input.mode === 'plan';
+  // A plan shows what an earlier run has left, and writes nothing to its file.
+  if (isPlan && withServices) copyStateFile(paths);
   const command = settings.migrationCommand;
   const lastLines = new LastLines();
   let observer: Pick<ProgressView, 'onEvent' | 'onLog'> | undefined;
@@ -103,10 +106,14 @@ export async function openWorkflow(
       migrations: command === null ? settings.migrations : SHELL_MIGRATIONS,
       services: withServices ? DEMO_SERVICES : [],
     }),
-    services: runsServices ? localDemoServices(servicesUrl) : [],
+    services: withServices && (runsServices || isPlan) ? localDemoServices(servicesUrl) : [],
+    runsTasks: runsServices,
     tasks: command === null ? [] : [shellTask(command, databaseUrl)],
     stateFile: runsServices ? paths.stateFile : paths.temporaryStateFile,
-    ...(lock && { otherRun: async () => await lock.check() }),
+    otherRun: async () =>
+      lock === null
+        ? await otherRunOf({ databaseUrl, trustedRoles: settings.database.trustedRoles ?? [] })
+        : await lock.check(),
     onEvent: (event) => {
       hasStopped ||= workflow.servicesWithSavedState.length > 0;
       observer?.onEvent(event);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { rmdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseConnectionUri } from '../../../lambdas/postgres/connection-uri.ts';
 import type { ExecutionInput } from '../../../lambdas/shared/execution-input.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
+import { ensureOwnFile } from '../../files/own-folder.ts';
 import { RUNS_FROM_SOURCE } from '../../files/package-files.ts';
 import { createTemporaryFolder, exposureOfTemporaryFolder } from '../../files/temporary-folder.ts';
 import type { LocalEnvironmentOptions } from '../../local/local-environment.ts';
@@ -109,6 +110,16 @@ function stateFileOf(databaseUrl: string): string {
   const { host = '', port = '', dbname = '' } = parseConnectionUri(databaseUrl);
   const key = createHash('sha256').update(`${host}:${port}/${dbname}`).digest('hex').slice(0, 12);
   return resolve(STATE_FOLDER, `aws-${key}.json`);
+}
+
+/**
+ * Copies the state file of earlier runs for a run that must not change it.
+ * @throws Error when it is a link, or belongs to another user
+ */
+export function copyStateFile({ stateFile, temporaryStateFile, keepsState }: RunPaths): void {
+  if (!keepsState || !existsSync(stateFile)) return;
+  ensureOwnFile(stateFile);
+  copyFileSync(stateFile, temporaryStateFile);
 }
 
 /** Deletes the state file, and its folder if it is empty then. */

@@ -129,7 +129,10 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   const names = (list: typeof services) => namesOf(list.map((service) => service.name));
   if (mode === 'plan') {
     const stops = wouldStopServices(report);
-    return [`A deploy would ${stops ? 'stop and start' : 'not stop'} the services: ${names(services)}`];
+    return [
+      `A deploy would ${stops ? 'stop and start' : 'not stop'} the services: ${names(services)}`,
+      ...services.flatMap((service) => plannedService(service, colour)),
+    ];
   }
   if (report.hold !== undefined) {
     const held = names(services.filter(({ status }) => status === 'stopped'));
@@ -150,6 +153,17 @@ function servicesSection(report: Report, { colour, startCommand }: SummaryOption
   const stopped = services.filter((service) => service.stoppedAt !== null);
   if (stopped.length === 0) return [`Services: not stopped (${names(services)})`];
   return [`Services: ${names(stopped)}; they were down for ${humanDuration(downtimeMs ?? 0)}`];
+}
+
+/** A line for a service that could not be stopped now, or that a deploy has left stopped. */
+function plannedService(
+  { name, usable, reason, leftStopped }: Report['services'][number],
+  colour: boolean,
+): string[] {
+  return [
+    ...(usable === false ? [`${paint('✖', 'red', colour)} ${plain(`${name}: ${reason ?? ''}`)}`] : []),
+    ...(leftStopped === true ? [`  ${plain(name)}: a deploy has left it stopped`] : []),
+  ];
 }
 
 function holdLines({ endedHold }: Report): string[] {

@@ -51,6 +51,8 @@ export interface LocalAwsOptions {
   readonly tasks?: readonly LocalTask[];
   /** Receives each line that such a task writes. @default the lines are discarded */
   readonly onTaskLine?: (task: LocalTask, line: string) => void;
+  /** Whether the tasks of services are started, stopped and replaced. False: the services are only described. @default true */
+  readonly runsTasks?: boolean;
   /** Seconds between SIGTERM and SIGKILL. @default 30, as in ECS */
   readonly stopTimeoutSeconds?: number;
   /** The time of tasks that stop. @default the time of this machine */
@@ -78,6 +80,7 @@ export class LocalAws {
     topicArns = [],
     tasks = [],
     onTaskLine = () => undefined,
+    runsTasks = true,
     stopTimeoutSeconds = 30,
     clock = SYSTEM_CLOCK,
   }: LocalAwsOptions) {
@@ -96,7 +99,7 @@ export class LocalAws {
       if (!isKnown) lambda.mappings.push({ uuid, enabled, staleReads: 0 });
     }
     this.#file.save();
-    this.#tasks = new ServiceTasks(this.#file, stopTimeoutSeconds, clock);
+    this.#tasks = new ServiceTasks(this.#file, { stopTimeoutSeconds, clock, runs: runsTasks });
     this.#runTasks = new RunTasks({ tasks, stopTimeoutSeconds, clock, onLine: onTaskLine });
     this.#actions = {
       ...this.#runTasks.actions,

@@ -21,6 +21,13 @@ const SHOWN_MS = 3_600_000;
 
 type TaskStatus = 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'DEPROVISIONING' | 'STOPPED';
 
+interface ServiceTasksOptions {
+  readonly stopTimeoutSeconds: number;
+  readonly clock: Clock;
+  /** False: no task is started or stopped. */
+  readonly runs: boolean;
+}
+
 /**
  * The tasks of all services. They are detached processes that outlive this one. The state file has their process ids.
  *
@@ -32,11 +39,13 @@ export class ServiceTasks {
   readonly #clock: Clock;
   readonly #folder: string;
   readonly #stopTimeoutMs: number;
+  readonly #runs: boolean;
   readonly #replaceNotBefore = new Map<ServiceState, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(file: StateFile, stopTimeoutSeconds: number, clock: Clock) {
+  constructor(file: StateFile, { stopTimeoutSeconds, clock, runs }: ServiceTasksOptions) {
     this.#file = file;
+    this.#runs = runs;
     this.#clock = clock;
     this.#folder = `${file.path}.tasks`;
     this.#stopTimeoutMs = stopTimeoutSeconds * 1000;
@@ -87,6 +96,7 @@ export class ServiceTasks {
 
   /** Starts and stops processes to reach the desired counts, now and from now on in the background. */
   reconcile(): void {
+    if (!this.#runs) return;
     for (const service of this.#file.state.ecs.services) {
       const before = JSON.stringify(service);
       this.#reconcileService(service);
@@ -107,6 +117,7 @@ export class ServiceTasks {
   /** Ends all processes, in real time and without deregistration delays. The desired counts in the state file stay. */
   async stopAll(): Promise<void> {
     this.leave();
+    if (!this.#runs) return;
     const { services } = this.#file.state.ecs;
     const tasks = services.flatMap((service) => service.tasks);
     const killAt = Date.now() + this.#stopTimeoutMs;
