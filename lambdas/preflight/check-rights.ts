@@ -29,13 +29,14 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
   );
 }
 
-/** The existing tables, with all their partitions. */
+/** The existing tables, with all their partitions. Nothing else can have an index, whoever owns it. */
 const TABLES = `
   with recursive named as (
     select c.oid
       from unnest($1::text[], $2::text[]) as wanted (schema, name)
       join pg_namespace n on n.nspname = wanted.schema
       join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
+     where c.relkind in ('r', 'p', 'm')
   ), ${partitionTreeOf('select oid from named')}, tables as (
     select distinct relid as oid from tree
   )`;
