@@ -2,6 +2,7 @@ import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { NO_CODE_CACHE } from '../files/code-caches.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
+import { explainCommand } from './commands/explain-command.ts';
 import { importCommand } from './commands/import-command.ts';
 import { initCommand } from './commands/init-command.ts';
 import { lintCommand } from './commands/lint-command.ts';
@@ -41,6 +42,7 @@ export async function main(args: readonly string[]): Promise<number> {
     runCommand(onExitCode),
     lintCommand(onExitCode),
     importCommand(onExitCode),
+    explainCommand(onExitCode),
     initCommand(onExitCode),
   ]) {
     const help = `(pg-deploy-step ${command.name()} --help lists its flags)`;

@@ -1,0 +1,24 @@
+import type { Format } from '../../explain/format-explained.ts';
+import type { GatedVerdict } from '../../explain/gate.ts';
+
+/** The flags of `explain` as commander parses them. */
+export interface ExplainFlags {
+  databaseUrl?: string;
+  query?: string;
+  param?: string[];
+  queries?: string;
+  indexes?: string;
+  searchPath?: string[];
+  tenantColumn?: string;
+  failOn?: GatedVerdict[];
+  minRows?: number;
+  baseline?: string;
+  updateBaseline?: boolean;
+  analyze?: boolean;
+  timeout: number;
+  format?: Format;
+  json?: boolean;
+  /** False for --no-code. */
+  code: boolean;
+}
+
