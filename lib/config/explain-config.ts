@@ -18,8 +18,8 @@ const policySchema = z
 const explainSchema = fields({
   /** Folder with the queries, relative to the project. @default the folder queries beside the registry */
   queries: z.string().min(1).optional(),
-  /** A scan of a table with fewer rows is too small to judge. */
-  minRows: z.int().min(0).default(1000),
+  /** A scan of a table with fewer rows is too small to judge. @default 1000, and a query that uses the index that serves it passes */
+  minRows: z.int().min(0).optional(),
   /** What each verdict means for a pipeline. @default warn, for too-small off */
   policies: fields(
     Object.fromEntries(GATED.map((name) => [name, policySchema])) as Record<

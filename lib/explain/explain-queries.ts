@@ -35,14 +35,22 @@ import { type Proposal, propose } from './proposals/propose.ts';
 import { shapesOf } from './proposals/query-shape.ts';
 import type { Profile, QuerySource } from './query-source.ts';
 import { valueDependentTables } from './value-dependent.ts';
-import { asGeneric, judge, type PlanVerdict, type ReadTable, type Verdict, worst } from './verdict.ts';
+import {
+  asGeneric,
+  DEFAULT_MIN_ROWS,
+  judge,
+  type PlanVerdict,
+  type ReadTable,
+  type Verdict,
+  worst,
+} from './verdict.ts';
 
 export interface ExplainOptions {
   /** Undefined: that of the role. */
   readonly searchPath: readonly string[] | undefined;
   readonly registry: readonly RegistryEntry[];
-  /** A scan of a table with fewer rows is too small to judge. */
-  readonly minRows: number;
+  /** See `VerdictContext`. */
+  readonly minRows: number | null;
   /** Null: the tables have no tenants. */
   readonly tenantColumn: string | null;
   /** Execute each query with its values, at most so long. Null: queries are only planned. */
@@ -212,7 +220,7 @@ async function explainPrepared(
         profiles: judged,
         serving,
         missing,
-        minRows: session.minRows,
+        minRows: session.minRows ?? DEFAULT_MIN_ROWS,
         proposal,
       },
     }),

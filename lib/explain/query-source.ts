@@ -1,3 +1,4 @@
+import { counted } from '../../lambdas/shared/text.ts';
 import { oneLine } from '../../lambdas/shared/visible-text.ts';
 import { byteOffsetsIn } from '../sql/byte-offsets.ts';
 import { SqlSyntaxError, scanSql } from '../sql/parser.ts';
@@ -183,7 +184,7 @@ function readValue(text: string | undefined): string | null | undefined {
 export function withParameters(query: QuerySource, values: readonly string[]): QuerySource {
   if (values.length > query.parameters.length) {
     throw new QueryProblem(
-      `it has ${query.parameters.length} parameters, and --param gives ${values.length} values; ` +
+      `it has ${counted(query.parameters.length, 'parameter')}, and --param gives ${counted(values.length, 'value')}; ` +
         'give one value for each parameter, in the order of their numbers',
     );
   }

@@ -39,10 +39,14 @@ export interface VerdictContext {
   readonly rootIndexes: ReadonlyMap<string, string>;
   /** Names of the indexes that serve the query. */
   readonly serving: readonly string[];
-  readonly minRows: number;
+  /** A scan of a table with fewer rows is too small to judge. Null: DEFAULT_MIN_ROWS, and only where no serving index is used. */
+  readonly minRows: number | null;
   /** The plan for any values, whose conditions contain no values. Null: it is unknown. */
   readonly generic: PlanNode | null;
 }
+
+/** A scan of a table with fewer rows is too small to judge, if nothing else is asked for. */
+export const DEFAULT_MIN_ROWS = 1000;
 
 /** Judges a plan. The verdict is never `not-provable`: see `asGeneric`. */
 export function judge(plan: PlanNode, context: VerdictContext): PlanVerdict {
@@ -57,10 +61,13 @@ export function judge(plan: PlanNode, context: VerdictContext): PlanVerdict {
   );
   const filters = filtersOf(generic, facts);
   const tables = readTables(scans, facts, filters);
-  const large = tables.filter(({ scan, rows }) => scan === 'seq' && rows >= minRows);
+  const large = tables.filter(({ scan, rows }) => scan === 'seq' && rows >= (minRows ?? DEFAULT_MIN_ROWS));
   const served = indexes.find((name) => serving.includes(name));
   const base = { cost: plan['Total Cost'], tables, indexes };
-  if (large.length > 0) return { ...base, verdict: 'seq-scan', index: served ?? indexes[0] ?? null };
+  // Without a limit of its own, a join with all rows of another table is no reason against the index.
+  const isAccepted = minRows === null && served !== undefined;
+  if (large.length > 0 && !isAccepted)
+    return { ...base, verdict: 'seq-scan', index: served ?? indexes[0] ?? null };
   if (served !== undefined) return { ...base, verdict: 'index', index: served };
   const [used] = indexes;
   const isRead = scans.some((scan) => scan.indexes.length > 0);

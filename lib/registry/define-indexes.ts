@@ -22,7 +22,8 @@ export interface IndexEntry {
   /** The purpose of the index in a sentence, for the log, the report and the alert. */
   readonly description: string;
   /**
-   * Queries that should use this index: file names in `database/queries`, without `.sql`.
+   * Queries that should use this index: names of files in the folder `queries` beside the registry, without `.sql`, or texts of
+   * queries. The command `explain` plans them.
    * @default []
    */
   readonly serves?: readonly string[];

@@ -4,6 +4,8 @@ import { runner } from 'node-pg-migrate';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import indexes from '../../database/indexes.ts';
+import { type ExplainedQuery, explainQueries } from '../../lib/explain/explain-queries.ts';
+import { queriesIn } from '../../lib/explain/query-files.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -75,6 +77,29 @@ test('before the release, the database has only the indexes of its constraints',
   expect(rows).toEqual([]);
 });
 
+async function explained(): Promise<ExplainedQuery[]> {
+  return await explainQueries(database.url, queriesIn(join(FOLDER, 'queries')), {
+    registry: await loadRegistry(join(FOLDER, 'indexes.ts')),
+    ...{ searchPath: undefined, minRows: null, tenantColumn: 'tenant_id', analyzeMs: null },
+  });
+}
+
+test('before the release, the query of the outage reads a whole table, and the proposal is the entry of the registry', async () => {
+  await client.query('analyze');
+  const outage = (await explained()).find(({ name }) => name === 'dashboard_deals');
+  expect(outage).toMatchObject({
+    verdict: 'seq-scan',
+    proposal: {
+      registered: true,
+      entry: { name: 'idx_deals_tenant_created', serves: ['dashboard_deals'] },
+      columns: [
+        { column: 'tenant_id', direction: 'asc' },
+        { column: 'created_at', direction: 'desc' },
+      ],
+    },
+  });
+});
+
 test('after the release, every index of the registry is valid, and the queries use their indexes', async () => {
   expect(await migrate(Number.POSITIVE_INFINITY)).toEqual([
     '0006_leads_last_call',
@@ -89,6 +114,10 @@ test('after the release, every index of the registry is valid, and the queries u
 
   await client.query('refresh materialized view concurrently deal_monthly_summary');
   await client.query('analyze');
+  const wrong = (await explained()).filter(
+    ({ verdict, proposal }) => verdict !== 'index' || proposal !== null,
+  );
+  expect(wrong.map(({ name, verdict, message }) => ({ name, verdict, message }))).toEqual([]);
   const unused: string[] = [];
   for (const { name, serves = [] } of indexes) {
     for (const query of serves)

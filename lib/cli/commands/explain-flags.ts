@@ -21,4 +21,3 @@ export interface ExplainFlags {
   /** False for --no-code. */
   code: boolean;
 }
-

@@ -48,7 +48,7 @@ export async function explainProject(databaseUrl: string, flags: ExplainFlags): 
     registry: [
       ...new Map(registry.map((entry) => [JSON.stringify([entry.schema, entry.name]), entry])).values(),
     ],
-    minRows: flags.minRows ?? project.config.minRows,
+    minRows: flags.minRows ?? project.config.minRows ?? null,
     tenantColumn: project.tenantColumn,
     analyzeMs: flags.analyze ? flags.timeout * 1000 : null,
   });
