@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query';
 import type { TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import { nodesIn } from '../../sql/parse-tree.ts';
-import { columnsIn, hasParameter } from './conditions.ts';
+import { columnsIn, conjuncts, hasParameter } from './conditions.ts';
 import { conditionId, expressionSql, type IndexKey, keyOf, withoutAlias } from './index-key.ts';
 import type { TableShape } from './query-shape.ts';
 
@@ -59,7 +59,8 @@ export function predicatesOf(
   extensions: Extensions,
   values: KnownValues,
 ): Predicate[] {
-  const own = shape.conditions.map((node) => predicateOf(node, { shape, facts, extensions, values }));
+  const reading = { shape, facts, extensions, values };
+  const own = shape.conditions.flatMap((node) => [predicateOf(node, reading), ...listsIn(node, reading)]);
   const joins = shape.joins.flatMap(({ own: node, other }): Predicate[] => {
     const key = keyOf(node, shape.alias, facts);
     if (key === null) return [];
@@ -106,6 +107,18 @@ function predicateOf(node: Node, reading: Reading): Predicate {
     constantSql,
   };
   return { ...base, ...usable(node, reading) };
+}
+
+/** `(a = 1 and b = 2) or (a = 3 and b = 4)`, and `(a, b) in (…)`, are a list of values for each of the columns. */
+function listsIn(node: Node, reading: Reading): Predicate[] {
+  if (!('BoolExpr' in node) || node.BoolExpr.boolop !== 'OR_EXPR') return [];
+  const arms = (node.BoolExpr.args ?? []).map((arm) => conjuncts(arm).map((one) => usable(one, reading)));
+  if (arms.some((arm) => arm.length < 2)) return [];
+  const whole = predicateOf(node, reading);
+  const keys = (arms[0] ?? []).flatMap(({ kind, key }) => (kind === 'equal' && key ? [key] : []));
+  return keys
+    .filter((key) => arms.every((arm) => arm.some((one) => one.kind === 'equal' && one.key?.id === key.id)))
+    .map((key) => ({ ...whole, id: `${whole.id} ${key.id}`, kind: 'in' as const, key, constantSql: null }));
 }
 
 /** Values of now() and the like change, so they are not constant. Calls with columns are expressions of the table. */
