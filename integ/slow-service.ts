@@ -1,10 +1,10 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import type { DatabaseInstance } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
+import { sessionTasks } from '../examples/playground/session-tasks.ts';
 
 export interface SlowServiceProps {
   vpc: ec2.IVpc;
@@ -24,21 +24,6 @@ const SECONDS_AFTER_SIGTERM = 90;
 
 /** The migrations of the test search for sessions with this name: see database/migrations. */
 export const APPLICATION_NAME = 'pg-deploy-step-integ-service';
-
-/**
- * The script of the task. It holds a database session, also after SIGTERM, as an application does that finishes its requests.
- * The variables of libpq name the database.
- */
-export function holdSession(secondsAfterSigterm: number): string {
-  return `
-trap 'sleep ${secondsAfterSigterm}; exit 0' TERM
-while true; do
-  printf 'select 1 \\\\watch 5\\n' | psql --no-psqlrc >/dev/null &
-  wait $!
-  sleep 1
-done
-`;
-}
 
 /**
  * An ECS service on Fargate whose tasks stop slowly. After the desired count is 0, each task is DEACTIVATING for two minutes,
@@ -74,43 +59,14 @@ export class SlowService extends Construct implements ec2.IConnectable {
   }
 
   #taskDefinition(database: DatabaseInstance): ecs.TaskDefinition {
-    const { secret } = database;
-    if (secret === undefined) throw new Error('The database has no generated secret.');
-    const field = (name: string) => ecs.Secret.fromSecretsManager(secret, name);
-    const definition = new ecs.FargateTaskDefinition(this, 'Tasks', {
-      cpu: 256,
-      memoryLimitMiB: 512,
-      runtimePlatform: { cpuArchitecture: ecs.CpuArchitecture.ARM64 },
-    });
-    const logging = ecs.LogDrivers.awsLogs({
-      streamPrefix: 'slow',
-      logGroup: new logs.LogGroup(this, 'Logs', {
-        retention: logs.RetentionDays.ONE_DAY,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
-    });
-    definition.addContainer('web', {
-      image: ecs.ContainerImage.fromRegistry('public.ecr.aws/nginx/nginx:stable-alpine'),
-      portMappings: [{ containerPort: 80 }],
-      stopTimeout: STOP_TIMEOUT,
-      logging,
-    });
-    definition.addContainer('session', {
-      image: ecs.ContainerImage.fromRegistry('public.ecr.aws/docker/library/postgres:17-alpine'),
-      entryPoint: ['/bin/sh', '-c'],
-      command: [holdSession(SECONDS_AFTER_SIGTERM)],
-      environment: { PGAPPNAME: APPLICATION_NAME, PGSSLMODE: 'require' },
-      secrets: {
-        PGHOST: field('host'),
-        PGPORT: field('port'),
-        PGUSER: field('username'),
-        PGPASSWORD: field('password'),
-        PGDATABASE: field('dbname'),
+    return sessionTasks(this, 'Tasks', {
+      ...{ secret: database.secret, applicationName: APPLICATION_NAME },
+      ...{ secondsAfterSigterm: SECONDS_AFTER_SIGTERM, stopTimeout: STOP_TIMEOUT },
+      first: {
+        image: ecs.ContainerImage.fromRegistry('public.ecr.aws/nginx/nginx:stable-alpine'),
+        portMappings: [{ containerPort: 80 }],
       },
-      stopTimeout: STOP_TIMEOUT,
-      logging,
     });
-    return definition;
   }
 
   /** Nobody uses the load balancer. It deregisters the tasks before they stop, and reports their health after the start. */

@@ -9,9 +9,6 @@ import { APPLICATION_NAME, CLUSTER, SERVICE } from './slow-service.ts';
 /** Name of the environment: part of the names of functions, state machines and parameters. */
 export const ENVIRONMENT_NAME = 'integ';
 
-/** Below this path are the parameters of the workflow. */
-const PARAMETERS = `/pg-deploy-step/${ENVIRONMENT_NAME}`;
-
 /** The environment as it is in a cdk.json, without the network. The stack gets the same options. */
 export const ENVIRONMENT = {
   // Of another database: the stack gets the object of the database.
@@ -38,13 +35,7 @@ export interface IntegStacks {
  */
 export function createStacks(app: App): IntegStacks {
   const environment = new EnvironmentStack(app, 'pg-deploy-step-integ-environment', {
-    parameters: [
-      ...['deploy-lock', 'recovery', 'recovery-failed', 'left-stopped'].map(
-        (name) => `${PARAMETERS}/${name}`,
-      ),
-      `${PARAMETERS}/services/${SERVICE}`,
-      `${PARAMETERS}/incidents/${SERVICE}`,
-    ],
+    workflow: { environmentName: ENVIRONMENT_NAME, services: [SERVICE] },
   });
   const deployStep = new DeployStepStack(app, `pg-deploy-step-${ENVIRONMENT_NAME}`, {
     environmentName: ENVIRONMENT_NAME,

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { APPLICATION_NAME, holdSession } from '../../integ/slow-service.ts';
+import { holdSession } from '../../examples/playground/session-tasks.ts';
+import { APPLICATION_NAME } from '../../integ/slow-service.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { waitUntil } from '../support/waits.ts';
 

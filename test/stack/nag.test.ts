@@ -6,11 +6,14 @@ import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CdkPipelinesStack } from '../../examples/pipeline/cdk-pipelines-stack.ts';
 import { CodePipelineStack, type Place } from '../../examples/pipeline/code-pipeline-stack.ts';
+import { writeDemoMigrations } from '../../examples/playground/demo-migrations.ts';
+import { PlaygroundStack } from '../../examples/playground/playground-stack.ts';
 import { createStacks, type IntegStacks } from '../../integ/stacks.ts';
 import { parseEnvironments } from '../../lib/config/environment-config.ts';
 import {
   ACCEPTED_IN_EXAMPLES,
   ACCEPTED_IN_INTEG,
+  ACCEPTED_IN_PLAYGROUND,
   ACCEPTED_IN_STACK,
   generalRule,
 } from './support/accepted-findings.ts';
@@ -45,6 +48,7 @@ let synthesised: Synthesised;
 let folder: string;
 let examples: Record<(typeof EXAMPLES)[number], Stack>;
 let integ: IntegStacks;
+let playground: Stack;
 
 beforeAll(async () => {
   synthesised = await synthesise(ENVIRONMENTS);
@@ -68,6 +72,9 @@ beforeAll(async () => {
     'environment-of-pipeline': cdkPipelines.node.findChild('prod').node.findChild('pg-deploy-step') as Stack,
   };
   integ = await createStacks(app);
+  const migrations = join(folder, 'demo-migrations');
+  writeDemoMigrations(migrations);
+  playground = new PlaygroundStack(app, 'playground', { migrations });
   // The pipeline of CDK Pipelines is complete only then.
   app.synth();
 });
@@ -101,6 +108,16 @@ describe.each(Object.keys(PACKS) as (keyof typeof PACKS)[])(
       expect(findings(examples[name], pack, accepted)).toEqual([]);
     });
 
+    test('in the playground', () => {
+      const accepted = [
+        ...rulesOf(ACCEPTED_IN_STACK),
+        ...rulesOf(ACCEPTED_IN_INTEG),
+        ...rulesOf(ACCEPTED_IN_PLAYGROUND),
+      ];
+
+      expect(findings(playground, pack, accepted)).toEqual([]);
+    });
+
     test.each(INTEG)('in the stack %s of the test on AWS', (name) => {
       const accepted = [
         ...rulesOf(ACCEPTED_IN_STACK),
@@ -113,7 +130,12 @@ describe.each(Object.keys(PACKS) as (keyof typeof PACKS)[])(
 );
 
 test('every accepted finding exists, and has a reason of its own', () => {
-  const accepted = [...ACCEPTED_IN_STACK, ...ACCEPTED_IN_EXAMPLES, ...ACCEPTED_IN_INTEG];
+  const accepted = [
+    ...ACCEPTED_IN_STACK,
+    ...ACCEPTED_IN_EXAMPLES,
+    ...ACCEPTED_IN_INTEG,
+    ...ACCEPTED_IN_PLAYGROUND,
+  ];
 
   expect(rulesOf(accepted).filter((rule) => !used.has(rule))).toEqual([]);
   expect(new Set(rulesOf(accepted)).size).toBe(accepted.length);

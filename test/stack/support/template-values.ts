@@ -57,6 +57,7 @@ export function resolveValue(template: Template, value: unknown): unknown {
 function attributeOf(template: Template, id: string, attribute: string): string {
   if (attribute === 'Arn') return arnOf(template, id);
   if (attribute === 'StateMachineRevisionId') return `revision of ${id}`;
+  if (attribute === 'Name') return `name of ${id}`;
   throw new Error(`The attribute ${attribute} of ${id} is not known.`);
 }
 
