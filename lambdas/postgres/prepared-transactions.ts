@@ -87,7 +87,7 @@ export function describePreparedTransaction({
 }
 
 /** A text as a string constant of one line, which a person can copy into psql. */
-function literalOf(text: string): string {
+export function literalOf(text: string): string {
   const quoted = text.replaceAll("'", "''");
   const escaped = replaceInvisible(quoted.replaceAll('\\', '\\\\'), escapeOf);
   return escaped === quoted ? `'${quoted}'` : `E'${escaped}'`;

@@ -2,6 +2,7 @@ import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { NO_CODE_CACHE } from '../files/code-caches.ts';
 import { FAILED, SUCCEEDED, WRONG_USAGE } from './commands/command-line.ts';
+import { doctorCommand } from './commands/doctor-command.ts';
 import { explainCommand } from './commands/explain-command.ts';
 import { importCommand } from './commands/import-command.ts';
 import { initCommand } from './commands/init-command.ts';
@@ -44,6 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
     importCommand(onExitCode),
     explainCommand(onExitCode),
     initCommand(onExitCode),
+    doctorCommand(onExitCode),
   ]) {
     const help = `(pg-deploy-step ${command.name()} --help lists its flags)`;
     program.addCommand(command.configureOutput(OUTPUT).showHelpAfterError(help).exitOverride());

@@ -139,10 +139,14 @@ export const DATABASE_URL_VALUES =
   'a URL, "host=… dbname=…", or env for DATABASE_URL and the PG* variables; without a password, PGPASSWORD or ~/.pgpass is used';
 
 /**
- * Resolves the value of --database-url, and ends the command with wrong usage if that is not possible. It is no parser of the
+ * Resolves the value of --database-url, or of another option, and ends the command with wrong usage if that is not possible. It is no parser of the
  * flag: commander would print the value, which may contain a password.
  */
-export function requireConnection(command: Command, text: string): ResolvedConnection {
+export function requireConnection(
+  command: Command,
+  text: string,
+  option = '--database-url <url>',
+): ResolvedConnection {
   try {
     const connection = resolveConnection(text);
     for (const warning of connection.warnings) {
@@ -150,7 +154,7 @@ export function requireConnection(command: Command, text: string): ResolvedConne
     }
     return connection;
   } catch (error) {
-    return command.error(`error: option '--database-url <url>': ${messageOf(error)}`);
+    return command.error(`error: option '${option}': ${messageOf(error)}`);
   }
 }
 

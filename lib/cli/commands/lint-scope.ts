@@ -25,6 +25,8 @@ export interface LintScope {
   readonly targets: readonly LintTarget[];
   /** Null: the tables have no tenant column. */
   readonly tenantColumn: string | null;
+  /** The same. Undefined: neither a flag nor cdk.json says which it is. */
+  readonly givenTenantColumn: string | null | undefined;
   readonly startAfter: string | null;
   /** The tool that runs the migrations. Undefined: detected from the files. */
   readonly from: Tool | undefined;
@@ -60,6 +62,8 @@ export interface LintFlags {
 export function lintScope(flags: LintFlags, given?: readonly LintTarget[]): LintScope {
   const { text, context } = readCdkJson();
   const config = parseLintConfig(context?.lint);
+  const givenTenantColumn =
+    flags.tenantColumn === undefined ? configuredTenantColumn(context?.lint) : noneIsNull(flags.tenantColumn);
   const named = flags.indexes !== undefined || flags.migrations !== undefined;
   return {
     targets: named
@@ -74,7 +78,8 @@ export function lintScope(flags: LintFlags, given?: readonly LintTarget[]): Lint
           ...target,
           searchPath: flags.searchPath ?? target.searchPath,
         }))),
-    tenantColumn: flags.tenantColumn === 'none' ? null : (flags.tenantColumn ?? config.tenantColumn),
+    tenantColumn: givenTenantColumn === undefined ? config.tenantColumn : givenTenantColumn,
+    givenTenantColumn,
     from: flags.from,
     runCode: flags.code ?? true,
     placeholders: new Map([...Object.entries(config.placeholders), ...(flags.placeholder ?? [])]),
@@ -84,6 +89,15 @@ export function lintScope(flags: LintFlags, given?: readonly LintTarget[]): Lint
     acceptedForeignKeys: new AcceptedForeignKeys(withPlaces(config.acceptedForeignKeys, text)),
     schema: flags.schema ?? (config.schema === undefined ? null : requirePath('lint.schema', config.schema)),
   };
+}
+
+function noneIsNull(name: string): string | null {
+  return name === 'none' ? null : name;
+}
+
+/** @param lint the context `lint`, which is valid. */
+function configuredTenantColumn(lint: unknown): string | null | undefined {
+  return (lint as { tenantColumn?: string | null } | undefined)?.tenantColumn;
 }
 
 /** @param text of cdk.json */

@@ -1,11 +1,11 @@
 import type { Batch, Lane } from '../../../lambdas/shared/build-payloads.ts';
 import { withoutIndexName } from '../../../lambdas/shared/failure-groups.ts';
+import { humanDuration } from '../../../lambdas/shared/human-units.ts';
 import { grouped } from '../../../lambdas/shared/report-names.ts';
 import type { IndexStatus } from '../../../lambdas/shared/report-schema.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { BUILD_INDEXES } from '../../workflow/state-names.ts';
-import { humanDuration } from '../terminal/human-units.ts';
 import { type Builds, clearLive, type IndexProgress } from './build-progress.ts';
 import { errorOf, listAt, numberAt, textAt } from './event-payload.ts';
 import { line, type ProgressLine } from './progress-line.ts';

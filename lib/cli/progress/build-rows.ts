@@ -1,6 +1,6 @@
+import { humanDuration } from '../../../lambdas/shared/human-units.ts';
 import { indexId, tableId } from '../../../lambdas/shared/registry.ts';
 import type { BuildRow } from '../../local/watch-builds.ts';
-import { humanDuration } from '../terminal/human-units.ts';
 import { line, type ProgressLine } from './progress-line.ts';
 import type { RunProgress } from './run-progress.ts';
 

@@ -1,5 +1,5 @@
+import { clock } from '../../../lambdas/shared/human-units.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
-import { clock } from '../terminal/human-units.ts';
 import { barOf, cut, fillTo, type Piece, type Style, widthOf, wrap } from '../terminal/styled-text.ts';
 import type { Builds, IndexProgress, LaneProgress } from './build-progress.ts';
 

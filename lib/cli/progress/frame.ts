@@ -1,5 +1,5 @@
+import { clock } from '../../../lambdas/shared/human-units.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
-import { clock } from '../terminal/human-units.ts';
 import { type Piece, row, type Style } from '../terminal/styled-text.ts';
 import { laneRows, laneSummary } from './frame-lanes.ts';
 import type { Phase } from './phases.ts';

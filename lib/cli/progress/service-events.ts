@@ -1,8 +1,8 @@
 import { describeCaught } from '../../../lambdas/shared/caught-error.ts';
+import { humanDuration } from '../../../lambdas/shared/human-units.ts';
 import { counted } from '../../../lambdas/shared/text.ts';
 import type { EngineEvent } from '../../local/engine/events.ts';
 import { ECS, MAPPING, RULE, START_SERVICES, WINDOW } from '../../workflow/state-names.ts';
-import { humanDuration } from '../terminal/human-units.ts';
 import { plain } from '../terminal/styled-text.ts';
 import { listAt, numberAt, textAt } from './event-payload.ts';
 import { line, type ProgressLine } from './progress-line.ts';

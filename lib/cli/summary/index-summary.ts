@@ -6,11 +6,11 @@ import {
   groupLines,
   sizeOf,
 } from '../../../lambdas/shared/failure-groups.ts';
+import { humanDuration, humanSize } from '../../../lambdas/shared/human-units.ts';
 import { cannotBeBuilt, onMissingTables } from '../../../lambdas/shared/planned-work.ts';
 import { countOf, describeSchemas, reportId, reportTable } from '../../../lambdas/shared/report-names.ts';
 import type { IndexReport, IndexStatus, Report } from '../../../lambdas/shared/report-schema.ts';
 import { counted, listed, shortened } from '../../../lambdas/shared/text.ts';
-import { humanDuration, humanSize } from '../terminal/human-units.ts';
 import { fillTo, paint, plain, widthOf } from '../terminal/styled-text.ts';
 
 const MOST_ROWS = 30;

@@ -1,4 +1,5 @@
 import { identifierList } from '../../../lambdas/postgres/identifiers.ts';
+import { humanDuration } from '../../../lambdas/shared/human-units.ts';
 import { knowsPending } from '../../../lambdas/shared/migration-runner.ts';
 import {
   countCannotBeBuilt,
@@ -8,7 +9,6 @@ import {
 } from '../../../lambdas/shared/planned-work.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
-import { humanDuration } from '../terminal/human-units.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, failedSection, planSection } from './index-summary.ts';
 

@@ -1,9 +1,9 @@
 import type { Node } from 'libpg-query';
-import { clipBytes, MAX_IDENTIFIER_BYTES, tableKey } from '../../../lambdas/postgres/identifiers.ts';
+import { tableKey } from '../../../lambdas/postgres/identifiers.ts';
 import { tableId } from '../../../lambdas/shared/registry.ts';
-import type { IndexEntry } from '../../registry/define-indexes.ts';
+import { entryOnColumns } from '../../registry/entry-on-columns.ts';
 import { entryText, type RegistryKind } from '../../registry/registry-text.ts';
-import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
+import { quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Schema } from '../../sql/schema/schema-model.ts';
 import type { SchemaForeignKey, SchemaIndex, SchemaTable } from '../../sql/schema/schema-objects.ts';
 import type { Finding } from '../finding.ts';
@@ -96,15 +96,11 @@ function finding(
 ): Finding {
   const { names, kind, firstSchema } = options;
   const { columns, place } = key;
-  const name = freeName(`idx_${table.name}_${columns.join('_')}`, names);
   const on = columns.map(quoteWhereNeeded).join(', ');
   const tableName = tableId({ schema: table.schema, table: table.name });
   const referenced = tableId({ schema: key.references.schema, table: key.references.name });
-  const entry: IndexEntry = {
-    name,
-    sql: `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${quoteTableWhereNeeded(table, firstSchema)} (${on})`,
-    description: `${tableName} by ${columns.join(', ')}, which references ${referenced}`,
-  };
+  const description = `${tableName} by ${columns.join(', ')}, which references ${referenced}`;
+  const entry = entryOnColumns({ table, columns, description }, { names, firstSchema });
   return {
     rule: 'foreign-key-without-index',
     severity: 'warning',
@@ -114,15 +110,4 @@ function finding(
       `every delete from ${referenced} read the whole table. Add this entry to the registry.`,
     entry: entryText(entry, kind),
   };
-}
-
-/** Adds a name to those in use: cut to the length that PostgreSQL keeps, with a number if it is taken. */
-function freeName(wanted: string, names: Set<string>): string {
-  for (let number = 1; ; number += 1) {
-    const end = number === 1 ? '' : `_${number}`;
-    const name = clipBytes(wanted, MAX_IDENTIFIER_BYTES - Buffer.byteLength(end)) + end;
-    if (names.has(name)) continue;
-    names.add(name);
-    return name;
-  }
 }
