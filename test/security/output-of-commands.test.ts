@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CommandFolder, createCommandFolder, type EndedCommand } from '../support/command.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   DANGEROUS_CHARACTERS,
   expectHarmless,
@@ -10,6 +10,7 @@ import {
   HOSTILE_REGISTERED_NAME,
   withoutColours,
 } from '../support/hostile-text.ts';
+import { waitForRows } from '../support/waits.ts';
 
 const ident = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const TABLE = ident(`t${HOSTILE_REGISTERED_NAME}`);
@@ -139,6 +140,27 @@ describe('names, SQL and file names that attack a terminal or a CI system', () =
     }
     const again = await place.run('import', `migrations/${FILE}`, '--out', 'out.json');
     expect(again.stderr).toContain('0 imported, 1 already in the registry');
+  });
+
+  test('are shown as escapes by doctor, also those of a session and in the JSON', async () => {
+    const attacker = await connect(database.url, HOSTILE_NAME.slice(0, 60));
+    try {
+      await attacker.query(`begin; select 1 as ${ident(HOSTILE_NAME)}`);
+      await waitForRows(
+        database,
+        `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+            and state = 'idle in transaction' and clock_timestamp() - xact_start > interval '1 s'`,
+      );
+      const flags = ['--database-url', database.url, '--indexes', 'indexes.json', '--session-seconds', '1'];
+      for (const more of [[], ['--all']]) expectHarmlessOutput(await place.run('doctor', ...flags, ...more));
+      const json = await place.run('doctor', ...flags, '--json');
+      expectHarmlessOutput(json);
+      const { findings } = JSON.parse(json.stdout) as { findings: { index: string | null; kind: string }[] };
+      expect(findings.map(({ index }) => index)).toContain(INDEX);
+      expect(findings.map(({ kind }) => kind)).toContain('long-transaction');
+    } finally {
+      await attacker.end();
+    }
   });
 
   test('are shown as escapes by a deploy, in its report and in its log', async () => {

@@ -1,9 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
+import { DEFAULT_LIMITS } from '../../lib/doctor/options.ts';
+import { readDatabase } from '../../lib/doctor/read-database.ts';
 import { importDatabase } from '../../lib/import/import-database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../lib/local/embedded-postgres.ts';
 import { RunLock } from '../../lib/local/run-lock.ts';
 import { watchBuilds } from '../../lib/local/watch-builds.ts';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 import { openFakePooler } from '../support/fake-pooler.ts';
 import { openPreflight } from '../support/open-preflight.ts';
@@ -169,7 +172,7 @@ describe.each(MAJORS)('on PostgreSQL %i, functions and operators of a weaker rol
     }
   });
 
-  test('do not run in the commands beside the deploy: import, the lock of a run, the display of builds', async () => {
+  test('do not run in the commands beside the deploy: import, doctor, the lock of a run, the display of builds', async () => {
     const databaseUrl = urlOf('deploy');
     const imported = await importDatabase(databaseUrl);
     await using lock = await RunLock.open({ databaseUrl, onTaken: () => undefined });
@@ -183,10 +186,17 @@ describe.each(MAJORS)('on PostgreSQL %i, functions and operators of a weaker rol
       built.catch(() => {});
       await waitForBuildPhase(database, 'public.events', 'waiting for old snapshots');
       const seen = await builds.read();
+      const live = await readDatabase({
+        database: { url: databaseUrl, name: 'The database' },
+        replicas: [{ url: databaseUrl, name: 'replica 1' }],
+        registry: { compiled: await compileRegistry(INDEXES, 'indexes.json'), accepted: new Map() },
+        limits: DEFAULT_LIMITS,
+      });
       await reader.query('commit');
       await built;
 
       expect(executed()).toEqual([]);
+      expect(live.registry?.examined.find(({ index }) => index.name === 'drifted')?.state).toBe('drifted');
       expect(imported.entries.map(({ name }) => name)).toContain('other_name');
       expect([lock.other, other.other?.name]).toEqual([null, expect.stringContaining('process')]);
       expect(seen).toMatchObject([

@@ -19,6 +19,7 @@ const ORDER = [
   'lib/logs',
   'lib/config',
   'lib/import',
+  'lib/doctor',
   'lib/explain',
   'lib/lint',
   'lib/sources',
