@@ -18,7 +18,7 @@ interface TextOptions {
 /** Findings of one kind on one screen, and lines of evidence. */
 const MOST_OF_KIND = 3;
 const MOST_FINDINGS = 12;
-const EVIDENCE_LENGTH = 150;
+const EVIDENCE_LENGTH = 160;
 const FIX_LENGTH = 240;
 
 const HEADINGS: Readonly<Record<Kind, string>> = {
@@ -99,7 +99,10 @@ function nameOf({ schema, table, index, columns }: Finding): string {
 }
 
 function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+  if (text.length <= most) return text;
+  // It ends after a word, so that no number is cut.
+  const words = text.slice(0, most).replace(/\s+\S*$/, '');
+  return `${words.replace(/[\ud800-\udbff]$/, '')} …`;
 }
 
 function totals(findings: readonly Finding[], { all }: TextOptions): string {

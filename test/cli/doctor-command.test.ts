@@ -42,7 +42,7 @@ describe('doctor', () => {
     expect(text).toBe(`Database NAME, PostgreSQL 18, statistics since DATE.
 
 Foreign keys without an index (foreign-key-without-index): 1
-  high    notes (tenant_id): No index starts with the columns of the foreign key notes_tenant_id_fkey. Deletes from tenants, and joins, read all of notes (about 20000 rows, SIZE). Postgr…
+  high    notes (tenant_id): No index starts with the columns of the foreign key notes_tenant_id_fkey. Deletes from tenants, and joins, read all of notes (about 20000 rows, SIZE). …
           CREATE INDEX CONCURRENTLY IF NOT EXISTS "idx_notes_tenant_id" ON "public"."notes" ("tenant_id");
 
 Tenant tables without an index for the tenant (tenant-table-without-index): 1
