@@ -29,7 +29,7 @@ export async function checkRights(client: Client, indexes: readonly CompiledInde
   );
 }
 
-/** The existing tables, with all their partitions. Nothing else can have an index, whoever owns it. */
+/** The existing tables, with all their partitions. Nothing else can have an index. */
 const TABLES = `
   with recursive named as (
     select c.oid
