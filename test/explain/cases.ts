@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { Client } from 'pg';
 import { type ExplainedQuery, explainQueries } from '../../lib/explain/explain-queries.ts';
 import { readQuery, withParameters } from '../../lib/explain/query-source.ts';
+import { quoteWhereNeeded } from '../../lib/sql/quote-where-needed.ts';
 
 /*
  * Cases in data files: a schema, queries, and the index that is best for each. What is best is measured: every index of one or
@@ -61,6 +62,8 @@ export async function measure(url: string, file: CaseFile): Promise<Measured[]> 
   await client.connect();
   try {
     for (const statement of file.schema) await client.query(statement);
+    // So that ANALYZE reads all rows, and the same index always has the same cost.
+    await client.query('set default_statistics_target = 300');
     await client.query('vacuum analyze');
     const explained = await explainQueries(
       url,
@@ -127,10 +130,11 @@ function definitionOf({ proposal }: ExplainedQuery): string {
 
 /** The indexes to measure, each with the names of the cases that it may help. */
 async function alternativesOf(client: Client, cases: readonly Case[]): Promise<Map<string, Set<string>>> {
-  const { rows } = await client.query<{ table: string; column: string }>(
-    `select c.relname as "table", a.attname as column from pg_attribute a join pg_class c on c.oid = a.attrelid
-      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-        and a.attnum > 0 and not a.attisdropped and a.atttypid not in ('jsonb'::regtype, 'tsvector'::regtype)`,
+  const { rows } = await client.query<{ table: string; on: string; column: string }>(
+    `select c.relname as "table", c.oid::regclass::text as on, a.attname as column
+       from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' and c.relkind in ('r', 'p') and not c.relispartition
+        and a.attnum > 0 and not a.attisdropped and a.atttypid not in ('jsonb'::regtype, 'tsvector'::regtype, 'tstzrange'::regtype)`,
   );
   const found = new Map<string, Set<string>>();
   const add = (index: string, name: string) => found.set(index, (found.get(index) ?? new Set()).add(name));
@@ -147,10 +151,11 @@ async function alternativesOf(client: Client, cases: readonly Case[]): Promise<M
           (row) =>
             row.table === table && (words.has(row.column) || (isView && /_at$|visib/.test(row.column))),
         )
-        .map(({ column }) => column);
+        .map(({ column }) => quoteWhereNeeded(column));
+      const on = rows.find((row) => row.table === table)?.on ?? table;
       for (const first of columns) {
-        add(`${table} (${first})`, name);
-        for (const second of columns) if (second !== first) add(`${table} (${first}, ${second})`, name);
+        add(`${on} (${first})`, name);
+        for (const second of columns) if (second !== first) add(`${on} (${first}, ${second})`, name);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { IndexFacts, TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import { conjuncts, parseExpression } from './conditions.ts';
-import { conditionId, type IndexKey, idOfKeyText, keyOf } from './index-key.ts';
+import { columnKey, conditionId, type IndexKey, idOfKeyText, keyOf } from './index-key.ts';
 import type { Predicate } from './predicates.ts';
 import type { OrderKey, TableShape } from './query-shape.ts';
 
@@ -51,8 +51,14 @@ export function candidatesFor(needs: TableNeeds): Candidate[] {
   return unique([...shapes, ...searchCandidates(needs)]);
 }
 
-/** The same index with the columns that make an index-only scan possible. Null: they are many, or wide, or there are none. */
-export function withIncluded(candidate: Candidate, { shape, facts }: TableNeeds): Candidate | null {
+/**
+ * The same index with the columns that make an index-only scan possible. Those that the query compares or groups by become keys, which
+ * serve more queries than columns of INCLUDE do. Null: they are many, or wide, or there are none.
+ */
+export function withIncluded(
+  candidate: Candidate,
+  { shape, facts, predicates }: TableNeeds,
+): Candidate | null {
   if (candidate.method !== 'btree' || shape.columns === null) return null;
   const keys = new Set(candidate.keys.map(({ column }) => column));
   const missing = shape.columns.filter((column) => !keys.has(column));
@@ -60,7 +66,23 @@ export function withIncluded(candidate: Candidate, { shape, facts }: TableNeeds)
   const width = columns.reduce((sum, one) => sum + one.width, 0);
   if (missing.length === 0 || columns.length !== missing.length || columns.length > 3 || width > 64)
     return null;
-  return { ...candidate, include: columns.map(({ name }) => name) };
+  const compared = predicates.flatMap(({ kind, key }) =>
+    kind === 'equal' && key?.column != null && missing.includes(key.column) ? [plainKey(key)] : [],
+  );
+  // A B-tree stores equal keys once, and returns them together.
+  const grouped = missing
+    .filter((column) => shape.grouped.includes(column))
+    .flatMap((column) => columnKey(column, facts) ?? [])
+    .map(plainKey);
+  const added = [...new Map([...compared, ...grouped].map((key) => [key.id, key])).values()]
+    .filter((key) => isSortable(key, facts))
+    .slice(0, MOST_KEYS - candidate.keys.length);
+  const stored = columns.map(({ name }) => name);
+  return {
+    ...candidate,
+    keys: [...candidate.keys, ...added],
+    include: stored.filter((name) => !added.some(({ column }) => column === name)),
+  };
 }
 
 function unique(candidates: readonly Candidate[]): Candidate[] {
@@ -84,7 +106,7 @@ function keyLists(needs: TableNeeds): CandidateKey[][] {
   const ranges = distinctKeys(predicates.filter(({ kind }) => kind === 'range' || kind === 'prefix'));
   const order = needs.order;
   const lists: CandidateKey[][] = [];
-  for (const set of subsets(equal).toSorted((one, two) => one.length - two.length)) {
+  for (const set of orders(subsets(equal).toSorted((one, two) => one.length - two.length))) {
     const keys = set.map(({ key }) => plainKey(key));
     lists.push(keys);
     for (const { key, kind } of ranges) {
@@ -123,6 +145,15 @@ function distinctKeys(predicates: readonly Predicate[]): KeyedPredicate[] {
   return [...found.values()];
 }
 
+/** Each list as it is, and with what other tables are compared with at the end, so that the index also serves without the join. */
+function orders(lists: readonly KeyedPredicate[][]): KeyedPredicate[][] {
+  return lists.flatMap((list) => {
+    const isJoined = ({ predicate }: KeyedPredicate) => predicate.joined;
+    const last = [...list.filter((one) => !isJoined(one)), ...list.filter(isJoined)];
+    return last.every((one, at) => one === list[at]) ? [list] : [list, last];
+  });
+}
+
 function subsets<T>(items: readonly T[]): T[][] {
   const sets: T[][] = [[]];
   for (const item of items) sets.push(...sets.map((set) => [...set, item]));
@@ -133,13 +164,18 @@ function plainKey(key: IndexKey): CandidateKey {
   return { ...key, descending: false, nullsFirst: false, opclass: null };
 }
 
+/** Whether LIKE 'x%' can use an ordinary index of this key. An expression has the default collation. */
+export function isSortedByBytes(key: IndexKey, { columns }: TableFacts): boolean {
+  const column =
+    columns.find(({ name }) => name === key.column) ?? columns.find(({ category }) => category === 'S');
+  return column?.sortsByBytes === true;
+}
+
 /** In a collation that does not sort by bytes, LIKE 'x%' needs another operator class. */
 function prefixKey(key: IndexKey, facts: TableFacts): CandidateKey {
   const column = facts.columns.find(({ name }) => name === key.column);
-  const sortsByBytes =
-    (column ?? facts.columns.find(({ category }) => category === 'S'))?.sortsByBytes === true;
   const type = column?.baseType === 'character varying' ? 'varchar_pattern_ops' : 'text_pattern_ops';
-  return { ...plainKey(key), opclass: sortsByBytes ? null : type };
+  return { ...plainKey(key), opclass: isSortedByBytes(key, facts) ? null : type };
 }
 
 /** The largest part of the rows that a partial index may contain. */

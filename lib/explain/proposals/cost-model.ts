@@ -1,5 +1,5 @@
 import type { PlannerCosts } from '../../../lambdas/postgres/table-facts.ts';
-import type { Candidate, TableNeeds } from './candidates.ts';
+import { type Candidate, isSortedByBytes, type TableNeeds } from './candidates.ts';
 import type { Predicate } from './predicates.ts';
 
 /*
@@ -50,17 +50,28 @@ function sortCost(rows: number, keys: number, limit: number | null, { operator }
   return rows * 2 * operator * Math.log2(Math.max(2, bound)) + operator * rows;
 }
 
-/** The cost of reading the table with an index, and sorting what is read if the index has another order. */
+/**
+ * The cost of reading the table with an index, and sorting what is read if the index has another order. A join can search the index
+ * for each row of the other table, or read once what the other conditions leave.
+ */
 export async function costWithIndex(candidate: Candidate, needs: TableNeeds, model: Model): Promise<number> {
   if (candidate.method !== 'btree') return await costOfSearch(candidate, needs, model);
+  const searched = await costOfScan(candidate, needs, model);
+  const alone = needs.predicates.filter(({ joined }) => !joined);
+  if (alone.length === needs.predicates.length) return searched;
+  return Math.min(searched, await costOfScan(candidate, { ...needs, predicates: alone }, model));
+}
+
+async function costOfScan(candidate: Candidate, needs: TableNeeds, model: Model): Promise<number> {
   const { facts, predicates, order, shape } = needs;
   const { costs, fraction } = model;
   const use = usedConditions(candidate, needs);
   const inIndex = await fraction(candidate.where);
   const boundary = await fraction([...candidate.where, ...use.boundary]);
   const matched = await fraction([...candidate.where, ...use.all]);
-  const local = await fraction(predicates.filter(({ external }) => !external));
-  const loops = loopsOf(use.all, needs);
+  const local = await fraction(predicates.filter(({ joined }) => !joined));
+  // A subquery is run for each row of the outer query, whether or not the index has its column.
+  const loops = loopsOf([...use.all, ...predicates.filter(({ joined }) => !joined)], needs);
   // Conditions of joins are not in the result of the table alone.
   const remaining =
     facts.rows * (use.all.some(({ external }) => external) ? Math.min(local, matched) : local);
@@ -143,7 +154,7 @@ function usedConditions({ keys, where }: Candidate, { predicates, facts }: Table
     const own = usable.filter(
       (one) => one.key?.id === key.id && one.kind !== 'other' && one.kind !== 'search',
     );
-    const sortsByBytes = facts.columns.find(({ name }) => name === key.column)?.sortsByBytes === true;
+    const sortsByBytes = isSortedByBytes(key, facts);
     const fitting = own.filter(({ kind }) =>
       kind === 'prefix' ? key.opclass !== null || sortsByBytes : kind !== 'range' || key.opclass === null,
     );
@@ -155,8 +166,9 @@ function usedConditions({ keys, where }: Candidate, { predicates, facts }: Table
       boundary.push(equal);
       equalKeys += 1;
     } else if (list !== undefined) {
+      const isCounted = list.rows !== null && boundary.some(({ rows }) => rows === list.rows);
       boundary.push(list);
-      lists *= 5;
+      if (!isCounted) lists *= 5;
       breaksOrder = true;
     } else {
       boundary.push(...fitting);
@@ -175,8 +187,9 @@ function providesOrder(
   if (order.length === 0) return true;
   if (use.breaksOrder) return false;
   const fixed = new Set(
-    [...predicates, ...where].flatMap(({ kind, key, external }) =>
-      kind === 'equal' && key && !external ? [key.id] : [],
+    // The planner does not know that rows with IS NULL have one value.
+    [...predicates, ...where].flatMap(({ kind, key, joined, nullTest }) =>
+      kind === 'equal' && key && !joined && nullTest === null ? [key.id] : [],
     ),
   );
   const wanted = order.filter(({ id }) => !fixed.has(id));

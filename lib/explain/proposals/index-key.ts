@@ -99,6 +99,11 @@ export function keyOfDefinition(node: Node, facts: TableFacts): IndexKey | null 
   };
 }
 
+/** The key of a column. Null: the table does not have it. */
+export function columnKey(column: string, facts: TableFacts): IndexKey | null {
+  return keyOfDefinition({ ColumnRef: { fields: [{ String: { sval: column } }] } }, facts);
+}
+
 /** The id of a key of an existing index. */
 export function idOfKeyText(text: string, facts: TableFacts): string {
   const node = parseExpression(text);

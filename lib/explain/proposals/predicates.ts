@@ -31,6 +31,8 @@ export interface Predicate {
   readonly search: { readonly method: 'gin' | 'gist'; readonly opclass: string | null } | null;
   /** The key is compared with a parameter. */
   readonly parameter: boolean;
+  /** Equal for lists of values of several keys that one condition gives, row by row. Null: it is a condition of its own. */
+  readonly rows: string | null;
   /** It only says that a column is not NULL, or that it is. */
   readonly nullTest: 'null' | 'not-null' | null;
 }
@@ -80,7 +82,7 @@ const NOTHING = {
     other: null,
     joined: false,
   },
-  ...{ search: null, parameter: false, nullTest: null },
+  ...{ search: null, parameter: false, rows: null, nullTest: null },
 };
 
 interface Reading {
@@ -112,13 +114,19 @@ function predicateOf(node: Node, reading: Reading): Predicate {
 /** `(a = 1 and b = 2) or (a = 3 and b = 4)`, and `(a, b) in (…)`, are a list of values for each of the columns. */
 function listsIn(node: Node, reading: Reading): Predicate[] {
   if (!('BoolExpr' in node) || node.BoolExpr.boolop !== 'OR_EXPR') return [];
-  const arms = (node.BoolExpr.args ?? []).map((arm) => conjuncts(arm).map((one) => usable(one, reading)));
+  const arms = (node.BoolExpr.args ?? []).map((arm) =>
+    conjuncts(arm).map((one) => ({ one, ...usable(one, reading) })),
+  );
   if (arms.some((arm) => arm.length < 2)) return [];
-  const whole = predicateOf(node, reading);
   const keys = (arms[0] ?? []).flatMap(({ kind, key }) => (kind === 'equal' && key ? [key] : []));
-  return keys
-    .filter((key) => arms.every((arm) => arm.some((one) => one.kind === 'equal' && one.key?.id === key.id)))
-    .map((key) => ({ ...whole, id: `${whole.id} ${key.id}`, kind: 'in' as const, key, constantSql: null }));
+  return keys.flatMap((key): Predicate[] => {
+    const args = arms.flatMap(
+      (arm) => arm.find(({ kind, key: other }) => kind === 'equal' && other?.id === key.id)?.one ?? [],
+    );
+    if (args.length < arms.length) return [];
+    const list = predicateOf({ BoolExpr: { boolop: 'OR_EXPR', args } }, reading);
+    return [{ ...list, kind: 'in', key, constantSql: null, rows: conditionId(node) }];
+  });
 }
 
 /** Values of now() and the like change, so they are not constant. Calls with columns are expressions of the table. */
@@ -174,7 +182,7 @@ function asKey(kind: PredicateKind, key: IndexKey | null): Usable {
   return key === null ? {} : { kind, key };
 }
 
-/** `not archived`, and `status = 'a' or status = 'b'`, which is `status in ('a', 'b')`. */
+/** `not archived`; `status = 'a' or status = 'b'`, which is `status in ('a', 'b')`; and `km < 5 or km > 990`. */
 function ofBooleans(operation: string, args: readonly Node[], reading: Reading): Usable {
   const [first] = args;
   if (operation === 'NOT_EXPR' && first !== undefined && 'ColumnRef' in first) {
@@ -183,11 +191,12 @@ function ofBooleans(operation: string, args: readonly Node[], reading: Reading):
   if (operation !== 'OR_EXPR') return {};
   const parts = args.map((one) => usable(one, reading));
   const [part] = parts;
-  const isSame = parts.every(
-    ({ kind, key, nullTest }) =>
-      (kind === 'equal' || kind === 'in') && !nullTest && key?.id === part?.key?.id,
-  );
-  return isSame && part?.key ? asKey('in', part.key) : {};
+  const isSame = parts.every(({ key, nullTest }) => !nullTest && key?.id === part?.key?.id);
+  if (!isSame || !part?.key) return {};
+  if (parts.every(({ kind }) => kind === 'equal' || kind === 'in')) return asKey('in', part.key);
+  return parts.every(({ kind }) => kind === 'equal' || kind === 'in' || kind === 'range')
+    ? asKey('range', part.key)
+    : {};
 }
 
 function ofOperator(name: string, key: IndexKey, value: Node, reading: Reading): Usable {

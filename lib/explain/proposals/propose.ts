@@ -14,6 +14,7 @@ import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import {
   type Candidate,
+  candidateId,
   candidatesFor,
   covers,
   existingCandidate,
@@ -96,34 +97,52 @@ const WITH_USED_INDEX = 0.5;
 /** Finds the index that helps a query most. Null: none would, or an existing one serves. */
 export async function propose(query: PreparedQuery, context: ProposalContext): Promise<Proposal | null> {
   const shapes = shapesOf(await planWithoutIndexes(query), context.facts);
-  const options: Option[] = [];
-  const seen = new Set<string>();
-  for (const shape of shapes) {
+  const scans = shapes.flatMap((shape) => {
     const facts = context.facts.get(askedKey(shape.schema, shape.table));
+    return facts === undefined || facts.rows < context.leastRows ? [] : [{ shape, facts, context }];
+  });
+  const options: Option[] = [];
+  for (const ofTable of Map.groupBy(scans, ({ facts }) => facts.oid).values()) {
     // Each partition of a table has a scan of its own.
-    const key = JSON.stringify([facts?.oid, facts?.partitioned ? null : shape.alias]);
-    if (facts === undefined || facts.rows < context.leastRows || seen.has(key)) continue;
-    seen.add(key);
-    options.push(...(await bestForTable(query, { shape, facts, context })));
+    const isPartitioned = ofTable[0]?.facts.partitioned === true;
+    options.push(...(await bestForTable(query, isPartitioned ? ofTable.slice(0, 1) : ofTable)));
   }
   const best = options.toSorted((one, two) => two.before - two.cost - (one.before - one.cost))[0];
   return best === undefined ? null : proposalOf(best, context);
 }
 
+/** One scan of a table in the query. */
 interface TableInput {
   readonly shape: TableShape;
   readonly facts: TableFacts;
   readonly context: ProposalContext;
 }
 
-async function bestForTable(query: PreparedQuery, input: TableInput): Promise<Option[]> {
-  const { facts, context } = input;
+/** A scan with what it needs, and what it costs today. */
+interface ModelledScan {
+  readonly needs: TableNeeds;
+  readonly model: Model;
+  /** The existing indexes that it can use. */
+  readonly existing: readonly Candidate[];
+  readonly before: number;
+}
+
+async function modelledScan(query: PreparedQuery, input: TableInput): Promise<ModelledScan> {
   const planner = askPlanner(query, input);
   const needs = await needsOf(input, planner.fraction);
-  const existing = facts.indexes.flatMap((index) => existingCandidate(index, needs) ?? []);
-  const registered = registeredCandidates(context.registry, needs, context.firstSchema);
-  const model = { costs: context.costs, ...planner };
-  const before = await modelledBefore(needs, existing, model);
+  const existing = input.facts.indexes.flatMap((index) => existingCandidate(index, needs) ?? []);
+  const model = { costs: input.context.costs, ...planner };
+  return { needs, model, existing, before: await modelledBefore(needs, existing, model) };
+}
+
+/** The best index for all scans of one table: a query can read it several times. */
+async function bestForTable(query: PreparedQuery, inputs: readonly TableInput[]): Promise<Option[]> {
+  const [first] = inputs;
+  if (first === undefined) return [];
+  const { facts, context } = first;
+  const scans: ModelledScan[] = [];
+  for (const input of inputs) scans.push(await modelledScan(query, input));
+  const before = scans.reduce((sum, scan) => sum + scan.before, 0);
   const hypopg = facts.partitioned ? undefined : context.extensions.get('hypopg');
   const costBefore = context.plan['Total Cost'];
 
@@ -132,24 +151,36 @@ async function bestForTable(query: PreparedQuery, input: TableInput): Promise<Op
       const cost = await triedCost(query, { hypopg, candidate, facts, context });
       if (cost !== null) return { cost, before: costBefore, tried: true };
     }
-    const cost = await costWithIndex(candidate, needs, model);
+    let cost = 0;
+    for (const scan of scans) cost += await modelledCost(candidate, scan);
     // On the same scale as the tried ones: the rest of the plan stays.
     return hypopg === undefined
       ? { cost, before, tried: false }
       : { cost: costBefore - before + cost, before: costBefore, tried: false };
   };
 
-  const isNew = (candidate: Candidate) =>
-    !existing.some((one) => covers(one, candidate)) && !isCoveredSearch(candidate, facts);
-  const usable: { candidate: Candidate; registered: RegisteredCandidate | null }[] = [];
-  for (const candidate of candidatesFor(needs).filter(isNew)) {
-    if (await isBuildable(candidate, facts, query)) usable.push({ candidate, registered: null });
-  }
-  for (const one of registered) {
-    if (!one.built && isNew(one.candidate)) usable.push({ candidate: one.candidate, registered: one });
+  const usable = new Map<string, Omit<Option, 'cost' | 'before' | 'tried'>>();
+  for (const { needs, existing } of scans) {
+    const isNew = (candidate: Candidate) =>
+      !usable.has(candidateId(candidate)) &&
+      !existing.some((one) => covers(one, candidate)) &&
+      !isCoveredSearch(candidate, facts);
+    for (const candidate of candidatesFor(needs).filter(isNew)) {
+      if (await isBuildable(candidate, facts, query))
+        usable.set(candidateId(candidate), { candidate, needs, registered: null });
+    }
+    for (const one of registeredCandidates(context.registry, needs, context.firstSchema)) {
+      const { candidate, built } = one;
+      if (!built && !existing.some((other) => covers(other, candidate)))
+        usable.set(one.entry.name, { candidate, needs, registered: one });
+    }
   }
   const options: Option[] = [];
-  for (const one of usable) options.push({ ...one, needs, ...(await costOf(one.candidate)) });
+  for (const one of usable.values()) options.push({ ...one, ...(await costOf(one.candidate)) });
+  const existing = scans.flatMap((scan) => scan.existing);
+  const registered = scans.flatMap(({ needs }) =>
+    registeredCandidates(context.registry, needs, context.firstSchema),
+  );
   const best = choose(options, existing, registered);
   if (best === undefined) return [];
   const covering = await coveringOption(best, options, costOf);
@@ -159,6 +190,13 @@ async function bestForTable(query: PreparedQuery, input: TableInput): Promise<Op
   const cost = isUsed ? best.cost : chosen.cost;
   const isWorth = cost < chosen.before * (isUsed ? WITH_USED_INDEX : WITHOUT_USED_INDEX);
   return isWorth ? [chosen] : [];
+}
+
+/** The cost of a scan with an index that it may use. */
+async function modelledCost(candidate: Candidate, { needs, model, before }: ModelledScan): Promise<number> {
+  const where = candidate.where.map(({ id }) => needs.predicates.find((one) => one.id === id));
+  if (!where.every((one) => one !== undefined)) return before;
+  return Math.min(before, await costWithIndex({ ...candidate, where }, needs, model));
 }
 
 /** The cheapest option with all columns of the query, if it is much cheaper than the best one without. */

@@ -29,6 +29,8 @@ export interface TableShape {
   readonly limit: number | null;
   /** The columns that the query uses. Null: unknown, or all. */
   readonly columns: readonly string[] | null;
+  /** The columns by which the query groups. */
+  readonly grouped: readonly string[];
   /** The other tables of the same join. */
   readonly joined: number;
   /** Estimated number of rows that the conditions leave, without those of joins. */
@@ -42,6 +44,8 @@ export interface Join {
   readonly own: Node;
   /** The alias of the other table. */
   readonly other: string;
+  /** Estimated rows of the other side of the join, on which the conditions of further tables can be. */
+  readonly rows: number;
 }
 
 interface Found {
@@ -75,12 +79,10 @@ export function shapesOf(given: PlanNode, facts: ReadonlyMap<string, TableFacts>
   const blocks: Block[] = [];
   const plan = withPartitionsJoined(given, facts);
   visit(plan, { ...newBlock(plan, blocks), blocks });
-  const joinTexts = [...nodesOf(plan)].flatMap((node) =>
-    [node['Hash Cond'], node['Merge Cond'], node['Join Filter']].flatMap((text) => text ?? []),
-  );
   const tables = blocks.flatMap((block) => block.tables);
-  for (const text of joinTexts) addJoins(text, tables);
+  for (const node of nodesOf(plan)) addJoins(node, tables);
   const used = usedColumns(plan, blocks);
+  const grouped = groupedColumns(plan, tables);
   return tables.map(({ node, conditions, joins, order, limit, block }) => {
     const alias = node.Alias ?? '';
     const own = order.every(({ expression }) => columnsIn(expression).every((one) => one.alias === alias));
@@ -97,9 +99,13 @@ export function shapesOf(given: PlanNode, facts: ReadonlyMap<string, TableFacts>
         used === null
           ? null
           : [...new Set(used.filter((one) => one.alias === alias).map((one) => one.column))],
+      grouped: grouped.filter((one) => one.alias === alias).map(({ column }) => column),
       joined: block.tables.length - 1,
       rows: node['Plan Rows'],
-      outerRows: new Map(tables.map((other) => [other.node.Alias ?? '', other.node['Plan Rows']])),
+      outerRows: new Map([
+        ...tables.map((other) => [other.node.Alias ?? '', other.node['Plan Rows']] as const),
+        ...joins.map(({ other, rows }) => [other, rows] as const),
+      ]),
     };
   });
 }
@@ -221,28 +227,46 @@ function extremeOf(node: PlanNode): OrderKey | null {
   return { expression: own, descending: name === 'max', nullsFirst: name === 'max' };
 }
 
-/** Adds equalities of two tables to both of them. */
-function addJoins(text: string, tables: readonly Found[]): void {
-  const condition = parseExpression(text);
-  for (const one of condition === null ? [] : conjuncts(condition)) {
+/** Adds the equalities of two tables in a join to both of them. */
+function addJoins(join: PlanNode, tables: readonly Found[]): void {
+  const texts = [join['Hash Cond'], join['Merge Cond'], join['Join Filter']].flatMap((text) => text ?? []);
+  if (texts.length === 0) return;
+  const sides = (join.Plans ?? []).map((side) => ({
+    rows: side['Plan Rows'],
+    aliases: new Set([...nodesOf(side)].map(({ Alias: alias }) => alias)),
+  }));
+  const conditions = texts.map(parseExpression).flatMap((one) => (one === null ? [] : conjuncts(one)));
+  for (const one of conditions) {
     if (!('A_Expr' in one) || one.A_Expr.kind !== 'AEXPR_OP') continue;
     const [operator] = (one.A_Expr.name ?? []).flatMap((name) =>
       'String' in name ? [name.String.sval] : [],
     );
     const { lexpr, rexpr } = one.A_Expr;
     if (operator !== '=' || lexpr === undefined || rexpr === undefined) continue;
-    for (const [own, other] of [
+    for (const [own, value] of [
       [lexpr, rexpr],
       [rexpr, lexpr],
     ] as const) {
       const aliases = new Set(columnsIn(own).map(({ alias }) => alias));
       const [alias] = aliases;
-      const [otherAlias] = columnsIn(other).map((column) => column.alias);
-      if (aliases.size !== 1 || otherAlias === undefined || otherAlias === alias) continue;
+      const [other] = columnsIn(value).map((column) => column.alias);
+      if (aliases.size !== 1 || other === undefined || other === alias) continue;
       const table = tables.find(({ node }) => node.Alias === alias);
-      table?.joins.push({ own, other: otherAlias });
+      const side = sides.find((each) => each.aliases.has(other) && !each.aliases.has(alias));
+      const rows = side?.rows ?? tables.find(({ node }) => node.Alias === other)?.node['Plan Rows'] ?? 1;
+      table?.joins.push({ own, other, rows });
     }
   }
+}
+
+function groupedColumns(plan: PlanNode, tables: readonly Found[]): { alias: string; column: string }[] {
+  const [only, ...others] = new Set(tables.map(({ node }) => node.Alias ?? ''));
+  return [...nodesOf(plan)]
+    .flatMap((node) => node['Group Key'] ?? [])
+    .map(parseExpression)
+    .flatMap((one) =>
+      one === null ? [] : only !== undefined && others.length === 0 ? namesIn(one, only) : columnsIn(one),
+    );
 }
 
 /** Nodes whose output is what is computed there, and not simply all columns of what is below. */
