@@ -25,6 +25,9 @@ const TEXT_VALUE = join(PACKAGE_ROOT, 'lib/functions/text-value.cjs');
 /** Packages that convert an interval, and an int8 in binary format, which pg does not request. */
 const TEXT_VALUES = ['postgres-interval', 'pg-int8'];
 
+/** Takes the place of pg-types, of whose code the functions use a third. */
+const PG_TYPES = join(PACKAGE_ROOT, 'lib/functions/pg-types.cjs');
+
 /**
  * Not part of the bundles: the clients of the SDK, which the Lambda runtime contains; and the native client of pg, which pg
  * loads only if a program asks for it (`./native` is a file of pg).
@@ -62,6 +65,7 @@ export function bundleCode(): Bundle {
     banner: { js: REQUIRE_BANNER },
     external: EXTERNAL,
     alias: Object.fromEntries([
+      ['pg-types', PG_TYPES],
       ...NOT_BUNDLED.map((name) => [name, REPLACEMENT]),
       ...TEXT_VALUES.map((name) => [name, TEXT_VALUE]),
     ]),
@@ -76,8 +80,8 @@ export function bundleCode(): Bundle {
 
 /**
  * Only template literals of minified code have line breaks, and those of the functions are SQL, in which the white space at the
- * beginning of a line means nothing.
+ * beginning of a line means nothing, and a line that begins with two hyphens is a comment.
  */
 function withoutIndentation(code: string): Uint8Array {
-  return Buffer.from(code.replaceAll(/\n +/g, '\n'));
+  return Buffer.from(code.replaceAll(/\n +/g, '\n').replaceAll(/\n--[^\n`$]*(?=\n)/g, ''));
 }
