@@ -13,6 +13,7 @@ const state = (name: string) => machines.state('every', 'maintenance-window', na
 
 test('all states are saved before the first service is stopped', () => {
   expect(branchesOf(state('All Services Can Be Stopped?'))).toEqual([
+    'Begin Rehearsal Of Saving',
     'Services Cannot Be Stopped',
     'Check Services Again',
     'Begin Saving',
@@ -114,7 +115,10 @@ describe('the saved state of a service', () => {
 
   test('is looked for under other names only if there are more states than services', () => {
     expect(state('Saved Under Other Names?')).toMatchObject({
-      Choices: [{ Variable: '$.listed.total.count', NumericGreaterThan: 5, Next: 'Read Other Saved States' }],
+      Choices: [
+        { Variable: '$.rehearsal', BooleanEquals: true, Next: 'Read Left Stopped Marker' },
+        { Variable: '$.listed.total.count', NumericGreaterThan: 5, Next: 'Read Other Saved States' },
+      ],
       Default: 'Save Services',
     });
     expect(state('Same Service?')).toMatchObject({
