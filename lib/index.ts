@@ -25,6 +25,7 @@ export type {
   EventSourceMappingProps,
   LogOptions,
   StoppedService,
+  TaskRoles,
 } from './constructs/deploy-step-props.ts';
 export { DeployStepStack, type DeployStepStackProps } from './constructs/deploy-step-stack.ts';
 export { EnvironmentStack, type EnvironmentStackProps } from './constructs/environment-stack.ts';

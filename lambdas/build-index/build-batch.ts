@@ -13,8 +13,8 @@ import { describeDatabaseError, LOCK_NOT_AVAILABLE, toDeployStepError } from '..
 import { parseItem } from '../shared/build-item.ts';
 import { BATCH_CONTINUES, type BuildBatchEvent, type BuildBatchResult } from '../shared/build-payloads.ts';
 import { BUILD_RETRY_ERRORS, BuildFailed } from '../shared/errors.ts';
-import { requestedIndexes, resolveIndexNames } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
+import { requestedIndexes, resolveIndexNames } from '../shared/requested-indexes.ts';
 import { isPostponed } from '../shared/window-end.ts';
 import { type BuildIndexIo, buildWith } from './build-index.ts';
 

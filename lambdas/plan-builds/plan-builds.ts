@@ -6,9 +6,9 @@ import type { PlannedBuild } from '../postgres/planned-build.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
 import { toDeployStepError } from '../postgres/sqlstate.ts';
 import type { PlanBuildsEvent, PlanBuildsResult } from '../shared/build-payloads.ts';
-import { requestedIndexes, resolveIndexNames } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
+import { requestedIndexes, resolveIndexNames } from '../shared/requested-indexes.ts';
 import { toLanes } from './lanes.ts';
 import { failuresInState, recordFailures } from './settled-indexes.ts';
 

@@ -19,18 +19,14 @@ import { describeSearchPath } from '../postgres/search-path.ts';
 import { describeDatabaseError, isConnectionError, sqlstateOf } from '../postgres/sqlstate.ts';
 import { refuseUntrustedTables } from '../postgres/trusted-table.ts';
 import { BadInput, ConnectionLost, messageOf, Refused } from '../shared/errors.ts';
-import {
-  type ExecutionInput,
-  namesOfEntries,
-  parseExecutionInput,
-  requestedIndexes,
-} from '../shared/execution-input.ts';
+import { type ExecutionInput, parseExecutionInput } from '../shared/execution-input.ts';
 import type { Log } from '../shared/logger.ts';
 import { knowsPending, type MigrationRunnerName } from '../shared/migration-runner.ts';
 import type { WindowPolicy } from '../shared/online-migrations.ts';
 import type { PreflightEvent } from '../shared/preflight-payloads.ts';
 import type { PreflightResult } from '../shared/preflight-result.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
+import { namesOfEntries, requestedIndexes } from '../shared/requested-indexes.ts';
 import { counted, headlineOf } from '../shared/text.ts';
 import type { ToolMigrations } from '../shared/tool-migrations.ts';
 import { type Answer, answerOf } from './asked-runner.ts';
@@ -98,7 +94,7 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
   };
   let input: ExecutionInput;
   try {
-    input = parseExecutionInput(event.input, io.registry);
+    input = parseExecutionInput(event.input, io.registry, event.services);
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
     return {
@@ -111,7 +107,18 @@ export async function preflight(event: PreflightEvent, io: PreflightIo): Promise
     };
   }
   const hold = input.start === 'hold';
-  const answer = { ...common, mode: input.mode, refusal: null, indexes: input.indexes, hold };
+  const taskDefinitions = Object.entries(input.taskDefinitions).map(([name, taskDefinition]) => ({
+    name,
+    taskDefinition,
+  }));
+  const answer = {
+    ...common,
+    mode: input.mode,
+    refusal: null,
+    indexes: input.indexes,
+    hold,
+    taskDefinitions,
+  };
   const isPlan = input.mode === 'plan';
   const other =
     refusalForLock(event.lock, io.howToAbort) ?? (await refusalForOtherDeploys(event, io, isPlan));

@@ -1,5 +1,5 @@
 import { describeAttempts, describeGroup, groupFailures, groupLines } from '../shared/failure-groups.ts';
-import { reportId } from '../shared/report-names.ts';
+import { changedRevisions, reportId } from '../shared/report-names.ts';
 import type { IndexReport, Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, shortened, shortenedToBytes } from '../shared/text.ts';
 import { oneLine, visibleJson, withoutLinks } from '../shared/visible-text.ts';
@@ -58,6 +58,7 @@ function alertMessage(report: Report, failed: readonly IndexReport[], context: A
     `Deploy: ${report.deploy.replaceAll('.', DOT)} (${report.mode})`,
     `Status: ${status}`,
     `Services: ${servicesLine(report)}`,
+    ...revisionLines(report),
     ...notStartedLines(report),
   ];
   const after = [
@@ -96,6 +97,11 @@ function servicesLine(report: Report): string {
   if (stopped.length > 0) return `STOPPED: ${listed(stopped, SHOWN_SERVICES)}`;
   if (report.services.every((service) => service.stoppedAt === null)) return 'up; they were not stopped';
   return `up; they were down for ${Math.round((report.downtimeMs ?? 0) / 1000)} s`;
+}
+
+function revisionLines({ services }: Report): string[] {
+  const changed = changedRevisions(services);
+  return changed.length === 0 ? [] : [`Revisions: ${listed(changed, SHOWN_SERVICES)}`];
 }
 
 function heldServices({ services }: Report): string[] {
@@ -159,9 +165,19 @@ function nextSteps(report: Report, failed: readonly IndexReport[], context: Aler
   } else if (report.migrations.failure !== null) {
     steps.push(...report.migrations.failure.next);
   } else if (report.failure !== null) {
-    steps.push('Fix the cause in the status above, then start the deploy again with the input {}.');
+    steps.push(
+      `Fix the cause in the status above, then start the deploy again with the input ${inputAgain(report)}.`,
+    );
   }
   return steps;
+}
+
+/** The revisions that the deploy named stay part of its input. */
+function inputAgain({ services }: Report): string {
+  const requested = services.flatMap(({ name, revision }) =>
+    revision?.requested === undefined ? [] : [[name, revision.requested]],
+  );
+  return requested.length === 0 ? '{}' : visibleJson({ taskDefinitions: Object.fromEntries(requested) });
 }
 
 /** How to see all failed indexes: an execution that failed has no output, and a report in one has limited space. */

@@ -7,6 +7,7 @@ import type { Report, ServiceReport } from '../shared/report-schema.ts';
 import { counted, shortenedToBytes, withList } from '../shared/text.ts';
 import { oneLine, visible, visibleLines } from '../shared/visible-text.ts';
 import { unusableServices } from './rehearsal.ts';
+import { revisionFailure, updateFailure } from './revision-report.ts';
 import { SAVED_STATE_MISSING } from './service-report.ts';
 import { groupedByReason, notStoppedFailure, servicesIn, startedByOthersFailure } from './window-services.ts';
 
@@ -40,7 +41,10 @@ function firstFailure(
     criticalIndexFailure(report) ??
     unreadCriticalFailure(state) ??
     holdFailure(state) ??
+    completedFailure(state) ??
     startFailure(state, report) ??
+    revisionFailure(state) ??
+    updateFailure(state) ??
     buildsFailure(state)
   );
 }
@@ -111,6 +115,15 @@ function holdFailure({
   // That the services are stopped is more important.
   if (failure === undefined || notStarted !== undefined) return null;
   return `The services could not be held for the deployment of the application, so they were started: ${describeCaught(failure)}. Migrations and indexes are done. Fix the cause, and start the deploy again before the application is deployed.`;
+}
+
+function completedFailure({
+  completedFailure: failure,
+  startFailure: notStarted,
+}: ReportState): string | null {
+  // That the services are stopped is more important.
+  if (failure === undefined || notStarted !== undefined) return null;
+  return `The services were started on the revisions that they had, because the end of the maintenance window could not be recorded: ${describeCaught(failure)}. Migrations and indexes are done. Fix the cause, and start the deploy again.`;
 }
 
 function startFailure(state: ReportState, { services }: Pick<Report, 'services'>): string | null {

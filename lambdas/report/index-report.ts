@@ -7,10 +7,10 @@ import { examine } from '../postgres/index-state.ts';
 import { type Attempt, attemptsOf, currentTime } from '../postgres/ledger.ts';
 import { isTableMissing, readMissingObjects } from '../postgres/missing-objects.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
-import { requestedIndexes } from '../shared/execution-input.ts';
 import { type CompiledIndex, type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { countOf } from '../shared/report-names.ts';
 import type { IndexReport, IndexStatus, Report } from '../shared/report-schema.ts';
+import { requestedIndexes } from '../shared/requested-indexes.ts';
 import { shortened } from '../shared/text.ts';
 import type { EntryIndexReport } from './entry-reports.ts';
 

@@ -64,8 +64,8 @@ export function refusalOf(state: ReportState): string | null {
 
 /** The reasons that a plan has collected. */
 function refusalsOf(state: ReportState): string[] {
-  const services = servicesProblem(state);
-  return [...(state.planned?.refusals ?? []), ...(services !== null && mayStop(state) ? [services] : [])];
+  const { now } = servicesProblems(state);
+  return [...(state.planned?.refusals ?? []), ...(now === null ? [] : [now])];
 }
 
 /** Whether a deploy would stop the services. If the database could not be read, it is unknown, and possible. */
@@ -73,22 +73,45 @@ function mayStop({ planned }: ReportState): boolean {
   return planned?.decision == null || planned.decision === 'deploy';
 }
 
-function servicesProblem({ window, windowFailure }: ReportState): string | null {
-  if (windowFailure !== undefined)
-    return `The services could not be checked: ${describeCaught(windowFailure)}.`;
-  const problem = unusableServices(window?.output.checked ?? []);
-  return problem === '' ? null : `Services cannot be stopped. ${problem}.`;
+/** What is wrong with services for a deploy now, and for a later one that stops them. */
+function servicesProblems(state: ReportState): Record<'now' | 'later', string | null> {
+  const { window, windowFailure, taskDefinitions = [] } = state;
+  const stops = mayStop(state);
+  if (windowFailure !== undefined) {
+    const problem = `The services could not be checked: ${describeCaught(windowFailure)}.`;
+    return stops || taskDefinitions.length > 0
+      ? { now: problem, later: null }
+      : { now: null, later: problem };
+  }
+  const checked = window?.output.checked ?? [];
+  if (stops) return { now: problemOf(CANNOT_BE_STOPPED, checked), later: null };
+  const isUpdated = (service: CheckedService) => taskDefinitions.some(({ name }) => name === service.name);
+  return {
+    now: problemOf(CANNOT_BE_UPDATED, checked.filter(isUpdated)),
+    later: problemOf(
+      CANNOT_BE_STOPPED,
+      checked.filter((service) => !isUpdated(service)),
+    ),
+  };
+}
+
+const CANNOT_BE_STOPPED = 'Services cannot be stopped.';
+const CANNOT_BE_UPDATED = 'The services cannot get the requested revisions.';
+
+function problemOf(problem: string, checked: readonly CheckedService[]): string | null {
+  const reasons = unusableServices(checked);
+  return reasons === '' ? null : `${problem} ${reasons}.`;
 }
 
 /** What a plan warns of, in addition to the warnings of preflight. */
 export function rehearsalWarnings(state: ReportState, configured: readonly string[]): string[] {
-  const problem = servicesProblem(state);
+  const { later } = servicesProblems(state);
   const waiting = (state.window?.output.checked ?? []).filter(({ waits }) => waits);
   return [
     ...refusalsOf(state).map((refusal) => `${WOULD_BE_REFUSED} ${visible(refusal)}`),
-    ...(problem !== null && !mayStop(state)
-      ? [`${problem} A deploy would not stop them now, but the next one that does would be refused.`]
-      : []),
+    ...(later === null
+      ? []
+      : [`${later} A deploy would not stop them now, but the next one that does would be refused.`]),
     ...(waiting.length > 0 && mayStop(state)
       ? [
           `A deploy would wait before it stops the services: ${servicesIn(waiting.map(({ name }) => name))} ${waiting.length === 1 ? 'is' : 'are'} in the middle of an ECS deployment.`,

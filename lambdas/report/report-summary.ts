@@ -6,7 +6,7 @@ import {
   countToBuild,
   wouldStopServices,
 } from '../shared/planned-work.ts';
-import { grouped, reportId } from '../shared/report-names.ts';
+import { changedRevisions, grouped, plannedRevisions, reportId } from '../shared/report-names.ts';
 import type { Report } from '../shared/report-schema.ts';
 import { counted, headlineOf, listed, shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
@@ -70,7 +70,7 @@ function plannedIndexes(report: Report): string[] {
 function plannedServices(report: Report): string[] {
   if (report.services.length === 0) return [];
   const stops = wouldStopServices(report) ? 'stop and start' : 'not stop';
-  return [`It would ${stops} ${subject(report.services)}.`];
+  return [`It would ${stops} ${subject(report.services)}.`, ...revisionsSentence(report)];
 }
 
 function deploySentences(report: Report): string[] {
@@ -85,6 +85,7 @@ function deploySentences(report: Report): string[] {
     `Indexes: ${grouped(totals.created)} created, ${grouped(totals.skipped)} already present, ${grouped(totals.failed)} failed, ${grouped(totals.remaining)} remaining.`,
     ...failedIndexes(report),
     ...servicesSentence(report),
+    ...revisionsSentence(report),
     ...warningsSentence(report),
   ];
 }
@@ -106,6 +107,12 @@ function servicesSentence({ services, hold, downtimeMs }: Report): string[] {
   const stopped = services.filter(({ stoppedAt }) => stoppedAt !== null);
   if (stopped.length === 0) return ['No service was stopped.'];
   return [`Stopped and started in ${seconds(downtimeMs ?? 0)}: ${subject(stopped)}.`];
+}
+
+function revisionsSentence({ mode, services }: Report): string[] {
+  const isPlan = mode === 'plan';
+  const revisions = isPlan ? plannedRevisions(services) : changedRevisions(services);
+  return revisions.length === 0 ? [] : [`Revisions${isPlan ? ' after that' : ''}: ${names(revisions)}.`];
 }
 
 /** A reason that ends with a full stop. */

@@ -32,6 +32,7 @@ import { type MigrationFacts, readMigrationFacts } from './migration-facts.ts';
 import { migrationsReport } from './migrations-report.ts';
 import { refusalOf, rehearsalWarnings, rehearsedServices } from './rehearsal.ts';
 import { summaryOf } from './report-summary.ts';
+import { revisionWarnings } from './revision-report.ts';
 import { downtimeOf, serviceReports } from './service-report.ts';
 import { unrecordedFailures, withUnrecordedFailures } from './unrecorded-failures.ts';
 
@@ -114,6 +115,7 @@ export async function report(event: ReportEvent, io: ReportIo): Promise<ReportRe
       ...(isPlan ? rehearsalWarnings(state, io.services) : []),
       ...warningsOf(event, facts, isPendingKnown(state, io)),
       ...holdWarnings(state, services, failure),
+      ...revisionWarnings(state),
     ].map(visibleLines),
   };
   const whole = { ...complete, summary: summaryOf(complete) };
@@ -218,7 +220,7 @@ function warningsOf(event: ReportEvent, facts: DatabaseFacts, isKnown: boolean):
   if (event.state.decision === 'nothing') {
     const indexes = failed.length === 0 ? 'every requested index is valid' : 'no index can be built';
     warnings.push(
-      `Nothing to do: ${isKnown ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
+      `${event.state.update === undefined ? 'Nothing to do' : 'Only revisions to update'}: ${isKnown ? 'no migration is pending and ' : ''}${indexes}. Services were not stopped.`,
     );
   }
   warnings.push(...notBuiltWarnings(facts.indexes), ...driftWarnings(facts.drifted));

@@ -4,6 +4,7 @@ import type { ServiceReport } from '../shared/report-schema.ts';
 import { shortened } from '../shared/text.ts';
 import { oneLine } from '../shared/visible-text.ts';
 import { heldAgain } from './hold-report.ts';
+import { revisionOf } from './revision-report.ts';
 
 /** Characters of the message of an error. */
 const MAX_MESSAGE = 500;
@@ -29,6 +30,7 @@ export function serviceReports(state: ReportState, configured: readonly string[]
   return names.map((name) => {
     const start = started.get(name);
     // A window that failed has no output, but the stop time is also in the saved state of the service.
+    const revision = revisionOf(state, name, start);
     const stoppedAt = stopped.get(name)?.stoppedAt ?? start?.stoppedAt ?? null;
     return {
       name,
@@ -37,6 +39,7 @@ export function serviceReports(state: ReportState, configured: readonly string[]
       status: held.includes(name) ? 'stopped' : statusOf(start, stoppedAt),
       error: errorOf(start, stoppedAt),
       ...(start?.raisedTo != null && { raisedTo: start.raisedTo }),
+      ...(revision && { revision }),
     };
   });
 }

@@ -1,6 +1,6 @@
-import { MAX_INDEXES } from './execution-input.ts';
 import { indexStatusSchema } from './index-status.ts';
 import { caughtErrorSchema } from './preflight-payloads.ts';
+import { MAX_INDEXES } from './requested-indexes.ts';
 import { unrecordedFailureSchema } from './unrecorded-failure.ts';
 import * as z from './zod.ts';
 

@@ -1,21 +1,25 @@
 import { BadInput } from './errors.ts';
-import { type CompiledIndex, entryId, indexId, type RegistryEntry, schemaIn } from './registry.ts';
-import { schemaMatcher } from './schema-patterns.ts';
+import { MODES } from './modes.ts';
+import {
+  type EntryName,
+  listedFirst,
+  MAX_INDEXES,
+  MOST_SHOWN,
+  resolveIndexNames,
+} from './requested-indexes.ts';
 import { counted, listed, shortened } from './text.ts';
 import { quoted, quotedValue } from './visible-text.ts';
 import * as z from './zod.ts';
-
-export const MODES = ['deploy', 'indexes', 'plan', 'start-services'] as const;
-export type Mode = (typeof MODES)[number];
 
 /** When a deploy that has stopped the services starts them. */
 export const STARTS = ['at-once', 'hold'] as const;
 export type Start = (typeof STARTS)[number];
 
-/** Most names in `indexes`, so that they fit into the state of an execution (256 KiB). */
-export const MAX_INDEXES = 1_000;
-/** Longest name in bytes: a schema, a dot and an index. PostgreSQL's names have at most 63 bytes. */
-export const MAX_NAME_BYTES = 63 + 1 + 63;
+/** Whether it is FAMILY:REVISION. */
+export const isRevision = (text: unknown) =>
+  typeof text === 'string' && /^[\w-]{1,255}:[1-9]\d{0,9}$/.test(text);
+const areRevisions = (given: unknown) =>
+  Object(given) === given && Object.values(given as object).every(isRevision);
 
 /** The input of an execution of `deploy`. `{}` is the full deploy. */
 export const executionInputSchema = z.strictObject({
@@ -29,25 +33,36 @@ export const executionInputSchema = z.strictObject({
    * mode `start-services` ends the hold, and the recovery does when `holdMinutes` have passed.
    */
   start: z._default(z.enum(STARTS), 'at-once'),
+  /** The revisions, FAMILY:REVISION, on which ECS services come back after a deploy that succeeds, by the names of the services. */
+  taskDefinitions: z._default(z.custom<Readonly<Record<string, string>>>(areRevisions), {}),
 });
 export type ExecutionInput = z.infer<typeof executionInputSchema>;
 
 const FIELDS = Object.keys(executionInputSchema.shape);
 
-/** Wrong values that one message shows. */
-const MOST_SHOWN = 5;
 /** Characters of a message. */
 const LONGEST_MESSAGE = 4_000;
 
 /**
  * Reads an execution's input. Everyone who may start an execution can write anything into it, and the message goes into the
  * report, the log and the alert. So it quotes the beginning of a wrong value, on one line and without links.
+ * @param services names of the services that can get another revision
  * @returns the input, with the names of the indexes as `resolveIndexNames` returns them
  * @throws BadInput that names the wrong field and its valid values, in at most 4,000 characters
  */
-export function parseExecutionInput(raw: unknown, registry: readonly EntryName[]): ExecutionInput {
+export function parseExecutionInput(
+  raw: unknown,
+  registry: readonly EntryName[],
+  services: readonly string[] = [],
+): ExecutionInput {
   try {
     const input = checkedInput(raw);
+    const unknown = Object.keys(input.taskDefinitions).filter((name) => !services.includes(name));
+    if (unknown.length > 0) {
+      throw new BadInput(
+        `taskDefinitions: no ECS service with "roles" in the configuration is named ${listedFirst(unknown.map(quotedWord))}. Valid names: ${listed(services) || 'none'}.`,
+      );
+    }
     return { ...input, indexes: resolveIndexNames(input.indexes, registry) };
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
@@ -64,7 +79,7 @@ export function checkedInput(raw: unknown): ExecutionInput {
   const input = withoutStepFunctionsFields(raw);
   refuseTooMany(input);
   const parsed = executionInputSchema.safeParse(input);
-  if (parsed.success) return withPossibleHold(parsed.data);
+  if (parsed.success) return withPossibleStart(parsed.data);
   const { issues } = parsed.error;
   const more = issues.length - MOST_SHOWN;
   const problems = issues.slice(0, MOST_SHOWN).map((issue) => describeIssue(issue, input));
@@ -72,126 +87,20 @@ export function checkedInput(raw: unknown): ExecutionInput {
   throw new BadInput(`The execution's input is wrong: ${problems.join('; ')}.`);
 }
 
-/** @throws BadInput for a hold in a mode that stops no services */
-function withPossibleHold(input: ExecutionInput): ExecutionInput {
-  const { mode, start } = input;
-  if (start === 'at-once' || mode === 'deploy' || mode === 'plan') return input;
+/** @throws BadInput for a hold or revisions in a mode that stops no services */
+function withPossibleStart(input: ExecutionInput): ExecutionInput {
+  const { mode, start, taskDefinitions } = input;
+  if (mode === 'deploy' || mode === 'plan') return input;
+  const [field, instead] =
+    start !== 'at-once'
+      ? ['start', 'at-once, or missing,']
+      : Object.keys(taskDefinitions).length > 0
+        ? ['taskDefinitions', 'missing']
+        : [];
+  if (field === undefined) return input;
   throw new BadInput(
-    `The execution's input is wrong: start must be at-once, or missing, with the mode ${mode}, which stops no services: a hold needs the mode deploy.`,
+    `The execution's input is wrong: ${field} must be ${instead} with the mode ${mode}, which stops no services: it needs the mode deploy.`,
   );
-}
-
-/** What names an entry. */
-type EntryName = Pick<RegistryEntry, 'schema' | 'name' | 'schemas'>;
-
-/**
- * Finds the entries of named indexes. `public.NAME` is the same index as NAME in a registry that names the schema. Only the
- * database knows the schema of an entry that does not: see `requestedIndexes`.
- * @param names at most 1,000
- * @returns the id of each entry (see `entryId`), or SCHEMA.NAME for an entry that names no schema
- * @throws BadInput for names that are not in the registry, are too long, or name an index twice
- */
-export function resolveIndexNames(names: readonly string[], registry: readonly EntryName[]): string[] {
-  const byId = new Map(registry.map((entry) => [entryId(entry), entry]));
-  const unknown: string[] = [];
-  const repeated: string[] = [];
-  /** The first name of each entry. */
-  const named = new Map<string, string>();
-  const resolved: string[] = [];
-  for (const name of names) {
-    const entry = entryNamed(name, byId);
-    if (entry === undefined) {
-      unknown.push(name);
-      continue;
-    }
-    // Of an entry with `schemas`, each schema has an index.
-    const id = entry.schemas === undefined ? entryId(entry) : name;
-    const earlier = named.get(id);
-    if (earlier === undefined) {
-      named.set(id, name);
-      resolved.push(entry.schema === null ? name : id);
-    } else if (earlier === name) repeated.push(`${quotedName(name)} more than once`);
-    else repeated.push(`${quotedName(earlier)} and ${quotedName(name)}, which are the same index`);
-  }
-  if (unknown.length > 0) throw unknownNames(unknown, [...byId.keys()]);
-  if (repeated.length > 0) {
-    throw new BadInput(`indexes: it lists ${listedFirst(repeated)}. Name each index once.`);
-  }
-  return resolved;
-}
-
-function unknownNames(unknown: readonly string[], valid: readonly string[]): BadInput {
-  return new BadInput(
-    `indexes: ${listedFirst(unknown.map(quotedName))} ${unknown.length === 1 ? 'is' : 'are'} not in the registry${tooLong(unknown[0] ?? '')}. ` +
-      `Valid names: ${listed(valid)}.`,
-  );
-}
-
-function entryNamed(name: string, byId: ReadonlyMap<string, EntryName>): EntryName | undefined {
-  const exact = byId.get(name) ?? byId.get(name.replace(/^public\./, ''));
-  if (exact !== undefined) return exact;
-  // A schema can contain a dot too: try each one.
-  for (let dot = name.indexOf('.', 1); dot !== -1; dot = name.indexOf('.', dot + 1)) {
-    const entry = byId.get(name.slice(dot + 1));
-    if (entry?.schema !== null) continue;
-    const schema = schemaIn(name, entry.name);
-    if (schema !== null && (entry.schemas === undefined || schemaMatcher(entry.schemas)(schema)))
-      return entry;
-  }
-  return undefined;
-}
-
-/**
- * The indexes of a database that an input names.
- * @param indexes of the whole registry
- * @param names of `resolveIndexNames`. Empty: all indexes
- * @returns the indexes in the order of the registry, and the names that this database has no index for
- */
-export function requestedIndexes(
-  indexes: readonly CompiledIndex[],
-  names: readonly string[],
-): { requested: readonly CompiledIndex[]; unknown: string[] } {
-  if (names.length === 0) return { requested: indexes, unknown: [] };
-  const wanted = new Set(names);
-  const found = new Set<string>();
-  const requested = indexes.filter((index) => {
-    const ids = [index.entryId, indexId(index), `${index.schema}.${index.name}`].filter((id) =>
-      wanted.has(id),
-    );
-    for (const id of ids) found.add(id);
-    return ids.length > 0;
-  });
-  return { requested, unknown: names.filter((name) => !found.has(name)) };
-}
-
-/**
- * The names for the later states of a deploy: the id of each entry. A migration can create the table in another schema of the
- * search path, and the entry is the same. One schema of an entry with `schemas` stays SCHEMA.NAME.
- * @param indexes of the whole registry
- * @param names of `resolveIndexNames`
- * @throws BadInput that lists the valid names, for names that the database has no index for
- */
-export function namesOfEntries(
-  indexes: readonly CompiledIndex[],
-  names: readonly string[],
-  registry: readonly EntryName[],
-): string[] {
-  if (names.length === 0) return [];
-  const { requested, unknown } = requestedIndexes(indexes, names);
-  // No schema has to match.
-  const perSchema = new Set(registry.filter(({ schemas }) => schemas !== undefined).map(entryId));
-  const wrong = unknown.filter((name) => !perSchema.has(name));
-  if (wrong.length > 0) throw unknownNames(wrong, [...perSchema, ...indexes.map(indexId)]);
-  const inOneSchema = requested.filter((index) => index.schemas === undefined);
-  const ids = new Set(inOneSchema.map((index) => index.entryId));
-  const bySchema = new Map(inOneSchema.map((index) => [`${index.schema}.${index.name}`, index.entryId]));
-  return names.map((name) => (ids.has(name) ? name : (bySchema.get(name) ?? name)));
-}
-
-function tooLong(name: string): string {
-  return Buffer.byteLength(name) > MAX_NAME_BYTES
-    ? ` (a name has at most ${MAX_NAME_BYTES} bytes, also with its schema)`
-    : '';
 }
 
 /** An input that Step Functions accepts can hold 100,000 elements. Each wrong one would be an issue. */
@@ -224,20 +133,13 @@ function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
   const not = `not ${typeof given === 'string' ? quotedWord(given) : quotedValue(given)}`;
   if (path === 'mode') return `mode must be one of ${MODES.join(', ')}, ${not}`;
   if (path === 'start') return `start must be one of ${STARTS.join(', ')}, ${not}`;
+  if (path === 'taskDefinitions')
+    return `taskDefinitions must be like {"api": "api:42"}: names of services and FAMILY:REVISION, ${not}`;
   if (path === 'force') return `force must be true or false, ${not}`;
   return `${path}: must be ${path === 'indexes' ? 'a list of index names' : 'the name of an index'}, ${not}`;
-}
-
-function listedFirst(texts: readonly string[]): string {
-  return listed(texts, MOST_SHOWN);
 }
 
 /** Shows a word of the input. Mail clients make a link of any host name, so its dots are escaped. */
 function quotedWord(text: string): string {
   return quoted(text).replaceAll('.', '\\u002e');
-}
-
-/** Shows the name of an index as SQL quotes it, `"schema"."name"`, which is no host name either. */
-function quotedName(name: string): string {
-  return quoted(name).replaceAll('.', '"."');
 }

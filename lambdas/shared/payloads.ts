@@ -1,7 +1,12 @@
-import { MODES } from './execution-input.ts';
 import { migrationFailureSchema, migrationRunnerSchema } from './migration-runner.ts';
+import { MODES } from './modes.ts';
 import { caughtErrorSchema, executionSchema } from './preflight-payloads.ts';
-import { DECISIONS, pendingMigrationsSchema, plannedSchema } from './preflight-result.ts';
+import {
+  DECISIONS,
+  pendingMigrationsSchema,
+  plannedSchema,
+  requestedRevisionSchema,
+} from './preflight-result.ts';
 import { unrecordedFailureSchema } from './unrecorded-failure.ts';
 import * as z from './zod.ts';
 
@@ -98,9 +103,15 @@ const checkedServiceSchema = z.object({
   waits: z.optional(z.boolean()),
   /** Why the service could not be read. */
   error: z.optional(caughtErrorSchema),
-  /** What the check has found. An ECS service has a desired count, and the suspended state of its scaling. */
+  /** What the check of an ECS service has found. Absent: it cannot be stopped. */
   current: z.optional(
-    z.object({ desiredCount: z.optional(z.int()), scaling: z.optional(z.nullable(z.unknown())) }),
+    z.object({
+      desiredCount: z.optional(z.int()),
+      /** The ARN of its revision. Absent: another kind, or an execution of earlier versions. */
+      taskDefinition: z.optional(z.array(z.string())),
+      /** The suspended state of its scaling. */
+      scaling: z.optional(z.nullable(z.unknown())),
+    }),
   ),
 });
 export type CheckedService = z.infer<typeof checkedServiceSchema>;
@@ -135,6 +146,21 @@ const startedServiceSchema = z.object({
   stoppedAt: z.nullable(z.string()),
   /** The desired count that someone else had set while it was held. Absent in executions of earlier versions. */
   raisedTo: z._default(z.nullable(z.int()), null),
+  /** The revision of an ECS service. Absent: no state was saved, or in executions of earlier versions. */
+  revision: z.optional(
+    z.object({
+      /** The ARN of the revision before the stop. Empty: unknown. */
+      from: z.array(z.string()),
+      /** The ARN of the revision that the deploy named. Empty: none. */
+      requested: z.array(z.string()),
+      /** The ARN of the revision of the running tasks. Empty: unknown. */
+      to: z.array(z.string()),
+      /** The ARN of the revision that the start has to set. Null: none, because that deploy named none, or failed. */
+      wanted: z.nullable(z.string()),
+      /** Why it could not be set. */
+      error: z.nullable(caughtErrorSchema),
+    }),
+  ),
   /** Why it could not be started, with the outcome `failed`. */
   error: z._default(z.nullable(caughtErrorSchema), null),
 });
@@ -163,6 +189,23 @@ const buildsOutputSchema = z.object({
   unrecordedFailures: z._default(z.array(unrecordedFailureSchema), []),
 });
 
+/** Services that got other revisions without a stop. */
+const updateOutputSchema = z.object({
+  checked: z.array(checkedServiceSchema),
+  /** Absent: a service was refused, so none was changed. */
+  updated: z.optional(
+    z.array(
+      z.object({
+        name: z.string(),
+        outcome: z.enum(['updated', 'not-steady', 'failed', 'unchanged']),
+        /** ARNs. Absent: the input names no revision for it. */
+        revision: z.optional(z.object({ from: z.array(z.string()), to: z.array(z.string()) })),
+        error: z.optional(z.nullable(caughtErrorSchema)),
+      }),
+    ),
+  ),
+});
+
 const startOutputSchema = z.object({
   services: z.array(startedServiceSchema),
   /** The text of the marker before the start. Empty: none. Absent in executions of earlier versions. */
@@ -188,6 +231,11 @@ const reportStateSchema = z.object({
   /** The input asks for a hold. */
   hold: z.optional(z.boolean()),
   holding: z.optional(holdingSchema),
+  /** The revisions that the input names. */
+  taskDefinitions: z.optional(z.array(requestedRevisionSchema)),
+  completedFailure: z.optional(caughtErrorSchema),
+  update: z.optional(z.object({ output: updateOutputSchema })),
+  updateFailure: z.optional(caughtErrorSchema),
   holdFailure: z.optional(caughtErrorSchema),
   /** Names of the parameters with saved states, if a deploy that has nothing to do looks for services to hold. */
   listed: z.optional(z.object({ names: z.array(z.string()) })),

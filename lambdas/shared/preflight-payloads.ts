@@ -49,5 +49,7 @@ export const preflightEventSchema = z.object({
   ),
   /** The execution's input, not checked yet. */
   input: z.unknown(),
+  /** Names of the services that can get another revision. Absent: none. */
+  services: z.optional(z.array(z.string())),
 });
 export type PreflightEvent = z.infer<typeof preflightEventSchema>;

@@ -1,4 +1,4 @@
-import type { Mode } from './execution-input.ts';
+import type { Mode } from './modes.ts';
 import * as z from './zod.ts';
 
 /* What Preflight returns. Its own bundle contains only the types. */
@@ -16,6 +16,9 @@ export const pendingMigrationsSchema = z.object({
   /** Names of pending migrations: the first ones, because the state carries them. */
   names: z.array(z.string()),
 });
+
+/** The revision that the input names for a service: FAMILY:REVISION. */
+export const requestedRevisionSchema = z.object({ name: z.string(), taskDefinition: z.string() });
 
 /** What a plan has found. */
 export const plannedSchema = z.object({
@@ -36,6 +39,8 @@ export interface PreflightResult {
   indexes: string[];
   /** Leave the services stopped after the window, for the deployment of the application. */
   hold: boolean;
+  /** Absent: the input is wrong. */
+  taskDefinitions?: z.infer<typeof requestedRevisionSchema>[];
   /** For the report. They are no reason to refuse the deploy. */
   warnings: string[];
   /** Only in the mode `plan`. */

@@ -1,5 +1,5 @@
 import { indexId, tableId } from './registry.ts';
-import type { IndexReport } from './report-schema.ts';
+import type { IndexReport, ServiceReport } from './report-schema.ts';
 import { listed } from './text.ts';
 
 /*
@@ -43,6 +43,24 @@ export function failedSchemas({ failed, failedSchemas: names }: SchemasReport): 
   const shown = listed(names.slice(0, MOST_NAMES));
   const more = failed - Math.min(names.length, MOST_NAMES);
   return more > 0 ? `${shown} and ${grouped(more)} more` : shown;
+}
+
+/** The revisions that have changed, or should have: `api api:41 → api:42`. */
+export function changedRevisions(services: readonly ServiceReport[]): string[] {
+  return services.flatMap(({ name, revision }) => {
+    if (revision === undefined) return [];
+    const { from, to, requested } = revision;
+    const missed = requested === undefined ? '' : ` (requested: ${requested})`;
+    const change = from === to ? `still ${to}` : `${from ?? 'unknown'} → ${to ?? 'not running'}`;
+    return [`${name} ${change}${missed}`];
+  });
+}
+
+/** The revisions that a deploy would change, in a plan: `api api:41 → api:42`. */
+export function plannedRevisions(services: readonly ServiceReport[]): string[] {
+  return services.flatMap(({ name, revision }) =>
+    revision?.requested === undefined ? [] : [`${name} ${revision.from} → ${revision.requested}`],
+  );
 }
 
 /** A count with separators: `100,000`. */

@@ -111,6 +111,17 @@ const serviceReportSchema = z.object({
   scaling: z.optional(z.boolean()),
   /** Only in a plan: a deploy has stopped it, and nothing has started it yet. */
   leftStopped: z.optional(z.boolean()),
+  /**
+   * The revision of its task definition before the deploy and now, as FAMILY:REVISION. Null: unknown, or it does not run. `requested`:
+   * the one that the input named, if it is not on it. Absent: the input named none, and it is on the same as before.
+   */
+  revision: z.optional(
+    z.object({
+      from: z.nullable(z.string()),
+      to: z.nullable(z.string()),
+      requested: z.optional(z.string()),
+    }),
+  ),
 });
 export type ServiceReport = z.infer<typeof serviceReportSchema>;
 

@@ -10,6 +10,14 @@ export const ecsName = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,255}$/, 'must be a name, not an ARN, of letters, digits, - and _');
 
+/** A role in an ECS task definition. "none": it has no such role. */
+export const taskRoleArn = z
+  .string()
+  .regex(
+    /^(none|arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+)$/,
+    'must be the ARN of the role in the task definition, or "none" if it has no such role',
+  );
+
 export const ruleName = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be the name of a rule, not an ARN, of letters, digits, ., - and _');

@@ -1,14 +1,7 @@
 import { z } from 'zod';
-import { ecsName } from './aws-names.ts';
+import { ecsName, taskRoleArn } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 import { functionPendingSchema, taskPendingSchema } from './pending-config.ts';
-
-const roleArn = z
-  .string()
-  .regex(
-    /^(none|arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+)$/,
-    'must be the ARN of the role in the task definition, or "none" if it has no such role',
-  );
 
 /** These values are part of the state machine's definition, which many people may read. */
 const plainVariables = z.record(
@@ -58,7 +51,7 @@ const ecsTaskFields = fields({
     assignPublicIp: z.boolean().default(false),
   }).optional(),
   /** The roles in the task definition. Step Functions may pass these roles to ECS, and no others. */
-  roles: fields({ task: roleArn, execution: roleArn }),
+  roles: fields({ task: taskRoleArn, execution: taskRoleArn }),
   /** Time limit of the task, in minutes. */
   timeoutMinutes: timeoutMinutes.max(2_880, 'must be at most 2880, which is two days').default(60),
   /** The container's awslogs options. A failure then reports the address of the log. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ecsName, eventBusName, ruleName } from './aws-names.ts';
+import { ecsName, eventBusName, ruleName, taskRoleArn } from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
 /** Part of the names of SSM parameters. */
@@ -20,6 +20,11 @@ export const ecsServiceSchema = fields({
   service: ecsName,
   /** Whether the service has Application Auto Scaling, which has to be suspended. @default false */
   scaling: z.boolean().default(false),
+  /**
+   * The roles in its task definitions. A deploy may pass these to ECS, and no others, with a revision in `taskDefinitions` of its input.
+   * @default no deploy can change the revision of the service
+   */
+  roles: fields({ task: taskRoleArn, execution: taskRoleArn }).optional(),
 });
 export type EcsService = z.output<typeof ecsServiceSchema>;
 

@@ -1,6 +1,7 @@
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IEventBus, IRule } from 'aws-cdk-lib/aws-events';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
@@ -9,6 +10,14 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { CompiledFiles } from '../compile/compiled-files.ts';
 import type { EnvironmentInput } from '../config/environment-config.ts';
 import type { IndexEntry, Registry } from '../registry/define-indexes.ts';
+
+/** The roles in the task definitions of an ECS service: a task definition object has these properties. */
+export interface TaskRoles {
+  /** @default none */
+  readonly taskRole?: IRole;
+  /** @default none */
+  readonly executionRole?: IRole;
+}
 
 /** An ECS service, with what its object does not say. */
 export interface EcsServiceProps {
@@ -20,6 +29,12 @@ export interface EcsServiceProps {
    * @default true if `autoScaleTaskCount` was called for the service in this app
    */
   readonly scaling?: boolean;
+  /**
+   * The roles in its task definitions, for deploys whose input names a revision (`taskDefinitions`): they may pass these to ECS, and no
+   * others. `service.taskDefinition` is possible.
+   * @default no deploy can change the revision of the service
+   */
+  readonly roles?: TaskRoles;
 }
 
 /** An ECS service that is not part of this app. */
@@ -32,6 +47,12 @@ export interface EcsServiceNames {
   readonly service: string;
   /** Whether the service has Application Auto Scaling, which has to be suspended. @default false */
   readonly scaling?: boolean;
+  /**
+   * The ARNs of the roles in its task definitions, or `none`, for deploys whose input names a revision (`taskDefinitions`): they may
+   * pass these to ECS, and no others.
+   * @default no deploy can change the revision of the service
+   */
+  readonly roles?: { readonly task: string; readonly execution: string };
 }
 
 /** A rule of EventBridge, which is disabled and enabled again. */

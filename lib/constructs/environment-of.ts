@@ -100,11 +100,22 @@ function known(resourceId: string): string {
   return Token.isUnresolved(resourceId) ? PLACEHOLDER.resourceId : resourceId;
 }
 
+/** The ARN of a role that only CloudFormation knows is not checked. */
+function knownRole(arn: string): string {
+  return Token.isUnresolved(arn) ? 'none' : arn;
+}
+
 /** A service that has a name only in CloudFormation is checked with a placeholder, so that its own name is checked. */
 function withPlaceholders(service: ResolvedService['service'], at: number): ResolvedService['service'] {
   switch (service.kind) {
     case 'ecs':
-      return { ...service, cluster: `cluster${at}`, service: `service${at}` };
+      return {
+        ...service,
+        ...{ cluster: `cluster${at}`, service: `service${at}` },
+        ...(service.roles && {
+          roles: { task: knownRole(service.roles.task), execution: knownRole(service.roles.execution) },
+        }),
+      };
     case 'event-rule':
       return { ...service, rule: `rule${at}`, eventBus: 'default' };
     case 'event-source-mapping':

@@ -1,8 +1,8 @@
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IConstruct } from 'constructs';
 import { ConfigurationError } from '../config/configuration-error.ts';
-import { resourceKey, type Service } from '../config/services-config.ts';
-import type { EcsServiceProps, StoppedService } from './deploy-step-props.ts';
+import { type EcsService, resourceKey, type Service } from '../config/services-config.ts';
+import type { EcsServiceProps, StoppedService, TaskRoles } from './deploy-step-props.ts';
 
 /** A service with names that only CloudFormation may know, and how to read what the app says about it later. */
 export interface ResolvedService {
@@ -57,11 +57,29 @@ function serviceOf(given: StoppedService): ResolvedService {
     };
   }
   if (typeof given.service !== 'string') return ecsServiceOf(given as EcsServiceProps);
-  const { name, cluster, service, scaling = false } = given as Extract<StoppedService, { cluster: string }>;
-  return { service: { kind: 'ecs', name, cluster, service, scaling }, detected: undefined };
+  const {
+    name,
+    cluster,
+    service,
+    scaling = false,
+    roles,
+  } = given as Extract<StoppedService, { cluster: string }>;
+  return {
+    service: { kind: 'ecs', name, cluster, service, scaling, ...(roles && { roles: { ...roles } }) },
+    detected: undefined,
+  };
 }
 
-function ecsServiceOf({ service, name = nameOf(service), scaling }: EcsServiceProps): ResolvedService {
+/** The roles as in cdk.json. */
+function rolesOf(roles: TaskRoles | undefined): Pick<EcsService, 'roles'> {
+  if (roles === undefined) return {};
+  const { taskRole, executionRole } = roles;
+  return {
+    roles: { task: taskRole?.roleArn ?? 'none', execution: executionRole?.roleArn ?? 'none' },
+  };
+}
+
+function ecsServiceOf({ service, name = nameOf(service), scaling, roles }: EcsServiceProps): ResolvedService {
   return {
     service: {
       kind: 'ecs',
@@ -69,6 +87,7 @@ function ecsServiceOf({ service, name = nameOf(service), scaling }: EcsServicePr
       cluster: service.cluster.clusterName,
       service: service.serviceName,
       scaling: scaling ?? hasScaling(service),
+      ...rolesOf(roles),
     },
     detected: scaling === undefined ? service : undefined,
     construct: service,

@@ -3,10 +3,13 @@ import type { LocalService } from './aws/local-aws.ts';
 
 const CLUSTER = 'demo';
 
+/** The task definitions of the local ECS have no roles. */
+const NO_ROLES = { task: 'none', execution: 'none' };
+
 /** The demo's services as the configuration lists them. */
 export const DEMO_SERVICES: EcsService[] = [
-  ecsServiceSchema.parse({ name: 'api', cluster: CLUSTER, service: 'api', scaling: true }),
-  ecsServiceSchema.parse({ name: 'worker', cluster: CLUSTER, service: 'worker' }),
+  ecsServiceSchema.parse({ name: 'api', cluster: CLUSTER, service: 'api', scaling: true, roles: NO_ROLES }),
+  ecsServiceSchema.parse({ name: 'worker', cluster: CLUSTER, service: 'worker', roles: NO_ROLES }),
 ];
 
 /** The demo's services as the local ECS runs them: processes that hold connections to the database and write to it. */

@@ -1,3 +1,4 @@
+import { Token } from 'aws-cdk-lib';
 import type { CommonAwsActionProps } from 'aws-cdk-lib/aws-codepipeline';
 import { StateMachineInput, StepFunctionInvokeAction } from 'aws-cdk-lib/aws-codepipeline-actions';
 import type { Construct } from 'constructs';
@@ -97,8 +98,26 @@ export class DeployStepAction extends StepFunctionInvokeAction {
   }
 }
 
-/** @throws BadInput when a field is wrong. Names of indexes are checked when the deploy starts. */
+/**
+ * @throws BadInput when a field is wrong. Names of indexes and services, and variables of the pipeline, are checked when the deploy
+ * starts.
+ */
 function checked(input: DeployStepInput): DeployStepInput {
-  checkedInput(input);
+  const { taskDefinitions, ...others } = input;
+  checkedInput({
+    ...others,
+    ...(taskDefinitions && {
+      taskDefinitions: Object.fromEntries(
+        Object.entries(taskDefinitions).map(([name, revision]) => [name, withoutVariables(revision)]),
+      ),
+    }),
+  });
   return input;
+}
+
+/** Variables such as `#{Build.REVISION}`, and tokens of actions, have a value only in an execution of the pipeline. */
+function withoutVariables(revision: unknown): unknown {
+  if (typeof revision !== 'string') return revision;
+  if (Token.isUnresolved(revision) || /^#\{[^}]+\}$/.test(revision)) return 'family:1';
+  return revision.replaceAll(/#\{[^}]+\}/g, '1');
 }

@@ -25,8 +25,9 @@ import { asksRunner, askWhatIsPending } from './migrations/ask-what-is-pending.t
 import { WINDOW_VERDICTS_OF_DEPLOY } from './migrations/wait-for-migrations.ts';
 import { NULL } from './null-parameters.ts';
 import { publishAlert } from './publish-alert.ts';
+import type { RawTaskState } from './raw-task-state.ts';
 import { catchAll, RESTORE_RETRY } from './retry-and-catch.ts';
-import { isHoldMarker, saveState } from './services/saved-state.ts';
+import { isHoldMarker, putParameter, saveState } from './services/saved-state.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
 import { startExecution } from './start-execution.ts';
 import { DEPLOY } from './state-names.ts';
@@ -50,12 +51,28 @@ const EXECUTION = {
   startedAt: JsonPath.executionStartTime,
 };
 
+const REVISIONS_REQUESTED = Condition.isPresent('$.taskDefinitions[0]');
 const HOLD_REQUESTED = Condition.booleanEquals('$.hold', true);
 /** The maintenance window has done everything. */
 const IS_COMPLETE = Condition.and(
   Condition.isPresent('$.window.output.verdict'),
   Condition.stringEquals('$.window.output.verdict', 'ok'),
 );
+
+/** The first states that give running services other revisions. */
+interface Update {
+  start: IChainable;
+  /** The services stay stopped. */
+  whileHeld: IChainable;
+}
+
+/** Continues with the update if the input names revisions. */
+function whenRevisions(choice: Choice, condition: Condition, update: Update | undefined): void {
+  if (update === undefined) return;
+  choice
+    .when(Condition.and(condition, REVISIONS_REQUESTED, HOLD_REQUESTED), update.whileHeld)
+    .when(Condition.and(condition, REVISIONS_REQUESTED), update.start);
+}
 
 /**
  * The state machine `deploy`. It works like try … finally, and everything that can fail runs in a child execution:
@@ -67,7 +84,7 @@ const IS_COMPLETE = Condition.and(
  * 3. The maintenance window runs in a child execution, and every error of it is caught.
  * 4. The services are started, or recorded as left stopped deliberately: after a critical failure, or held for the deployment of
  *    the application if the input asks for it.
- * 5. Indexes that remain are built online.
+ * 5. Indexes that remain are built online. Without a window, services get the revisions that the input names by a rolling update.
  * 6. The report is made, an alert is sent if necessary, the lock is released, and the execution succeeds or fails.
  */
 export class Deploy extends Construct {
@@ -87,10 +104,18 @@ export class Deploy extends Construct {
     const online = this.buildOnline(afterBuilds.first, report);
     const start = this.start(online, report);
     const hold = this.hold(start, report);
-    afterBuilds.startWith({ start, holdAgain: hold.again });
+    const update = this.update(hold.again, report);
+    afterBuilds.startWith({ update, start, holdAgain: hold.again });
     const window = this.window({ start, hold: hold.begin, report });
     const rehearse = this.rehearseWindow(report);
-    const preflight = this.preflight(report, { rehearse, window, online, start, holdAgain: hold.again });
+    const preflight = this.preflight(report, {
+      rehearse,
+      window,
+      online,
+      update,
+      start,
+      holdAgain: hold.again,
+    });
     const { migrations } = props.environment;
     const asks = asksRunner(migrations);
     const ask = asks
@@ -111,7 +136,9 @@ export class Deploy extends Construct {
 
   private preflight(
     report: IChainable,
-    next: Record<'rehearse' | 'window' | 'online' | 'start' | 'holdAgain', IChainable>,
+    next: Record<'rehearse' | 'window' | 'online' | 'start' | 'holdAgain', IChainable> & {
+      update: Update | undefined;
+    },
   ): IChainable {
     const { migrations } = this.props.environment;
     const preflight = invokeFunction(this, DEPLOY.preflight, this.props.functions, {
@@ -120,6 +147,7 @@ export class Deploy extends Construct {
         execution: EXECUTION,
         input: JsonPath.objectAt('$.input'),
         lock: JsonPath.objectAt('$.lock'),
+        services: this.props.services.withRevisions,
         ...(asksRunner(migrations) && {
           asked: {
             container: 'container' in migrations ? migrations.container : '',
@@ -139,11 +167,13 @@ export class Deploy extends Construct {
       applied.when(decided('deploy'), next.window).otherwise(next.online);
       choice.when(Condition.booleanEquals('$.online', true), apply);
     }
+    choice
+      .when(decided('deploy'), next.window)
+      .when(decided('indexes'), next.online)
+      .when(decided('start-services'), next.start);
+    whenRevisions(choice, decided('nothing'), next.update);
     return preflight.next(
       choice
-        .when(decided('deploy'), next.window)
-        .when(decided('indexes'), next.online)
-        .when(decided('start-services'), next.start)
         // A pipeline that is started again: its own deployment is still to come.
         .when(Condition.and(decided('nothing'), HOLD_REQUESTED), next.holdAgain)
         // Nothing is pending, so services that an earlier deploy left stopped can start.
@@ -169,7 +199,9 @@ export class Deploy extends Construct {
         deploy: JsonPath.stringAt('$.deploy'),
         execution: JsonPath.executionId,
         indexes: JsonPath.listAt('$.indexes'),
+        taskDefinitions: JsonPath.listAt('$.taskDefinitions'),
         rehearsal: true,
+        update: false,
       },
       resultPath: '$.window',
     });
@@ -185,7 +217,9 @@ export class Deploy extends Construct {
         deploy: JsonPath.stringAt('$.deploy'),
         execution: JsonPath.executionId,
         indexes: JsonPath.listAt('$.indexes'),
+        taskDefinitions: JsonPath.listAt('$.taskDefinitions'),
         rehearsal: false,
+        update: false,
       },
       resultPath: '$.window',
     });
@@ -195,13 +229,32 @@ export class Deploy extends Construct {
         Condition.isPresent('$.window.output.services'),
         Condition.stringEquals('$.window.output.services', services),
       );
+    const afterWindow = new Choice(this, DEPLOY.shouldStartServices)
+      .when(verdict('leave-stopped'), this.leftStopped(report))
+      .when(verdict('untouched'), report);
+    if (this.props.services.withRevisions.length > 0) {
+      afterWindow.when(Condition.and(IS_COMPLETE, REVISIONS_REQUESTED), this.completed(start, hold));
+    }
     return window.next(
-      new Choice(this, DEPLOY.shouldStartServices)
-        .when(verdict('leave-stopped'), this.leftStopped(report))
-        .when(verdict('untouched'), report)
+      afterWindow
         // Only after a success: any other deploy has nothing to hold the services for.
         .when(Condition.and(IS_COMPLETE, HOLD_REQUESTED), hold)
         .otherwise(start),
+    );
+  }
+
+  /**
+   * Records that the window has ended, so that the services start on their new revisions, also if the recovery starts them. Only one
+   * parameter for all services: after a kill, all of them have the new revisions, or none.
+   */
+  private completed(start: IChainable, hold: IChainable): IChainable {
+    const save = putParameter(this, DEPLOY.completed.save, this.props.services.completed, {
+      value: JsonPath.executionId,
+      overwrite: true,
+    });
+    catchAll(save, start, '$.completedFailure');
+    return save.next(
+      new Choice(this, DEPLOY.completed.shouldHold).when(HOLD_REQUESTED, hold).otherwise(start),
     );
   }
 
@@ -233,17 +286,7 @@ export class Deploy extends Construct {
   }
 
   private start(online: IChainable, report: IChainable): IChainable {
-    const start = startExecution(this, DEPLOY.startServices, {
-      machine: this.props.startServices,
-      comment: 'Starts the services, even if non-critical indexes failed',
-      input: {
-        deploy: JsonPath.stringAt('$.deploy'),
-        window: JsonPath.listAt(WINDOW_VERDICTS_OF_DEPLOY),
-      },
-      resultPath: '$.start',
-    });
-    start.addRetry(RESTORE_RETRY);
-    catchAll(start, report, '$.startFailure');
+    const start = this.startExecutionOfServices(DEPLOY.startServices, report);
     const { builds, windowMinutes } = this.props.environment;
     if (builds.when === 'before-start' && windowMinutes === undefined) return start.next(report);
     return start.next(
@@ -257,30 +300,82 @@ export class Deploy extends Construct {
     );
   }
 
+  private startExecutionOfServices(id: string, report: IChainable): RawTaskState {
+    const start = startExecution(this, id, {
+      machine: this.props.startServices,
+      comment: 'Starts the services, even if non-critical indexes failed',
+      input: {
+        deploy: JsonPath.stringAt('$.deploy'),
+        window: JsonPath.listAt(WINDOW_VERDICTS_OF_DEPLOY),
+      },
+      resultPath: '$.start',
+    });
+    start.addRetry(RESTORE_RETRY);
+    catchAll(start, report, '$.startFailure');
+    return start;
+  }
+
   /**
    * After a deploy without a window, services that an earlier one left stopped can start, unless a critical index is still
    * missing.
    */
   private afterBuilds(report: IChainable): {
     readonly first: IChainable;
-    readonly startWith: (next: { start: IChainable; holdAgain: IChainable }) => void;
+    readonly startWith: (
+      next: Record<'start' | 'holdAgain', IChainable> & { update: Update | undefined },
+    ) => void;
   } {
     if (!this.mayRunOnline) return { first: report, startWith: () => {} };
     const first = new Choice(this, DEPLOY.startAfterBuilds);
     return {
       first,
-      startWith: ({ start, holdAgain }) => {
+      startWith: ({ update, start, holdAgain }) => {
         const isComplete = Condition.and(
           Condition.stringEquals('$.mode', 'deploy'),
           Condition.stringEquals('$.decision', 'indexes'),
           Condition.numberEquals('$.builds.output.failed.critical', 0),
         );
+        whenRevisions(first, isComplete, update);
         first
           .when(Condition.and(isComplete, HOLD_REQUESTED), holdAgain)
           .when(isComplete, start)
           .otherwise(report);
       },
     };
+  }
+
+  /**
+   * Without a window, ECS replaces the tasks of running services with those of the new revisions. Before that, services that an
+   * earlier deploy left stopped start, unless they are to be held: then they get their revisions while they are stopped.
+   */
+  private update(holdAgain: IChainable, report: IChainable): Update | undefined {
+    if (this.props.services.withRevisions.length === 0) return undefined;
+    const run = startExecution(this, DEPLOY.update.run, {
+      machine: this.props.maintenanceWindow,
+      comment: 'Nothing has to be stopped: ECS replaces the tasks of the services one by one',
+      input: {
+        deploy: JsonPath.stringAt('$.deploy'),
+        execution: JsonPath.executionId,
+        indexes: [],
+        taskDefinitions: JsonPath.listAt('$.taskDefinitions'),
+        rehearsal: false,
+        update: true,
+      },
+      resultPath: '$.update',
+    });
+    catchAll(run, report, '$.updateFailure');
+    const start = this.startExecutionOfServices(DEPLOY.update.startServices, report);
+    start.next(run);
+    const failed = '$.update.output.failed';
+    run.next(
+      new Choice(this, DEPLOY.update.shouldHold)
+        .when(
+          Condition.and(HOLD_REQUESTED, Condition.isPresent(failed), Condition.booleanEquals(failed, false)),
+          holdAgain,
+        )
+        .otherwise(report),
+    );
+    return { start, whileHeld: run };
   }
 
   private buildOnline(after: IChainable, report: IChainable): IChainable {

@@ -1,4 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Choice, Condition, type IChainable, JsonPath, Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { BuildScope } from '../../lambdas/shared/build-payloads.ts';
@@ -16,6 +17,7 @@ import type { ServiceTargets } from './services/service-targets.ts';
 import { type StillStoppedNames, WINDOW } from './state-names.ts';
 import { NOTHING_RAISED, stillStopped } from './still-stopped.ts';
 import { checkServices, stopServices } from './stop-services.ts';
+import { updateRevisions } from './update-revisions.ts';
 import { WorkflowMachine } from './workflow-machine.ts';
 
 type Verdict = (typeof WINDOW_VERDICTS)[number];
@@ -38,11 +40,13 @@ export interface MaintenanceWindowProps {
  * 5. build the indexes.
  * Before 4, before and after 5 it checks that no one has started a service again.
  * A rehearsal, for the mode `plan`, is 1 without the waiting, and then only reads the saved states and the marker.
+ * With `update` in the input it only gives running services other revisions after 1: see update-revisions.ts.
  * It ends with a verdict as data. Only unexpected problems are errors, which `deploy` catches.
  */
 export class MaintenanceWindow extends Construct {
   readonly machine: WorkflowMachine;
   private readonly props: MaintenanceWindowProps;
+  private readonly revisionRights: PolicyStatement[] = [];
 
   constructor(scope: Construct, id: string, props: MaintenanceWindowProps) {
     super(scope, id);
@@ -87,8 +91,9 @@ export class MaintenanceWindow extends Construct {
         'execution.$': '$.execution',
         'indexes.$': '$.indexes',
         'rehearsal.$': '$.rehearsal',
+        'update.$': '$.update',
         'startedAt.$': '$$.State.EnteredTime',
-        services: props.services.items,
+        services: props.services.items.map((item) => withRequestedRevision(item, props.services)),
         counted: props.services.counted,
         rounds: { round: 0 },
         checked: [],
@@ -106,6 +111,7 @@ export class MaintenanceWindow extends Construct {
       timeout: Duration.days(7),
       logs: props.logs,
     });
+    for (const right of this.revisionRights) this.machine.addToRolePolicy(right);
     // Also if this configuration does not use them: an execution that started with an earlier one may invoke them.
     this.machine.addToRolePolicy(
       props.functions.mayInvoke('check-sessions', 'run-migrations', 'check-migrations'),
@@ -127,18 +133,20 @@ export class MaintenanceWindow extends Construct {
       parameters: { round: JsonPath.mathAdd(JsonPath.numberAt('$.rounds.round'), 1) },
       resultPath: '$.rounds',
     });
+    const allCanBeStopped = new Choice(this, WINDOW.allCanBeStopped);
     check.next(
       summarize(this, WINDOW.summarizeChecks, {
         refused: contains('$.checked[*].usable', 'false'),
         waited: contains('$.checked[*].waited', 'true'),
-      }).next(
-        new Choice(this, WINDOW.allCanBeStopped)
-          .when(IS_REHEARSAL, saving.rehearse)
-          .when(Condition.booleanEquals('$.summary.refused', true), refused)
-          .when(Condition.booleanEquals('$.summary.waited', true), again)
-          .otherwise(saving.save),
-      ),
+      }).next(allCanBeStopped),
     );
+    allCanBeStopped
+      .when(IS_REHEARSAL, saving.rehearse)
+      .when(Condition.booleanEquals('$.summary.refused', true), refused)
+      .when(Condition.booleanEquals('$.summary.waited', true), again);
+    if (this.props.services.withRevisions.length > 0)
+      allCanBeStopped.when(Condition.booleanEquals('$.update', true), this.update());
+    allCanBeStopped.otherwise(saving.save);
     again.next(check);
     stop.next(
       summarize(this, WINDOW.summarizeStopped, {
@@ -159,6 +167,21 @@ export class MaintenanceWindow extends Construct {
       ),
     );
     return check;
+  }
+
+  /** Gives running services their new revisions. Nothing is stopped. */
+  private update(): IChainable {
+    for (const kind of this.props.services.kinds)
+      for (const right of kind.revisionRights ?? []) this.revisionRights.push(right);
+    return updateRevisions(this, this.props.services).next(
+      new Pass(this, WINDOW.update.ended, {
+        parameters: {
+          'checked.$': '$.checked',
+          'updated.$': '$.updated',
+          'failed.$': contains('$.updated[*].ok', 'false'),
+        },
+      }),
+    );
   }
 
   private drain(next: IChainable): IChainable {
@@ -217,6 +240,16 @@ export class MaintenanceWindow extends Construct {
       },
     });
   }
+}
+
+/** Adds the revision that the input of the deploy names for the service: a list, which is empty if it names none. */
+function withRequestedRevision(
+  item: ServiceTargets['items'][number],
+  { withRevisions }: ServiceTargets,
+): Record<string, unknown> {
+  const name = String(item.name);
+  if (!withRevisions.includes(name)) return item;
+  return { ...item, 'requested.$': `$.taskDefinitions[?(@.name == '${name}')].taskDefinition` };
 }
 
 /** Writes what a list contains to `$.summary`. */

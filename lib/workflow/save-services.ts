@@ -11,6 +11,7 @@ import { listSavedStates } from './services/list-saved-states.ts';
 import { turnReconciler } from './services/reconciler.ts';
 import {
   deleteState,
+  isCompletedDeploy,
   PARAMETER_EXISTS,
   PARAMETER_MISSING,
   readState,
@@ -128,6 +129,7 @@ function saveAll(scope: Construct, services: ServiceTargets): MapState {
       'service.$': '$.service',
       current: {
         'desiredCount.$': '$.current.desiredCount',
+        'taskDefinition.$': '$.current.taskDefinition',
         'scaling.$': '$.savedState.value.current.scaling',
       },
       'stoppedAt.$': '$.savedState.value.stoppedAt',
@@ -141,7 +143,11 @@ function saveAll(scope: Construct, services: ServiceTargets): MapState {
   useRaised.next(saveEarlier);
   save.addCatch(readEarlier, { errors: PARAMETER_EXISTS, resultPath: JsonPath.DISCARD });
   useEarlier.next(saveEarlier).next(saved);
-  readEarlier.next(new Choice(scope, WINDOW.wasRaised).when(HAS_MORE_TASKS, useRaised).otherwise(useEarlier));
+  const wasRaised = new Choice(scope, WINDOW.wasRaised).when(HAS_MORE_TASKS, useRaised);
+  if (services.withRevisions.length > 0) {
+    wasRaised.when(HAS_REVISION, dueRevision(scope, services, { due: saveEarlier, notDue: useEarlier }));
+  }
+  readEarlier.next(wasRaised.otherwise(useEarlier));
 
   const map = new MapState(scope, WINDOW.saveServices, {
     comment: 'Saves the state of all services before the first one is stopped',
@@ -169,6 +175,51 @@ const HAS_MORE_TASKS = Condition.and(
   Condition.isPresent(`${SAVED}.scaling`),
   Condition.numberGreaterThanJsonPath('$.current.desiredCount', `${SAVED}.desiredCount`),
 );
+
+/** The deploy that stopped an ECS service named a revision for it. */
+const HAS_REVISION = Condition.and(
+  Condition.isPresent('$.savedState.value.service.revision.to[0]'),
+  isCount('$.current.desiredCount'),
+  isCount(`${SAVED}.desiredCount`),
+  Condition.isPresent(`${SAVED}.scaling`),
+  // Otherwise it has started meanwhile, on that revision or on another one.
+  Condition.numberEquals('$.current.desiredCount', 0),
+);
+
+/**
+ * Adds the revision of an earlier deploy to the saved state as `due`, if that deploy has ended its window and holds the service. Its
+ * migrations are applied, so the service comes back on that revision, also if this deploy fails.
+ */
+function dueRevision(
+  scope: Construct,
+  services: ServiceTargets,
+  next: { due: IChainable; notDue: IChainable },
+): IChainable {
+  const read = readText(scope, WINDOW.dueRevision.read, services.completed, '$.completed');
+  read.addCatch(next.notDue, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+  const use = new Pass(scope, WINDOW.dueRevision.use, {
+    parameters: {
+      'service.$': '$.service',
+      current: {
+        'desiredCount.$': `${SAVED}.desiredCount`,
+        'taskDefinition.$': '$.current.taskDefinition',
+        'scaling.$': `${SAVED}.scaling`,
+        'due.$': '$.savedState.value.service.revision.to',
+      },
+      'stoppedAt.$': '$.savedState.value.stoppedAt',
+      'deploy.$': '$.deploy',
+      'execution.$': '$.execution',
+    },
+    resultPath: '$.stateToSave',
+  });
+  use.next(next.due);
+  read.next(
+    new Choice(scope, WINDOW.dueRevision.isDue)
+      .when(isCompletedDeploy('$.completed.text', '$.savedState.value.execution'), use)
+      .otherwise(next.notDue),
+  );
+  return read;
+}
 
 /** Reads all saved states into `$.others`, with the resources to which they belong. */
 function readOthers(scope: Construct, services: ServiceTargets, next: IChainable): IChainable {

@@ -34,6 +34,11 @@ export const ITERATION = {
   marker: JsonPath.stringAt('$.marker'),
   /** The desired count that someone else has set while the service was held. */
   raised: { count: NULL },
+  /** What the checks of an ECS service read. */
+  tasks: { revision: [] },
+  /** The revision that an ECS service has to get, and why it did not get it. */
+  revision: { arn: NULL },
+  revisionFailure: NULL,
 };
 
 export interface StartServiceProps {
@@ -146,6 +151,9 @@ function unreadableState(scope: Construct, failed: IChainable): Pass {
       counted: JsonPath.objectAt('$.counted'),
       incident: JsonPath.objectAt('$.incident'),
       raised: JsonPath.objectAt('$.raised'),
+      tasks: JsonPath.objectAt('$.tasks'),
+      revision: JsonPath.objectAt('$.revision'),
+      revisionFailure: JsonPath.objectAt('$.revisionFailure'),
       failure: {
         Error: 'SavedStateUnreadable',
         'Cause.$':
@@ -333,6 +341,14 @@ function ended(
           : { outcome, startedAt: NULL }),
         'stoppedAt.$': '$.savedState.value.stoppedAt',
         'raisedTo.$': '$.raised.count',
+        // Lists, because not all services have a task definition, and not all deploys name a revision.
+        revision: {
+          'from.$': '$.savedState.value..taskDefinition[0]',
+          'requested.$': '$.savedState.value..to[0]',
+          'wanted.$': '$.revision.arn',
+          'to.$': '$.tasks.revision',
+          'error.$': '$.revisionFailure',
+        },
         ...(error === undefined ? { error: NULL } : { 'error.$': error }),
       },
       incident: {

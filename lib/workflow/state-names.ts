@@ -56,6 +56,14 @@ export const DEPLOY = {
   rehearseWindow: 'Rehearse Maintenance Window',
   maintenanceWindow: 'Maintenance Window',
   shouldStartServices: 'Start Services?',
+  /** Only if the input names revisions, and nothing has to be stopped. */
+  update: {
+    startServices: 'Start Services Before Update',
+    run: 'Update Revisions',
+    shouldHold: 'Hold After Update?',
+  },
+  /** Only if the input names revisions. */
+  completed: { save: 'Save Completed Deploy', shouldHold: 'Hold After Window?' },
   recordLeftStopped: 'Record Left Stopped',
   saveMarker: 'Save Left Stopped Marker',
   /** States that leave the services stopped for the deployment of the application. */
@@ -156,6 +164,16 @@ export const WINDOW = {
     readMarker: 'Read Left Stopped Marker',
     noMarker: 'No Left Stopped Marker',
   },
+  /** States that give running services another revision, if nothing has to be stopped. */
+  update: {
+    notRequested: 'Service Not Updated',
+    all: 'Update Services',
+    updated: 'Service Updated',
+    late: 'Service Update Not Ended',
+    failed: 'Service Update Failed',
+    unchanged: 'Service Unchanged',
+    ended: 'Revisions Updated',
+  },
   beginSaving: 'Begin Saving',
   savedStates: {
     list: 'List Saved States',
@@ -189,6 +207,12 @@ export const WINDOW = {
   otherDeleted: 'State Of Other Name Deleted',
   serviceSaved: 'Service Saved',
   wasRaised: 'Count Raised Since?',
+  /** An earlier deploy has ended its window and holds the service, which has to start on another revision. */
+  dueRevision: {
+    read: 'Read Earlier Completed Deploy',
+    isDue: 'Earlier Deploy Completed?',
+    use: 'Use Due Revision Of Earlier Deploy',
+  },
   useRaisedCount: 'Use Raised Count',
   enableReconciler: 'Enable Reconciler',
   stopServices: 'Stop Services',
@@ -415,6 +439,18 @@ export const ECS = {
   deploymentRunningInPlan: 'Deployment Running In Plan',
   waitForDeployment: 'Wait For Deployment',
   countDeployment: 'Count Deployment Check',
+  /** Only if the input can name a revision for a service. */
+  revision: {
+    isController: 'Revision Set By ECS?',
+    otherController: 'Revision Set By Other Controller',
+    describe: 'Describe Task Definition',
+    notFound: 'Revision Not Found',
+    record: 'Record Revision',
+    isUsable: 'Revision Usable?',
+    notActive: 'Revision Not Active',
+    otherFamily: 'Revision Of Other Family',
+    otherRoles: 'Revision With Other Roles',
+  },
   recordCount: 'Record Count',
   hasScaling: 'Has Scaling?',
   describeScaling: 'Describe Scaling',
@@ -452,6 +488,30 @@ export const ECS = {
   recordRaised: 'Record Raised Count',
   isRaisedEnough: 'Raised Count Enough?',
   start: 'Start Tasks',
+  /** States that start a service on another revision than the one that it has. */
+  onRevision: {
+    readCompleted: 'Read Completed Deploy',
+    isCompleted: 'Deploy Completed?',
+    use: 'Use Revision',
+    useDue: 'Use Due Revision',
+    isHeld: 'Held With Revision?',
+    start: 'Start Tasks On Revision',
+    set: 'Set Revision Of Running Tasks',
+  },
+  /** States that give a running service another revision. */
+  update: {
+    isRequested: 'Revision To Update?',
+    start: 'Update Revision',
+    checks: {
+      begin: 'Begin Update Checks',
+      check: 'Check Update',
+      reached: 'Update Ended?',
+      wait: 'Wait For Update',
+      count: 'Count Update Check',
+    },
+    isRunning: 'Revision Running?',
+    broken: 'Revision Not Running',
+  },
   beginStarting: 'Begin Starting Checks',
   checkStarting: 'Check Starting Tasks',
   areRunning: 'Tasks Running?',

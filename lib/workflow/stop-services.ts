@@ -1,6 +1,7 @@
 import { Choice, Condition, Map as MapState, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { NULL } from './null-parameters.ts';
+import { IS_REVISION_REQUESTED } from './services/ecs-revision.ts';
 import { NO_COUNTS, NO_STOPPING_TASKS } from './services/ecs-stopped-tasks.ts';
 import type { ServiceKind } from './services/service-kind.ts';
 import type { ServiceTargets } from './services/service-targets.ts';
@@ -48,15 +49,28 @@ export function checkServices(scope: Construct, services: ServiceTargets): MapSt
       'service.$': '$$.Map.Item.Value',
       'round.$': '$.rounds.round',
       'rehearsal.$': '$.rehearsal',
+      'update.$': '$.update',
       deployment: { waited: false, checks: 0 },
     },
     resultPath: '$.checked',
   });
-  map.itemProcessor(
-    chooseKind(scope, WINDOW.whichKindToCheck, services, (kind) =>
-      kind.check(scope, { usable, refused, failed }),
-    ),
-  );
+  const notUpdated = new Pass(scope, WINDOW.update.notRequested, {
+    parameters: {
+      'name.$': '$.service.name',
+      usable: true,
+      reason: NULL,
+      'waited.$': '$.deployment.waited',
+      'service.$': '$.service',
+    },
+  });
+  const kinds = new Choice(scope, WINDOW.whichKindToCheck);
+  // Without a stop, only the services that get another revision have to be checked.
+  if (services.withRevisions.length > 0)
+    kinds.when(
+      Condition.and(Condition.booleanEquals('$.update', true), Condition.not(IS_REVISION_REQUESTED)),
+      notUpdated,
+    );
+  map.itemProcessor(chooseKind(kinds, services, (kind) => kind.check(scope, { usable, refused, failed })));
   return map;
 }
 
@@ -84,7 +98,7 @@ export function stopServices(scope: Construct, services: ServiceTargets): MapSta
     resultPath: '$.stopped',
   });
   map.itemProcessor(
-    chooseKind(scope, WINDOW.whichKindToStop, services, (kind) =>
+    chooseKind(new Choice(scope, WINDOW.whichKindToStop), services, (kind) =>
       kind.stop(scope, { stopped, late, startedByOthers, failed }),
     ),
   );
@@ -107,12 +121,10 @@ function outcome(scope: Construct, id: string, result: string, error?: string): 
 
 /** Continues with the states of the service's kind. */
 export function chooseKind(
-  scope: Construct,
-  id: string,
+  choice: Choice,
   services: ServiceTargets,
   statesOf: (kind: ServiceKind) => State,
 ): State {
-  const choice = new Choice(scope, id);
   for (const kind of services.kinds)
     choice.when(Condition.stringEquals('$.service.kind', kind.kind), statesOf(kind));
   return choice;

@@ -148,6 +148,20 @@ describe('the summary of a run', () => {
     expect(lines.at(-1)).toBe('Deploy d-1 succeeded in 12.5 s');
   });
 
+  test('shows the revisions that have changed, and those that should have', () => {
+    const lines = show({
+      services: [
+        { ...api, revision: { from: 'api:41', to: 'api:42' } },
+        { ...api, name: 'worker', revision: { from: 'job:1', to: 'job:1', requested: 'job:2' } },
+        { ...api, name: 'mailer', revision: { from: 'mail:1', to: null, requested: 'mail:2' } },
+        { ...api, name: 'other' },
+      ],
+    });
+    expect(lines).toContain(
+      'Revisions: api api:41 → api:42, worker still job:1 (requested: job:2), mailer mail:1 → not running (requested: mail:2)',
+    );
+  });
+
   test('shows which hold the start of the services has ended', () => {
     const lines = show({ services: [api], endedHold: { deploy: 'd-0', since: '2026-01-01T00:00:10.000Z' } });
     expect(lines).toContain('The hold of the deploy d-0, since 2026-01-01T00:00:10.000Z has ended.');

@@ -49,6 +49,26 @@ describe('wrong usage exits with 2 and prints the usage', () => {
       ['--mode', 'indexes', '--start', 'hold'],
       "option '--start hold': the mode indexes stops no services. Use it with --mode deploy.",
     ],
+    [
+      'a revision in a mode that stops no services',
+      ['--mode', 'indexes', '--task-definition', 'api=api:2'],
+      "option '--task-definition <name=revision>': the mode indexes stops no services. Use it with --mode deploy.",
+    ],
+    [
+      'a family without a revision',
+      ['--task-definition', 'api=api'],
+      "argument 'api=api' is invalid. It must be NAME=FAMILY:REVISION, such as api=api:42.",
+    ],
+    [
+      'two revisions of a service',
+      ['--task-definition', 'api=api:2', '--task-definition', 'api=api:3'],
+      'The service api has the revision api:2 already.',
+    ],
+    [
+      'a revision of an unknown service',
+      ['--services', 'demo', '--task-definition', 'web=web:2'],
+      'is named "web". Valid names: api, worker.',
+    ],
     ['an unknown index', ['--only', 'idx_nowhere'], '"idx_nowhere" is not in the registry. Valid names:'],
     [
       'an index that is named twice',

@@ -213,6 +213,31 @@ describe('services', () => {
     expect(definition).toMatch(/"name":"orders","uuid":"\$\{\{"Ref":"ConsumerQueue/);
   });
 
+  test('can get other revisions if the roles of their task definitions are given, which the deploy may pass to ECS', () => {
+    deployStep({
+      services: [
+        { service: shop.api, roles: shop.api.taskDefinition },
+        {
+          ...{ name: 'legacy', cluster: 'old', service: 'legacy' },
+          roles: { task: 'arn:aws:iam::111111111111:role/legacy', execution: 'none' },
+        },
+        shop.addService('Worker'),
+      ],
+    });
+
+    const template = Template.fromStack(shop);
+    const definition = definitionOf(template, 'pg-deploy-step-shop-deploy');
+    expect(definition).toContain('"services":["Api","legacy"]');
+    const policies = Object.values(template.findResources('AWS::IAM::Policy'));
+    const passing = policies
+      .flatMap(({ Properties: properties }) => properties.PolicyDocument.Statement)
+      .filter(({ Action: action }) => [action].flat().includes('iam:PassRole'));
+    const roles = passing.map(({ Resource: resource }) => JSON.stringify(resource));
+    expect(roles.join()).toContain('ApiTaskTaskRole');
+    expect(roles.join()).toContain('role/legacy');
+    expect(roles.join()).not.toContain('Worker');
+  });
+
   test('are suspended while they are stopped if the app scales them', () => {
     shop.api.autoScaleTaskCount({ maxCapacity: 4 });
     deployStep({ services: [shop.api, shop.addService('Worker')] });

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { parseSync } from 'libpg-query';
 import { BadInput } from '../../lambdas/shared/errors.ts';
-import { MODES, parseExecutionInput } from '../../lambdas/shared/execution-input.ts';
+import { parseExecutionInput } from '../../lambdas/shared/execution-input.ts';
+import { MODES } from '../../lambdas/shared/modes.ts';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { importSources } from '../../lib/import/import-sources.ts';
 import { withoutAllowed } from '../../lib/lint/allow-comments.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { MAX_INDEXES } from '../../lambdas/shared/execution-input.ts';
+import { MAX_INDEXES } from '../../lambdas/shared/requested-indexes.ts';
 import { expectHarmless, HOSTILE_NAME } from '../support/hostile-text.ts';
 import { ONLY_INDEX, useWorkflowThatRefuses } from '../support/refused-deploys.ts';
 import type { TestWorkflow } from '../support/workflow.ts';
@@ -57,7 +57,21 @@ test.each<[string, string, string]>([
   ],
   ['a prototype', '{"__proto__": {"polluted": true}}', 'unknown field "__proto__"'],
   ['a constructor', '{"constructor": {"prototype": {"polluted": true}}}', 'unknown field "constructor"'],
-  ['a task definition', '{"taskDefinitions": {"api": "other:1"}}', 'unknown field "taskDefinitions"'],
+  [
+    'a task definition of an unknown service',
+    '{"taskDefinitions": {"www.example.com": "other:1"}}',
+    'is named "www\\u002eexample\\u002ecom". Valid names: api, worker.',
+  ],
+  [
+    'a task definition as an ARN',
+    '{"taskDefinitions": {"api": "arn:aws:ecs:eu-west-1:000000000000:task-definition/api:2"}}',
+    'taskDefinitions must be like {"api": "api:42"}: names of services and FAMILY:REVISION, not an object',
+  ],
+  [
+    'a task definition of a mode that stops nothing',
+    '{"mode": "start-services", "taskDefinitions": {"api": "api:2"}}',
+    'taskDefinitions must be missing with the mode start-services',
+  ],
   ['SQL', '{"indexes": ["x; drop table orders"]}', '"x; drop table orders" is not in the registry'],
   [
     'an index twice',

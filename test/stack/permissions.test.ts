@@ -157,6 +157,8 @@ test.each([
         onParameter(name, 'ssm:GetParameter', 'ssm:PutParameter', 'ssm:DeleteParameter'),
       ),
       ...onParameter('recovery-failed', 'ssm:PutParameter', 'ssm:DeleteParameter'),
+      // A saved state can name a revision, whatever is configured.
+      ...onParameter('completed', 'ssm:GetParameter'),
       `events:EnableRule on ${SCHEDULE}`,
       `events:DisableRule on ${SCHEDULE}`,
       ...runChild('start-services'),

@@ -266,6 +266,19 @@ describe('a deploy around the deployment of the application', () => {
     ]);
   });
 
+  test('names revisions by variables of the pipeline', () => {
+    const stack = new Stack(newApp(), 'Pipelines', { env });
+    const action = (taskDefinitions: Record<string, string>) =>
+      new DeployStepAction(stack, JSON.stringify(taskDefinitions), {
+        ...{ actionName: 'Deploy-Step', environmentName: 'prod', input: { taskDefinitions } },
+      });
+
+    action({ api: 'api:#{Build.REVISION}', worker: '#{Build.WORKER}', mailer: 'mailer:42' });
+    expect(() => action({ api: 'api:#{Build.REVISION}', worker: 'worker' })).toThrow(
+      'taskDefinitions must be like {"api": "api:42"}',
+    );
+  });
+
   test('is refused at synth with a mode that stops no services', () => {
     const stack = new Stack(newApp(), 'Pipelines', { env });
 

@@ -11,6 +11,10 @@ import { prodInput, type Synthesised, synthesise } from './support/synthesise.ts
 import { permissionsOf, resourcesOfType, statementsIn } from './support/template-values.ts';
 
 const ECS = { name: 'api', cluster: 'prod', service: 'api', scaling: true };
+const ROLES = {
+  task: 'arn:aws:iam::222222222222:role/shop-task',
+  execution: 'arn:aws:iam::222222222222:role/shop-execution',
+};
 const RULE = { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly-export' };
 const BUS_RULE = { kind: 'event-rule' as const, name: 'orders', rule: 'orders-placed', eventBus: 'shop' };
 const UUID = '11111111-2222-4333-8444-555555555555';
@@ -26,6 +30,7 @@ const ENVIRONMENTS = {
     drain: { roles: ['app'] },
     windowMinutes: 30,
   },
+  revisions: { ...prodInput(), services: [{ ...ECS, roles: ROLES }] },
   none: { ...prodInput(), services: [] },
 };
 type EnvironmentName = keyof typeof ENVIRONMENTS;
@@ -47,7 +52,7 @@ const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222
 
 describe('the permissions of a state machine for services', () => {
   const OURS =
-    /^(application-autoscaling|ecs|elasticloadbalancing|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
+    /^(application-autoscaling|ecs|iam|elasticloadbalancing|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
   const CHILDREN = /StepFunctionsGetEvents|execution:pg-deploy-step-\w+-(build-indexes|start-services)/;
 
   function permissions(environmentName: EnvironmentName, name: Machine): string[] {
@@ -125,7 +130,7 @@ describe('the permissions of a state machine for services', () => {
     const parameter = (rest: string) => arn('ssm', `parameter/pg-deploy-step/${name}/${rest}`);
     return [
       `ssm:GetParametersByPath on ${parameter('services')}`,
-      ...['services/*', 'left-stopped', 'incidents/*', 'recovery'].map(
+      ...['services/*', 'left-stopped', 'completed', 'incidents/*', 'recovery'].map(
         (rest) => `ssm:GetParameter on ${parameter(rest)}`,
       ),
       ...['services/*', 'left-stopped', 'incidents/*', 'recovery', 'recovery-failed'].map(
@@ -141,6 +146,31 @@ describe('the permissions of a state machine for services', () => {
       `states:DescribeExecution on ${arn('states', `execution:pg-deploy-step-${name}-deploy:*`)}`,
     ];
   };
+
+  test('cover the revisions of a service with roles, and pass these roles to its tasks only', () => {
+    const passing = Object.values(ROLES).map((role) => `iam:PassRole on ${role}`);
+    const parameter = arn('ssm', 'parameter/pg-deploy-step/revisions/completed');
+
+    expect(permissions('revisions', 'maintenance-window')).toEqual(
+      expect.arrayContaining([
+        // It only reads, and IAM supports no resources for it.
+        'ecs:DescribeTaskDefinition on *',
+        `ecs:UpdateService on ${service}`,
+        `ssm:GetParameter on ${parameter}`,
+        ...passing,
+      ]),
+    );
+    expect(permissions('revisions', 'start-services')).toEqual(
+      [...STARTING.ecs, ...onSavedStates('revisions'), ...passing].sort(),
+    );
+    const statements = statementsIn(synthesised.template('revisions')).filter(({ Action }) =>
+      Action.includes('iam:PassRole'),
+    );
+    expect(statements.map(({ Condition }) => Condition)).toEqual(
+      statements.map(() => ({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } })),
+    );
+    expect(statements).toHaveLength(2);
+  });
 
   test('are, without services, those to read saved states and no right on any service', () => {
     expect(permissions('none', 'maintenance-window')).toEqual([]);

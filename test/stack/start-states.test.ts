@@ -89,6 +89,7 @@ test.each(['every', 'none'])(
       'Delete Marker',
       'Delete Recorded Failure',
       'Delete Saved State',
+      'Deploy Completed?',
       'Deploy Running?',
       'Deploy Still Running',
       'Describe Deploy',
@@ -110,6 +111,7 @@ test.each(['every', 'none'])(
       'Find Configured Service',
       'Has Incident?',
       'Held Count Raised?',
+      'Held With Revision?',
       'Hold Has Ended',
       'Hold Limit Reached',
       'Hold Limit Running?',
@@ -142,6 +144,7 @@ test.each(['every', 'none'])(
       'Prepare Alert Not Started',
       'Prepare Failure Alert',
       'Raised Count Enough?',
+      'Read Completed Deploy',
       'Read Hold',
       'Read Incident',
       'Read Marker',
@@ -180,10 +183,12 @@ test.each(['every', 'none'])(
       'Service Steady',
       'Services Held',
       'Services Started',
+      'Set Revision Of Running Tasks',
       'Start As Recovery',
       'Start On Request',
       'Start Services',
       'Start Tasks',
+      'Start Tasks On Revision',
       'Started As Recovery?',
       'Steady Long Enough?',
       'Summarize Targets',
@@ -195,6 +200,8 @@ test.each(['every', 'none'])(
       'Unknown Kind',
       'Use Configured Service',
       'Use Count Of Incident',
+      'Use Due Revision',
+      'Use Revision',
       'Use Saved Service',
       'Wait For Enabled Mapping',
       'Wait For Enabled Rule',
@@ -337,11 +344,13 @@ describe('the marker of a hold', () => {
     expect(state('Held Count Raised?')).toMatchObject({ Default: 'Start Tasks' });
     expect(state('Raised Count Enough?')).toMatchObject({
       Choices: [
+        { Next: 'Set Revision Of Running Tasks' },
         {
           Variable: '$.raised.count',
           NumericGreaterThanEqualsPath: '$.savedState.value.current.desiredCount',
           Next: 'Begin Starting Checks',
         },
+        { Next: 'Start Tasks On Revision' },
       ],
       Default: 'Start Tasks',
     });
@@ -482,6 +491,8 @@ describe('a recovery', () => {
     expect(state('Count Already Set?')).toMatchObject({
       Choices: [
         { Variable: '$.counted.set', BooleanEquals: true, Next: 'Begin Starting Checks' },
+        { Variable: '$.service.revision.to[0]', IsPresent: true, Next: 'Read Completed Deploy' },
+        { Variable: '$.savedState.value.current.due[0]', IsPresent: true, Next: 'Use Due Revision' },
         { ...IS_HOLD('$.marker'), Next: 'Describe Held Service' },
       ],
       Default: 'Start Tasks',

@@ -91,6 +91,7 @@ test('begins with the configured services and with null for results that do not 
     'execution.$': '$.execution',
     'indexes.$': '$.indexes',
     'rehearsal.$': '$.rehearsal',
+    'update.$': '$.update',
     'startedAt.$': '$$.State.EnteredTime',
     services: [
       ...counted,
@@ -193,6 +194,7 @@ describe('before the first service is stopped', () => {
       'service.$': '$$.Map.Item.Value',
       'round.$': '$.rounds.round',
       'rehearsal.$': '$.rehearsal',
+      'update.$': '$.update',
       deployment: { waited: false, checks: 0 },
     });
     expect(state('Check Services Again')).toMatchObject({

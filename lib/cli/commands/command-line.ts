@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { isRevision } from '../../../lambdas/shared/execution-input.ts';
 import { visible } from '../../../lambdas/shared/visible-text.ts';
 import { readSearchPath, trustedRoleProblem } from '../../config/database-config.ts';
 import { type ResolvedConnection, resolveConnection } from '../../connection/resolve-connection.ts';
@@ -32,6 +33,19 @@ export function addTrustedRole(name: string, before?: readonly string[]): string
   const problem = trustedRoleProblem(name);
   if (problem !== null) throw new InvalidArgumentError(`It ${problem}.`);
   return addValue(name, before);
+}
+
+/** Adds the revision of a service to a repeatable flag: NAME=FAMILY:REVISION. */
+export function addRevision(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name = '', revision] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (revision === undefined || !isRevision(revision))
+    throw new InvalidArgumentError('It must be NAME=FAMILY:REVISION, such as api=api:42.');
+  if (Object.hasOwn(before, name))
+    throw new InvalidArgumentError(`The service ${name} has the revision ${before[name]} already.`);
+  return { ...before, [name]: revision };
 }
 
 /** Adds the value of a placeholder to a repeatable flag: NAME=VALUE. */

@@ -2,13 +2,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BadInput } from '../../../lambdas/shared/errors.ts';
-import {
-  MODES,
-  type Mode,
-  parseExecutionInput,
-  STARTS,
-  type Start,
-} from '../../../lambdas/shared/execution-input.ts';
+import { parseExecutionInput, STARTS, type Start } from '../../../lambdas/shared/execution-input.ts';
+import { MODES, type Mode } from '../../../lambdas/shared/modes.ts';
 import { WINDOW_POLICIES, type WindowPolicy } from '../../../lambdas/shared/online-migrations.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
@@ -19,6 +14,7 @@ import { loadRegistry } from '../../registry/load-registry.ts';
 import type { RunSettings } from '../run/run-context.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import {
+  addRevision,
   addTrustedRole,
   addValue,
   DATABASE_URL_VALUES,
@@ -43,6 +39,7 @@ interface Flags {
   seed?: 'demo' | 'none';
   mode: Mode;
   start: Start;
+  taskDefinition?: Readonly<Record<string, string>>;
   only?: string[];
   maxConcurrent?: number;
   lockTimeout?: number;
@@ -105,6 +102,11 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         .choices(STARTS)
         .default('at-once'),
     )
+    .option(
+      '--task-definition <name=revision>',
+      'revision on which a service comes back after a success, such as api=api:2 for the service api; repeatable',
+      addRevision,
+    )
     .option('--only <name>', 'build only this index of the registry; repeatable', addValue)
     .option(
       '--max-concurrent <n>',
@@ -158,16 +160,27 @@ export function runCommand(onExitCode: (code: number) => void): Command {
         `error: option '--start hold': the mode ${flags.mode} stops no services. Use it with --mode deploy.`,
       );
     }
+    if (flags.taskDefinition !== undefined && flags.mode !== 'deploy' && flags.mode !== 'plan') {
+      command.error(
+        `error: option '--task-definition <name=revision>': the mode ${flags.mode} stops no services. Use it with --mode deploy.`,
+      );
+    }
     const notes = flags.migrations === 'none' ? [] : notesOnMigrations(flags.migrations);
     for (const note of notes) process.stderr.write(`${terminalText(`Note: ${note}`)}\n`);
     const registry = await loadRegistry(flags.indexes);
     const settings = toSettings(flags, registry, connection);
+    const { DEMO_SERVICES } = await import('../../local/demo-services.ts');
+    const services = settings.services === 'demo' ? DEMO_SERVICES.map(({ name }) => name) : [];
     try {
-      parseExecutionInput(settings.input, registry);
+      parseExecutionInput(settings.input, registry, services);
     } catch (error) {
       if (!(error instanceof BadInput)) throw error;
-      const problem = error.message.replace(/^indexes: /, '');
-      command.error(`error: option '--only <name>', registry ${flags.indexes}: ${problem}`);
+      const { message } = error;
+      command.error(
+        message.startsWith('indexes: ')
+          ? `error: option '--only <name>', registry ${flags.indexes}: ${message.replace(/^indexes: /, '')}`
+          : `error: option '--task-definition <name=revision>': ${message}`,
+      );
     }
     requireLocalPackages(settings.databaseUrl === null);
     const { runWorkflow } = await import('../run/run-workflow.ts');
@@ -218,7 +231,13 @@ function toSettings(
     migrationCommand: flags.migrationCommand ?? null,
     services: flags.services ?? demo,
     seed: flags.seed ?? demo,
-    input: { mode: flags.mode, indexes: flags.only ?? [], force: false, start: flags.start },
+    input: {
+      mode: flags.mode,
+      indexes: flags.only ?? [],
+      force: false,
+      start: flags.start,
+      taskDefinitions: flags.taskDefinition ?? {},
+    },
     database: {
       searchPath: flags.searchPath,
       trustedRoles: flags.trustedRole ?? [],

@@ -7,6 +7,7 @@ import {
   countToBuild,
   wouldStopServices,
 } from '../../../lambdas/shared/planned-work.ts';
+import { changedRevisions, plannedRevisions } from '../../../lambdas/shared/report-names.ts';
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
@@ -29,7 +30,7 @@ export function runSummary(report: Report, options: SummaryOptions): string {
     failedSection(report, options.colour),
     report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
     migrationsSection(report),
-    [...servicesSection(report, options), ...holdLines(report)],
+    [...servicesSection(report, options), ...revisionLines(report), ...holdLines(report)],
     warningsSection(report, options),
     [outcomeLine(report, options)],
   ];
@@ -164,6 +165,12 @@ function plannedService(
     ...(usable === false ? [`${paint('✖', 'red', colour)} ${plain(`${name}: ${reason ?? ''}`)}`] : []),
     ...(leftStopped === true ? [`  ${plain(name)}: a deploy has left it stopped`] : []),
   ];
+}
+
+function revisionLines({ mode, services }: Report): string[] {
+  const isPlan = mode === 'plan';
+  const revisions = isPlan ? plannedRevisions(services) : changedRevisions(services);
+  return revisions.length === 0 ? [] : [`Revisions${isPlan ? ' after a deploy' : ''}: ${namesOf(revisions)}`];
 }
 
 function holdLines({ endedHold }: Report): string[] {

@@ -6,6 +6,7 @@ import { type Clock, timestampOf } from './clock.ts';
 import { lastPart } from './ecs-tasks.ts';
 import type { ServiceTasks } from './service-tasks.ts';
 import type { ServiceState, StateFile } from './state-file.ts';
+import { usableRevision } from './task-definitions.ts';
 
 const SDK = 'arn:aws:states:::aws-sdk:ecs';
 const MAX_EVENTS = 100;
@@ -67,9 +68,9 @@ export function ecsServiceActions(file: StateFile, tasks: ServiceTasks, clock: C
           );
         }
         stale.keep(service, describe(service, tasks));
-        service.desiredCount = DesiredCount ?? service.desiredCount;
         const current = service.deployments[0]?.taskDefinition ?? `${service.service}:1`;
-        const taskDefinition = TaskDefinition === undefined ? current : lastPart(TaskDefinition);
+        const taskDefinition = TaskDefinition === undefined ? current : usableRevision(file, TaskDefinition);
+        service.desiredCount = DesiredCount ?? service.desiredCount;
         if (ForceNewDeployment || taskDefinition !== current) deploy(service, taskDefinition, clock);
         file.save();
         tasks.reconcile();
@@ -123,6 +124,7 @@ function describe(service: ServiceState, tasks: ServiceTasks) {
     SchedulingStrategy: schedulingStrategy,
     TaskDefinition: arn(`task-definition/${service.deployments[0]?.taskDefinition}`),
     CreatedAt: createdAt,
+    ...(service.deploymentController && { DeploymentController: { Type: service.deploymentController } }),
     Deployments: service.deployments.map((deployment) => {
       const counts = tasks.count(service, deployment);
       return {

@@ -14,6 +14,7 @@ import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
 import { type AwsState, type RuleState, StateFile, serviceState } from './state-file.ts';
 import { targetHealthActions } from './target-health.ts';
+import { taskDefinitionActions } from './task-definitions.ts';
 import type { LocalTask } from './task-process.ts';
 
 export interface LocalService {
@@ -34,7 +35,11 @@ export interface LocalService {
   readonly staleReads?: number;
   /** ARNs of the target groups of its load balancers. @default no load balancer */
   readonly targetGroups?: string[];
+  /** Revisions of its task definition, which has its name. It has the first one. @default 3 */
+  readonly revisions?: number;
 }
+
+const DEFAULT_REVISIONS = 3;
 
 export interface LocalAwsOptions {
   /** The state of the local AWS. An existing file is continued. */
@@ -104,6 +109,7 @@ export class LocalAws {
     this.#actions = {
       ...this.#runTasks.actions,
       ...ecsServiceActions(this.#file, this.#tasks, clock),
+      ...taskDefinitionActions(this.#file),
       ...ecsTaskActions([this.#tasks, this.#runTasks], (cluster, service) => this.#has(cluster, service)),
       ...scalingActions(this.#file, () => this.#tasks.reconcile()),
       ...targetHealthActions(this.#file, this.#tasks),
@@ -178,9 +184,19 @@ export class LocalAws {
     );
   }
 
-  #add({ scaling, variables, schedulingStrategy = 'REPLICA', ...added }: LocalService): void {
+  #add({
+    scaling,
+    variables,
+    schedulingStrategy = 'REPLICA',
+    revisions = DEFAULT_REVISIONS,
+    ...added
+  }: LocalService): void {
     const { ecs, scaling: scalings } = this.#file.state;
     const { cluster, service } = added;
+    for (let revision = 1; revision <= revisions; revision += 1) {
+      const isKnown = ecs.taskDefinitions.some((one) => one.family === service && one.revision === revision);
+      if (!isKnown) ecs.taskDefinitions.push({ family: service, revision, status: 'ACTIVE' });
+    }
     const known = ecs.services.find((entry) => entry.cluster === cluster && entry.service === service);
     if (known !== undefined) {
       // The database can have another URL in this run.

@@ -58,10 +58,22 @@ export interface ServiceState {
   targetGroups: string[];
   /** The health of its tasks in the target groups. */
   targetHealth: 'healthy' | 'unhealthy' | 'initial';
+  /** What makes its deployments. @default ECS, which DescribeServices may omit */
+  deploymentController?: 'CODE_DEPLOY' | 'EXTERNAL';
   /** The PRIMARY deployment and the ones that it replaces. */
   deployments: DeploymentState[];
   tasks: TaskState[];
   stoppedTasks: StoppedTaskState[];
+}
+
+/** A revision of the task definition of a service. */
+export interface TaskDefinitionState {
+  readonly family: string;
+  readonly revision: number;
+  /** INACTIVE: it was deregistered. Services that have it keep it, and no other one can get it. */
+  status: 'ACTIVE' | 'INACTIVE';
+  taskRoleArn?: string;
+  executionRoleArn?: string;
 }
 
 /** A service as an earlier version wrote it, without the fields that it did not have. */
@@ -149,7 +161,7 @@ export interface MappingState {
 
 /** The state of all local AWS services. */
 export interface AwsState {
-  ecs: { services: ServiceState[] };
+  ecs: { services: ServiceState[]; taskDefinitions: TaskDefinitionState[] };
   scaling: { targets: ScalingTarget[] };
   ssm: { parameters: Record<string, StoredParameter> };
   sns: { messages: PublishedMessage[] };
@@ -171,7 +183,7 @@ export class StateFile {
   constructor(file: string) {
     this.path = file;
     this.state = {
-      ecs: { services: [] },
+      ecs: { services: [], taskDefinitions: [] },
       scaling: { targets: [] },
       ssm: { parameters: {} },
       sns: { messages: [] },
@@ -192,7 +204,7 @@ export class StateFile {
     const draft = `${this.path}.${randomBytes(6).toString('hex')}.new`;
     const { ecs, ...others } = this.state;
     const services = ecs.services.map(({ variables: _, ...service }) => service);
-    const text = JSON.stringify({ ecs: { services }, ...others }, null, 2);
+    const text = JSON.stringify({ ecs: { ...ecs, services }, ...others }, null, 2);
     try {
       writeFileSync(draft, `${text}\n`, { mode: 0o600, flag: 'wx' });
       renameSync(draft, this.path);
@@ -214,7 +226,12 @@ function read(file: string): AwsState | undefined {
   }
   try {
     const { ecs, ...others } = JSON.parse(text) as AwsState;
-    return { ecs: { services: ecs.services.map((service) => serviceState(service)) }, ...others };
+    const { services, taskDefinitions = [] } = ecs as Partial<AwsState['ecs']> &
+      Pick<AwsState['ecs'], 'services'>;
+    return {
+      ecs: { services: services.map((service) => serviceState(service)), taskDefinitions },
+      ...others,
+    };
   } catch (cause) {
     throw new Error(
       `${file} does not contain the state of a local run. Remove the file. (${String(cause)})`,

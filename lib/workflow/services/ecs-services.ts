@@ -16,17 +16,21 @@ import { type AwsCall, awsCall } from '../aws-call.ts';
 import { NULL } from '../null-parameters.ts';
 import { catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
+import { checkRevision, IS_REVISION_REQUESTED } from './ecs-revision.ts';
 import { waitForStoppedTasks } from './ecs-stopped-tasks.ts';
+import type { ParameterName } from './saved-state.ts';
 import {
   type AfterCheck,
   type AfterStart,
   type AfterStop,
+  type AfterUpdate,
   LAST_ROUND,
   refusal,
   type ServiceKind,
   type WaitLimits,
 } from './service-kind.ts';
 import { startEcsService } from './start-ecs-service.ts';
+import { UPDATED_REVISION, updateEcsService } from './update-ecs-service.ts';
 
 /** Fields of a response of DescribeServices. The lists are empty if the service does not exist. */
 const DEPLOYMENTS = {
@@ -37,7 +41,22 @@ const DEPLOYMENTS = {
   'primary.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].RolloutState",
   // Of CodeDeploy and of external deployment controllers, which have no deployments here.
   'taskSets.$': '$.Services[*].TaskSets[*].Id',
+  // Lists: a service of an external controller has no task definition, and one of ECS may have no field for its controller.
+  'taskDefinition.$': '$.Services[*].TaskDefinition',
+  'primaryRevision.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].TaskDefinition",
+  'controller.$': '$.Services[*].DeploymentController.Type',
 };
+
+/** The fields of `$.current` that the check of scaling does not change. */
+const SAME_COUNT = {
+  'desiredCount.$': '$.current.desiredCount',
+  'taskDefinition.$': '$.current.taskDefinition',
+};
+
+const HAS_FAILED = Condition.and(
+  Condition.isPresent('$.described.primary[0]'),
+  Condition.stringEquals('$.described.primary[0]', 'FAILED'),
+);
 
 function isDeploying(): Condition {
   return Condition.or(
@@ -52,17 +71,21 @@ function isDeploying(): Condition {
  * Check: a service in the middle of an ECS deployment is waited for, except in a rehearsal, and refused after the deadline.
  * Stop: suspend scaling unless it is suspended already, set the desired count to 0, wait until every task is STOPPED.
  * Start: set the saved desired count, wait until the service is steady, restore the suspended state of scaling.
- * `$.current` holds `desiredCount` and `scaling`: the suspended state, or null for a service without scaling, and for one
- * at 0 whose minimum capacity is above 0: its scaling is not changed.
+ * `$.current` holds `desiredCount`, `taskDefinition` (a list of one ARN, empty with an external controller) and `scaling`: the
+ * suspended state, or null for a service without scaling, and for one at 0 whose minimum capacity is above 0: its scaling is not
+ * changed. The revision of a deploy that names one is in `$.service`: see ecs-revision.ts.
  */
 export class EcsServices implements ServiceKind {
   readonly kind = 'ecs';
   readonly #services: readonly EcsService[];
   readonly #limits: WaitLimits;
+  readonly #completed: ParameterName;
 
-  constructor(services: readonly EcsService[], limits: WaitLimits) {
+  /** @param completed see `ServiceTargets.completed` */
+  constructor(services: readonly EcsService[], limits: WaitLimits, completed: ParameterName) {
     this.#services = services;
     this.#limits = limits;
+    this.#completed = completed;
   }
 
   get isUsed(): boolean {
@@ -72,7 +95,11 @@ export class EcsServices implements ServiceKind {
   check(scope: Construct, next: AfterCheck): State {
     const describe = this.#describe(scope, ECS.describe, { path: '$.described', selector: DEPLOYMENTS });
     const recordCount = new Pass(scope, ECS.recordCount, {
-      parameters: { 'desiredCount.$': '$.described.services[0].DesiredCount', scaling: NULL },
+      parameters: {
+        'desiredCount.$': '$.described.services[0].DesiredCount',
+        'taskDefinition.$': '$.described.taskDefinition',
+        scaling: NULL,
+      },
       resultPath: '$.current',
     });
     const first = '$.described.services[0]';
@@ -107,18 +134,19 @@ export class EcsServices implements ServiceKind {
       'it is in the middle of an ECS deployment: a deploy waits until that has ended, for at most "deploymentMinutes"',
       true,
     );
+    const isUsable = new Choice(scope, ECS.isUsable)
+      .when(Condition.not(Condition.isPresent(first)), notFound)
+      .when(Condition.not(Condition.stringEquals(`${first}.Status`, 'ACTIVE')), notFound)
+      .when(Condition.stringEquals(`${first}.SchedulingStrategy`, 'DAEMON'), daemon)
+      .when(HAS_FAILED, failed);
+    if (this.#services.some(({ roles }) => roles !== undefined)) {
+      isUsable.when(
+        Condition.and(Condition.not(isDeploying()), IS_REVISION_REQUESTED),
+        checkRevision(scope, { ...next, usable: recordCount }),
+      );
+    }
     describe.next(
-      new Choice(scope, ECS.isUsable)
-        .when(Condition.not(Condition.isPresent(first)), notFound)
-        .when(Condition.not(Condition.stringEquals(`${first}.Status`, 'ACTIVE')), notFound)
-        .when(Condition.stringEquals(`${first}.SchedulingStrategy`, 'DAEMON'), daemon)
-        .when(
-          Condition.and(
-            Condition.isPresent('$.described.primary[0]'),
-            Condition.stringEquals('$.described.primary[0]', 'FAILED'),
-          ),
-          failed,
-        )
+      isUsable
         .when(Condition.not(isDeploying()), recordCount)
         .when(
           Condition.or(
@@ -164,7 +192,7 @@ export class EcsServices implements ServiceKind {
     catchAll(describe, failed, '$.failure');
     const recordScaling = new Pass(scope, ECS.recordScaling, {
       parameters: {
-        'desiredCount.$': '$.current.desiredCount',
+        ...SAME_COUNT,
         'scaling.$': '$.scalable.targets[0].SuspendedState',
       },
       resultPath: '$.current',
@@ -172,7 +200,7 @@ export class EcsServices implements ServiceKind {
     // The response may omit the suspended state of a target that was never suspended.
     const recordNotSuspended = new Pass(scope, ECS.recordScalingNotSuspended, {
       parameters: {
-        'desiredCount.$': '$.current.desiredCount',
+        ...SAME_COUNT,
         scaling: {
           DynamicScalingInSuspended: false,
           DynamicScalingOutSuspended: false,
@@ -189,7 +217,7 @@ export class EcsServices implements ServiceKind {
     notFound.next(refused);
     // Registering the target again would start a task that did not run before, in the window and after it.
     const unchanged = new Pass(scope, ECS.recordScalingUnchanged, {
-      parameters: { 'desiredCount.$': '$.current.desiredCount', scaling: NULL },
+      parameters: { ...SAME_COUNT, scaling: NULL },
       resultPath: '$.current',
     });
     for (const record of [recordScaling, recordNotSuspended, unchanged]) record.next(usable);
@@ -266,7 +294,7 @@ export class EcsServices implements ServiceKind {
   );
 
   start(scope: Construct, after: AfterStart): State {
-    return startEcsService(scope, this.#limits, after);
+    return startEcsService(scope, { limits: this.#limits, completed: this.#completed }, after);
   }
 
   /** Restores the scaling as it was saved, whatever is configured now. */
@@ -290,6 +318,32 @@ export class EcsServices implements ServiceKind {
       .otherwise(steady);
   }
 
+  updateRevision(scope: Construct, after: AfterUpdate): State {
+    const update = awsCall(scope, ECS.update.start, {
+      api: 'ecs',
+      action: 'updateService',
+      iamResources: this.#serviceArns(scope),
+      parameters: {
+        Cluster: JsonPath.stringAt('$.service.cluster'),
+        Service: JsonPath.stringAt('$.service.service'),
+        TaskDefinition: UPDATED_REVISION,
+      },
+    });
+    const check = this.#describe(scope, ECS.update.checks.check, {
+      path: '$.described',
+      selector: DEPLOYMENTS,
+    });
+    return updateEcsService(
+      scope,
+      { update, check, isDeploying: isDeploying(), hasFailed: HAS_FAILED },
+      { limits: this.#limits, after },
+    );
+  }
+
+  get revisionRights(): PolicyStatement[] {
+    return this.#services.flatMap(mayPass);
+  }
+
   restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
     const ofServices = this.#services.map((service, at) => [
       resourceKey(service),
@@ -298,6 +352,7 @@ export class EcsServices implements ServiceKind {
           actions: ['ecs:DescribeServices', 'ecs:UpdateService'],
           resources: this.#serviceArns(scope).slice(at, at + 1),
         }),
+        ...mayPass(service),
       ],
     ]);
     const ofTargetGroups = new PolicyStatement({
@@ -390,6 +445,19 @@ const ONLY_DESIRED_COUNTS = {
     'application-autoscaling:scalable-dimension': 'ecs:service:DesiredCount',
   },
 };
+
+/** UpdateService with a task definition needs the right to pass its roles to ECS. */
+function mayPass({ roles }: EcsService): PolicyStatement[] {
+  const resources = [...new Set(Object.values(roles ?? {}))].filter((role) => role !== 'none');
+  if (resources.length === 0) return [];
+  return [
+    new PolicyStatement({
+      actions: ['iam:PassRole'],
+      resources,
+      conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+    }),
+  ];
+}
 
 /** RegisterScalableTarget without limits keeps the limits of an existing target. */
 function registerTarget(suspendedState: unknown): Pick<AwsCall, 'action' | 'parameters'> {

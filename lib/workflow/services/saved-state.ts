@@ -10,6 +10,8 @@ import { type AwsCall, awsCall } from '../aws-call.ts';
  * - services/NAME: the saved state of a service, with everything that its restore needs, whatever is configured then;
  * - incidents/NAME: what the recovery has done for a service that did not start;
  * - left-stopped: a marker, if a failed deploy left the services stopped deliberately, or a deploy holds them: see hold-services.ts;
+ * - completed: the ARN of the last deploy that named revisions and ended its window. Its services start on these, and those of any
+ *   other deploy on the revision that they have;
  * - recovery: the ARN of the execution that runs as the recovery;
  * - recovery-failed: the alert about a recovery that failed has been sent.
  * Later versions of the product read these parameters: do not change the names or the fields, only add fields.
@@ -30,6 +32,11 @@ export function savedStateName(names: Root, service: string): string {
 /** Name of the marker: services are left stopped deliberately. */
 export function markerName({ parameters }: Root): string {
   return `${parameters}/left-stopped`;
+}
+
+/** Name of the parameter whose value is the ARN of the last execution of `deploy` that named revisions and ended its window. */
+export function completedName({ parameters }: Root): string {
+  return `${parameters}/completed`;
 }
 
 /** The path of the incidents. */
@@ -164,6 +171,15 @@ export function deleteState(scope: Construct, id: string, parameter: ParameterNa
     iamResources: parameter.arns,
     parameters: { Name: parameter.name },
   });
+}
+
+/** The text at the path `completed`, which was read if the parameter exists, is that of the execution at the other path. */
+export function isCompletedDeploy(completed: string, execution: string): Condition {
+  return Condition.and(
+    Condition.isPresent(completed),
+    Condition.isPresent(execution),
+    Condition.stringEqualsJsonPath(completed, execution),
+  );
 }
 
 /** The text at the path is the marker of a hold. Parameter Store can contain any text, so it is not parsed. */

@@ -29,6 +29,10 @@ export interface ServiceKind {
   start(scope: Construct, next: AfterStart): State;
   /** States that follow the start, also after a time-out. Undefined: none. @returns the first state */
   afterStart?(scope: Construct, next: Pick<AfterStart, 'steady' | 'failed'>): State;
+  /** Gives a service that runs the revision in `$.service.revision`. Undefined: the kind has no revisions. @returns the first state */
+  updateRevision?(scope: Construct, next: AfterUpdate): State;
+  /** The permissions to set a revision, in addition to those of the calls. */
+  readonly revisionRights?: PolicyStatement[];
   /** The permissions that `start` and `afterStart` need, by what they are for: a resource, or all services of the kind. */
   restoreRights(scope: Construct): Record<string, PolicyStatement[]>;
 }
@@ -58,6 +62,16 @@ export interface AfterStart {
   late: IChainable;
   /** The service cannot be started. Reads the error from `$.failure`. */
   failed: IChainable;
+}
+
+export interface AfterUpdate {
+  updated: IChainable;
+  /** The deadline has passed. */
+  late: IChainable;
+  /** The service did not get the revision. Reads the error from `$.failure`. */
+  failed: IChainable;
+  /** The input names no revision for the service. */
+  unchanged: IChainable;
 }
 
 /**

@@ -8,6 +8,7 @@ import { EcsServices } from './ecs-services.ts';
 import { EventRules } from './event-rules.ts';
 import { EventSourceMappings } from './event-source-mappings.ts';
 import {
+  completedName,
   incidentsPath,
   markerName,
   type ParameterName,
@@ -24,7 +25,9 @@ export interface ServiceTargets {
   readonly environmentName: string;
   /** The items of the Maps: a service's configuration, its resource and the name of its parameter. */
   readonly items: Record<string, unknown>[];
-  /** Those that have a desired count. */
+  /** Names of the ECS services for which the input can name a revision. */
+  readonly withRevisions: string[];
+  /** Those of the items that have a desired count. */
   readonly counted: Record<string, unknown>[];
   /** The kinds of the configured services. */
   readonly kinds: ServiceKind[];
@@ -38,6 +41,8 @@ export interface ServiceTargets {
   readonly anySavedState: ParameterName;
   /** The parameter that exists while services are left stopped deliberately. */
   readonly marker: ParameterName;
+  /** The last deploy that named revisions and ended its window. */
+  readonly completed: ParameterName;
   /** What the recovery has done for the service in `$.name`. */
   readonly incident: ParameterName;
   /** The lock of the recovery. */
@@ -59,12 +64,13 @@ export function serviceTargetsOf(
   const limits = waitLimitsOf(environment);
   const of = <Kind extends Service['kind']>(kind: Kind) =>
     services.filter((service): service is Extract<Service, { kind: Kind }> => service.kind === kind);
+  const parameter = (name: string): ParameterName => ({ name, arns: [parameterArn(scope, name)] });
+  const completed = parameter(completedName(names));
   const kinds: ServiceKind[] = [
-    new EcsServices(of('ecs'), limits),
+    new EcsServices(of('ecs'), limits, completed),
     new EventRules(of('event-rule'), limits),
     new EventSourceMappings(of('event-source-mapping'), limits),
   ];
-  const parameter = (name: string): ParameterName => ({ name, arns: [parameterArn(scope, name)] });
   const incidents = incidentsPath(names);
   const items = services.map((service) => ({
     ...service,
@@ -76,6 +82,7 @@ export function serviceTargetsOf(
   return {
     environmentName: names.environmentName,
     items,
+    withRevisions: of('ecs').flatMap(({ name, roles }) => (roles === undefined ? [] : [name])),
     counted: items.filter(({ kind }) => hasCount.includes(kind)),
     kinds: kinds.filter((kind) => kind.isUsed),
     allKinds: kinds,
@@ -89,6 +96,7 @@ export function serviceTargetsOf(
       arns: [parameterArn(scope, `${savedStatesPath(names)}/*`)],
     },
     marker: parameter(markerName(names)),
+    completed,
     incident: {
       name: JsonPath.format(`${incidents}/{}`, JsonPath.stringAt('$.name')),
       arns: [parameterArn(scope, `${incidents}/*`)],

@@ -7,6 +7,7 @@ import {
   Map as MapState,
   Pass,
   type State,
+  type TaskStateBase,
   Wait,
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
@@ -14,7 +15,13 @@ import type { Construct } from 'constructs';
 import { awsCall } from '../aws-call.ts';
 import { catchAll } from '../retry-and-catch.ts';
 import { ECS } from '../state-names.ts';
-import { isHoldMarker } from './saved-state.ts';
+import {
+  isCompletedDeploy,
+  isHoldMarker,
+  PARAMETER_MISSING,
+  type ParameterName,
+  readText,
+} from './saved-state.ts';
 import type { AfterStart, WaitLimits } from './service-kind.ts';
 
 /** The cause of an error: DescribeServices does not return the service. */
@@ -23,40 +30,104 @@ export const SERVICE_GONE =
 
 const SAVED_COUNT = '$.savedState.value.current.desiredCount';
 
+/** What the start of a service needs. */
+interface StartProps {
+  limits: WaitLimits;
+  /** See `ServiceTargets.completed`. */
+  completed: ParameterName;
+}
+
 /**
- * Sets the saved desired count and waits until the service is steady: in several checks in a row,
+ * Sets the saved desired count, and the revision if the deploy that stopped the service named one and ended its window, and waits
+ * until the service is steady: in several checks in a row,
  * - at least the saved number of tasks runs on the revision of the service (its PRIMARY deployment);
  * - each target group has at least as many healthy targets;
  * - the service has no new event, so no task was replaced in the meantime, as in a crash loop.
- * A change of the desired count starts no ECS deployment, so no circuit breaker of ECS detects tasks that fail.
+ * A change of the desired count starts no ECS deployment, so no circuit breaker of ECS detects tasks that fail. That of a revision
+ * does, and can roll back: so the report compares the revision that is steady with the requested one.
  * A service that was held may have a count already, from the deployment of the application: it is recorded, and never set to less.
  * @returns the first state
  */
-export function startEcsService(scope: Construct, limits: WaitLimits, after: AfterStart): State {
+export function startEcsService(
+  scope: Construct,
+  { limits, completed }: StartProps,
+  after: AfterStart,
+): State {
   const begin = waitUntilSteady(scope, limits, after);
-  const setCount = awsCall(scope, ECS.start, {
-    api: 'ecs',
-    action: 'updateService',
-    parameters: {
-      Cluster: JsonPath.stringAt('$.service.cluster'),
-      Service: JsonPath.stringAt('$.service.service'),
-      DesiredCount: JsonPath.numberAt(SAVED_COUNT),
-    },
-    result: { path: '$.counted', selector: { set: true } },
+  const update = (id: string, parameters: Record<string, unknown>): TaskStateBase => {
+    const call = awsCall(scope, id, {
+      api: 'ecs',
+      action: 'updateService',
+      parameters: {
+        Cluster: JsonPath.stringAt('$.service.cluster'),
+        Service: JsonPath.stringAt('$.service.service'),
+        ...parameters,
+      },
+      result: { path: '$.counted', selector: { set: true } },
+    });
+    call.next(begin);
+    return call;
+  };
+  const count = { DesiredCount: JsonPath.numberAt(SAVED_COUNT) };
+  const revision = { TaskDefinition: JsonPath.stringAt('$.revision.arn') };
+  const { failed } = after;
+  const set = {
+    count: update(ECS.start, count),
+    both: update(ECS.onRevision.start, { ...count, ...revision }),
+    revision: update(ECS.onRevision.set, revision),
+  };
+  catchAll(set.count, failed, '$.failure');
+  // Someone has deregistered the revision meanwhile, or its roles may not be passed. The service starts on the one that it has.
+  catchAll(set.both, set.count, '$.revisionFailure');
+  catchAll(set.revision, begin, '$.revisionFailure');
+  const held = unlessRaised(scope, { set, begin, failed });
+  const useDue = new Pass(scope, ECS.onRevision.useDue, {
+    parameters: { 'arn.$': DUE },
+    resultPath: '$.revision',
   });
-  catchAll(setCount, after.failed, '$.failure');
-  setCount.next(begin);
+  const use = new Pass(scope, ECS.onRevision.use, {
+    parameters: { 'arn.$': REQUESTED },
+    resultPath: '$.revision',
+  });
+  const isHeld = new Choice(scope, ECS.onRevision.isHeld)
+    .when(isHoldMarker('$.marker'), held)
+    .otherwise(set.both);
+  use.next(isHeld);
+  useDue.next(isHeld);
+  const isCompleted = new Choice(scope, ECS.onRevision.isCompleted)
+    .when(isCompletedDeploy('$.completed.text', '$.savedState.value.execution'), use)
+    .when(Condition.isPresent(DUE), useDue)
+    .when(isHoldMarker('$.marker'), held)
+    .otherwise(set.count);
+  const read = readText(scope, ECS.onRevision.readCompleted, completed, '$.completed');
+  read.addCatch(isCompleted, { errors: PARAMETER_MISSING, resultPath: JsonPath.DISCARD });
+  catchAll(read, failed, '$.failure');
+  read.next(isCompleted);
   return new Choice(scope, ECS.isCountSet)
     .when(Condition.booleanEquals('$.counted.set', true), begin)
-    .when(isHoldMarker('$.marker'), unlessRaised(scope, { setCount, begin, failed: after.failed }))
-    .otherwise(setCount);
+    .when(Condition.isPresent(REQUESTED), read)
+    .when(Condition.isPresent(DUE), useDue)
+    .when(isHoldMarker('$.marker'), held)
+    .otherwise(set.count);
 }
 
-/** Sets the count unless someone else has set at least the saved one. Writes their count to `$.raised.count`. */
-function unlessRaised(
-  scope: Construct,
-  next: { setCount: IChainable; begin: IChainable; failed: IChainable },
-): State {
+/** The revision that the deploy named, as `checkRevision` has found it. */
+const REQUESTED = '$.service.revision.to[0]';
+/** The revision of an earlier deploy that has ended its window and held the service. */
+const DUE = '$.savedState.value.current.due[0]';
+
+interface AfterHold {
+  /** Calls of UpdateService. */
+  set: { count: IChainable; both: IChainable; revision: IChainable };
+  begin: IChainable;
+  failed: IChainable;
+}
+
+/**
+ * Sets the count unless someone else has set at least the saved one. Writes their count to `$.raised.count`. Sets the revision in
+ * `$.revision`, if there is one, unless someone else has set another one in the hold: the later decision is theirs.
+ */
+function unlessRaised(scope: Construct, { set, begin, failed }: AfterHold): State {
   const describe = awsCall(scope, ECS.describeHeld, {
     api: 'ecs',
     action: 'describeServices',
@@ -64,24 +135,47 @@ function unlessRaised(
       Cluster: JsonPath.stringAt('$.service.cluster'),
       Services: JsonPath.array(JsonPath.stringAt('$.service.service')),
     },
-    // A list: empty if someone has deleted the service.
-    result: { path: '$.found', selector: { 'desired.$': '$.Services[*].DesiredCount' } },
+    // Lists: empty if someone has deleted the service.
+    result: {
+      path: '$.found',
+      selector: {
+        'desired.$': '$.Services[*].DesiredCount',
+        'taskDefinition.$': '$.Services[*].TaskDefinition',
+      },
+    },
   });
-  catchAll(describe, next.failed, '$.failure');
+  catchAll(describe, failed, '$.failure');
   const found = '$.found.desired[0]';
   const record = new Pass(scope, ECS.recordRaised, {
     parameters: { 'count.$': found },
     resultPath: '$.raised',
   });
+  const isStillOld = (before: string) =>
+    Condition.and(
+      Condition.isPresent(before),
+      Condition.stringEqualsJsonPath('$.found.taskDefinition[0]', before),
+    );
+  const needsRevision = Condition.and(
+    Condition.isString('$.revision.arn'),
+    Condition.isPresent('$.found.taskDefinition[0]'),
+    Condition.or(
+      isStillOld('$.service.revision.from[0]'),
+      isStillOld('$.savedState.value.current.taskDefinition[0]'),
+    ),
+  );
   describe.next(
     new Choice(scope, ECS.isRaised)
       .when(Condition.and(Condition.isPresent(found), Condition.numberGreaterThan(found, 0)), record)
-      .otherwise(next.setCount),
+      .when(needsRevision, set.both)
+      .otherwise(set.count),
   );
+  const isEnough = Condition.numberGreaterThanEqualsJsonPath('$.raised.count', SAVED_COUNT);
   record.next(
     new Choice(scope, ECS.isRaisedEnough)
-      .when(Condition.numberGreaterThanEqualsJsonPath('$.raised.count', SAVED_COUNT), next.begin)
-      .otherwise(next.setCount),
+      .when(Condition.and(isEnough, needsRevision), set.revision)
+      .when(isEnough, begin)
+      .when(needsRevision, set.both)
+      .otherwise(set.count),
   );
   return describe;
 }
@@ -161,6 +255,8 @@ const OBSERVED = {
   'active.$': "$.Services[?(@.Status == 'ACTIVE')].ServiceName",
   'running.$': '$.Services[*].RunningCount',
   'onRevision.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].RunningCount",
+  // Of the tasks that are counted.
+  'revision.$': "$.Services[*].Deployments[?(@.Status == 'PRIMARY')].TaskDefinition",
   // Deployments by CodeDeploy or another controller change the target group without changing the service.
   'loadBalancers.$': '$.Services[?(@.Deployments[0])].LoadBalancers[?(@.TargetGroupArn)]',
   'event.$': 'States.JsonToString($.Services[*].Events[0].Id)',

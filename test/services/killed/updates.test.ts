@@ -1,0 +1,4 @@
+import { killInEachState } from './kill-in-each-state.ts';
+import { UPDATES } from './scenarios/revisions.ts';
+
+killInEachState(UPDATES);
