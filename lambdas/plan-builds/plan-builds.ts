@@ -1,10 +1,11 @@
 import { partsOf, splitBuilds } from '../postgres/batches.ts';
-import { type Database, withClient } from '../postgres/client.ts';
+import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { type Attempt, attemptsOf } from '../postgres/ledger.ts';
 import { itemsOf, openBuilds, readNeededBuilds } from '../postgres/open-builds.ts';
 import type { PlannedBuild } from '../postgres/planned-build.ts';
+import { recordScans } from '../postgres/recorded-scans.ts';
 import { resolveRegistry } from '../postgres/resolve-registry.ts';
-import { toDeployStepError } from '../postgres/sqlstate.ts';
+import { describeDatabaseError, toDeployStepError } from '../postgres/sqlstate.ts';
 import type { PlanBuildsEvent, PlanBuildsResult } from '../shared/build-payloads.ts';
 import type { Log } from '../shared/logger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
@@ -65,6 +66,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         ...{ deploy, wanted: wanted.length, open: open.length, failed: failed.size },
         ...{ lanes: lanes.length, batches: batches.length },
       });
+      if (open.length === 0) await recordUse(client, io.log);
       return {
         deploy,
         decision: open.length > 0 ? 'build' : 'done',
@@ -83,6 +85,17 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       throw toDeployStepError(error, 'Planning the builds failed');
     }
   });
+}
+
+/** For `doctor`, which needs to know since when an index was not scanned. The deploy does not need it. */
+async function recordUse(client: Client, log: Log): Promise<void> {
+  try {
+    await recordScans(client);
+  } catch (error) {
+    log.warn('The number of scans of the indexes could not be recorded, so doctor knows less about them.', {
+      reason: describeDatabaseError(error),
+    });
+  }
 }
 
 /** Rounds with a failed batch after which the deploy makes all builds in lanes: the function may not be able to make batches. */

@@ -3,7 +3,7 @@ import type { Build } from './build-target.ts';
 import { type Client, trustedRolesOf } from './client.ts';
 import type { Named, Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
-import { INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { isMissingTable } from './sqlstate.ts';
 import { OWN_SCHEMA } from './table-findings.ts';
 import { isTrustedRole } from './trusted-roles.ts';
 import { withTrustedTable } from './trusted-table.ts';
@@ -248,8 +248,7 @@ export async function attemptsOf(client: Client, deploy: string): Promise<Attemp
       return rows;
     });
   } catch (error) {
-    const sqlstate = sqlstateOf(error);
-    if (sqlstate === UNDEFINED_TABLE || sqlstate === INVALID_SCHEMA_NAME) return [];
+    if (isMissingTable(error)) return [];
     throw error;
   }
 }

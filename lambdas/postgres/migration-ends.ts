@@ -2,7 +2,7 @@ import type { RequestedMigrations } from '../shared/payloads.ts';
 import type { Client } from './client.ts';
 import type { Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
-import { INSUFFICIENT_PRIVILEGE, INVALID_SCHEMA_NAME, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
+import { INSUFFICIENT_PRIVILEGE, isMissingTable, sqlstateOf } from './sqlstate.ts';
 import { OWN_SCHEMA } from './table-findings.ts';
 import { withTrustedTable } from './trusted-table.ts';
 
@@ -25,7 +25,7 @@ export async function endMigrations(client: Client, requested: RequestedMigratio
   try {
     await recordEnd(client, requested);
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isMissingTable(error)) throw error;
     await createLedgerTable(
       client,
       'migration_ends (environment text primary key, ended_at timestamptz not null)',
@@ -58,11 +58,7 @@ export async function areMigrationsEnded(
       return rowCount !== 0;
     });
   } catch (error) {
-    if (isMissing(error) || sqlstateOf(error) === INSUFFICIENT_PRIVILEGE) return false;
+    if (isMissingTable(error) || sqlstateOf(error) === INSUFFICIENT_PRIVILEGE) return false;
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return [UNDEFINED_TABLE, INVALID_SCHEMA_NAME].includes(sqlstateOf(error) ?? '');
 }

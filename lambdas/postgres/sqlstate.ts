@@ -84,6 +84,12 @@ export function sqlstateOf(error: unknown): string | undefined {
   return error instanceof DeployStepError ? error.sqlstate : undefined;
 }
 
+/** Whether a table that a statement names, or its schema, does not exist. */
+export function isMissingTable(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error);
+  return sqlstate === UNDEFINED_TABLE || sqlstate === INVALID_SCHEMA_NAME;
+}
+
 /** Whether the connection failed, was lost, or leads to a server that accepts no writes, so that another attempt on a new connection can succeed. */
 export function isConnectionError(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);

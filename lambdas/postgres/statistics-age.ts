@@ -1,10 +1,7 @@
 import type { Client } from './client.ts';
-import { indexKey, type Named, type Table } from './identifiers.ts';
-import { LEDGER } from './ledger.ts';
+import { indexKey, type Named } from './identifiers.ts';
 import { OWN_TABLES } from './live-indexes.ts';
 import { MARK } from './read-only.ts';
-import { INVALID_SCHEMA_NAME, isConnectionError, sqlstateOf, UNDEFINED_TABLE } from './sqlstate.ts';
-import { withTrustedTable } from './trusted-table.ts';
 
 /** Since when a server counts the scans of the current database. */
 export interface StatisticsAge {
@@ -17,6 +14,9 @@ export interface StatisticsAge {
   readonly standbys: number | null;
 }
 
+/** SQL for the time from which on the statistics count, for the row `d` of pg_stat_database and the row `b` of pg_stat_bgwriter. */
+export const STATISTICS_SINCE = 'coalesce(d.stats_reset, b.stats_reset, pg_postmaster_start_time())';
+
 /**
  * Reads since when the statistics have been counting. A database whose statistics were never reset has no time of a reset from
  * version 15 on: they began when the database was created, or when the server discarded them after a crash, which resets
@@ -25,7 +25,7 @@ export interface StatisticsAge {
 export async function readStatisticsAge(client: Client): Promise<StatisticsAge> {
   const { rows } = await client.query<StatisticsAge>(
     `${MARK}
-     select coalesce(d.stats_reset, b.stats_reset, pg_postmaster_start_time()) as since,
+     select ${STATISTICS_SINCE} as since,
             clock_timestamp() as now,
             current_setting('track_counts') = 'on' as counting,
             pg_is_in_recovery() as standby,
@@ -62,38 +62,4 @@ export async function readScans(client: Client): Promise<Map<string, Scans>> {
       where ${OWN_TABLES}`,
   );
   return new Map(rows.map((one) => [indexKey(one), one]));
-}
-
-/** The ledger's answer to when indexes were built. */
-export interface BuildTimes {
-  /** When the ledger recorded the last build, by `indexKey`. An index of a partition counts as that of its table. */
-  readonly built: ReadonlyMap<string, Date>;
-  /** Why the ledger was not read. Null: it was, or it does not exist. */
-  readonly problem: string | null;
-}
-
-/** Reads from the ledger when the product has built each index. Call it outside of a transaction. */
-export async function readBuildTimes(client: Client): Promise<BuildTimes> {
-  try {
-    const rows = await withTrustedTable(client, LEDGER, 'access share', async () => {
-      const answer = await client.query<Named & { built: Date }>(
-        `${MARK}
-         select index_schema as schema, index_name as name, max(finished_at) as built
-           from deploy_step.index_builds
-          where status in ('built', 'repaired') and finished_at is not null
-          group by index_schema, index_name`,
-      );
-      return answer.rows;
-    });
-    return { built: new Map(rows.map((one) => [indexKey(one), one.built])), problem: null };
-  } catch (error) {
-    if (isConnectionError(error)) throw error;
-    const sqlstate = sqlstateOf(error);
-    const isMissing = sqlstate === UNDEFINED_TABLE || sqlstate === INVALID_SCHEMA_NAME;
-    return { built: new Map(), problem: isMissing ? null : `${ledgerName(LEDGER)} cannot be read` };
-  }
-}
-
-function ledgerName({ schema, table }: Table): string {
-  return `${schema}.${table}`;
 }

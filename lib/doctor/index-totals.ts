@@ -1,5 +1,6 @@
 import { indexKey } from '../../lambdas/postgres/identifiers.ts';
 import type { LiveIndex } from '../../lambdas/postgres/live-indexes.ts';
+import type { RecordedScans } from '../../lambdas/postgres/recorded-scans.ts';
 import type { LiveDatabase } from './live-database.ts';
 
 /** What an index of a partitioned table and those of its partitions have together, on all servers. */
@@ -24,14 +25,51 @@ export class IndexTotals {
 
   /** Scans on this server and on all replicas. Null: one of the servers has no statistics of a part. */
   scansOf(index: LiveIndex): number | null {
-    const parts = this.partsOf(index).filter((part) => !part.partitioned);
-    const counts = [
-      ...parts.map(({ scans }) => scans),
-      ...this.#live.replicas.flatMap((replica) =>
-        parts.map((part) => replica.scans.get(indexKey(part))?.scans ?? null),
+    const own = this.#filesOf(index).map(({ scans }) => scans);
+    return sumOfKnown([...own, this.replicaScansOf(index)]);
+  }
+
+  /** Scans on all replicas. Null: one of them has no statistics of a part. */
+  replicaScansOf(index: LiveIndex): number | null {
+    const parts = this.#filesOf(index);
+    return sumOfKnown(
+      this.#live.replicas.flatMap(({ scans }) =>
+        parts.map((part) => scans.get(indexKey(part))?.scans ?? null),
       ),
-    ];
-    return counts.some((count) => count === null) ? null : sum(counts.map((count) => count ?? 0));
+    );
+  }
+
+  /**
+   * Since when deploys have found no further scan on this server. Null: they have not recorded the number that it has now, or its
+   * statistics were reset since.
+   */
+  unchangedSince(index: LiveIndex): Date | null {
+    const since = this.#live.statistics.since.getTime();
+    return this.#latest(index, (part, recorded) =>
+      recorded.scans === part.scans && recorded.statisticsSince.getTime() === since
+        ? recorded.unchangedSince
+        : null,
+    );
+  }
+
+  /** Since when deploys have found it. Null: they have not found all of its parts. */
+  firstSeenAt(index: LiveIndex): Date | null {
+    return this.#latest(index, (_, { firstSeenAt }) => firstSeenAt);
+  }
+
+  /** The latest time of all parts. Null: one of them has none. */
+  #latest(index: LiveIndex, timeOf: (part: LiveIndex, recorded: RecordedScans) => Date | null): Date | null {
+    const times = this.#filesOf(index).map((part) => {
+      const recorded = this.#live.history.scans.get(indexKey(part));
+      return recorded?.oid === part.oid ? timeOf(part, recorded) : null;
+    });
+    if (times.length === 0 || times.includes(null)) return null;
+    return new Date(Math.max(...times.map((time) => time?.getTime() ?? 0)));
+  }
+
+  /** The parts that have files, and therefore statistics. */
+  #filesOf(index: LiveIndex): LiveIndex[] {
+    return this.partsOf(index).filter((part) => !part.partitioned);
   }
 
   /** The last scan of any part on any server. Null: there was none, or the servers do not record it. */
@@ -45,6 +83,10 @@ export class IndexTotals {
     ].flatMap((time) => time?.getTime() ?? []);
     return times.length === 0 ? null : new Date(Math.max(...times));
   }
+}
+
+function sumOfKnown(counts: readonly (number | null)[]): number | null {
+  return counts.includes(null) ? null : sum(counts.map((count) => count ?? 0));
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,9 +1,10 @@
 import type { IndexSize, MeasuredBloat } from '../../lambdas/postgres/index-bloat.ts';
+import type { IndexHistory } from '../../lambdas/postgres/index-history.ts';
 import type { IndexTexts, LiveIndex, Worker } from '../../lambdas/postgres/live-indexes.ts';
 import type { LivePreparedTransaction, LiveSession, LiveSlot } from '../../lambdas/postgres/live-sessions.ts';
 import type { LiveForeignKey, LiveTable } from '../../lambdas/postgres/live-tables.ts';
 import type { StatementStatistics } from '../../lambdas/postgres/statement-statistics.ts';
-import type { BuildTimes, Scans, StatisticsAge } from '../../lambdas/postgres/statistics-age.ts';
+import type { Scans, StatisticsAge } from '../../lambdas/postgres/statistics-age.ts';
 import type { Unknown } from './finding.ts';
 import type { RegistryState } from './registry-state.ts';
 
@@ -30,7 +31,7 @@ export interface LiveDatabase {
   readonly workers: ReadonlyMap<number, Worker>;
   readonly tables: readonly LiveTable[];
   readonly foreignKeys: readonly LiveForeignKey[];
-  readonly buildTimes: BuildTimes;
+  readonly history: IndexHistory;
   readonly sizes: readonly IndexSize[];
   /** Of the indexes that pgstattuple has measured, by oid. */
   readonly measured: ReadonlyMap<number, MeasuredBloat>;

@@ -8,6 +8,7 @@ import {
   measureBloat,
   readIndexSizes,
 } from '../../lambdas/postgres/index-bloat.ts';
+import { readIndexHistory } from '../../lambdas/postgres/index-history.ts';
 import { examine } from '../../lambdas/postgres/index-state.ts';
 import { readIndexTexts, readLiveIndexes, readWorkers } from '../../lambdas/postgres/live-indexes.ts';
 import {
@@ -21,7 +22,7 @@ import { firstSchema as firstNamed, resolveRegistry } from '../../lambdas/postgr
 import { configuredSearchPath, configureSearchPath } from '../../lambdas/postgres/search-path.ts';
 import { pinSettings } from '../../lambdas/postgres/session-settings.ts';
 import { readSlowStatements, type StatementStatistics } from '../../lambdas/postgres/statement-statistics.ts';
-import { readBuildTimes, readScans, readStatisticsAge } from '../../lambdas/postgres/statistics-age.ts';
+import { readScans, readStatisticsAge } from '../../lambdas/postgres/statistics-age.ts';
 import { type Extension, findExtension } from '../../lambdas/postgres/trusted-extension.ts';
 import { messageOf } from '../../lambdas/shared/errors.ts';
 import { tableId } from '../../lambdas/shared/registry.ts';
@@ -134,7 +135,7 @@ async function readPrimary(
     ...read,
     texts,
     replicas,
-    buildTimes: await readBuildTimes(client),
+    history: await readIndexHistory(client),
     registry: state,
     unknown: [
       ...unknown,

@@ -40,10 +40,12 @@ export function unusedIndexes(live: LiveDatabase, { windowDays, tenantColumn }: 
     const scans = totals.scansOf(index);
     const lastScan = totals.lastScanOf(index);
     const isOld = windowDays > 0 && lastScan !== null && lastScan < windowStart;
-    if (scans !== 0 && !isOld) return [];
+    const unchangedSince = totals.replicaScansOf(index) === 0 ? totals.unchangedSince(index) : null;
+    const isUnchanged = windowDays > 0 && unchangedSince !== null && unchangedSince <= windowStart;
+    if (scans !== 0 && !isOld && !isUnchanged) return [];
     const doubts = [
       ...serverDoubts(live, windowStart, windowDays),
-      ...(isOld || windowDays === 0 ? [] : ageDoubts(live, totals.partsOf(index), windowStart)),
+      ...(isOld || isUnchanged || windowDays === 0 ? [] : ageDoubts(live, { index, totals, windowStart })),
       ...((rows.get(tableKey(index)) ?? SMALL) < SMALL
         ? ['its table is so small that PostgreSQL reads it whole']
         : []),
@@ -58,8 +60,7 @@ export function unusedIndexes(live: LiveDatabase, { windowDays, tenantColumn }: 
         ...{ schema: index.schema, table: index.table, index: index.name },
         columns: live.texts.get(index.oid)?.keys ?? index.keys.flatMap((key) => key ?? []),
         evidence:
-          `${lastScan === null ? `No query has scanned it since ${dayOf(live.statistics.since)}` : `The last scan was on ${dayOf(lastScan)}`}` +
-          `${serversOf(live)}, and every write updates it.` +
+          `${lastUse(live, { scans, lastScan, unchangedSince })}${serversOf(live)}, and every write updates it.` +
           (bytes === 0 ? '' : ` It has ${humanSize(bytes)}.`) +
           (doubts.length === 0 ? '' : ` Not proven: ${doubts.join('; ')}.`) +
           (index.keys.includes(null) ? ' The planner also uses its statistics about the expression.' : '') +
@@ -143,15 +144,31 @@ function serverDoubts(live: LiveDatabase, windowStart: Date, windowDays: number)
   ];
 }
 
+/** Until when an index was scanned. */
+function lastUse(
+  { statistics }: LiveDatabase,
+  seen: { scans: number | null; lastScan: Date | null; unchangedSince: Date | null },
+): string {
+  if (seen.lastScan !== null) return `The last scan was on ${dayOf(seen.lastScan)}`;
+  if (seen.scans !== 0 && seen.unchangedSince !== null)
+    return `Its ${counted(seen.scans ?? 0, 'scan')} are from before ${dayOf(seen.unchangedSince)}, as deploys have recorded`;
+  return `No query has scanned it since ${dayOf(statistics.since)}`;
+}
+
+interface AgedIndex {
+  readonly index: LiveIndex;
+  readonly totals: IndexTotals;
+  readonly windowStart: Date;
+}
+
 /** Why an index may be younger than the window. */
-function ageDoubts({ buildTimes }: LiveDatabase, parts: readonly LiveIndex[], windowStart: Date): string[] {
-  const [index] = parts;
-  if (index === undefined) return [];
-  const built = buildTimes.built.get(indexKey(index));
-  const { existedAt } = index;
-  if ([built, existedAt].some((time) => time != null && time <= windowStart)) return [];
+function ageDoubts({ history }: LiveDatabase, { index, totals, windowStart }: AgedIndex): string[] {
+  const built = history.built.get(indexKey(index));
+  const seenAt = totals.firstSeenAt(index);
+  if ([built, seenAt, index.existedAt].some((time) => time != null && time <= windowStart)) return [];
   if (built !== undefined) return [`it was built on ${dayOf(built)}`];
-  const why = buildTimes.problem === null ? '' : ` (${buildTimes.problem})`;
+  if (seenAt !== null) return [`deploys have found it only since ${dayOf(seenAt)}`];
+  const why = history.problem === null ? '' : ` (${history.problem})`;
   return [`nothing shows that it existed on ${dayOf(windowStart)}${why}`];
 }
 

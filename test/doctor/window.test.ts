@@ -19,22 +19,31 @@ describe.each(MAJORS)('the window of unused indexes on PostgreSQL %i', (major) =
   let server: Awaited<ReturnType<typeof startEmbeddedPostgres>>;
   let database: TestDatabase;
   let place: CommandFolder;
+  let registry: string[];
+
+  /** A deploy that has something to do. */
+  const deploy = async () => {
+    await database.query('drop index if exists t_new');
+    const { exitCode, stderr } = await place.run(
+      ...['run', '--database-url', database.url, ...registry, '--migrations', 'none', '--mode', 'indexes'],
+    );
+    expect([exitCode, stderr]).toEqual([0, '']);
+  };
 
   beforeAll(async () => {
     server = await startEmbeddedPostgres({ major, settings: { fsync: 'off' } });
     place = createCommandFolder();
     database = await createDatabase({ adminUrl: server.url() });
     await database.query(`
-      create table t (id int primary key, a int, b int);
-      insert into t select n, n, n from generate_series(1, 5000) n;
-      create index t_by_hand on t (b)`);
-    const registry = withRegistry(place, [
+      create table t (id int primary key, a int, b int, c int);
+      insert into t select n, n, n, n from generate_series(1, 5000) n;
+      create index t_before on t (b)`);
+    registry = withRegistry(place, [
       { name: 't_a', sql: 'create index concurrently if not exists t_a on t (a)', description: 'by a' },
+      { name: 't_new', sql: 'create index concurrently if not exists t_new on t (c, a)', description: 'new' },
     ]);
-    const { exitCode, stderr } = await place.run(
-      ...['run', '--database-url', database.url, ...registry, '--migrations', 'none', '--mode', 'indexes'],
-    );
-    expect([exitCode, stderr]).toEqual([0, '']);
+    await deploy();
+    await database.query('create index t_by_hand on t (c, b)');
   });
   afterAll(async () => {
     place.remove();
@@ -73,6 +82,18 @@ describe.each(MAJORS)('the window of unused indexes on PostgreSQL %i', (major) =
     expect(found.t_a).toMatch(/^high: No query has scanned it/);
     expect(found.t_by_hand).toMatch(/^unknown: .*Not proven: nothing shows that it existed on [\d-]+\.$/);
     expect(unusedAfter(live, 29).t_a).toMatch(/^unknown: .*Not proven: the statistics of this server began/);
+  });
+
+  test('a deploy shows that an index existed that someone has created by hand before', async () => {
+    const live = await read();
+    expect(unusedAfter(live, 31).t_before).toMatch(/^high: No query has scanned it/);
+    const old = { ...live.statistics, since: new Date(live.statistics.since.getTime() - 100 * DAY_MS) };
+    expect(unusedAfter({ ...live, statistics: old }, 29).t_before).toMatch(
+      /^unknown: .*Not proven: deploys have found it only since [\d-]+\.$/,
+    );
+    // Another index with its name is not older than itself.
+    await database.query('drop index t_before; create index t_before on t (b)');
+    expect(unusedAfter(await read(), 31).t_before).toMatch(/^unknown: .*nothing shows that it existed/);
   });
 
   test('a new index is too young, however old the statistics are', async () => {
@@ -124,9 +145,86 @@ describe.each(MAJORS)('the window of unused indexes on PostgreSQL %i', (major) =
     else expect(after).toBeUndefined();
   });
 
-  test('a reset of the statistics begins a new window', async () => {
-    const before = (await read()).statistics.since;
-    await database.query('select pg_stat_reset()');
-    await eventually(async () => (await read()).statistics.since.getTime()).toBeGreaterThan(before.getTime());
+  test('deploys record since when an index was not scanned again', async () => {
+    await deploy();
+    const live = await read();
+    // Also without the time of the last scan, as before version 16.
+    const withoutTime = {
+      ...live,
+      indexes: live.indexes.map((index) => ({ ...index, lastScan: null })),
+    };
+    expect(unusedAfter(withoutTime, 29).t_a).toBeUndefined();
+    const found = /^high: Its 1 scan are from before [\d-]+, as deploys have recorded, and every write/;
+    expect(unusedAfter(withoutTime, 31).t_a).toMatch(found);
+
+    // A later deploy finds the same number, so the time stays.
+    const rows = async () =>
+      await database.query(
+        "select scans, unchanged_since from deploy_step.index_scans where index_name = 't_a'",
+      );
+    const before = await rows();
+    await deploy();
+    expect(await rows()).toEqual(before);
+
+    // A replica may have scanned it meanwhile: its own statistics decide.
+    const scans = (count: number) =>
+      new Map(
+        live.indexes.map((one) => [JSON.stringify([one.schema, one.name]), { scans: count, lastScan: null }]),
+      );
+    const replica = { name: 'replica 1', statistics: live.statistics, scans: scans(0) };
+    expect(unusedAfter({ ...withoutTime, replicas: [replica] }, 31).t_a).toMatch(
+      /^high: Its 1 scan are from before/,
+    );
+    expect(
+      unusedAfter({ ...withoutTime, replicas: [replica, { ...replica, scans: scans(3) }] }, 31).t_a,
+    ).toBeUndefined();
+
+    await database.query('set enable_seqscan = off; select from t where a = 8');
+    await waitForRows(
+      database,
+      "select from pg_stat_user_indexes where indexrelname = 't_a' and idx_scan > 1",
+    );
+    const again = await read();
+    const used = { ...again, indexes: again.indexes.map((index) => ({ ...index, lastScan: null })) };
+    expect(unusedAfter(used, 31).t_a).toBeUndefined();
+  });
+
+  test.each([
+    ['of the database', 'select pg_stat_reset()'],
+    ['of one index', "select pg_stat_reset_single_table_counters('t_a'::regclass)"],
+  ])(
+    'a reset of the statistics %s begins a new window, and what deploys have recorded before is not used',
+    async (_, reset) => {
+      await deploy();
+      const before = (await read()).statistics.since;
+      await database.query(reset);
+      await eventually(async () => (await read()).statistics.since.getTime()).toBeGreaterThan(
+        before.getTime(),
+      );
+      const live = await read();
+      // As if it had been scanned as often again.
+      const same = live.indexes.map((index) => ({
+        ...index,
+        ...{
+          lastScan: null,
+          scans: live.history.scans.get(JSON.stringify([index.schema, index.name]))?.scans ?? 0,
+        },
+      }));
+      expect(same.find(({ name }) => name === 't_a')?.scans).toBeGreaterThan(0);
+      expect(unusedAfter({ ...live, indexes: same }, 31).t_a).toBeUndefined();
+      await database.query('set enable_seqscan = off; select from t where a = 8');
+      await waitForRows(
+        database,
+        "select from pg_stat_user_indexes where indexrelname = 't_a' and idx_scan > 0",
+      );
+    },
+  );
+
+  test('an index that is dropped is dropped from the record too', async () => {
+    await database.query('drop index t_before');
+    await deploy();
+    const rows = await database.query('select index_name from deploy_step.index_scans order by 1');
+    expect(rows.map(({ index_name }) => index_name)).not.toContain('t_before');
+    expect(rows.map(({ index_name }) => index_name)).toContain('t_a');
   });
 });

@@ -3,6 +3,7 @@ import { databaseOf, withClient } from '../../lambdas/postgres/client.ts';
 import { ensureLedger } from '../../lambdas/postgres/ledger.ts';
 import { endMigrations } from '../../lambdas/postgres/migration-ends.ts';
 import { ensureMigrationRecord } from '../../lambdas/postgres/migration-record.ts';
+import { recordScans } from '../../lambdas/postgres/recorded-scans.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { onEachMajor } from '../support/servers.ts';
 import { useDatabase } from '../support/suite-database.ts';
@@ -21,6 +22,7 @@ onEachMajor('tables of deploy_step', (major) => {
     await withClient(databaseOf({ DATABASE_URL: database.deployUrl }), 'test', async (client) => {
       await ensureLedger(client);
       await ensureMigrationRecord(client);
+      await recordScans(client);
       await endMigrations(client, { environment: 'test', at: new Date().toISOString() });
     });
     const tables = await database.query(
@@ -29,6 +31,7 @@ onEachMajor('tables of deploy_step', (major) => {
     expect(tables).toEqual([
       { relname: 'applied_migrations', amname: 'heap' },
       { relname: 'index_builds', amname: 'heap' },
+      { relname: 'index_scans', amname: 'heap' },
       { relname: 'migration_ends', amname: 'heap' },
     ]);
   });
