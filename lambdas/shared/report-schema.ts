@@ -2,6 +2,7 @@ import { indexStatusSchema } from './index-status.ts';
 import { MIGRATION_RUNNERS, migrationFailureSchema } from './migration-runner.ts';
 import { WINDOW_POLICIES } from './online-migrations.ts';
 import { PLANNED_DECISIONS } from './preflight-result.ts';
+import { VERDICTS } from './query-verdicts.ts';
 import * as z from './zod.ts';
 
 export type IndexStatus = z.infer<typeof indexStatusSchema>;
@@ -206,6 +207,25 @@ export const reportSchema = z.object({
   decision: z.optional(z.nullable(z.enum(PLANNED_DECISIONS))),
   /** Only in a plan: why a deploy would be refused now. Null: nothing is known that would refuse it. */
   refusal: z.optional(z.nullable(z.string())),
+  /**
+   * Only in a run on your machine that built or repaired indexes: the plans of the queries in `serves` of these indexes. Absent: they
+   * serve none.
+   */
+  queries: z.optional(
+    z.array(
+      z.object({
+        /** Name of the file, or the text of the query. */
+        name: z.string(),
+        /** The indexes that name it in `serves`. */
+        servedBy: z.array(z.string()),
+        verdict: z.enum(VERDICTS),
+        /** Null: it uses none, or it cannot be planned. */
+        index: z.nullable(z.string()),
+        cost: z.nullable(z.number()),
+        message: z.string(),
+      }),
+    ),
+  ),
   /** At most 20. The last one counts those that are left out. */
   warnings: z.array(z.string()),
   /** The report in a few sentences on one line, at most 900 characters: for the approval of a pipeline and the summary of a job. */

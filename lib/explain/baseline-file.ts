@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../../lambdas/shared/errors.ts';
+import { VERDICTS } from '../../lambdas/shared/query-verdicts.ts';
 import { visibleJson } from '../../lambdas/shared/visible-text.ts';
 import type { Baseline } from './gate.ts';
-import { VERDICTS } from './verdict.ts';
 
 const schema = z.strictObject({
   version: z.literal(1),

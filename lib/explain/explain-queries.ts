@@ -26,8 +26,12 @@ import {
   readTableFacts,
   type TableFacts,
 } from '../../lambdas/postgres/table-facts.ts';
+import { untrustedOwnersOfCode } from '../../lambdas/postgres/untrusted-owners.ts';
 import { DeployStepError } from '../../lambdas/shared/errors.ts';
+import type { Verdict } from '../../lambdas/shared/query-verdicts.ts';
 import type { RegistryEntry } from '../../lambdas/shared/registry.ts';
+import { listed } from '../../lambdas/shared/text.ts';
+import { visible } from '../../lambdas/shared/visible-text.ts';
 import { describeVerdict } from './describe-verdict.ts';
 import { scansOf } from './plan-scans.ts';
 import type { Extensions } from './proposals/predicates.ts';
@@ -35,15 +39,7 @@ import { type Proposal, propose } from './proposals/propose.ts';
 import { shapesOf } from './proposals/query-shape.ts';
 import type { Profile, QuerySource } from './query-source.ts';
 import { valueDependentTables } from './value-dependent.ts';
-import {
-  asGeneric,
-  DEFAULT_MIN_ROWS,
-  judge,
-  type PlanVerdict,
-  type ReadTable,
-  type Verdict,
-  worst,
-} from './verdict.ts';
+import { asGeneric, DEFAULT_MIN_ROWS, judge, type PlanVerdict, type ReadTable, worst } from './verdict.ts';
 
 export interface ExplainOptions {
   /** Undefined: that of the role. */
@@ -55,6 +51,10 @@ export interface ExplainOptions {
   readonly tenantColumn: string | null;
   /** Execute each query with its values, at most so long. Null: queries are only planned. */
   readonly analyzeMs: number | null;
+  /** Whether an index is proposed for a query that no index serves. @default true */
+  readonly propose?: boolean;
+  /** Plan only if no other role than these and the ones that it trusts anyway owns code. @default code of all roles may run */
+  readonly trustedRoles?: readonly string[];
 }
 
 /** A query that could not be read. */
@@ -107,7 +107,7 @@ interface Session extends ExplainOptions {
 
 /**
  * Plans queries in a database. Nothing is changed, and nothing is executed without `analyzeMs`.
- * @throws DeployStepError if the database cannot be reached
+ * @throws DeployStepError if the database cannot be reached, UntrustedCode if a role that is not trusted owns code
  */
 export async function explainQueries(
   databaseUrl: string,
@@ -120,6 +120,7 @@ export async function explainQueries(
   );
   try {
     await pinSettings(client, backendOf(client));
+    if (options.trustedRoles !== undefined) await refuseUntrustedCode(client, options.trustedRoles);
     if (options.searchPath !== undefined) configureSearchPath(client, options.searchPath);
     const session: Session = {
       ...options,
@@ -136,6 +137,20 @@ export async function explainQueries(
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+/** A role that is not trusted owns code that planning can run. */
+export class UntrustedCode extends Error {
+  override readonly name = 'UntrustedCode';
+}
+
+async function refuseUntrustedCode(client: Client, trustedRoles: readonly string[]): Promise<void> {
+  const owners = await untrustedOwnersOfCode(client, trustedRoles);
+  if (owners.length === 0) return;
+  throw new UntrustedCode(
+    `PostgreSQL runs functions and domains of a query when it plans it, and ${listed(owners.map(visible), 5)} ${owners.length === 1 ? 'owns' : 'own'} some, but this role does not trust ${owners.length === 1 ? 'that role' : 'those roles'}. ` +
+      'Run pg-deploy-step explain as a role that may only read, or name the roles in --trusted-role.',
+  );
 }
 
 function unread({ name, file, line, problem }: UnreadQuery): ExplainedQuery {
@@ -207,7 +222,10 @@ async function explainPrepared(
       : await analyzeAll(query, { source, judged, timeoutMs: session.analyzeMs });
   const missing = missingValues(source);
   const isServed = decisive.verdict === 'index' && serving.length > 0;
-  const proposal = isServed ? null : await proposalFor(session, { query, source, facts, decisive });
+  const proposal =
+    isServed || session.propose === false
+      ? null
+      : await proposalFor(session, { query, source, facts, decisive });
   return {
     name: source.name,
     verdict: decisive.verdict,

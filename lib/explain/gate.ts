@@ -1,5 +1,6 @@
+import type { Verdict } from '../../lambdas/shared/query-verdicts.ts';
 import type { ExplainedQuery } from './explain-queries.ts';
-import type { ReadTable, Verdict } from './verdict.ts';
+import type { ReadTable } from './verdict.ts';
 
 /** What a verdict means for a pipeline. */
 export const POLICIES = ['off', 'warn', 'fail'] as const;

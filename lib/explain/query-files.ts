@@ -1,12 +1,22 @@
-import { globSync, readFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
 import type { UnreadQuery } from './explain-queries.ts';
 import { QueryProblem, type QuerySource, readQuery } from './query-source.ts';
 
+/** The folder with the queries of a registry: the configured one, or that beside its file. */
+export function queriesFolder(configured: string | undefined, registryFile: string | undefined): string {
+  return configured ?? (registryFile === undefined ? 'queries' : join(dirname(registryFile), 'queries'));
+}
+
+/** The queries of a folder. None, if it does not exist. */
+export function queriesFrom(folder: string): (QuerySource | UnreadQuery)[] {
+  return existsSync(folder) ? queriesIn(folder) : [];
+}
+
 /** The SQL files of a folder and the folders in it. Their names are their paths without .sql. */
-export function queriesIn(folder: string): (QuerySource | UnreadQuery)[] {
+function queriesIn(folder: string): (QuerySource | UnreadQuery)[] {
   return globSync('**/*.sql', { cwd: folder })
     .toSorted()
     .map((path) =>

@@ -76,6 +76,8 @@ test('a run of the demo builds every index of the registry, and stops and starts
   expect(await database.query('select 1 from pg_index where not indisvalid')).toEqual([]);
   const report = reportSchema.parse(JSON.parse(readFileSync(place.file('out.json'), 'utf8')));
   expect(report.totals).toEqual({ created: NAMES.length, skipped: 0, failed: 0, remaining: 0 });
+  expect(report.queries?.filter(({ verdict }) => verdict !== 'index')).toEqual([]);
+  expect(report.queries?.length).toBeGreaterThan(20);
   expect(report.migrations.pending).toEqual([]);
   expect(report.migrations.applied).not.toEqual([]);
   expect(report.services.map(({ name }) => name)).toEqual(['api', 'worker']);

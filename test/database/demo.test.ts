@@ -5,7 +5,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import indexes from '../../database/indexes.ts';
 import { type ExplainedQuery, explainQueries } from '../../lib/explain/explain-queries.ts';
-import { queriesIn } from '../../lib/explain/query-files.ts';
+import { queriesFrom } from '../../lib/explain/query-files.ts';
 import { loadRegistry } from '../../lib/registry/load-registry.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -78,7 +78,7 @@ test('before the release, the database has only the indexes of its constraints',
 });
 
 async function explained(): Promise<ExplainedQuery[]> {
-  return await explainQueries(database.url, queriesIn(join(FOLDER, 'queries')), {
+  return await explainQueries(database.url, queriesFrom(join(FOLDER, 'queries')), {
     registry: await loadRegistry(join(FOLDER, 'indexes.ts')),
     ...{ searchPath: undefined, minRows: null, tenantColumn: 'tenant_id', analyzeMs: null },
   });

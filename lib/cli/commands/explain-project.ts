@@ -1,5 +1,4 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { messageOf } from '../../../lambdas/shared/errors.ts';
 import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
@@ -10,7 +9,7 @@ import { baselineText, readBaseline } from '../../explain/baseline-file.ts';
 import { explainQueries, type UnreadQuery } from '../../explain/explain-queries.ts';
 import { toGithub, toJson, toText } from '../../explain/format-explained.ts';
 import { baselineOf, type GatedQuery, gate } from '../../explain/gate.ts';
-import { queriesIn, readOrProblem, servedQueries } from '../../explain/query-files.ts';
+import { queriesFolder, queriesFrom, readOrProblem, servedQueries } from '../../explain/query-files.ts';
 import { QueryProblem, type QuerySource, withParameters } from '../../explain/query-source.ts';
 import { writeOutputFile } from '../../files/output-file.ts';
 import { projectPath } from '../../files/project-path.ts';
@@ -101,12 +100,11 @@ function queriesOf(
 ): (QuerySource | UnreadQuery)[] {
   if (query !== undefined) return [oneQuery(query, param)];
   const [first] = registries;
-  const folder =
-    queries ?? config.queries ?? (first === undefined ? 'queries' : join(dirname(first.file), 'queries'));
+  const folder = queries ?? queriesFolder(config.queries, first?.file);
   if (queries !== undefined && !statSync(queries).isDirectory()) {
     throw new ConfigurationError(`--queries: ${queries} is a file, not a folder.`);
   }
-  const found = existsSync(folder) ? queriesIn(folder) : [];
+  const found = queriesFrom(folder);
   const served = servedQueries(
     registry.flatMap(({ serves }) => serves),
     found,

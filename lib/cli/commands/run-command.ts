@@ -7,6 +7,7 @@ import { MODES, type Mode } from '../../../lambdas/shared/modes.ts';
 import { WINDOW_POLICIES, type WindowPolicy } from '../../../lambdas/shared/online-migrations.ts';
 import type { CompiledRegistry } from '../../../lambdas/shared/registry.ts';
 import type { ResolvedConnection } from '../../connection/resolve-connection.ts';
+import { queriesFolder } from '../../explain/query-files.ts';
 import { DEMO_DATABASE, DEMO_REGISTRY } from '../../files/package-files.ts';
 import { notesOnMigrations } from '../../functions/ship-migrations.ts';
 import { requireLocalPackages } from '../../local/required-packages.ts';
@@ -227,6 +228,7 @@ function toSettings(
     databaseUrl: connection?.url ?? null,
     databaseFlag: connection?.given ?? null,
     registry,
+    queries: queriesFolder(undefined, flags.indexes),
     migrations: flags.migrations,
     migrationCommand: flags.migrationCommand ?? null,
     services: flags.services ?? demo,

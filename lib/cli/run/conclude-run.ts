@@ -1,5 +1,6 @@
 import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { visibleJson } from '../../../lambdas/shared/visible-text.ts';
+import { plansAfterBuild } from '../../explain/served-plans.ts';
 import { writeOutputFile } from '../../files/output-file.ts';
 import type { LocalDeploy } from '../../local/local-workflow.ts';
 import { runSummary } from '../summary/run-summary.ts';
@@ -16,15 +17,19 @@ export interface EndedRun {
   readonly interrupted: Omit<HandledInterrupt, 'startCommand'> | null;
   /** The last output of the migration command. */
   readonly lastLines: LastLines;
+  /** For the plans of the queries that the built indexes serve. */
+  readonly databaseUrl: string;
 }
 
 /**
  * Prints the summary of a run and writes its report.
  * @returns true when the deploy succeeded and its report was written
  */
-export async function concludeRun({ settings, output, log }: RunContext, ended: EndedRun): Promise<boolean> {
+export async function concludeRun(run: RunContext, ended: EndedRun): Promise<boolean> {
+  const { settings, output, log } = run;
   const { deploy, interrupted } = ended;
-  const report = deploy.summary?.report;
+  const reported = deploy.summary?.report;
+  const report = reported && (await withPlans(reported, run, ended));
   let isWritten = true;
   if (report !== undefined) {
     const colour = !settings.json && takesColour(process.stdout);
@@ -55,6 +60,26 @@ export async function concludeRun({ settings, output, log }: RunContext, ended: 
   }
   if (log.file !== null) output.print(`Log of the functions: ${log.file}`);
   return false;
+}
+
+/** The report with the plans of the queries that the built indexes serve. They are no reason to fail. */
+async function withPlans(
+  report: Report,
+  { settings, output, interrupt }: RunContext,
+  { databaseUrl, interrupted }: EndedRun,
+): Promise<Report> {
+  if (interrupted !== null || interrupt.signal.aborted || report.mode === 'plan') return report;
+  try {
+    const queries = await plansAfterBuild(databaseUrl, {
+      ...{ registry: settings.registry, indexes: report.indexes, folder: settings.queries },
+      searchPath: settings.database.searchPath,
+      trustedRoles: settings.database.trustedRoles ?? [],
+    });
+    return queries === null ? report : { ...report, queries };
+  } catch (error) {
+    output.print(`The queries in serves were not planned: ${errorText(error)}`);
+    return report;
+  }
 }
 
 /** Writes the report as the settings say. A report that has no other place goes to standard error. */

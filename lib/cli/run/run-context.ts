@@ -21,6 +21,8 @@ export interface RunSettings {
   /** The value of --database-url without its password. Null: embedded PostgreSQL. */
   readonly databaseFlag: string | null;
   readonly registry: CompiledRegistry;
+  /** Folder with the queries that entries name in `serves`. */
+  readonly queries: string;
   /** Folder with SQL files, or "none". */
   readonly migrations: string;
   /** Shell command that runs the migrations instead of `migrations`. Null: none. */

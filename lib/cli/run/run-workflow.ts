@@ -64,7 +64,7 @@ async function runWith(run: RunContext): Promise<boolean> {
   opened.observe(view);
   const ended = await deployOnce(run, opened, view.note);
   await view.close();
-  return await concludeRun(run, { ...ended, lastLines: opened.lastLines });
+  return await concludeRun(run, { ...ended, lastLines: opened.lastLines, databaseUrl });
 }
 
 /** The role of an embedded server is a superuser. The demo deploys as your own database should: with a role of its own. */

@@ -12,6 +12,7 @@ import type { Report } from '../../../lambdas/shared/report-schema.ts';
 import { bodyOf, counted, headlineOf, listed } from '../../../lambdas/shared/text.ts';
 import { paint, plain, type Style } from '../terminal/styled-text.ts';
 import { builtSection, failedSection, planSection } from './index-summary.ts';
+import { queriesSection } from './query-summary.ts';
 
 const MOST_WARNINGS = 20;
 /** Names of migrations or services in a line. */
@@ -23,12 +24,13 @@ interface SummaryOptions {
   readonly startCommand: string | null;
 }
 
-/** The summary of a report: totals, failed indexes, built indexes, migrations, services, warnings, outcome. */
+/** The summary of a report: totals, failed indexes, built indexes, queries, migrations, services, warnings, outcome. */
 export function runSummary(report: Report, options: SummaryOptions): string {
   const sections = [
     [...totalsSection(report), ...searchPathLine(report)],
     failedSection(report, options.colour),
     report.mode === 'plan' ? planSection(report, options.colour) : builtSection(report),
+    queriesSection(report, options.colour),
     migrationsSection(report),
     [...servicesSection(report, options), ...revisionLines(report), ...holdLines(report)],
     warningsSection(report, options),
