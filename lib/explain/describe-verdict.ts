@@ -13,6 +13,8 @@ interface Described {
   readonly missing: readonly string[];
   readonly minRows: number;
   readonly proposal: Proposal | null;
+  /** Entries that name the query in `serves`, whose indexes the database does not have. */
+  readonly toDeploy: readonly string[];
 }
 
 /** What the plan does, why, and what to do next. */
@@ -78,7 +80,12 @@ function ofValues({ decisive, generic, profiles, missing }: Described): string {
   return `${first} ${decisive.verdict === 'index' ? (text[generic.verdict] ?? '') : ''}`.trim();
 }
 
-function next({ proposal }: Described): string {
+function next({ proposal, toDeploy }: Described): string {
+  if (proposal === null && toDeploy.length > 0) {
+    const [one, its] = toDeploy.length === 1 ? ['Entry', 'names'] : ['Entries', 'name'];
+    const [index, it] = toDeploy.length === 1 ? ['index', 'it'] : ['indexes', 'them'];
+    return `${one} ${listed(toDeploy)} of the registry ${its} this query in serves, and this database does not have ${toDeploy.length === 1 ? 'its' : 'their'} ${index}: deploy ${it}, then explain again.`;
+  }
   if (proposal === null) return '';
   const { entry, tried, costAfter, costBefore, widens, registered } = proposal;
   const gain =

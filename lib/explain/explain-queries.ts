@@ -37,6 +37,7 @@ import { scansOf } from './plan-scans.ts';
 import type { Extensions } from './proposals/predicates.ts';
 import { type Proposal, propose } from './proposals/propose.ts';
 import { shapesOf } from './proposals/query-shape.ts';
+import { entriesToDeploy } from './proposals/registered-candidates.ts';
 import type { Profile, QuerySource } from './query-source.ts';
 import { valueDependentTables } from './value-dependent.ts';
 import { asGeneric, DEFAULT_MIN_ROWS, judge, type PlanVerdict, type ReadTable, worst } from './verdict.ts';
@@ -222,10 +223,13 @@ async function explainPrepared(
       : await analyzeAll(query, { source, judged, timeoutMs: session.analyzeMs });
   const missing = missingValues(source);
   const isServed = decisive.verdict === 'index' && serving.length > 0;
-  const proposal =
-    isServed || session.propose === false
-      ? null
-      : await proposalFor(session, { query, source, facts, decisive });
+  const isComplete = isServed || session.propose === false;
+  const proposed = isComplete ? null : await proposalFor(session, { query, source, facts, decisive });
+  const toDeploy = isComplete
+    ? []
+    : entriesToDeploy(entries, [...facts.values()], session.firstSchema).map(({ name }) => name);
+  // With what the registry has for this query, there may be nothing to propose.
+  const proposal = toDeploy.length === 0 || isOneOf(proposed, toDeploy) ? proposed : null;
   return {
     name: source.name,
     verdict: decisive.verdict,
@@ -240,6 +244,7 @@ async function explainPrepared(
         missing,
         minRows: session.minRows ?? DEFAULT_MIN_ROWS,
         proposal,
+        toDeploy,
       },
     }),
     proposal,
@@ -251,6 +256,10 @@ async function explainPrepared(
     })),
     tables: decisive.tables,
   };
+}
+
+function isOneOf(proposal: Proposal | null, entries: readonly string[]): boolean {
+  return proposal?.registered === true && entries.includes(proposal.entry.name);
 }
 
 interface PlannedProfile {

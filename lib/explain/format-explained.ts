@@ -29,7 +29,8 @@ function queryLines(query: GatedQuery, paint: Paint): string[] {
       ? []
       : [`    executed with the values of ${visible(profile)}: ${one.rows} rows in ${one.ms.toFixed(1)} ms`],
   );
-  if (proposal === null) return [head, ...actual];
+  // An entry that the registry has needs no paste.
+  if (proposal === null || proposal.registered) return [head, ...actual];
   const entry = visibleLines(`${entryText(proposal.entry, 'ts')},`).split('\n');
   return [head, ...actual, ...entry.map((line) => paint(`    ${line}`, 'dim'))];
 }
@@ -55,7 +56,10 @@ export function toGithub(queries: readonly GatedQuery[], pathOf: (file: string) 
     .map(({ name, file, line, verdict, message, policy, proposal }) => {
       const place = file === null ? '' : `file=${property(pathOf(file))},line=${line},`;
       const text = `${oneLine(name)}: ${oneLine(message)}`;
-      const lines = proposal === null ? text : `${text}\n${visibleLines(entryText(proposal.entry, 'ts'))}`;
+      const lines =
+        proposal === null || proposal.registered
+          ? text
+          : `${text}\n${visibleLines(entryText(proposal.entry, 'ts'))}`;
       return `::${policy === 'fail' ? 'error' : 'warning'} ${place}title=${property(verdict)}::${data(withoutCommands(lines))}`;
     })
     .join('\n');

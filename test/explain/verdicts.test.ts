@@ -70,6 +70,48 @@ describe.each(MAJORS)('explain, PostgreSQL %i', (major) => {
     serves: ['q'],
   });
 
+  test.each([
+    ['partial, which the condition implies', '(id) where placed_at is not null'],
+    ['partial, of another case', "(placed_at, id) where status = 'other'"],
+    ['of other columns', '(status)'],
+  ])('an entry that serves the query and is not built comes before any proposal: %s', async (_name, on) => {
+    const explained = await explain('select id from orders where placed_at = $1', ['2026-01-02'], {
+      registry: await registry(entry('orders_at', on)),
+    });
+
+    expect(explained).toMatchObject({ verdict: 'seq-scan', servedBy: ['orders_at'], proposal: null });
+    expect(explained.message).toContain(
+      'Entry orders_at of the registry names this query in serves, and this database does not have its index: deploy it, then explain again.',
+    );
+  });
+
+  test.each<[string, Partial<IndexEntry>]>([
+    ['a constraint', { constraint: { name: 'orders_at_key', type: 'unique' } }],
+    ['another definition in some databases', { onDrift: 'rebuild' }],
+  ])('a proposal that the registry has is that entry with all its fields: %s', async (_name, fields) => {
+    const unique: IndexEntry = {
+      name: 'orders_key',
+      sql: 'create unique index concurrently if not exists orders_key on orders (placed_at, id)',
+      description: 'the key',
+      critical: true,
+      ...fields,
+    };
+    const { proposal, message } = await explain(
+      'select id from orders where placed_at = $1',
+      ['2026-01-02'],
+      {
+        registry: await registry(unique),
+      },
+    );
+
+    expect(proposal).toMatchObject({ registered: true, widens: null });
+    expect(proposal?.entry).toEqual({ ...unique, sql: expect.any(String), serves: ['q'] });
+    expect(proposal?.entry.sql).toMatch(
+      /^create unique index concurrently if not exists orders_key on orders using btree \(placed_at, id\)$/i,
+    );
+    expect(message).toContain('Deploy entry orders_key of the registry, which this database does not have.');
+  });
+
   test('names the index that a query uses, and proposes nothing', async () => {
     expect(await explain('select note from orders where tenant_id = $1', ['7'])).toMatchObject({
       verdict: 'index',

@@ -1,5 +1,6 @@
 import { clipBytes } from '../../../lambdas/postgres/identifiers.ts';
 import type { TableFacts } from '../../../lambdas/postgres/table-facts.ts';
+import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Candidate, CandidateKey } from './candidates.ts';
@@ -81,6 +82,27 @@ interface EntryOf {
   readonly firstSchema: string | null;
   readonly description: string;
   readonly serves: readonly string[];
+}
+
+/** An entry of the registry as it is there, which also serves the query. */
+export function entryOfRegistry(
+  { name, unique, definition, critical, description, onDrift, schemas, constraint }: RegistryEntry,
+  { facts, firstSchema, serves }: Pick<EntryOf, 'facts' | 'firstSchema' | 'serves'>,
+): IndexEntry {
+  const table =
+    schemas === undefined
+      ? quoteTableWhereNeeded({ schema: facts.schema, name: facts.table }, firstSchema)
+      : quoteWhereNeeded(facts.table);
+  return {
+    name,
+    sql: `create ${unique ? 'unique ' : ''}index concurrently if not exists ${quoteWhereNeeded(name)} on ${table} ${definition}`,
+    ...(critical && { critical }),
+    description,
+    ...(serves.length > 0 && { serves }),
+    ...(onDrift === 'rebuild' && { onDrift }),
+    ...(schemas !== undefined && { schemas }),
+    ...(constraint !== undefined && { constraint: { name: constraint.name, type: constraint.type } }),
+  };
 }
 
 /** The finished entry of the registry for a candidate. */

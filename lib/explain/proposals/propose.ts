@@ -29,6 +29,7 @@ import { type Extensions, type Predicate, predicatesOf } from './predicates.ts';
 import {
   definitionOf,
   entryOf,
+  entryOfRegistry,
   indexName,
   type ProposedColumn,
   proposedColumns,
@@ -435,15 +436,20 @@ function proposalOf(
     ...context.registry.map(({ name }) => name),
   ]);
   const replaced = registered?.entry ?? widened?.entry;
+  const serves = [...new Set([...(replaced?.serves ?? []), ...served])];
   const entry = entryOf(candidate, {
     name: replaced?.name ?? indexName(candidate, facts, names),
-    ...{ facts, firstSchema: context.firstSchema },
+    ...{ facts, firstSchema: context.firstSchema, serves },
     description: replaced?.description ?? context.title,
-    serves: [...new Set([...(replaced?.serves ?? []), ...served])],
   });
   return {
-    // The index of the entry exists with fewer columns: the deploy replaces it only if the entry says so.
-    entry: widened !== undefined && registered === null ? { ...entry, onDrift: 'rebuild' } : entry,
+    entry:
+      registered !== null
+        ? entryOfRegistry(registered.entry, { facts, firstSchema: context.firstSchema, serves })
+        : // The index of the entry exists with fewer columns: the deploy replaces it only if the entry says so.
+          widened === undefined
+          ? entry
+          : { ...entry, onDrift: 'rebuild' },
     table: facts.schema === 'public' ? facts.table : `${facts.schema}.${facts.table}`,
     columns: proposedColumns(candidate),
     method: candidate.method,

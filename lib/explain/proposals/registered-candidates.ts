@@ -1,4 +1,5 @@
 import type { IndexElem } from 'libpg-query';
+import type { TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import { parseSql } from '../../sql/parser.ts';
 import type { Candidate, CandidateKey, TableNeeds } from './candidates.ts';
@@ -19,14 +20,32 @@ export function registeredCandidates(
   needs: TableNeeds,
   firstSchema: string | null,
 ): RegisteredCandidate[] {
-  const { schema, table, indexes } = needs.facts;
   return entries
-    .filter((entry) => entry.table === table && (entry.schema ?? firstSchema ?? 'public') === schema)
+    .filter((entry) => isOnTable(entry, needs.facts, firstSchema))
     .flatMap((entry) => {
       const candidate = candidateOf(entry, needs);
-      const built = indexes.some(({ name }) => name === entry.name);
-      return candidate === null ? [] : [{ entry, candidate, built }];
+      return candidate === null ? [] : [{ entry, candidate, built: isBuilt(entry, needs.facts) }];
     });
+}
+
+/** The entries whose tables are among these, and whose indexes the database does not have. */
+export function entriesToDeploy(
+  entries: readonly RegistryEntry[],
+  tables: readonly TableFacts[],
+  firstSchema: string | null,
+): RegistryEntry[] {
+  return entries.filter((entry) =>
+    tables.some((facts) => isOnTable(entry, facts, firstSchema) && !isBuilt(entry, facts)),
+  );
+}
+
+function isOnTable(entry: RegistryEntry, { schema, table }: TableFacts, firstSchema: string | null): boolean {
+  return entry.table === table && (entry.schema ?? firstSchema ?? 'public') === schema;
+}
+
+/** A constraint gives its name to the index. */
+function isBuilt({ name, constraint }: RegistryEntry, { indexes }: TableFacts): boolean {
+  return indexes.some((index) => index.name === name || index.name === constraint?.name);
 }
 
 function candidateOf({ definition, table }: RegistryEntry, needs: TableNeeds): Candidate | null {
