@@ -11,8 +11,8 @@ import { isConnectionError } from './sqlstate.ts';
 const STATEMENT_TIMEOUT_SECONDS = 60;
 const LOCK_TIMEOUT_SECONDS = 2;
 
-/** Every statement begins with it, so that pg_stat_statements shows whose it is. */
-export const MARK = '/* pg-deploy-step doctor */';
+/** Statements of commands that look at a database begin with it, so that pg_stat_statements shows whose they are. */
+export const MARK = '/* pg-deploy-step */';
 
 /** Runs queries in a read-only transaction. It keeps no snapshot between two statements, so that no build waits for it. */
 export async function inReadOnlyTransaction<T>(client: Client, use: () => Promise<T>): Promise<T> {

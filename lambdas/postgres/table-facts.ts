@@ -194,15 +194,6 @@ export async function readTableFacts(
   return found;
 }
 
-/** Where extensions are installed that a proposal can use: the schema of each, by its name. */
-export async function readExtensions(client: Client): Promise<Map<string, string>> {
-  const { rows } = await client.query<{ name: string; schema: string }>(
-    `select e.extname as name, n.nspname as schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace
-      where e.extname in ('hypopg', 'pg_trgm')`,
-  );
-  return new Map(rows.map(({ name, schema }) => [name, schema]));
-}
-
 /** The costs with which the planner of this session compares scans. */
 export interface PlannerCosts {
   readonly seqPage: number;

@@ -45,3 +45,16 @@ export async function findExtension(client: Client, name: string): Promise<Found
   if (row.trusted !== true) return { untrusted: name, schema: row.schema };
   return { schema: row.schema, version: row.version };
 }
+
+/** The schemas of those extensions that are installed and may be used, by their names. */
+export async function readTrustedExtensions(
+  client: Client,
+  names: readonly string[],
+): Promise<Map<string, string>> {
+  const schemas = new Map<string, string>();
+  for (const name of names) {
+    const found = await findExtension(client, name);
+    if ('version' in found) schemas.set(name, found.schema);
+  }
+  return schemas;
+}

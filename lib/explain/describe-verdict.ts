@@ -91,7 +91,7 @@ function next({ proposal, toDeploy }: Described): string {
   const gain =
     tried && costAfter !== null
       ? ` It lowers the cost from ${cost(costBefore)} to ${cost(costAfter)}.`
-      : ' It was not tried, because hypopg is not installed or does not support it.';
+      : ' It was not tried, because hypopg is not installed, belongs to a role that is not trusted, or does not support it.';
   if (registered)
     return `Deploy entry ${entry.name} of the registry, which this database does not have.${gain}`;
   if (widens !== null) return `Widen entry ${widens} of the registry to the proposed one.${gain}`;

@@ -20,12 +20,12 @@ import { describeDatabaseError, sqlstateOf } from '../../lambdas/postgres/sqlsta
 import {
   askedKey,
   type PlannerCosts,
-  readExtensions,
   readPlannerCosts,
   readRootIndexes,
   readTableFacts,
   type TableFacts,
 } from '../../lambdas/postgres/table-facts.ts';
+import { readTrustedExtensions } from '../../lambdas/postgres/trusted-extension.ts';
 import { untrustedOwnersOfCode } from '../../lambdas/postgres/untrusted-owners.ts';
 import { DeployStepError } from '../../lambdas/shared/errors.ts';
 import type { Verdict } from '../../lambdas/shared/query-verdicts.ts';
@@ -126,7 +126,7 @@ export async function explainQueries(
     const session: Session = {
       ...options,
       client,
-      extensions: await readExtensions(client),
+      extensions: await readTrustedExtensions(client, ['hypopg', 'pg_trgm']),
       costs: await readPlannerCosts(client),
       firstSchema: firstNamed(await configuredSearchPath(client)),
     };

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { explainQueries } from '../../lib/explain/explain-queries.ts';
+import { readQuery } from '../../lib/explain/query-source.ts';
 import { createDatabase } from '../support/database.ts';
 import { type DebianPostgres, debianVersionWith, startDebianPostgres } from '../support/debian-postgres.ts';
 import { CASE_FILES, type Measured, measure, shortfalls } from './cases.ts';
@@ -41,6 +43,32 @@ if (version === undefined) {
             .filter(({ tried }) => tried)
             .every(({ costAfter, costBefore }) => (costAfter ?? 0) < costBefore),
         ).toBe(true);
+      } finally {
+        await database.drop();
+      }
+    });
+
+    test('hypopg is not used if a role that is not trusted owns its schema, because that role could replace its functions', async () => {
+      const database = await createDatabase({ adminUrl: server.adminUrl });
+      const tried = async () => {
+        const [explained] = await explainQueries(
+          database.url,
+          [readQuery("select * from orders where code = 'c7'", { name: 'orders', file: null })],
+          { searchPath: undefined, registry: [], minRows: null, tenantColumn: null, analyzeMs: null },
+        );
+        return explained?.proposal?.tried;
+      };
+      try {
+        await database.query(`
+          create table orders (id int primary key, code text);
+          insert into orders select n, 'c' || n from generate_series(1, 50000) n;
+          analyze orders;
+          create schema extensions;
+          create extension hypopg schema extensions;
+          create role hypopg_stranger login`);
+        expect(await tried()).toBe(true);
+        await database.query('alter schema extensions owner to hypopg_stranger');
+        expect(await tried()).toBe(false);
       } finally {
         await database.drop();
       }
