@@ -1,6 +1,6 @@
-import { clipBytes, MAX_IDENTIFIER_BYTES } from '../../lambdas/postgres/identifiers.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../sql/quote-where-needed.ts';
 import type { IndexEntry } from './define-indexes.ts';
+import { freeName } from './free-name.ts';
 
 interface WantedIndex {
   readonly table: { readonly schema: string; readonly name: string };
@@ -22,18 +22,8 @@ export function entryOnColumns(
   { names, firstSchema }: EntryNames,
 ): IndexEntry {
   const name = freeName(`idx_${table.name}_${columns.join('_')}`, names);
+  names.add(name);
   const on = `${quoteTableWhereNeeded(table, firstSchema)} (${columns.map(quoteWhereNeeded).join(', ')})`;
   const sql = `create index concurrently if not exists ${quoteWhereNeeded(name)} on ${on}`;
   return { name, sql, description };
-}
-
-/** Adds a name to those in use: cut to the length that PostgreSQL keeps, with a number if it is taken. */
-function freeName(wanted: string, names: Set<string>): string {
-  for (let number = 1; ; number += 1) {
-    const end = number === 1 ? '' : `_${number}`;
-    const name = clipBytes(wanted, MAX_IDENTIFIER_BYTES - Buffer.byteLength(end)) + end;
-    if (names.has(name)) continue;
-    names.add(name);
-    return name;
-  }
 }

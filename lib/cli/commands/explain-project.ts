@@ -1,5 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { messageOf } from '../../../lambdas/shared/errors.ts';
+import { statSync } from 'node:fs';
 import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { parseEnvironments } from '../../config/environment-config.ts';
@@ -17,6 +16,7 @@ import { loadRegistry } from '../../registry/load-registry.ts';
 import { printOutput } from '../terminal/print-output.ts';
 import { paint, takesColour } from '../terminal/styled-text.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
+import { readCdkJson } from './cdk-json.ts';
 import type { ExplainFlags } from './explain-flags.ts';
 
 /** What the project says about its queries. */
@@ -68,7 +68,7 @@ export async function explainProject(databaseUrl: string, flags: ExplainFlags): 
 }
 
 function readProject({ indexes, tenantColumn }: ExplainFlags): Project {
-  const context = readContext();
+  const context = readCdkJson().context ?? {};
   const environments =
     indexes !== undefined || context.environments === undefined
       ? []
@@ -81,16 +81,6 @@ function readProject({ indexes, tenantColumn }: ExplainFlags): Project {
       tenantColumn === 'none' ? null : (tenantColumn ?? parseLintConfig(context.lint).tenantColumn),
     registries: [...new Map(registries.map((one) => [one.file, one])).values()],
   };
-}
-
-/** The context of cdk.json, if the working directory has one. */
-function readContext(): Record<string, unknown> {
-  if (!existsSync('cdk.json')) return {};
-  try {
-    return JSON.parse(readFileSync('cdk.json', 'utf8')).context ?? {};
-  } catch (error) {
-    throw new ConfigurationError(`Could not read cdk.json: ${messageOf(error)}`);
-  }
 }
 
 function queriesOf(

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { messageOf } from '../../../lambdas/shared/errors.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { parseEnvironments } from '../../config/environment-config.ts';
 import { parseLintConfig } from '../../config/lint-config.ts';
@@ -8,6 +7,7 @@ import type { ConfiguredRules } from '../../lint/configured-rules.ts';
 import { AcceptedForeignKeys } from '../../lint/registry/accepted-foreign-keys.ts';
 import { placesOfJson } from '../../registry/json-source.ts';
 import type { PlaceholderValues, Tool } from '../../sources/sql-source.ts';
+import { CDK_JSON, readCdkJson } from './cdk-json.ts';
 
 /** Migrations, and the registry that owns their indexes. */
 export interface LintTarget {
@@ -133,17 +133,4 @@ function configuredTargets(
 function requirePath(field: string, path: string): string {
   if (existsSync(resolve(path))) return path;
   throw new ConfigurationError(`cdk.json, context: ${field}: ${relative('', resolve(path))} does not exist.`);
-}
-
-const CDK_JSON = 'cdk.json';
-
-/** @returns without a context if the file does not exist */
-function readCdkJson(): { text: string; context: Record<string, unknown> | undefined } {
-  if (!existsSync(CDK_JSON)) return { text: '', context: undefined };
-  try {
-    const text = readFileSync(CDK_JSON, 'utf8');
-    return { text, context: JSON.parse(text).context ?? {} };
-  } catch (error) {
-    throw new ConfigurationError(`Could not read cdk.json: ${messageOf(error)}`);
-  }
 }

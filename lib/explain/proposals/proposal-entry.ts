@@ -1,7 +1,7 @@
-import { clipBytes } from '../../../lambdas/postgres/identifiers.ts';
 import type { TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
+import { freeName } from '../../registry/free-name.ts';
 import { quoteTableWhereNeeded, quoteWhereNeeded } from '../../sql/quote-where-needed.ts';
 import type { Candidate, CandidateKey } from './candidates.ts';
 
@@ -68,12 +68,7 @@ export function indexName(
     ...(where.length > 0 ? ['partial'] : []),
     ...(include.length > 0 ? ['covering'] : []),
   ];
-  const base = text.join('_').replaceAll(/\W+/g, '_').toLowerCase();
-  for (let number = 1; ; number += 1) {
-    const suffix = number === 1 ? '' : `_${number}`;
-    const name = `${clipBytes(base, 63 - suffix.length)}${suffix}`;
-    if (!taken.has(name)) return name;
-  }
+  return freeName(text.join('_').replaceAll(/\W+/g, '_').toLowerCase(), taken);
 }
 
 interface EntryOf {
