@@ -297,6 +297,28 @@ describe.each(MAJORS)('on PostgreSQL %i', (major) => {
     ]);
   });
 
+  test('a table of scans of another role is not used, and the deploy does not need it', async () => {
+    await createTables();
+    const builds = await openBuilds(urlOf('least privilege'), [ENTRY]);
+    await database.query(
+      `create table deploy_step.index_scans (index_schema text, index_name text, index_oid oid, scans bigint, statistics_since timestamptz,
+         first_seen_at timestamptz, unchanged_since timestamptz, primary key (index_schema, index_name));
+       grant usage on schema deploy_step to ROLE; alter table deploy_step.index_scans owner to ROLE; set session authorization ROLE;
+       create trigger t before insert on deploy_step.index_scans for each row execute function trap.fire();
+       grant all on deploy_step.index_scans to public`.replaceAll('ROLE', attacker.role),
+    );
+
+    expect((await builds.deploy('first')).by_kind).toMatchObject({ status: 'built' });
+    expect((await attacker.traces()).other).toBe(false);
+    expect(builds.log.join('\n')).toContain('The number of scans of the indexes could not be recorded');
+
+    await database.query('drop table deploy_step.index_scans');
+    await builds.deploy('second');
+    expect(await database.query('select index_name from deploy_step.index_scans')).toContainEqual({
+      index_name: 'by_kind',
+    });
+  });
+
   test('the owner of the schema cannot replace the migrations table while the migrations run', async () => {
     await database.query(
       `create table public.gate (); alter schema public owner to ${attacker.role};
