@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CommandFolder, createCommandFolder } from '../support/command.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -58,6 +59,18 @@ Not known: The extension pgstattuple is not installed in this database. Bloat is
 Not known: The extension pg_stat_statements is not installed in this database. CREATE EXTENSION pg_stat_statements; Its library must be in shared_preload_libraries. (slow-statement)
 Not known: No registry was given. --indexes FILE (not-in-registry, not-in-database)
 `);
+  });
+
+  test('--json has the fields that the documentation shows', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/doctor.md'), 'utf8');
+    const documented = JSON.parse(/```json\n([\s\S]*?)```/.exec(page)?.[1] ?? '');
+    const { stdout } = await doctor('--json');
+    const { findings, ...diagnosis } = JSON.parse(stdout);
+    const { findings: shown, ...fields } = documented;
+    expect(Object.keys(diagnosis)).toEqual(Object.keys(fields));
+    expect(findings.length).toBeGreaterThan(0);
+    for (const one of findings) expect(Object.keys(one).toSorted()).toEqual(Object.keys(shown[0]).toSorted());
+    expect(Object.keys(diagnosis.unknown[0])).toEqual(Object.keys(documented.unknown[0]));
   });
 
   test('--all prints findings of unknown confidence too, and how to create a dropped index again', async () => {
