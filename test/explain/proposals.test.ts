@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { compileRegistry } from '../../lib/registry/compile-registry.ts';
 import { createDatabase } from '../support/database.ts';
 import { CASE_FILES, type Measured, measure, shortfalls } from './cases.ts';
 
@@ -11,7 +12,18 @@ describe('proposals without hypopg, measured with real indexes', () => {
       const measured = await measure(database.url, file);
       all.push(...measured);
       expect(measured.filter(({ explained }) => explained.verdict === 'error')).toEqual([]);
-      expect(measured.every(({ explained }) => explained.proposal?.tried !== true)).toBe(true);
+      const proposals = measured.flatMap(({ explained }) => explained.proposal ?? []);
+      expect(proposals.every(({ tried }) => !tried)).toBe(true);
+      for (const { entry, columns, where } of proposals) {
+        expect(columns.length, entry.sql).toBeLessThanOrEqual(3);
+        expect(
+          columns.findIndex(({ column }) => column === 'tenant_id'),
+          entry.sql,
+        ).toBeLessThanOrEqual(0);
+        expect(where ?? '', entry.sql).not.toMatch(/\$\d|::text|cast/i);
+        // A finished entry: the registry accepts it.
+        await compileRegistry([entry], 'registry');
+      }
     } finally {
       await database.drop();
     }

@@ -126,7 +126,7 @@ function isSortable({ column }: CandidateKey, facts: TableFacts): boolean {
 
 /** The tenant comes first, then what leaves the fewest rows; lists of values come last, because they break the order of what follows. */
 function rankOf({ key, kind, predicate }: KeyedPredicate, { tenantColumn, selectivity }: TableNeeds): number {
-  if (key.column !== null && key.column === tenantColumn && kind === 'equal') return -1;
+  if (key.column !== null && key.column === tenantColumn) return kind === 'equal' ? -1 : 9;
   return (kind === 'in' ? 10 : 0) + selectivity(predicate);
 }
 

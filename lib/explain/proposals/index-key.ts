@@ -41,8 +41,9 @@ function normalized(node: Node, columns: readonly ColumnFacts[]): Node {
   return node;
 }
 
-function bareColumn(node: Node): string | null {
-  if (!('ColumnRef' in node)) return null;
+/** The name of a column without a table. Null: the expression is another one. */
+export function bareColumn(node: Node | undefined): string | null {
+  if (node === undefined || !('ColumnRef' in node)) return null;
   const [field, ...more] = node.ColumnRef.fields ?? [];
   return field !== undefined && 'String' in field && more.length === 0 ? (field.String.sval ?? null) : null;
 }
@@ -112,10 +113,48 @@ export function idOfKeyText(text: string, facts: TableFacts): string {
 
 /** Equal for conditions that differ only in casts, which EXPLAIN adds to what was written. */
 export function conditionId(node: Node): string {
-  return treeText(withoutCasts(withoutAlias(node)));
+  const plain = withoutCasts(withoutAlias(node));
+  const list = textList(plain);
+  return list === null ? treeText(plain) : JSON.stringify([treeText(list.key), list.values]);
 }
 
-function withoutCasts<T>(value: T): T {
+/**
+ * A list of texts in a condition without casts: `status in ('a', 'b')`, which an index has as `= ANY (ARRAY['a', 'b'])`, and a plan as
+ * `= ANY ('{a,b}')`. Null: the condition is another one.
+ */
+export function textList(node: Node): { readonly key: Node; readonly values: readonly string[] } | null {
+  if (!('A_Expr' in node)) return null;
+  const { kind, name = [], lexpr, rexpr } = node.A_Expr;
+  const isEqual = name.length === 1 && name.every((one) => 'String' in one && one.String.sval === '=');
+  if (!isEqual || lexpr === undefined || rexpr === undefined) return null;
+  const values =
+    kind === 'AEXPR_IN' && 'List' in rexpr
+      ? textsOf(rexpr.List.items ?? [])
+      : kind === 'AEXPR_OP_ANY' && 'A_ArrayExpr' in rexpr
+        ? textsOf(rexpr.A_ArrayExpr.elements ?? [])
+        : kind === 'AEXPR_OP_ANY'
+          ? textsOfLiteral(textOf(rexpr))
+          : null;
+  return values === null ? null : { key: lexpr, values };
+}
+
+function textOf(node: Node): string | null {
+  return 'A_Const' in node ? (node.A_Const.sval?.sval ?? null) : null;
+}
+
+function textsOf(nodes: readonly Node[]): string[] | null {
+  const texts = nodes.map(textOf);
+  return texts.every((text) => text !== null) ? texts : null;
+}
+
+/** The elements of `{a,b}`. Null: some are quoted, NULL or arrays. */
+function textsOfLiteral(literal: string | null): string[] | null {
+  const [, elements] = /^\{([^"\\{}]+)\}$/.exec(literal ?? '') ?? [];
+  const texts = elements?.split(',') ?? null;
+  return texts?.some((text) => /^null$/i.test(text)) ? null : texts;
+}
+
+export function withoutCasts<T>(value: T): T {
   if (Array.isArray(value)) return value.map((one) => withoutCasts(one)) as T;
   if (typeof value !== 'object' || value === null) return value;
   if ('TypeCast' in value) return withoutCasts((value.TypeCast as { arg: T }).arg);

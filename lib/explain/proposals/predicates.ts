@@ -1,8 +1,17 @@
 import type { Node } from 'libpg-query';
-import type { TableFacts } from '../../../lambdas/postgres/table-facts.ts';
+import type { ColumnFacts, TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import { nodesIn } from '../../sql/parse-tree.ts';
 import { columnsIn, conjuncts, hasParameter } from './conditions.ts';
-import { conditionId, expressionSql, type IndexKey, keyOf, withoutAlias } from './index-key.ts';
+import {
+  bareColumn,
+  conditionId,
+  expressionSql,
+  type IndexKey,
+  keyOf,
+  textList,
+  withoutAlias,
+  withoutCasts,
+} from './index-key.ts';
 import type { TableShape } from './query-shape.ts';
 
 /**
@@ -98,7 +107,7 @@ function predicateOf(node: Node, reading: Reading): Predicate {
   const unknown = (nodesIn(node, 'ParamRef') as { number?: number }[]).some(({ number = 0 }) => number === 0);
   const external = others.length > 0 || unknown;
   const isConstant = !external && !hasParameter(node) && !hasCall(node);
-  const constantSql = isConstant ? expressionSql(withoutAlias(node)) : null;
+  const constantSql = isConstant ? expressionSql(asWritten(withoutAlias(node), reading.facts)) : null;
   const base = {
     ...NOTHING,
     id: conditionId(node),
@@ -109,6 +118,32 @@ function predicateOf(node: Node, reading: Reading): Predicate {
     constantSql,
   };
   return { ...base, ...usable(node, reading) };
+}
+
+/** `status = 'open'` without the casts of both sides that EXPLAIN shows: the server adds them again. */
+function asWritten(node: Node, { columns }: TableFacts): Node {
+  const list = textList(withoutCasts(node));
+  if (list !== null && isTextColumn(list.key, columns)) {
+    const items = list.values.map((sval): Node => ({ A_Const: { sval: { sval } } }));
+    const name: Node[] = [{ String: { sval: '=' } }];
+    return { A_Expr: { kind: 'AEXPR_IN', name, lexpr: list.key, rexpr: { List: { items } } } };
+  }
+  if (!('A_Expr' in node) || node.A_Expr.kind !== 'AEXPR_OP') return node;
+  const { lexpr, rexpr } = node.A_Expr;
+  const column = withoutCast(lexpr);
+  const value = withoutCast(rexpr);
+  const isConstant = value !== undefined && 'A_Const' in value && value.A_Const.sval !== undefined;
+  if (!isConstant || column === undefined || !isTextColumn(column, columns)) return node;
+  return { A_Expr: { ...node.A_Expr, lexpr: column, rexpr: value } };
+}
+
+function isTextColumn(node: Node | undefined, columns: readonly ColumnFacts[]): boolean {
+  const facts = columns.find(({ name }) => name === bareColumn(node));
+  return facts?.category === 'S' || facts?.category === 'E';
+}
+
+function withoutCast(node: Node | undefined): Node | undefined {
+  return node !== undefined && 'TypeCast' in node ? node.TypeCast.arg : node;
 }
 
 /** `(a = 1 and b = 2) or (a = 3 and b = 4)`, and `(a, b) in (…)`, are a list of values for each of the columns. */
