@@ -71,6 +71,9 @@ export function visitValues(tree: unknown, visit: (value: unknown, key: string) 
   }
 }
 
+/** Fields with positions in the statement: those of nodes, and of lists in brackets. */
+const POSITIONS = new Set(['location', 'list_start', 'list_end', 'rexpr_list_start', 'rexpr_list_end']);
+
 /** A parse tree as text, without the positions in the statement. Equal trees have equal texts. */
 export function treeText(tree: unknown): string {
   const parts: string[] = [];
@@ -89,6 +92,6 @@ export function treeText(tree: unknown): string {
 /** The texts and the values (in objects) that the text of an object or a list consists of. */
 function textsOf(node: object): (string | { value: unknown })[] {
   if (Array.isArray(node)) return ['[', ...node.flatMap((value: unknown) => [{ value }, ',']), ']'];
-  const entries = Object.entries(node).filter(([key, value]) => key !== 'location' && value !== undefined);
+  const entries = Object.entries(node).filter(([key, value]) => !POSITIONS.has(key) && value !== undefined);
   return ['{', ...entries.flatMap(([key, value]) => [`${JSON.stringify(key)}:`, { value }, ',']), '}'];
 }
