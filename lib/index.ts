@@ -14,6 +14,8 @@ export { type MachineNames, machineNamesOf } from './config/resource-names.ts';
 export { DeployStep } from './constructs/deploy-step.ts';
 export type {
   AlertOptions,
+  CustomServiceNames,
+  CustomServiceProps,
   DatabaseOptions,
   DeployStepOptions,
   DeployStepProps,
@@ -24,6 +26,8 @@ export type {
   EventSourceMappingNames,
   EventSourceMappingProps,
   LogOptions,
+  ScheduleNames,
+  ScheduleProps,
   StoppedService,
   TaskRoles,
 } from './constructs/deploy-step-props.ts';

@@ -29,6 +29,26 @@ export const eventBusName = z
     'must be the name of an event bus, not an ARN, of letters, digits, ., -, _ and /',
   );
 
+/** Name of a schedule of EventBridge Scheduler, or of a group of schedules. */
+export const scheduleName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be a name, not an ARN, of letters, digits, ., - and _');
+
+export const roleArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/,
+    'must be the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME), without a wildcard',
+  );
+
+/** With a version or an alias, the workflow may invoke only that one. */
+export const lambdaFunctionArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_-]{1,128}|:\$LATEST)?$/,
+    'must be the ARN of a Lambda function (arn:aws:lambda:REGION:ACCOUNT:function:NAME), optionally with a version or an alias',
+  );
+
 export const regionName = z
   .string()
   .regex(/^[a-z]{2,}(-[a-z]+)+-\d+$/, 'must be the name of a region, such as eu-west-1');

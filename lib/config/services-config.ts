@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { ecsName, eventBusName, ruleName, taskRoleArn } from './aws-names.ts';
+import {
+  ecsName,
+  eventBusName,
+  kmsKeyArn,
+  lambdaFunctionArn,
+  roleArn,
+  ruleName,
+  scheduleName,
+  taskRoleArn,
+} from './aws-names.ts';
 import { fields } from './configuration-error.ts';
 
 /** Part of the names of SSM parameters. */
@@ -48,10 +57,34 @@ const eventSourceMappingSchema = fields({
 });
 export type EventSourceMapping = z.output<typeof eventSourceMappingSchema>;
 
+const scheduleSchema = fields({
+  kind: z.literal('schedule'),
+  /** Name in reports and alerts. */
+  name: serviceName,
+  /** Name of the schedule of EventBridge Scheduler. */
+  schedule: scheduleName,
+  /** Group of the schedule. @default the default group */
+  group: scheduleName.default('default'),
+  /** ARN of the role with which the schedule invokes its target. Every change of a schedule passes this role again. */
+  role: roleArn,
+  /** ARN of the customer-managed KMS key that encrypts the schedule. @default none */
+  key: kmsKeyArn.optional(),
+});
+export type Schedule = z.output<typeof scheduleSchema>;
+
+const customServiceSchema = fields({
+  kind: z.literal('custom'),
+  /** Name in reports and alerts. */
+  name: serviceName,
+  /** ARN of the Lambda function that checks, stops and starts the service. */
+  function: lambdaFunctionArn,
+});
+export type CustomService = z.output<typeof customServiceSchema>;
+
 const serviceSchema = z.discriminatedUnion(
   'kind',
-  [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema],
-  { error: 'must be one of ecs, event-rule, event-source-mapping' },
+  [ecsServiceSchema, eventRuleSchema, eventSourceMappingSchema, scheduleSchema, customServiceSchema],
+  { error: 'must be one of ecs, event-rule, event-source-mapping, schedule, custom' },
 );
 export type Service = z.output<typeof serviceSchema>;
 
@@ -64,6 +97,10 @@ export function resourceKey(service: Service): string {
       return `event-rule/${service.eventBus}/${service.rule}`;
     case 'event-source-mapping':
       return `event-source-mapping/${service.uuid}`;
+    case 'schedule':
+      return `schedule/${service.group}/${service.schedule}`;
+    case 'custom':
+      return `custom/${service.function}`;
   }
 }
 
@@ -76,6 +113,10 @@ function describeResource(service: Service): string {
       return `the rule "${service.rule}" of the bus "${service.eventBus}"`;
     case 'event-source-mapping':
       return `the mapping "${service.uuid}"`;
+    case 'schedule':
+      return `the schedule "${service.schedule}" of the group "${service.group}"`;
+    case 'custom':
+      return `the function "${service.function}"`;
   }
 }
 

@@ -3,8 +3,9 @@ import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
 import type { IEventBus, IRule } from 'aws-cdk-lib/aws-events';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import type { IEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
+import type { IEventSourceMapping, IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IDatabaseCluster, IDatabaseInstance } from 'aws-cdk-lib/aws-rds';
+import type { ISchedule } from 'aws-cdk-lib/aws-scheduler';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { CompiledFiles } from '../compile/compiled-files.ts';
@@ -91,6 +92,51 @@ export interface EventSourceMappingNames {
   readonly uuid: string;
 }
 
+/** A schedule of EventBridge Scheduler, which is disabled and enabled again. */
+export interface ScheduleProps {
+  readonly schedule: ISchedule;
+  /** Name in reports and alerts. @default the id of the schedule in the construct tree */
+  readonly name?: string;
+  /**
+   * The role with which the schedule invokes its target. A change of the schedule passes this role again.
+   * @default the role of the target of a schedule of this app
+   */
+  readonly role?: IRole;
+  /** The key that encrypts the schedule. @default the key of a schedule of this app */
+  readonly key?: IKey;
+}
+
+/** A schedule of EventBridge Scheduler by its name. */
+export interface ScheduleNames {
+  readonly kind: 'schedule';
+  /** Name in reports and alerts. */
+  readonly name: string;
+  /** Name of the schedule. */
+  readonly schedule: string;
+  /** Group of the schedule. @default 'default' */
+  readonly group?: string;
+  /** ARN of the role with which the schedule invokes its target. */
+  readonly role: string;
+  /** ARN of the customer-managed KMS key of the schedule. @default none */
+  readonly key?: string | undefined;
+}
+
+/** Anything else, which a function of your own checks, stops and starts: see docs/custom-services.md. */
+export interface CustomServiceProps {
+  readonly function: IFunction;
+  /** Name in reports and alerts. */
+  readonly name: string;
+}
+
+/** Anything else, by the ARN of the function that checks, stops and starts it. */
+export interface CustomServiceNames {
+  readonly kind: 'custom';
+  /** Name in reports and alerts. */
+  readonly name: string;
+  /** ARN of the Lambda function, optionally with a version or an alias. */
+  readonly function: string;
+}
+
 /** What the workflow stops before the migrations, and starts again: an ECS service, or one of the other kinds. */
 export type StoppedService =
   | IBaseService
@@ -99,7 +145,11 @@ export type StoppedService =
   | EventRuleProps
   | EventRuleNames
   | EventSourceMappingProps
-  | EventSourceMappingNames;
+  | EventSourceMappingNames
+  | ScheduleProps
+  | ScheduleNames
+  | CustomServiceProps
+  | CustomServiceNames;
 
 /** How the functions log in to the database, and which database it is. */
 export interface DatabaseOptions {

@@ -10,6 +10,8 @@ const PLACEHOLDER = {
   managedSecretArn: 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:rds!placeholder-AbCdEf',
   resourceId: 'cluster-PLACEHOLDER',
   keyArn: 'arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000',
+  roleArn: 'arn:aws:iam::000000000000:role/placeholder',
+  functionArn: (at: number) => `arn:aws:lambda:eu-west-1:000000000000:function:placeholder${at}`,
   uuid: (at: number) => `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
 } as const;
 
@@ -120,5 +122,15 @@ function withPlaceholders(service: ResolvedService['service'], at: number): Reso
       return { ...service, rule: `rule${at}`, eventBus: 'default' };
     case 'event-source-mapping':
       return { ...service, uuid: PLACEHOLDER.uuid(at) };
+    case 'schedule':
+      return {
+        ...service,
+        schedule: `schedule${at}`,
+        group: 'default',
+        role: PLACEHOLDER.roleArn,
+        ...(service.key !== undefined && { key: PLACEHOLDER.keyArn }),
+      };
+    case 'custom':
+      return { ...service, function: PLACEHOLDER.functionArn(at) };
   }
 }

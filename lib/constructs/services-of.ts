@@ -1,8 +1,9 @@
 import type { IBaseService } from 'aws-cdk-lib/aws-ecs';
+import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import type { IConstruct } from 'constructs';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import { type EcsService, resourceKey, type Service } from '../config/services-config.ts';
-import type { EcsServiceProps, StoppedService, TaskRoles } from './deploy-step-props.ts';
+import type { EcsServiceProps, ScheduleProps, StoppedService, TaskRoles } from './deploy-step-props.ts';
 
 /** A service with names that only CloudFormation may know, and how to read what the app says about it later. */
 export interface ResolvedService {
@@ -33,10 +34,13 @@ export function servicesOf(given: readonly StoppedService[]): ResolvedService[] 
 function serviceOf(given: StoppedService): ResolvedService {
   if ('serviceArn' in given) return ecsServiceOf({ service: given });
   if ('kind' in given) {
-    const service: Service =
-      given.kind === 'event-rule' ? { ...given, eventBus: given.eventBus ?? 'default' } : given;
-    return { service, detected: undefined };
+    return { service: withDefaults(given), detected: undefined };
   }
+  if ('function' in given) {
+    const { name, function: fn } = given;
+    return { service: { kind: 'custom', name, function: fn.functionArn }, detected: undefined };
+  }
+  if ('schedule' in given) return { service: scheduleOf(given), detected: undefined };
   if ('mapping' in given) {
     const { mapping, name = nameOf(mapping) } = given;
     return {
@@ -76,6 +80,39 @@ function rolesOf(roles: TaskRoles | undefined): Pick<EcsService, 'roles'> {
   const { taskRole, executionRole } = roles;
   return {
     roles: { task: taskRole?.roleArn ?? 'none', execution: executionRole?.roleArn ?? 'none' },
+  };
+}
+
+function withDefaults(given: Extract<StoppedService, { kind: string }>): Service {
+  switch (given.kind) {
+    case 'event-rule':
+      return { ...given, eventBus: given.eventBus ?? 'default' };
+    case 'schedule':
+      return { ...given, group: given.group ?? 'default' };
+    default:
+      return given;
+  }
+}
+
+/** @throws ConfigurationError when the role is not given, and the schedule is not of this app */
+function scheduleOf({ schedule, name = nameOf(schedule), role, key }: ScheduleProps): Service {
+  const resource = schedule.node.defaultChild;
+  const found = resource instanceof CfnSchedule ? resource : undefined;
+  const target = found?.target as CfnSchedule.TargetProperty | undefined;
+  const roleArn = role?.roleArn ?? target?.roleArn;
+  if (roleArn === undefined) {
+    throw new ConfigurationError(
+      `services: the schedule "${name}" was not created in this app, so "role" is needed: the role with which it invokes its target.`,
+    );
+  }
+  const keyArn = key?.keyArn ?? found?.kmsKeyArn;
+  return {
+    kind: 'schedule',
+    name,
+    schedule: schedule.scheduleName,
+    group: schedule.scheduleGroup?.scheduleGroupName ?? found?.groupName ?? 'default',
+    role: roleArn,
+    ...(keyArn !== undefined && { key: keyArn }),
   };
 }
 

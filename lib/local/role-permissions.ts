@@ -10,7 +10,8 @@ interface RolePermission {
 }
 
 /** The local AWS checks the actions of these services. */
-const CHECKED = /^(?:application-autoscaling|cloudwatch|ecs|elasticloadbalancing|events|lambda|ssm|states):/;
+const CHECKED =
+  /^(?:application-autoscaling|cloudwatch|ecs|elasticloadbalancing|events|iam|lambda|scheduler|ssm|states):/;
 
 interface Statement {
   readonly Effect?: string;

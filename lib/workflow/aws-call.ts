@@ -15,6 +15,7 @@ const IAM_PREFIXES = {
   cloudwatch: 'cloudwatch',
   elasticloadbalancingv2: 'elasticloadbalancing',
   applicationautoscaling: 'application-autoscaling',
+  scheduler: 'scheduler',
 } as const satisfies Record<keyof typeof API_ERRORS, string>;
 
 export interface AwsCall {

@@ -224,18 +224,25 @@ export const API_ERRORS = {
   eventbridge: { prefix: 'EventBridge', base: 'EventBridgeException' },
   cloudwatch: { prefix: 'CloudWatch', base: 'CloudWatchException' },
   applicationautoscaling: { prefix: 'ApplicationAutoScaling', base: 'ApplicationAutoScalingException' },
-  // Lambda models throttling, so its base exception, LambdaException, is not retried.
+  // Lambda and EventBridge Scheduler model throttling, so their base exceptions, such as LambdaException, are not retried.
   lambda: { prefix: 'Lambda', base: null },
-} as const;
+  // ConflictException: another change of the schedule is in progress.
+  scheduler: { prefix: 'Scheduler', base: null, more: ['InternalServerException', 'ConflictException'] },
+} as const satisfies Record<string, { prefix: string; base: string | null; more?: readonly string[] }>;
 
 /**
  * Throttling and temporary errors of an AWS API that an SDK integration calls.
  * @param isOptional the execution continues without the call, so that it is retried for seconds only
  */
 export function apiRetry(api: keyof typeof API_ERRORS, isOptional = false): RetryProps {
-  const { prefix, base } = API_ERRORS[api];
+  const {
+    prefix,
+    base,
+    more = [],
+  }: { prefix: string; base: string | null; more?: readonly string[] } = API_ERRORS[api];
   const names = [
     ...(base === null ? [] : [base]),
+    ...more,
     'ThrottlingException',
     'KmsThrottlingException',
     'ServerException',
@@ -272,3 +279,13 @@ export const PUBLISH_RETRY: RetryProps = {
   ...THROTTLED,
   maxAttempts: CALL_ATTEMPTS,
 };
+
+/**
+ * A function of the user that is asked to check, stop, look or start. `RetryLater` is the error by which it asks for another
+ * attempt. Pauses: 1 + 2 + 4 + 8 + 16 + 30 + 30 … s, 13 minutes before jitter.
+ */
+export const CUSTOM_RETRIES: readonly RetryProps[] = [
+  { errors: ['RetryLater'], ...THROTTLED, maxAttempts: CALL_ATTEMPTS },
+  // The answer can come too late or be lost. Each action may run twice.
+  { errors: [Errors.TIMEOUT, 'Sandbox.Timedout'], ...THROTTLED, maxAttempts: 2 },
+];

@@ -600,3 +600,75 @@ export const MAPPING = {
     count: 'Count Enabled Mapping Check',
   },
 } as const satisfies SwitchNames;
+
+interface ScheduleNames extends SwitchNames {
+  readonly runsOnce: string;
+  readonly otherRole: string;
+  readonly otherKey: string;
+  readonly unknownFields: string;
+  readonly readToDisable: string;
+  readonly wasDisabled: string;
+  readonly disableWithoutStart: string;
+  readonly readToEnable: string;
+  readonly hasEnded: string;
+  readonly enableWithoutStart: string;
+}
+
+/** States of `maintenance-window` and `start-services` that check, disable and enable a schedule of EventBridge Scheduler. */
+export const SCHEDULE = {
+  describe: 'Describe Schedule',
+  isUsable: 'Schedule Usable?',
+  notFound: 'Schedule Not Found',
+  otherState: 'Schedule Cannot Be Restored',
+  runsOnce: 'Schedule Runs Once',
+  otherRole: 'Schedule Has Other Role',
+  otherKey: 'Schedule Has Other Key',
+  unknownFields: 'Schedule Has Unknown Fields',
+  readToDisable: 'Read Schedule To Disable',
+  wasDisabled: 'Was Schedule Disabled?',
+  disable: 'Disable Schedule',
+  disableWithoutStart: 'Disable Schedule Without Past Start',
+  disabled: {
+    begin: 'Begin Disabled Schedule Checks',
+    check: 'Check Disabled Schedule',
+    reached: 'Schedule Disabled?',
+    wait: 'Wait For Disabled Schedule',
+    count: 'Count Disabled Schedule Check',
+  },
+  wasEnabled: 'Was Schedule Enabled?',
+  readToEnable: 'Read Schedule To Enable',
+  hasEnded: 'Has Schedule Ended?',
+  enable: 'Enable Schedule',
+  enableWithoutStart: 'Enable Schedule Without Past Start',
+  enabled: {
+    begin: 'Begin Enabled Schedule Checks',
+    check: 'Check Enabled Schedule',
+    reached: 'Schedule Enabled?',
+    wait: 'Wait For Enabled Schedule',
+    count: 'Count Enabled Schedule Check',
+  },
+} as const satisfies ScheduleNames;
+
+/** States of `maintenance-window` and `start-services` that ask a function of the user to check, stop and start a service. */
+export const CUSTOM = {
+  check: 'Ask Function To Check',
+  isUsable: 'Function Can Stop Service?',
+  stop: 'Ask Function To Stop',
+  stopped: {
+    begin: 'Begin Looks At Stopping',
+    check: 'Look At Stopping',
+    reached: 'Look Finds It Stopped?',
+    wait: 'Wait For Function To Stop',
+    count: 'Count Look At Stopping',
+  },
+  isStopAnswered: 'Look At Stopping Understood?',
+  start: 'Ask Function To Start',
+  started: {
+    begin: 'Begin Looks At Starting',
+    check: 'Look At Starting',
+    reached: 'Look Finds It Started?',
+    wait: 'Wait For Function To Start',
+    count: 'Count Look At Starting',
+  },
+  isStartAnswered: 'Look At Starting Understood?',
+} as const;

@@ -634,7 +634,7 @@ describe('the engine refuses', () => {
     ],
     JSONata: [
       { Set: { Type: 'Pass', QueryLanguage: 'JSONata', End: true } },
-      'States.Set.QueryLanguage: JSONata; the local engine supports JSONPath only',
+      'States.Set.QueryLanguage: JSONata; the local engine supports it in Task states only',
     ],
     variables: [{ Set: { Type: 'Pass', Assign: { a: 1 }, End: true } }, 'Assign'],
     'a distributed Map': [

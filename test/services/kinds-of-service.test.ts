@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { localDemoServices } from '../../lib/local/demo-services.ts';
 import { ECS, MIGRATIONS } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, CUSTOM_SERVICE, readServices } from '../support/service-kinds.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
 const INDEX = {
@@ -15,6 +15,7 @@ let database: TestDatabase;
 let opened: TestWorkflow | undefined;
 
 beforeEach(async () => {
+  CUSTOM_SERVICE.reset();
   database = await createDatabase();
   await database.query('create table orders (id int primary key, status text)');
 });
@@ -35,6 +36,8 @@ async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWor
   });
   return opened;
 }
+
+const NAMES = ALL_KINDS.map(({ name }) => name);
 
 const states = (workflow: TestWorkflow) =>
   workflow.events.filter((event) => event.type === 'StateEntered').map((event) => event.state);
@@ -66,12 +69,14 @@ test('services of every kind are stopped for the migrations and started as they 
       ],
       rules: ['nightly DISABLED', 'retired DISABLED'],
       mappings: [expect.stringContaining('false')],
-      withSavedState: ['api', 'worker', 'nightly', 'retired', 'mailer'],
+      schedules: before.schedules.map((schedule) => ({ ...schedule, State: 'DISABLED' })),
+      custom: 0,
+      withSavedState: NAMES,
     },
   ]);
   expect(readServices(workflow)).toEqual(before);
   expect(report.services.map((service) => [service.name, service.startedAt !== null])).toEqual(
-    ['api', 'worker', 'nightly', 'retired', 'mailer'].map((name) => [name, true]),
+    NAMES.map((name) => [name, true]),
   );
 });
 

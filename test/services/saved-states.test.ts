@@ -85,7 +85,7 @@ describe('a service that was stopped', () => {
     expect(readServices(workflow)).toEqual(workflow.before);
     expect(workflow.alerts).toHaveLength(1);
     expect(workflow.alerts[0]?.Subject).toBe('pg-deploy-step: the recovery started services');
-    for (const name of ['api', 'worker', 'nightly', 'retired', 'mailer']) {
+    for (const { name } of ALL_KINDS) {
       expect(workflow.alerts[0]?.Message).toContain(`"name":"${name}"`);
     }
   });
@@ -97,7 +97,7 @@ describe('a service that was stopped', () => {
 
     const { report } = await workflow.deploy();
 
-    const names = ['api-2', 'worker-2', 'nightly-2', 'retired-2', 'mailer-2'];
+    const names = renamed(ALL_KINDS).map(({ name }) => name);
     expect(report.status).toBe('succeeded');
     // At the second stop, after that of the deploy that was killed.
     expect(workflow.savedAtStop).toEqual([ALL_KINDS.map(({ name }) => name), names]);
@@ -116,13 +116,9 @@ describe('a service that was stopped', () => {
 
     expect(report.status).toBe('succeeded');
     expect(readServices(workflow)).toEqual(workflow.before);
-    expect(report.services.map(({ name, status }) => `${name} ${status}`).toSorted()).toEqual([
-      'api started',
-      'mailer started',
-      'nightly started',
-      'retired started',
-      'worker started',
-    ]);
+    expect(report.services.map(({ name, status }) => `${name} ${status}`).toSorted()).toEqual(
+      ALL_KINDS.map(({ name }) => `${name} started`).toSorted(),
+    );
   });
 
   test('gets its scaling back as it was saved, whatever is configured now', async () => {

@@ -19,7 +19,7 @@ const INDEX = {
   description: 'orders by status',
 };
 const UNREACHABLE = 'postgres://127.0.0.1:1/unreachable';
-const OTHERS = ['api', 'nightly', 'retired', 'mailer'];
+const OTHERS = ALL_KINDS.map(({ name }) => name).filter((name) => name !== 'worker');
 
 /** Long enough for the services that start, also on a busy machine. A service that does not start is waited for as long. */
 const SHORT = { environment: { services: ALL_KINDS, startMinutes: 0.3 } };
@@ -46,7 +46,7 @@ async function open(options: Partial<TestWorkflowOptions> = {}): Promise<TestWor
     databaseUrl: database.url,
     indexes: [INDEX],
     // Far longer than the services need, also on a busy machine.
-    environment: { services: ALL_KINDS, startMinutes: 5 },
+    environment: { services: ALL_KINDS, startMinutes: 3 },
     aws: ALL_KINDS_IN_AWS,
     onEvent: (event) => observe(event),
     ...options,
@@ -328,7 +328,7 @@ describe('a service is not steady', () => {
   });
 
   test('before steadyChecks checks in a row have found it running', async () => {
-    const workflow = await open({ environment: { services: ALL_KINDS, startMinutes: 5, steadyChecks: 4 } });
+    const workflow = await open({ environment: { services: ALL_KINDS, startMinutes: 3, steadyChecks: 4 } });
 
     await workflow.deploy();
 

@@ -73,16 +73,25 @@ describe.each(Object.keys(ENVIRONMENTS))('the environment %s', (environmentName)
     expect(result.isValid).toBe(true);
   });
 
-  test.each(MACHINES)('%s uses JSONPath and inline Maps, which the local engine supports', (name) => {
-    const definition = machine(environmentName, name);
-    const states = Object.values(statesOf(definition));
+  test.each(MACHINES)(
+    '%s uses JSONPath and inline Maps, and JSONata only for schedules and functions',
+    (name) => {
+      const definition = machine(environmentName, name);
+      const states = Object.values(statesOf(definition));
 
-    expect([definition.QueryLanguage, ...states.map((state) => state.QueryLanguage)]).not.toContain(
-      'JSONata',
-    );
-    const maps = states.filter((state) => state.Type === 'Map');
-    expect(maps.map((map) => map.ItemProcessor?.ProcessorConfig.Mode)).toEqual(maps.map(() => 'INLINE'));
-  });
+      expect(definition.QueryLanguage).toBeUndefined();
+      const jsonata = states.filter(({ QueryLanguage: language }) => language === 'JSONata');
+      expect(jsonata.every(({ Type: type }) => type === 'Task')).toBe(true);
+      const kinds: unknown[] = (
+        ENVIRONMENTS[environmentName as keyof typeof ENVIRONMENTS].services ?? []
+      ).map(kindOf);
+      // Start Services has the states of all kinds.
+      const isUsed = name === 'start-services' || kinds.includes('schedule') || kinds.includes('custom');
+      expect(jsonata.length > 0).toBe(isUsed && (name === 'start-services' || name === 'maintenance-window'));
+      const maps = states.filter((state) => state.Type === 'Map');
+      expect(maps.map((map) => map.ItemProcessor?.ProcessorConfig.Mode)).toEqual(maps.map(() => 'INLINE'));
+    },
+  );
 
   test.each(MACHINES)('every Task state of %s has a time limit', (name) => {
     const taskStates = Object.entries(statesOf(machine(environmentName, name))).filter(
@@ -137,6 +146,8 @@ test('the names of our own errors in a Retry are the names of error classes', ()
     .filter((value) => typeof value === 'function' && value.prototype instanceof errors.DeployStepError)
     .map((errorClass) => new (errorClass as typeof errors.BuildFailed)('').name as string);
 
+  // By which a function of the user asks for another attempt.
+  const ofUsers = ['RetryLater'];
   expect([...new Set(ours)].sort()).toEqual([
     'BuildInterrupted',
     'ConnectionLost',
@@ -144,8 +155,9 @@ test('the names of our own errors in a Retry are the names of error classes', ()
     'LockNotAvailable',
     'MigrationLocked',
     'MigrationsRunning',
+    ...ofUsers,
   ]);
-  expect(thrown).toEqual(expect.arrayContaining(ours));
+  expect([...thrown, ...ofUsers]).toEqual(expect.arrayContaining(ours));
 });
 
 test.each(['after-start', 'window'])(

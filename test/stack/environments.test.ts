@@ -171,7 +171,7 @@ describe('a wrong value is refused with its path', () => {
       'a service of an unknown kind',
       'services.1',
       { name: 'job', kind: 'batch-job', queue: 'q' },
-      'environments.prod.services.1.kind: must be one of ecs, event-rule, event-source-mapping',
+      'environments.prod.services.1.kind: must be one of ecs, event-rule, event-source-mapping, schedule, custom',
     ],
     [
       'a field of another kind',
@@ -190,6 +190,43 @@ describe('a wrong value is refused with its path', () => {
       'services.1',
       { name: 'queue', kind: 'event-source-mapping', uuid: 'my-function' },
       'environments.prod.services.1.uuid: ',
+    ],
+    [
+      'a schedule without the role of its target',
+      'services.1',
+      { name: 'job', kind: 'schedule', schedule: 'invoices' },
+      'environments.prod.services.1.role: ',
+    ],
+    [
+      'a schedule by its ARN',
+      'services.1',
+      {
+        ...{ name: 'job', kind: 'schedule', role: 'arn:aws:iam::222222222222:role/a' },
+        schedule: 'arn:aws:scheduler:eu-west-1:222222222222:schedule/default/a',
+      },
+      'environments.prod.services.1.schedule: must be a name, not an ARN',
+    ],
+    [
+      'a function by its name',
+      'services.1',
+      { name: 'job', kind: 'custom', function: 'stop-jobs' },
+      'environments.prod.services.1.function: must be the ARN of a Lambda function',
+    ],
+    [
+      'one schedule under two names',
+      'services',
+      ['a', 'b'].map((name) => ({
+        ...{ name, kind: 'schedule', schedule: 'nightly', role: 'arn:aws:iam::222222222222:role/a' },
+      })),
+      'environments.prod.services.1: the schedule "nightly" of the group "default" is already in the list',
+    ],
+    [
+      'one function under two names, because it has one saved state',
+      'services',
+      ['a', 'b'].map((name) => ({
+        ...{ name, kind: 'custom', function: 'arn:aws:lambda:eu-west-1:222222222222:function:a' },
+      })),
+      'environments.prod.services.1: the function "arn:aws:lambda:eu-west-1:222222222222:function:a" is already in the list',
     ],
     [
       'one rule under two names',

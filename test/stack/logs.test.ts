@@ -138,6 +138,41 @@ describe('a name in the configuration cannot be a wildcard in a policy', () => {
       'services.0.eventBus',
     ],
     [
+      'a schedule',
+      {
+        services: [{ name: 'a', kind: 'schedule', schedule: '*', role: 'arn:aws:iam::222222222222:role/a' }],
+      },
+      'services.0.schedule',
+    ],
+    [
+      'a group of schedules',
+      {
+        services: [
+          {
+            ...{ name: 'a', kind: 'schedule', schedule: 'b', group: '*' },
+            role: 'arn:aws:iam::222222222222:role/a',
+          },
+        ],
+      },
+      'services.0.group',
+    ],
+    [
+      'the role of a schedule',
+      {
+        services: [{ name: 'a', kind: 'schedule', schedule: 'b', role: 'arn:aws:iam::222222222222:role/*' }],
+      },
+      'services.0.role',
+    ],
+    [
+      'a function',
+      {
+        services: [
+          { name: 'a', kind: 'custom', function: 'arn:aws:lambda:eu-west-1:222222222222:function:*' },
+        ],
+      },
+      'services.0.function',
+    ],
+    [
       'a policy variable',
       { services: [{ name: 'a', cluster: ['$', '{aws:username}'].join(''), service: 'api' }] },
       'services.0.cluster',

@@ -66,6 +66,15 @@ const PERMANENT: [resource: string, names: string[]][] = [
     ],
   ],
   [
+    'arn:aws:states:::aws-sdk:scheduler:',
+    [
+      'Scheduler.SchedulerException',
+      'Scheduler.ResourceNotFoundException',
+      'Scheduler.ServiceQuotaExceededException',
+      'Scheduler.ValidationException',
+    ],
+  ],
+  [
     'arn:aws:states:::aws-sdk:lambda:',
     ['Lambda.AccessDeniedException', 'Lambda.LambdaException', 'Lambda.ResourceNotFoundException'],
   ],

@@ -117,7 +117,7 @@ describe('the saved state of a service', () => {
     expect(state('Saved Under Other Names?')).toMatchObject({
       Choices: [
         { Variable: '$.rehearsal', BooleanEquals: true, Next: 'Read Left Stopped Marker' },
-        { Variable: '$.listed.total.count', NumericGreaterThan: 5, Next: 'Read Other Saved States' },
+        { Variable: '$.listed.total.count', NumericGreaterThan: 8, Next: 'Read Other Saved States' },
       ],
       Default: 'Save Services',
     });

@@ -19,14 +19,24 @@ const RULE = { kind: 'event-rule' as const, name: 'nightly', rule: 'nightly-expo
 const BUS_RULE = { kind: 'event-rule' as const, name: 'orders', rule: 'orders-placed', eventBus: 'shop' };
 const UUID = '11111111-2222-4333-8444-555555555555';
 const MAPPING = { kind: 'event-source-mapping' as const, name: 'queue', uuid: UUID };
+const ROLE = 'arn:aws:iam::222222222222:role/invoices';
+const KEY = 'arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-555555555555';
+const SCHEDULE = {
+  ...{ kind: 'schedule' as const, name: 'invoices', schedule: 'invoices', group: 'billing' },
+  ...{ role: ROLE, key: KEY },
+};
+const FUNCTION = 'arn:aws:lambda:eu-west-1:222222222222:function:stop-batch:live';
+const CUSTOM = { kind: 'custom' as const, name: 'batch', function: FUNCTION };
 
 const ENVIRONMENTS = {
   ecs: { ...prodInput(), services: [ECS] },
   rules: { ...prodInput(), services: [RULE, BUS_RULE] },
   mappings: { ...prodInput(), services: [MAPPING] },
+  schedules: { ...prodInput(), services: [SCHEDULE] },
+  custom: { ...prodInput(), services: [CUSTOM] },
   all: {
     ...prodInput(),
-    services: [ECS, RULE, BUS_RULE, MAPPING],
+    services: [ECS, RULE, BUS_RULE, MAPPING, SCHEDULE, CUSTOM],
     drain: { roles: ['app'] },
     windowMinutes: 30,
   },
@@ -35,7 +45,7 @@ const ENVIRONMENTS = {
 };
 type EnvironmentName = keyof typeof ENVIRONMENTS;
 type Machine = 'maintenance-window' | 'start-services';
-const KINDS = ['ecs', 'rules', 'mappings'] as const;
+const KINDS = ['ecs', 'rules', 'mappings', 'schedules', 'custom'] as const;
 const WITH_SERVICES = [...KINDS, 'all'] as const;
 
 let synthesised: Synthesised;
@@ -52,7 +62,7 @@ const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:222
 
 describe('the permissions of a state machine for services', () => {
   const OURS =
-    /^(application-autoscaling|ecs|iam|elasticloadbalancing|events|ssm|lambda:(?!InvokeFunction)|states:DescribeExecution)/;
+    /^(application-autoscaling|ecs|elasticloadbalancing|events|iam|kms|scheduler|ssm|lambda:(?!InvokeFunction on .*:pg-deploy-step-)|states:DescribeExecution)/;
   const CHILDREN = /StepFunctionsGetEvents|execution:pg-deploy-step-\w+-(build-indexes|start-services)/;
 
   function permissions(environmentName: EnvironmentName, name: Machine): string[] {
@@ -89,6 +99,14 @@ describe('the permissions of a state machine for services', () => {
       `events:DisableRule on ${name}`,
     ]),
     mappings: [`lambda:GetEventSourceMapping on ${mapping}`, `lambda:UpdateEventSourceMapping on ${mapping}`],
+    schedules: [
+      ...['GetSchedule', 'UpdateSchedule'].map(
+        (action) => `scheduler:${action} on ${arn('scheduler', 'schedule/billing/invoices')}`,
+      ),
+      `iam:PassRole on ${ROLE}`,
+      ...['DescribeKey', 'GenerateDataKey', 'Decrypt'].map((action) => `kms:${action} on ${KEY}`),
+    ],
+    custom: [`lambda:InvokeFunction on ${FUNCTION}`],
   };
   const STARTING = {
     ecs: [
@@ -98,8 +116,13 @@ describe('the permissions of a state machine for services', () => {
     ],
     rules: STOPPING.rules.map((pair) => pair.replace('DisableRule', 'EnableRule')),
     mappings: STOPPING.mappings,
+    schedules: STOPPING.schedules,
+    custom: STOPPING.custom,
   };
-  const NAMES = { ecs: ['api'], rules: ['nightly', 'orders'], mappings: ['queue'] };
+  const NAMES = {
+    ...{ ecs: ['api'], rules: ['nightly', 'orders'], mappings: ['queue'] },
+    ...{ schedules: ['invoices'], custom: ['batch'] },
+  };
   const CASES = [...KINDS.map((kind) => [kind, [kind]] as const), ['all', KINDS] as const];
 
   test.each(CASES)('cover the services of the environment %s and nothing else', (name, kinds) => {
@@ -172,6 +195,21 @@ describe('the permissions of a state machine for services', () => {
     expect(statements).toHaveLength(2);
   });
 
+  test('pass the role of a schedule to EventBridge Scheduler only, which alone uses its key', () => {
+    const ofSchedule = statementsIn(synthesised.template('schedules')).filter(({ Action: actions }) =>
+      actions.some((action) => /^(iam:PassRole|kms:DescribeKey)$/.test(action)),
+    );
+
+    expect(ofSchedule.map(({ Condition: condition }) => JSON.stringify(condition)).toSorted()).toEqual(
+      [
+        ...Array(2).fill({ StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }),
+        ...Array(2).fill({ StringEquals: { 'kms:ViaService': 'scheduler.eu-west-1.amazonaws.com' } }),
+      ]
+        .map((condition) => JSON.stringify(condition))
+        .toSorted(),
+    );
+  });
+
   test('are, without services, those to read saved states and no right on any service', () => {
     expect(permissions('none', 'maintenance-window')).toEqual([]);
     expect(permissions('none', 'start-services')).toEqual(onSavedStates('none').sort());
@@ -195,6 +233,9 @@ describe.each(WITH_SERVICES)('with any data, a window of the environment %s', (e
     ecs: ['Stop Tasks', 'Suspend Scaling'],
     rules: ['Disable Rule'],
     mappings: ['Disable Mapping'],
+    schedules: ['Disable Schedule', 'Disable Schedule Without Past Start'],
+    // A look only reads, but a function can do more.
+    custom: ['Ask Function To Stop', 'Look At Stopping'],
   };
   const stops = environmentName === 'all' ? Object.values(STOPS).flat() : STOPS[environmentName];
   const SAVES = ['Save Earlier State', 'Save Service State'];

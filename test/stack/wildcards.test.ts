@@ -138,12 +138,20 @@ test('a role can be passed only to one service, by its exact ARN', () => {
     ),
   );
 
-  expect(passes.map(({ Resource: roles, Condition: condition }) => ({ roles, condition }))).toEqual([
-    {
-      roles: ['arn:aws:iam::222222222222:role/shop-task', 'arn:aws:iam::222222222222:role/shop-execution'],
-      condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-    },
-  ]);
+  const role = (name: string) => `arn:aws:iam::222222222222:role/${name}`;
+  const statements = passes.map(({ Resource: roles, Condition: condition }) => {
+    const { StringEquals: equals } = condition as { StringEquals: Record<string, string> };
+    expect(Object.keys(equals)).toEqual(['iam:PassedToService']);
+    return `${equals['iam:PassedToService']} ${roles.join(' ')}`;
+  });
+  expect([...new Set(statements)].toSorted()).toEqual(
+    [
+      `ecs-tasks.amazonaws.com ${role('shop-task')} ${role('shop-execution')}`,
+      // By the maintenance window for all schedules, and by start-services for each.
+      `scheduler.amazonaws.com ${role('invoices')}`,
+      `scheduler.amazonaws.com ${role('path/export')}`,
+    ].toSorted(),
+  );
 });
 
 test('a service can assume a role only for this account, or for a resource that only this account can create', () => {

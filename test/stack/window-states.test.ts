@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { branchesOf, changing, reachableWithout, stateOf, statesOf } from './support/definitions.ts';
 import { type Machines, synthesiseMachines } from './support/machines.ts';
-import { everyKindInput, prodInput } from './support/synthesise.ts';
+import { everyKindInput, keyArn, prodInput } from './support/synthesise.ts';
 
 let machines: Machines;
 
@@ -73,6 +73,8 @@ test('has these states outside of its Maps and no others', () => {
   ]);
 });
 
+const BATCH = 'arn:aws:lambda:eu-west-1:222222222222:function:stop-batch:live';
+
 test('begins with the configured services and with null for results that do not exist yet', () => {
   const counted = [
     {
@@ -109,6 +111,24 @@ test('begins with the configured services and with null for results that do not 
         ...{ kind: 'event-source-mapping', name: 'queue', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
         resource: 'event-source-mapping/0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d',
         parameter: '/pg-deploy-step/every/services/queue',
+      },
+      {
+        ...{ kind: 'schedule', name: 'invoices', schedule: 'invoices', group: 'default' },
+        // A schedule without a key is compared with the empty text.
+        ...{ role: 'arn:aws:iam::222222222222:role/invoices', key: '' },
+        resource: 'schedule/default/invoices',
+        parameter: '/pg-deploy-step/every/services/invoices',
+      },
+      {
+        ...{ kind: 'schedule', name: 'export', schedule: 'export', group: 'jobs', key: keyArn(4) },
+        role: 'arn:aws:iam::222222222222:role/path/export',
+        resource: 'schedule/jobs/export',
+        parameter: '/pg-deploy-step/every/services/export',
+      },
+      {
+        ...{ kind: 'custom', name: 'batch', function: BATCH },
+        resource: `custom/${BATCH}`,
+        parameter: '/pg-deploy-step/every/services/batch',
       },
     ],
     counted,

@@ -38,6 +38,8 @@ export interface TestWorkflowOptions {
       | 'services'
       | 'rules'
       | 'mappings'
+      | 'schedules'
+      | 'customFunctions'
       | 'tasks'
       | 'migrationFunction'
       | 'delivery'

@@ -4,7 +4,7 @@ import { LOCAL_NAMES } from '../../lib/local/local-environment.ts';
 import { lockName } from '../../lib/workflow/deploy-lock.ts';
 import { BUILD_INDEXES, DEPLOY, ECS } from '../../lib/workflow/state-names.ts';
 import { connect, createDatabase, type TestDatabase } from '../support/database.ts';
-import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, CUSTOM_SERVICE, readServices } from '../support/service-kinds.ts';
 import { eventually } from '../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow, type TestWorkflowOptions } from '../support/workflow.ts';
 
@@ -30,6 +30,7 @@ let calls: string[];
 
 beforeEach(async () => {
   calls = [];
+  CUSTOM_SERVICE.reset();
   database = await createDatabase();
   await database.query(
     'create table orders (id int primary key, status text); create table people (id int, email text)',
@@ -62,7 +63,9 @@ const stateOf = ({ workflow }: TestWorkflow) => workflow.aws.state;
 
 /** Everything that a deploy can change in AWS. */
 function readAws(workflow: TestWorkflow) {
-  const { ecs, scaling, ssm, sns, eventBridge, cloudWatch, lambda } = structuredClone(stateOf(workflow));
+  const { ecs, scaling, ssm, sns, eventBridge, cloudWatch, lambda, scheduler } = structuredClone(
+    stateOf(workflow),
+  );
   // The time of a task's connection changes by itself.
   const services = ecs.services.map(({ stoppedTasks: _, tasks, ...service }) => ({
     ...service,
@@ -70,7 +73,9 @@ function readAws(workflow: TestWorkflow) {
   }));
   // Each read counts in them.
   const rules = eventBridge.rules.map(({ staleReads: _, ...rule }) => rule);
-  return { services, scaling, ssm, sns, rules, cloudWatch, lambda };
+  const schedules = scheduler.schedules.map(({ stale: _, ...schedule }) => schedule);
+  const custom = CUSTOM_SERVICE.capacity;
+  return { services, scaling, ssm, sns, rules, cloudWatch, lambda, schedules, custom };
 }
 
 /** Everything that a deploy can change in the database. */
@@ -111,11 +116,13 @@ describe('a plan of a deploy that would succeed', () => {
       'arn:aws:states:::aws-sdk:ecs:describeServices',
       'arn:aws:states:::aws-sdk:eventbridge:describeRule',
       'arn:aws:states:::aws-sdk:lambda:getEventSourceMapping',
+      'arn:aws:states:::aws-sdk:scheduler:getSchedule',
       'arn:aws:states:::aws-sdk:ssm:getParameter',
       'arn:aws:states:::aws-sdk:ssm:getParametersByPath',
       'arn:aws:states:::lambda:invoke',
       'arn:aws:states:::states:startExecution.sync:2',
     ]);
+    expect(CUSTOM_SERVICE.calls.map(({ action }) => action)).toEqual(['check']);
     const unchanged = { stoppedAt: null, startedAt: null, status: 'unchanged', error: null };
     const usable = { ...unchanged, usable: true, reason: null, leftStopped: false };
     expect(report).toMatchObject({
@@ -124,7 +131,7 @@ describe('a plan of a deploy that would succeed', () => {
       refusal: null,
       warnings: [],
       summary:
-        'A deploy would apply 1 migration (0001_total). It would build 2 indexes (idx_orders_status, people_email_key). It would stop and start the services api, worker, nightly, retired, mailer.',
+        'A deploy would apply 1 migration (0001_total). It would build 2 indexes (idx_orders_status, people_email_key). It would stop and start the services api, worker, nightly, retired, mailer and 3 more.',
     });
     expect(report.services).toEqual([
       { name: 'api', ...usable, desiredCount: 2, scaling: true },
@@ -132,6 +139,9 @@ describe('a plan of a deploy that would succeed', () => {
       { name: 'nightly', ...usable },
       { name: 'retired', ...usable },
       { name: 'mailer', ...usable },
+      { name: 'invoices', ...usable },
+      { name: 'old-export', ...usable },
+      { name: 'jobs', ...usable },
     ]);
     expect((await workflow.deploy()).status).toBe('SUCCEEDED');
   });
@@ -192,6 +202,45 @@ describe('services that could not be stopped', () => {
       'the EventBridge rule does not exist: check "rule" and "eventBus" of its entry in cdk.json',
       (workflow) => stateOf(workflow).eventBridge.rules.splice(0, 1),
     ],
+    [
+      'whose schedule runs once',
+      'invoices',
+      'it runs only once ("at"), and a run at a time when it is disabled would be lost: remove it from the configuration',
+      (workflow) =>
+        Object.assign(stateOf(workflow).scheduler.schedules[0] ?? {}, {
+          ScheduleExpression: 'at(2098-11-20T13:00:00)',
+        }),
+    ],
+    [
+      'whose schedule has another role',
+      'invoices',
+      'the role of its target is arn:aws:iam::000000000000:role/other',
+      (workflow) =>
+        Object.assign(stateOf(workflow).scheduler.schedules[0]?.Target ?? {}, {
+          RoleArn: 'arn:aws:iam::000000000000:role/other',
+        }),
+    ],
+    [
+      'whose function refuses',
+      'jobs',
+      'its group is being replaced',
+      () =>
+        CUSTOM_SERVICE.answer({
+          check: { returns: { usable: false, reason: 'its group is being replaced' } },
+        }),
+    ],
+    [
+      'whose function fails',
+      'jobs',
+      'it could not be read: Broken: the group does not exist',
+      () => CUSTOM_SERVICE.answer({ check: { throws: 'Broken', message: 'the group does not exist' } }),
+    ],
+    [
+      'whose function does not answer as documented',
+      'jobs',
+      'its function did not answer "check" as documented',
+      () => CUSTOM_SERVICE.answer({ check: { returns: 'usable' } }),
+    ],
   ])('a service %s: the plan names it, and succeeds', async (_what, name, reason, change) => {
     const workflow = await open();
     change(workflow);
@@ -202,7 +251,7 @@ describe('services that could not be stopped', () => {
     expect(status).toBe('SUCCEEDED');
     expect(readAws(workflow)).toEqual(before);
     expect(serviceOf(report, name)).toMatchObject({ usable: false, reason: expect.stringContaining(reason) });
-    expect(report.services.filter(({ usable }) => usable)).toHaveLength(4);
+    expect(report.services.filter(({ usable }) => usable)).toHaveLength(ALL_KINDS.length - 1);
     const refusal = `Services cannot be stopped. ${name}: ${reason}`;
     expect(report.refusal).toContain(refusal);
     expect(report.warnings).toEqual([expect.stringContaining(`A deploy would be refused. ${refusal}`)]);
@@ -489,10 +538,10 @@ describe('services that an earlier deploy has left stopped', () => {
     expect(readAws(workflow)).toEqual(before);
     expect(report.warnings).toContainEqual(
       expect.stringMatching(
-        /^Services are left stopped by the deploy failed-one, since \S+: api, mailer, nightly, retired, worker\. A deploy that succeeds starts them\.$/,
+        /^Services are left stopped by the deploy failed-one, since \S+: api, invoices, jobs, mailer, nightly, old-export, retired, worker\. A deploy that succeeds starts them\.$/,
       ),
     );
-    expect(readServices(workflow).withSavedState).toHaveLength(5);
+    expect(readServices(workflow).withSavedState).toHaveLength(ALL_KINDS.length);
   });
 
   test('in a hold: the plan names the deploy, and does not end the hold', async () => {

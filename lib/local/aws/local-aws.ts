@@ -9,6 +9,7 @@ import { ecsTaskActions } from './ecs-tasks.ts';
 import { eventBridgeActions } from './eventbridge.ts';
 import { eventSourceMappingActions } from './lambda-mappings.ts';
 import { RunTasks } from './run-task.ts';
+import { type LocalSchedule, schedulerActions, scheduleState } from './scheduler.ts';
 import { ServiceTasks } from './service-tasks.ts';
 import { snsActions } from './sns.ts';
 import { ssmActions } from './ssm.ts';
@@ -50,6 +51,8 @@ export interface LocalAwsOptions {
   readonly rules?: readonly RuleState[];
   /** The event source mappings. A mapping in the state file keeps its state. @default none */
   readonly mappings?: readonly { readonly uuid: string; readonly enabled: boolean }[];
+  /** The schedules of EventBridge Scheduler. A schedule in the state file keeps its fields. @default none */
+  readonly schedules?: readonly LocalSchedule[];
   /** The SNS topics. @default none */
   readonly topicArns?: readonly string[];
   /** The task definitions that RunTask can start. @default none */
@@ -66,7 +69,7 @@ export interface LocalAwsOptions {
 
 /**
  * Local versions of the AWS services that the state machines call: ECS, Elastic Load Balancing, Application Auto Scaling,
- * Parameter Store, EventBridge, CloudWatch's metrics, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
+ * Parameter Store, EventBridge and its Scheduler, CloudWatch's metrics, Lambda's event source mappings and SNS. Names, parameters, results and errors are the same as in Step
  * Functions. Any other action is refused.
  */
 export class LocalAws {
@@ -82,6 +85,7 @@ export class LocalAws {
     services = [],
     rules = [],
     mappings = [],
+    schedules = [],
     topicArns = [],
     tasks = [],
     onTaskLine = () => undefined,
@@ -92,7 +96,13 @@ export class LocalAws {
     this.#clock = clock;
     this.#file = new StateFile(stateFile);
     for (const service of services) this.#add(service);
-    const { eventBridge, lambda } = this.#file.state;
+    const { eventBridge, lambda, scheduler } = this.#file.state;
+    for (const schedule of schedules.map((given) => scheduleState(given, clock))) {
+      const isKnown = scheduler.schedules.some(
+        ({ Name, GroupName }) => Name === schedule.Name && GroupName === schedule.GroupName,
+      );
+      if (!isKnown) scheduler.schedules.push(schedule);
+    }
     for (const rule of rules) {
       const isKnown = eventBridge.rules.some(
         ({ name, eventBus }) => name === rule.name && eventBus === rule.eventBus,
@@ -116,6 +126,7 @@ export class LocalAws {
       ...ssmActions(this.#file),
       ...snsActions(this.#file, topicArns),
       ...eventBridgeActions(this.#file),
+      ...schedulerActions(this.#file, clock),
       ...cloudWatchActions(this.#file, clock),
       ...eventSourceMappingActions(this.#file),
     };

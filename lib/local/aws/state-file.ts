@@ -159,6 +159,16 @@ export interface MappingState {
   staleReads: number;
 }
 
+/** A schedule of EventBridge Scheduler, with the fields that GetSchedule returns. */
+export interface ScheduleState {
+  readonly Name: string;
+  readonly GroupName: string;
+  State: 'ENABLED' | 'DISABLED';
+  /** The schedule before the last change, and the number of reads that still return it. @default none */
+  stale?: { readonly schedule: ScheduleState; readonly reads: number };
+  [field: string]: unknown;
+}
+
 /** The state of all local AWS services. */
 export interface AwsState {
   ecs: { services: ServiceState[]; taskDefinitions: TaskDefinitionState[] };
@@ -169,6 +179,7 @@ export interface AwsState {
   /** The data points of metrics, in order. */
   cloudWatch: { data: { namespace: string; metric: string; value: number; at: string }[] };
   lambda: { mappings: MappingState[] };
+  scheduler: { schedules: ScheduleState[] };
 }
 
 /**
@@ -190,6 +201,7 @@ export class StateFile {
       eventBridge: { rules: [] },
       cloudWatch: { data: [] },
       lambda: { mappings: [] },
+      scheduler: { schedules: [] },
       ...read(file),
     };
   }

@@ -16,6 +16,7 @@ const NAMES: readonly (readonly [resource: string, names: readonly [string, ...s
   [`${SDK}:sfn:`, ['Sfn.SfnException']],
   [`${SDK}:ssm:`, ['Ssm.SsmException', 'Ssm.ThrottlingException']],
   [`${SDK}:eventbridge:`, ['EventBridge.EventBridgeException', 'EventBridge.ThrottlingException']],
+  [`${SDK}:scheduler:`, ['Scheduler.ThrottlingException']],
   [`${SDK}:lambda:`, ['Lambda.TooManyRequestsException']],
   ['arn:aws:states:::lambda:invoke', ['Lambda.TooManyRequestsException', 'Lambda.EC2ThrottledException']],
   [

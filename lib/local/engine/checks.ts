@@ -5,6 +5,7 @@ import { isValidDefinition, recordValidDefinition } from '../../files/code-cache
 import { type Definition, type Level, levelSchema, levelsIn, type State } from './definition.ts';
 import { toError } from './errors.ts';
 import { parseExpression } from './expressions.ts';
+import { jsonataIn, parseJsonata } from './jsonata.ts';
 
 /**
  * The hashes of valid definitions, of this process. The validator compiles its schemas in each call, which takes longer than the
@@ -51,9 +52,10 @@ function* problemsOf(level: Level, canCall: (resource: string) => boolean): Gene
     if (state.Type === 'Task' && !canCall(state.Resource)) {
       yield `The state "${name}" calls ${state.Resource}, which the local AWS does not support.`;
     }
-    for (const expression of expressionsOf(state)) {
+    const isJsonata = state.QueryLanguage === 'JSONata';
+    for (const expression of isJsonata ? jsonataOf(state) : expressionsOf(state)) {
       try {
-        parseExpression(expression);
+        (isJsonata ? parseJsonata : parseExpression)(expression);
       } catch (error) {
         yield `The state "${name}" ${toError(error).message}`;
       }
@@ -78,6 +80,11 @@ function expressionsOf(state: State): string[] {
       (key) => key === 'Variable' || key.endsWith('Path'),
     ),
   ];
+}
+
+/** The expressions of a state that uses JSONata. */
+function jsonataOf({ Arguments, Output, Catch }: State): string[] {
+  return jsonataIn([Arguments, Output, ...Catch.map((catcher) => catcher.Output)]);
 }
 
 function textsIn(value: unknown, isWanted: (key: string) => boolean): string[] {

@@ -60,13 +60,16 @@ const retrierSchema = z.strictObject({
   JitterStrategy: z.enum(['FULL', 'NONE']).default('NONE'),
 });
 const catcherSchema = z.strictObject({
-  ...{ Comment: text, ErrorEquals: names, Next: z.string(), ResultPath: pathOrNull },
+  ...{ Comment: text, ErrorEquals: names, Next: z.string(), ResultPath: pathOrNull, Output: template },
 });
 
 /** The fields that the engine supports. asl-validator checks which of them each type of state has. */
-const stateSchema = z.strictObject({
+const fieldsSchema = z.strictObject({
   Type: z.enum(['Choice', 'Fail', 'Map', 'Parallel', 'Pass', 'Succeed', 'Task', 'Wait']),
-  ...{ Comment: text, QueryLanguage: only('JSONPath'), Next: text, End: z.boolean().optional() },
+  ...{ Comment: text, QueryLanguage: z.enum(['JSONPath', 'JSONata']).optional() },
+  ...{ Next: text, End: z.boolean().optional() },
+  // Of Task states that use JSONata
+  ...{ Arguments: template, Output: template },
   ...{ InputPath: pathOrNull, OutputPath: pathOrNull, ResultPath: pathOrNull },
   ...{ Parameters: template, ResultSelector: template },
   ...{ Retry: z.array(retrierSchema).default([]), Catch: z.array(catcherSchema).default([]) },
@@ -86,6 +89,11 @@ const stateSchema = z.strictObject({
   // Wait
   ...{ Seconds: number, SecondsPath: text, Timestamp: text, TimestampPath: text },
 });
+
+const stateSchema = fieldsSchema.refine(
+  ({ Type, QueryLanguage }) => QueryLanguage !== 'JSONata' || Type === 'Task',
+  { path: ['QueryLanguage'], error: 'JSONata; the local engine supports it in Task states only' },
+);
 
 export const levelSchema: z.ZodType<Level> = z.strictObject({
   ...{ Comment: text, Version: text, QueryLanguage: only('JSONPath'), TimeoutSeconds: number },

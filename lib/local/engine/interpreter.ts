@@ -14,6 +14,7 @@ import {
 } from './errors.ts';
 import type { EngineEvent, Iteration } from './events.ts';
 import { evaluate, fillTemplate } from './expressions.ts';
+import { fillJsonata } from './jsonata.ts';
 import { type Data, integerAt, placeResult, throughPath, valueAt } from './paths.ts';
 
 /** Items of an inline Map that Step Functions runs at the same time, at most. */
@@ -104,7 +105,11 @@ async function runState(visit: Visit): Promise<Outcome> {
       if (catcher === undefined) throw error;
       report('StateCaught');
       const caught = { Error: error.name, Cause: error.message };
-      return { output: placeResult(catcher.ResultPath, input, caught), next: catcher.Next };
+      const { Output, ResultPath, Next: next } = catcher;
+      if (state.QueryLanguage !== 'JSONata') return { output: placeResult(ResultPath, input, caught), next };
+      if (Output === undefined) return { output: caught, next };
+      const output = await fillJsonata(Output, { input, context: visit.context, errorOutput: caught });
+      return { output, next };
     }
   }
 }
@@ -124,6 +129,7 @@ export function retryDelaySeconds(retrier: Retrier, used: number): number {
 
 /** Applies InputPath and Parameters, does the work of the state, applies ResultSelector, ResultPath and OutputPath. */
 async function attempt(visit: Visit): Promise<Outcome> {
+  if (visit.state.QueryLanguage === 'JSONata') return await attemptJsonata(visit);
   const { name, state, input, context, signal } = visit;
   const { Type, Parameters, ResultSelector, ResultPath, OutputPath } = state;
   const data = { input: throughPath(state.InputPath, { input, context }), context };
@@ -139,6 +145,20 @@ async function attempt(visit: Visit): Promise<Outcome> {
   const isSelected = ResultSelector !== undefined;
   const selected = isSelected ? fillTemplate(ResultSelector, { input: result, context }) : result;
   const output = throughPath(OutputPath, { input: placeResult(ResultPath, input, selected), context });
+  refuseTooLarge(name, 'output', output);
+  return { output, next };
+}
+
+/** Fills in Arguments, calls the task, fills in Output. */
+async function attemptJsonata(visit: Visit): Promise<Outcome> {
+  const { name, state, input, context, signal } = visit;
+  const { Arguments, Output, Next: next } = state;
+  const parameters = Arguments === undefined ? input : await fillJsonata(Arguments, { input, context });
+  refuseTooLarge(name, 'input', parameters);
+  const result = await callTask(visit, parameters, { input, context });
+  signal.throwIfAborted();
+  refuseTooLarge(name, 'output', result);
+  const output = Output === undefined ? result : await fillJsonata(Output, { input, context, result });
   refuseTooLarge(name, 'output', output);
   return { output, next };
 }

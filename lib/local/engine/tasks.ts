@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Actions, action } from '../aws/action.ts';
 import { ACCOUNT, functionArn } from '../local-arns.ts';
-import { requiredPermission } from '../required-permission.ts';
+import { requiredPermissions } from '../required-permission.ts';
 import { Aborted, TaskError } from './errors.ts';
 import type { LocalExecution } from './execution.ts';
 
@@ -76,8 +76,7 @@ export async function call(
   const own = ownActions(targets)[resource];
   if (own !== undefined) return await own.run(parameters, signal);
   if (FUNCTION_ARN.test(resource)) return await invokeFunction(resource, parameters, targets);
-  const required = requiredPermission(resource, parameters);
-  if (required !== undefined)
+  for (const required of requiredPermissions(resource, parameters))
     refuseUnlessAllowed(targets, required.action, required.resource, required.error);
   return await targets.aws.call(resource, parameters, signal);
 }

@@ -1,12 +1,12 @@
 import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Condition, JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, JsonPath, type State, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { type EventRule, resourceKey } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { RULE } from '../state-names.ts';
 import type { WaitLimits } from './service-kind.ts';
-import { type Switch, SwitchedServices } from './switched-services.ts';
+import { type AfterTurn, type Rights, type Switch, SwitchedServices, turnBy } from './switched-services.ts';
 
 /** EventBridge rules. A disabled rule starts no scheduled or event-driven work. */
 export class EventRules extends SwitchedServices {
@@ -41,9 +41,12 @@ export class EventRules extends SwitchedServices {
         result: { path, selector: { 'state.$': '$.State' } },
         ...rights,
       }),
-    turn: (scope, id, { on, ...rights }) =>
-      this.#call(scope, id, { action: on ? 'enableRule' : 'disableRule', ...rights }),
   };
+
+  protected turn(scope: Construct, { on, granted }: { on: boolean } & Rights, after: AfterTurn): State {
+    const action = on ? 'enableRule' : 'disableRule';
+    return turnBy(this.#call(scope, on ? RULE.enable : RULE.disable, { action, granted }), after);
+  }
 
   restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
     return Object.fromEntries(

@@ -1,12 +1,12 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Condition, JsonPath, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, JsonPath, type State, type TaskStateBase } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { type EventSourceMapping, resourceKey } from '../../config/services-config.ts';
 import { type AwsCall, awsCall } from '../aws-call.ts';
 import { MAPPING } from '../state-names.ts';
 import type { WaitLimits } from './service-kind.ts';
-import { type Switch, SwitchedServices } from './switched-services.ts';
+import { type AfterTurn, type Rights, type Switch, SwitchedServices, turnBy } from './switched-services.ts';
 
 /**
  * Lambda functions that consume a queue or a stream. They are stopped by disabling the event source mapping, because a
@@ -42,13 +42,16 @@ export class EventSourceMappings extends SwitchedServices {
         result: { path, selector: { 'state.$': '$.State' } },
         ...rights,
       }),
-    turn: (scope, id, { on, ...rights }) =>
-      this.#call(scope, id, {
-        action: 'updateEventSourceMapping',
-        parameters: { Uuid: JsonPath.stringAt('$.service.uuid'), Enabled: on },
-        ...rights,
-      }),
   };
+
+  protected turn(scope: Construct, { on, granted }: { on: boolean } & Rights, after: AfterTurn): State {
+    const update = this.#call(scope, on ? MAPPING.enable : MAPPING.disable, {
+      action: 'updateEventSourceMapping',
+      parameters: { Uuid: JsonPath.stringAt('$.service.uuid'), Enabled: on },
+      granted,
+    });
+    return turnBy(update, after);
+  }
 
   restoreRights(scope: Construct): Record<string, PolicyStatement[]> {
     return Object.fromEntries(

@@ -4,6 +4,7 @@ import { DEPLOYMENT_POLLS, type Environment } from '../../config/environment-con
 import type { ResourceNames } from '../../config/resource-names.ts';
 import { resourceKey, type Service } from '../../config/services-config.ts';
 import { checksWithin } from '../wait-until.ts';
+import { CustomServices } from './custom-services.ts';
 import { EcsServices } from './ecs-services.ts';
 import { EventRules } from './event-rules.ts';
 import { EventSourceMappings } from './event-source-mappings.ts';
@@ -18,6 +19,7 @@ import {
   savedStateName,
   savedStatesPath,
 } from './saved-state.ts';
+import { Schedules } from './schedules.ts';
 import type { ServiceKind, WaitLimits } from './service-kind.ts';
 
 /** The services of an environment as the state machines use them. */
@@ -70,11 +72,15 @@ export function serviceTargetsOf(
     new EcsServices(of('ecs'), limits, completed),
     new EventRules(of('event-rule'), limits),
     new EventSourceMappings(of('event-source-mapping'), limits),
+    new Schedules(of('schedule'), limits),
+    new CustomServices(of('custom'), limits, names.environmentName),
   ];
   const incidents = incidentsPath(names);
   const items = services.map((service) => ({
     ...service,
     ...(service.kind === 'ecs' && { resourceId: `service/${service.cluster}/${service.service}` }),
+    // Compared with that of the schedule: a path to a missing field would fail the execution.
+    ...(service.kind === 'schedule' && { key: service.key ?? '' }),
     resource: resourceKey(service),
     parameter: savedStateName(names, service.name),
   }));

@@ -4,6 +4,7 @@ import {
   Condition,
   type IChainable,
   JsonPath,
+  type Pass,
   type State,
   type TaskStateBase,
 } from 'aws-cdk-lib/aws-stepfunctions';
@@ -35,10 +36,9 @@ export interface Switch {
   otherState: string;
   /** Writes the current state to `state` below `path`. */
   describe(scope: Construct, id: string, props: { path: string } & Rights): TaskStateBase;
-  turn(scope: Construct, id: string, props: { on: boolean } & Rights): TaskStateBase;
 }
 
-interface Rights {
+export interface Rights {
   /** The role of the state machine gets the permission elsewhere: see `ServiceKind.restoreRights`. */
   granted: boolean;
 }
@@ -52,6 +52,22 @@ interface Goal extends Rights {
   onLate: IChainable;
   /** An error of a check. */
   onError: IChainable;
+}
+
+export interface AfterTurn {
+  /** The service gets the state. */
+  turned: IChainable;
+  /** The service needs no change. */
+  unchanged: IChainable;
+  /** Reads the error from `$.failure`. */
+  failed: IChainable;
+}
+
+/** A single call that sets the state. */
+export function turnBy(call: TaskStateBase, { turned, failed }: AfterTurn): State {
+  catchAll(call, failed, '$.failure');
+  call.next(turned);
+  return call;
 }
 
 /** A kind of service that is enabled and disabled. `$.current` holds `state`: a disabled service stays disabled. */
@@ -69,14 +85,17 @@ export abstract class SwitchedServices implements ServiceKind {
 
   check(scope: Construct, { usable, refused, failed }: AfterCheck): State {
     const { names, on, off, missing, missingError } = this.switch;
-    const describe = this.switch.describe(scope, names.describe, { path: '$.current', granted: false });
     const notFound = refusal(scope, names.notFound, missing);
     const otherState = refusal(scope, names.otherState, this.switch.otherState);
     for (const reason of [notFound, otherState]) reason.next(refused);
-    describe.addCatch(notFound, { errors: [missingError], resultPath: JsonPath.DISCARD });
-    catchAll(describe, failed, '$.failure');
+    const describe = this.describeToCheck(scope, { errors: [missingError], next: notFound }, failed);
+    const isUsable = new Choice(scope, names.isUsable);
+    for (const { when, reason } of this.otherRefusals(scope)) {
+      isUsable.when(when, reason);
+      reason.next(refused);
+    }
     describe.next(
-      new Choice(scope, names.isUsable)
+      isUsable
         .when(Condition.stringEquals('$.current.state', on), usable)
         .when(Condition.stringEquals('$.current.state', off), usable)
         .otherwise(otherState),
@@ -84,23 +103,40 @@ export abstract class SwitchedServices implements ServiceKind {
     return describe;
   }
 
+  /**
+   * Writes the state to `$.current.state`, and continues with `missing` after its errors.
+   * @param failed continues with other errors
+   */
+  protected describeToCheck(
+    scope: Construct,
+    missing: { errors: string[]; next: IChainable },
+    failed: IChainable,
+  ): TaskStateBase {
+    const { names } = this.switch;
+    const describe = this.switch.describe(scope, names.describe, { path: '$.current', granted: false });
+    describe.addCatch(missing.next, { errors: missing.errors, resultPath: JsonPath.DISCARD });
+    catchAll(describe, failed, '$.failure');
+    return describe;
+  }
+
+  /** Further reasons for a refusal. @default none */
+  protected otherRefusals(_scope: Construct): { when: Condition; reason: Pass }[] {
+    return [];
+  }
+
   stop(scope: Construct, { stopped, late, failed }: AfterStop): State {
     const { names, off } = this.switch;
-    const disable = this.switch.turn(scope, names.disable, { on: false, granted: false });
-    catchAll(disable, failed, '$.failure');
-    disable.next(
-      this.#waitFor(scope, {
-        names: names.disabled,
-        state: off,
-        checks: this.#limits.stopChecks,
-        pollSeconds: this.#limits.pollSeconds,
-        granted: false,
-        onReached: stopped,
-        onLate: late,
-        onError: failed,
-      }),
-    );
-    return disable;
+    const waiting = this.#waitFor(scope, {
+      names: names.disabled,
+      state: off,
+      checks: this.#limits.stopChecks,
+      pollSeconds: this.#limits.pollSeconds,
+      granted: false,
+      onReached: stopped,
+      onLate: late,
+      onError: failed,
+    });
+    return this.turn(scope, { on: false, granted: false }, { turned: waiting, unchanged: stopped, failed });
   }
 
   get canBeStarted(): Condition {
@@ -113,8 +149,6 @@ export abstract class SwitchedServices implements ServiceKind {
 
   start(scope: Construct, { steady, late, failed }: AfterStart): State {
     const { names, on } = this.switch;
-    const enable = this.switch.turn(scope, names.enable, { on: true, granted: true });
-    catchAll(enable, failed, '$.failure');
     const waiting = this.#waitFor(scope, {
       names: names.enabled,
       state: on,
@@ -125,11 +159,18 @@ export abstract class SwitchedServices implements ServiceKind {
       onLate: late,
       onError: failed,
     });
-    enable.next(waiting);
+    const enable = this.turn(
+      scope,
+      { on: true, granted: true },
+      { turned: waiting, unchanged: steady, failed },
+    );
     return new Choice(scope, names.wasEnabled)
       .when(Condition.stringEquals('$.savedState.value.current.state', on), enable)
       .otherwise(steady);
   }
+
+  /** The states that enable or disable the service. @returns the first state */
+  protected abstract turn(scope: Construct, props: { on: boolean } & Rights, after: AfterTurn): State;
 
   abstract restoreRights(scope: Construct): Record<string, PolicyStatement[]>;
 

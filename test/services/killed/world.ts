@@ -4,7 +4,7 @@ import { localArn } from '../../../lib/local/local-arns.ts';
 import { LOCAL_NAMES } from '../../../lib/local/local-environment.ts';
 import { lockName } from '../../../lib/workflow/deploy-lock.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { ALL_KINDS, ALL_KINDS_IN_AWS } from '../../support/service-kinds.ts';
+import { ALL_KINDS, ALL_KINDS_IN_AWS, CUSTOM_SERVICE } from '../../support/service-kinds.ts';
 import { waitUntil } from '../../support/waits.ts';
 import { openTestWorkflow, type TestWorkflow } from '../../support/workflow.ts';
 
@@ -49,6 +49,7 @@ export class World {
       create table people (id int primary key, email text);
       create table switches (name text);
     `);
+    CUSTOM_SERVICE.reset();
     const world = new World(database);
     world.#workflow = await openTestWorkflow({
       databaseUrl: database.url,

@@ -40,10 +40,17 @@ export function everyKindInput(): EnvironmentInput {
       { name: 'nightly', kind: 'event-rule', rule: 'nightly-import' },
       { name: 'orders', kind: 'event-rule', rule: 'order-placed', eventBus: 'shop' },
       { name: 'queue', kind: 'event-source-mapping', uuid: '0a1b2c3d-4e5f-4a7b-8c9d-0e1f2a3b4c5d' },
+      { name: 'invoices', kind: 'schedule', schedule: 'invoices', role: `${ROLE}/invoices` },
+      {
+        ...{ name: 'export', kind: 'schedule', schedule: 'export', group: 'jobs' },
+        ...{ role: `${ROLE}/path/export`, key: keyArn(4) },
+      },
+      { name: 'batch', kind: 'custom', function: `${FUNCTION}:stop-batch:live` },
     ],
   };
 }
 
+const FUNCTION = `arn:aws:lambda:${REGION}:${ACCOUNT}:function`;
 const ROLE = `arn:aws:iam::${ACCOUNT}:role`;
 
 /** `prod` with a migration task on Fargate, the latest revision, and every optional field. */
