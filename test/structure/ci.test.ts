@@ -17,7 +17,10 @@ test('every CDK app is synthesised', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
   const inCi = [...SCRIPT.matchAll(/npm run --silent (synth\S*)/g)].map(([, name = '']) => scripts[name]);
 
-  expect(APPS).toEqual(['.', 'examples/ci', 'examples/pipeline', 'examples/playground', 'integ']);
+  expect(APPS).toEqual([
+    ...['.', 'examples/ci', 'examples/custom-services', 'examples/pipeline'],
+    ...['examples/playground', 'integ'],
+  ]);
   expect(inCi.map((command) => /^cd (\S+) &&/.exec(command ?? '')?.[1] ?? '.').toSorted()).toEqual(APPS);
 });
 
