@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TaskError } from '../../lib/local/engine/errors.ts';
+import { localArn } from '../../lib/local/local-arns.ts';
 import { DEPLOY, ECS, START_SERVICES, WINDOW } from '../../lib/workflow/state-names.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ALL_KINDS, ALL_KINDS_IN_AWS, readServices } from '../support/service-kinds.ts';
@@ -156,6 +157,64 @@ describe('after a failure the services come back on the revision that they had',
     });
     const message = workflow.alerts.at(-1)?.Message ?? '';
     expect(message).toContain('Revisions: api still api:1 (requested: api:2)');
+  });
+
+  test('of a critical index that leaves them stopped, when someone starts them', async () => {
+    const sql = ORDERS.sql.replace('(status)', '((1 / (id - id)))');
+    const workflow = await open({ indexes: [{ ...ORDERS, sql }], migrations: { '0001_total': 'select 1;' } });
+    const before = readServices(workflow);
+
+    const { status } = await workflow.deploy(TO_2);
+    expect(status).toBe('FAILED');
+    expect(readServices(workflow)).toMatchObject({ processes: { api: 0, worker: 0 } });
+    const started = await workflow.deploy({ mode: 'start-services' });
+
+    expect(started.status).toBe('SUCCEEDED');
+    expect(readServices(workflow)).toEqual(before);
+    expect(revisionsOf(workflow)).toEqual({ api: 'api:1', worker: 'worker:1' });
+  });
+
+  test.each([
+    [
+      'because someone else starts one in the window',
+      WINDOW.stillStopped.beforeMigrations.check,
+      'Someone else started services during the maintenance window: worker',
+    ],
+    [
+      'because someone else starts one at the end of the window',
+      WINDOW.stillStopped.afterBuilds.check,
+      'Someone else started services during the maintenance window: worker',
+    ],
+  ])('%s', async (_, when, problem) => {
+    const workflow = await open();
+    const before = readServices(workflow);
+    onState = (state) => {
+      if (state === when) void update(workflow, 'worker', { DesiredCount: 1 });
+    };
+
+    const { status, cause } = await workflow.deploy(TO_2);
+
+    expect(status).toBe('FAILED');
+    expect(cause).toContain(problem);
+    expect(readServices(workflow)).toEqual(before);
+    expect(revisionsOf(workflow)).toEqual({ api: 'api:1', worker: 'worker:1' });
+  });
+
+  test('of a stop, for services that had stopped before', async () => {
+    const workflow = await open({
+      refuse: (resource, parameters) =>
+        resource.endsWith(':updateService') && JSON.stringify(parameters).match(/worker.*"DesiredCount":0/)
+          ? new TaskError('Ecs.AccessDeniedException', 'not authorized to perform ecs:UpdateService')
+          : undefined,
+    });
+    const before = readServices(workflow);
+
+    const { status, cause } = await workflow.deploy(TO_2);
+
+    expect(status).toBe('FAILED');
+    expect(cause).toContain('not authorized to perform ecs:UpdateService');
+    expect(readServices(workflow)).toEqual(before);
+    expect(revisionsOf(workflow)).toEqual({ api: 'api:1', worker: 'worker:1' });
   });
 
   test('of a deploy that was killed before its window had ended', async () => {
@@ -369,6 +428,45 @@ describe('a hold with revisions', () => {
     expect(held.report.services.slice(0, 1)).toMatchObject([
       { name: 'api', revision: { from: 'api:1', to: null, requested: 'api:2' } },
     ]);
+    expect(status).toBe('SUCCEEDED');
+    expect(readServices(workflow)).toEqual(before);
+    expect(revisionsOf(workflow)).toEqual({ api: 'api:2', worker: 'worker:2' });
+    expect(Object.values(seen).map(({ size }) => size)).toEqual([2, 2]);
+    expect(revisionsIn(report)).toEqual({
+      api: { from: 'api:1', to: 'api:2' },
+      worker: { from: 'worker:1', to: 'worker:2' },
+    });
+  });
+
+  test('that nobody ends: the recovery starts the services on them', async () => {
+    const workflow = await open();
+    const before = readServices(workflow);
+    const seen = watchDeployments(workflow);
+    await workflow.deploy({ start: 'hold', ...TO_2 });
+    // Without the execution that waits for the limit, the reconciler ends the hold.
+    const { engine, machines } = workflow.workflow;
+    for (const { arn } of engine.running(localArn('states', `stateMachine:${machines.startServices}`)))
+      engine.stop(arn);
+
+    const { status } = await workflow.workflow.recover({ reason: 'reconcile' });
+
+    expect(status).toBe('SUCCEEDED');
+    expect(readServices(workflow)).toEqual(before);
+    expect(revisionsOf(workflow)).toEqual({ api: 'api:2', worker: 'worker:2' });
+    expect(Object.values(seen).map(({ size }) => size)).toEqual([2, 2]);
+  });
+
+  test('is not needed by a deployment of the application in a hold: it makes the only new one of each service', async () => {
+    const workflow = await open();
+    const before = readServices(workflow);
+    const seen = watchDeployments(workflow);
+    await workflow.deploy({ start: 'hold' });
+    // As CloudFormation does, whose template has no DesiredCount.
+    await update(workflow, 'api', { TaskDefinition: 'api:2' });
+    await update(workflow, 'worker', { TaskDefinition: 'worker:2' });
+
+    const { status, report } = await workflow.deploy({ mode: 'start-services' });
+
     expect(status).toBe('SUCCEEDED');
     expect(readServices(workflow)).toEqual(before);
     expect(revisionsOf(workflow)).toEqual({ api: 'api:2', worker: 'worker:2' });
@@ -620,7 +718,7 @@ describe('a plan', () => {
     const workflow = await open({
       refuse: (resource) =>
         resource.endsWith(':describeTaskDefinition')
-          ? new TaskError('Ecs.EcsException', 'not authorized to perform ecs:DescribeTaskDefinition')
+          ? new TaskError('Ecs.AccessDeniedException', 'not authorized to perform ecs:DescribeTaskDefinition')
           : undefined,
     });
 
@@ -628,7 +726,7 @@ describe('a plan', () => {
 
     expect(status).toBe('SUCCEEDED');
     expect(report.refusal).toBe(
-      'Services cannot be stopped. worker: it could not be read: Ecs.EcsException: not authorized to perform ecs:DescribeTaskDefinition.',
+      'Services cannot be stopped. worker: it could not be read: Ecs.AccessDeniedException: not authorized to perform ecs:DescribeTaskDefinition.',
     );
     expect(report.services.filter(({ usable }) => !usable).map(({ name }) => name)).toEqual(['worker']);
   });
