@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { visible } from '../../lambdas/shared/visible-text.ts';
 import { decodeUtf8 } from '../sql/decode-utf8.ts';
@@ -17,7 +17,9 @@ export function queriesFrom(folder: string): (QuerySource | UnreadQuery)[] {
 
 /** The SQL files of a folder and the folders in it. Their names are their paths without .sql. */
 function queriesIn(folder: string): (QuerySource | UnreadQuery)[] {
-  return globSync('**/*.sql', { cwd: folder })
+  // Node.js 20 has no globSync.
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.sql'))
     .toSorted()
     .map((path) =>
       readQueryFile(
