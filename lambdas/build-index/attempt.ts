@@ -47,6 +47,8 @@ export interface BuildSettings {
   attempts: number;
   /** Blockers that have been idle in their transaction for longer are terminated. Undefined: none is. */
   terminateIdleInTransactionSeconds: number | undefined;
+  /** How long no query must have scanned a retired index before it is dropped, in days. */
+  retiredAfterDays: number;
 }
 
 /** One attempt: the build with its row in the ledger. */

@@ -95,7 +95,9 @@ async function plannedBuilds(
   const { indexes = [], scope = 'all' } = request;
   const names = resolveIndexNames(indexes, registry);
   const { requested } = requestedIndexes(await resolveRegistry(client, registry), names);
-  const wanted = requested.filter((index) => scope === 'all' || index.critical);
+  const wanted = requested.filter(
+    (index) => index.retired === undefined && (scope === 'all' || index.critical),
+  );
   const attempts = await attemptsOf(client, deploy);
   const { builds } = await readNeededBuilds(client, wanted, { attempts, isSettled: () => false });
   const failedItems = itemsOf(attempts.filter((attempt) => attempt.status === 'failed'));

@@ -33,6 +33,7 @@ import type { Log } from '../shared/logger.ts';
 import type { CompiledRegistry } from '../shared/registry.ts';
 import { isPostponed, secondsLeft } from '../shared/window-end.ts';
 import { attemptBuild, type BuildSettings } from './attempt.ts';
+import { dropRetired } from './drop-retired.ts';
 
 export interface BuildIndexIo {
   registry: CompiledRegistry;
@@ -43,7 +44,8 @@ export interface BuildIndexIo {
 
 /**
  * Builds one index: checks whether it exists, removes what an earlier attempt left, acquires the table's lock, starts CREATE
- * INDEX CONCURRENTLY and waits for it. A build that takes longer continues in its backend, and Check Index monitors it.
+ * INDEX CONCURRENTLY and waits for it. A build that takes longer continues in its backend, and Check Index monitors it. An index of
+ * a retired entry is dropped instead.
  * @throws LockNotAvailable, Deadlock, ConnectionLost, BuildInterrupted when a retry can succeed; BuildFailed when it cannot
  */
 export async function buildIndex(event: BuildIndexEvent, io: BuildIndexIo): Promise<BuildIndexResult> {
@@ -69,6 +71,12 @@ export async function buildWith(
   const settings = limitWaits(io.settings, secondsLeft(event, critical));
   try {
     await ensureLedger(client);
+    const { index } = parseItem(io.registry, event.index);
+    if (index.retired !== undefined)
+      return await dropRetired(
+        { client, deploy: event.deploy, target: entryTarget(index, event.index), log: io.log },
+        { settings, database: io.database, retired: index.retired },
+      );
     const resolved = await resolve(client, event, io);
     if (resolved.kind === 'gone') {
       io.log.info('Nothing to build.', { index: event.index, reason: resolved.reason });

@@ -27,6 +27,7 @@ const io = {
     waitSeconds: variables.BUILD_WAIT_SECONDS,
     longWaitSeconds: variables.LONG_WAIT_SECONDS,
     attempts: variables.BUILD_ATTEMPTS,
+    retiredAfterDays: variables.RETIRED_AFTER_DAYS,
     terminateIdleInTransactionSeconds: variables.TERMINATE_IDLE_IN_TRANSACTION_SECONDS,
   },
 };

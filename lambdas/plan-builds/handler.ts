@@ -19,4 +19,5 @@ export const handler = async (event: unknown): Promise<PlanBuildsResult> =>
     buildsPerRound: variables.BUILDS_PER_ROUND,
     maxConcurrent: variables.MAX_CONCURRENT,
     windowMinutes: variables.WINDOW_MINUTES,
+    retiredAfterDays: variables.RETIRED_AFTER_DAYS,
   });

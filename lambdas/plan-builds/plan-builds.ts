@@ -11,6 +11,7 @@ import type { Log } from '../shared/logger.ts';
 import { type CompiledRegistry, indexId } from '../shared/registry.ts';
 import { requestedIndexes, resolveIndexNames } from '../shared/requested-indexes.ts';
 import { toLanes } from './lanes.ts';
+import { planDrops } from './retired-indexes.ts';
 import { failuresInState, recordFailures } from './settled-indexes.ts';
 
 interface PlanBuildsIo {
@@ -23,9 +24,12 @@ interface PlanBuildsIo {
   maxConcurrent?: number;
   /** How long non-critical builds may keep services stopped, in minutes. @default until they end */
   windowMinutes?: number | undefined;
+  /** How long no query must have scanned a retired index before it is dropped, in days. @default 14 */
+  retiredAfterDays?: number;
 }
 
 const DEFAULT_CONCURRENT = 4;
+const DEFAULT_RETIRED_AFTER_DAYS = 14;
 
 /**
  * Plans the builds of one round: the requested indexes that need a build and have not already failed in this deploy. When no
@@ -44,7 +48,8 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
       const attempts = await attemptsOf(client, deploy);
       const inState = failuresInState(event, attempts);
       const isSettled = (item: string) => inState.has(item);
-      const needed = await readNeededBuilds(client, wanted, { attempts, isSettled });
+      const active = wanted.filter(({ retired }) => retired === undefined);
+      const needed = await readNeededBuilds(client, active, { attempts, isSettled });
       const { builds, incomplete, notBuildable } = needed;
       // An index that is valid by now did not fail.
       const items = new Set(builds.map((build) => build.item));
@@ -59,9 +64,21 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         failed.add(index);
         io.log.error('The index cannot be built.', { index: indexId(index), reason: reason?.message });
       }
-      const open = openBuilds(builds, { attempts, failedItems, until });
+      const drops = await planDrops(client, wanted, {
+        ...{
+          deploy,
+          attempts,
+          isSettled,
+          log: io.log,
+          days: io.retiredAfterDays ?? DEFAULT_RETIRED_AFTER_DAYS,
+        },
+      });
+      const open = openBuilds([...builds, ...drops], { attempts, failedItems, until });
       const failedBatches = failedBatchesOf(event);
-      const { lanes, batches } = toRound(open, { attempts, failedBatches, io });
+      const round = (some: readonly PlannedBuild[]) => toRound(some, { attempts, failedBatches, io });
+      // The tables of drops would be in no batch.
+      const withoutDrops = round(open.filter(({ index }) => index.retired === undefined));
+      const { lanes, batches } = withoutDrops.batches.length > 0 ? withoutDrops : round(open);
       io.log.info('Planned.', {
         ...{ deploy, wanted: wanted.length, open: open.length, failed: failed.size },
         ...{ lanes: lanes.length, batches: batches.length },
@@ -73,7 +90,7 @@ export async function planBuilds(event: PlanBuildsEvent, io: PlanBuildsIo): Prom
         lanes,
         batches,
         until,
-        present: wanted.length - incomplete - notBuildable.length,
+        present: active.length - incomplete - notBuildable.length,
         failed: {
           critical: [...failed].filter((index) => index.critical).length,
           nonCritical: [...failed].filter((index) => !index.critical).length,

@@ -26,7 +26,7 @@ const LONGEST_REASON = 200;
 const MOST_BYTES = 32 * 1024;
 
 /** Attempts that need no record: Settle Index or Check Index has written their result. */
-const ENDED: readonly Attempt['status'][] = ['failed', 'built', 'repaired', 'present'];
+const ENDED: readonly Attempt['status'][] = ['failed', 'built', 'repaired', 'present', 'retired', 'kept'];
 
 /**
  * The failures in a plan's event that the ledger does not contain, by item: those of earlier rounds, and those of the round

@@ -8,9 +8,11 @@ import type { NotBuildable, Obstacle } from './index-properties.ts';
  * - `equivalent`: another valid index of the table has this definition, so a second one would only slow down writes;
  * - `drifted`: the index is valid and has another definition;
  * - `invalid`: the index exists on the table and is invalid;
- * - `missing`: none of these. Another relation can have the name.
+ * - `missing`: none of these. Another relation can have the name;
+ * - `retired`: the entry is retired, and the index does not exist (any more);
+ * - `kept`: the entry is retired, and the index exists, valid or not.
  */
-type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing';
+type IndexState = 'present' | 'equivalent' | 'drifted' | 'invalid' | 'missing' | 'retired' | 'kept';
 
 export interface Examined {
   index: CompiledIndex;

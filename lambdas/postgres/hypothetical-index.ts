@@ -1,5 +1,5 @@
 import type { Client } from './client.ts';
-import { quoteIdentifier } from './identifiers.ts';
+import { type Named, quoteIdentifier } from './identifiers.ts';
 import { inConfiguredPath, inSavepoint } from './plan-query.ts';
 
 /**
@@ -35,4 +35,35 @@ export async function withHypotheticalIndex<T>(
   } finally {
     await client.query(`select ${create}.hypopg_drop_index($1::oid)`, [created.indexrelid]).catch(() => {});
   }
+}
+
+/**
+ * Hides an existing index from the planner of this session (extension hypopg, from version 1.4 on).
+ * @param schema of the extension. Undefined: there is none
+ * @returns whether it is hidden. Null: no index has the name
+ */
+export async function hideIndex(
+  client: Client,
+  index: Named,
+  schema: string | undefined,
+): Promise<boolean | null> {
+  const { rows } = await client.query<{ oid: string; possible: boolean }>(
+    `select i.indexrelid::text as oid,
+            exists (select from pg_proc p
+                      join pg_namespace e on e.oid = p.pronamespace
+                     where p.proname = 'hypopg_hide_index' and e.nspname = $3) as possible
+       from pg_index i
+       join pg_class c on c.oid = i.indexrelid
+       join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2`,
+    [index.schema, index.name, schema ?? null],
+  );
+  const [found] = rows;
+  if (found === undefined) return null;
+  if (!found.possible || schema === undefined) return false;
+  const answer = await client.query<{ hidden: boolean }>(
+    `select ${quoteIdentifier(schema)}.hypopg_hide_index($1::oid) as hidden`,
+    [found.oid],
+  );
+  return answer.rows[0]?.hidden === true;
 }

@@ -123,6 +123,14 @@ export async function swapIndex(client: Client, target: BuildTarget): Promise<Ob
   return obstacle ?? (await dropDeadIndexes(client, target));
 }
 
+/**
+ * Renames an index to its dead name, so that a drop that is interrupted is found again. The caller holds the table's lock in a
+ * transaction, and has made sure that nothing depends on the index.
+ */
+export async function renameToDead(client: Client, target: BuildTarget): Promise<void> {
+  await rename(client, target, await freeName(client, target, deadName(finalIndexOf(target))));
+}
+
 /** @throws BuildFailed when something depends on an invalid index, which therefore cannot be dropped */
 async function refuseIfHeld(client: Client, target: BuildTarget): Promise<void> {
   const obstacle = joinObstacles((await readProperties(client, target))?.obstacles ?? []);

@@ -46,7 +46,8 @@ async function examineIndexes(
   const entries = new Map((await readCatalog(client, indexes)).map((entry) => [indexKey(entry), entry]));
   const leftovers = await readLeftovers(client, indexes);
   const isDone = (index: CompiledIndex) =>
-    purpose === 'work' && index.onDrift === 'report' && hasIndex(entries.get(indexKey(index)), index, true);
+    index.retired !== undefined ||
+    (purpose === 'work' && index.onDrift === 'report' && hasIndex(entries.get(indexKey(index)), index, true));
   const open = await examineOpen(
     client,
     indexes.filter((index) => !isDone(index)),
@@ -54,7 +55,9 @@ async function examineIndexes(
   );
   return indexes.map((index): Examined => {
     const key = indexKey(index);
-    const found = open.get(key) ?? { ...NOTHING_FOUND, index, entry: entries.get(key), state: 'present' };
+    const entry = entries.get(key);
+    const state = index.retired === undefined ? 'present' : entry?.table === index.table ? 'kept' : 'retired';
+    const found = open.get(key) ?? { ...NOTHING_FOUND, index, entry, state };
     return { ...found, hasLeftover: leftovers.has(key), constraint: null };
   });
 }

@@ -147,6 +147,34 @@ export async function recordLeft(
   });
 }
 
+/** Records why retired indexes are not dropped in this deploy. Each row has the number 0, because that is no attempt. */
+export async function recordKept(
+  client: Client,
+  deploy: string,
+  kept: readonly { readonly item: string; readonly index: Named & Table; readonly reason: string }[],
+): Promise<void> {
+  if (kept.length === 0) return;
+  await ensureLedger(client);
+  await onLedger(client, async () => {
+    await client.query(
+      `insert into deploy_step.index_builds
+              (deploy, item, attempt, index_schema, index_name, table_name, status, finished_at, message)
+       select $1, k.item, 0, k.schema, k.name, k.table_name, 'kept', clock_timestamp(), k.message
+         from rows from (unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]))
+           as k (item, schema, name, table_name, message)
+           on conflict do nothing`,
+      [
+        deploy,
+        kept.map(({ item }) => item),
+        kept.map(({ index }) => index.schema),
+        kept.map(({ index }) => index.name),
+        kept.map(({ index }) => `${index.schema}.${index.table}`),
+        kept.map(({ reason }) => reason),
+      ],
+    );
+  });
+}
+
 /** The state of an attempt. An undefined field keeps the value that is recorded. */
 interface Outcome {
   status: AttemptStatus;

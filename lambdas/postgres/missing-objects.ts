@@ -44,11 +44,13 @@ interface WantedObject {
   method: string | null;
 }
 
-/** The indexes whose definitions name something that this database does not have, in the order of `indexes`. */
+/** The indexes whose definitions name something that this database does not have, in their order. */
 export async function readMissingObjects(
   client: Client,
-  indexes: readonly CompiledIndex[],
+  all: readonly CompiledIndex[],
 ): Promise<IncompleteIndex[]> {
+  // A migration may drop the columns of an index that is not needed any more.
+  const indexes = all.filter(({ retired }) => retired === undefined);
   const tables = [...Map.groupBy(indexes, tableKey).values()].map((members) => ({
     schema: members[0]?.schema ?? '',
     table: members[0]?.table ?? '',

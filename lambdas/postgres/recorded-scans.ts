@@ -1,9 +1,10 @@
+import type { Log } from '../shared/logger.ts';
 import type { Client } from './client.ts';
 import { indexKey, type Named, type Table } from './identifiers.ts';
 import { createLedgerTable } from './ledger-schema.ts';
 import { OWN_TABLES } from './live-indexes.ts';
 import { MARK } from './read-only.ts';
-import { isMissingTable } from './sqlstate.ts';
+import { describeDatabaseError, isConnectionError, isMissingTable } from './sqlstate.ts';
 import { STATISTICS_SINCE } from './statistics-age.ts';
 import { OWN_SCHEMA } from './table-findings.ts';
 import { withTrustedTable } from './trusted-table.ts';
@@ -102,5 +103,38 @@ export async function readRecordedScans(client: Client): Promise<Map<string, Rec
   } catch (error) {
     if (isMissingTable(error)) return new Map();
     throw error;
+  }
+}
+
+/**
+ * Since when deploys have found no further scan of an index. Null: they have not recorded the number that it has now, or its
+ * statistics were reset since.
+ * @param statisticsSince since when the server counts
+ */
+export function unchangedSince(
+  recorded: RecordedScans,
+  scans: number | null,
+  statisticsSince: Date,
+): Date | null {
+  const isSame = recorded.scans === scans && recorded.statisticsSince.getTime() === statisticsSince.getTime();
+  return isSame ? recorded.unchangedSince : null;
+}
+
+/**
+ * The same as `readRecordedScans` for drops, which need not succeed: a table that cannot be read, or that a role which is not trusted
+ * controls, counts as empty.
+ */
+export async function readUsableScans(client: Client, log: Log): Promise<Map<string, RecordedScans>> {
+  try {
+    return await readRecordedScans(client);
+  } catch (error) {
+    if (isConnectionError(error)) throw error;
+    log.warn(
+      'What deploys have recorded about the scans of indexes cannot be read, so retired ones are kept.',
+      {
+        reason: describeDatabaseError(error),
+      },
+    );
+    return new Map();
   }
 }

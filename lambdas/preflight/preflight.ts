@@ -209,7 +209,8 @@ async function decide(
     await unlessRefused(checkWritable(client));
     if (isDeploy) await unlessRefused(checkMigrationLock(client));
     const examined = await examine(client, requested, 'work');
-    const missing = examined.filter(needsWork).map((one) => one.index);
+    const toDo = examined.filter(needsWork).map((one) => one.index);
+    const missing = toDo.filter(({ retired }) => retired === undefined);
     const migrations = await readMigrations(client, io);
     if (isDeploy) {
       refuse(migrations.problem);
@@ -228,7 +229,10 @@ async function decide(
     if (unbuildable.warning !== null) warnings.push(unbuildable.warning);
     if (missing.length > 0) await unlessRefused(checkRights(client, missing));
     const hasWork = missing.length > 0 || (isDeploy && (migrationsPending || input.force));
-    const decision = !hasWork ? 'nothing' : needsWindow(io, asked, migrations) ? 'deploy' : 'indexes';
+    // A retired index is looked at, and perhaps dropped, while the services run.
+    const mayDrop = missing.length < toDo.length || examined.some(({ state }) => state === 'kept');
+    const decision =
+      hasWork && needsWindow(io, asked, migrations) ? 'deploy' : hasWork || mayDrop ? 'indexes' : 'nothing';
     return {
       ...(isPlan ? { decision: 'plan', planned: { decision, refusals } } : { decision }),
       online: input.mode === 'deploy' && migrations.online.length > 0,

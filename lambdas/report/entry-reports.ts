@@ -43,7 +43,18 @@ function withoutGroup({ perSchemaEntry: _entry, span: _span, ...report }: EntryI
 
 /** The most important status of all schemas comes first. */
 const RANKS: readonly IndexStatus[] = [
-  ...(['failed', 'missing', 'building', 'drifted', 'repaired', 'built', 'equivalent', 'present'] as const),
+  ...([
+    'failed',
+    'missing',
+    'building',
+    'drifted',
+    'repaired',
+    'built',
+    'equivalent',
+    'present',
+    'kept',
+    'retired',
+  ] as const),
 ];
 
 function combined(members: readonly EntryIndexReport[], patterns: readonly string[]): IndexReport[] {
@@ -75,6 +86,7 @@ function combined(members: readonly EntryIndexReport[], patterns: readonly strin
       blockedBy: members.findLast(({ blockedBy }) => blockedBy !== null)?.blockedBy ?? null,
       terminated: terminated.size === 0 ? null : shortened([...terminated].join('; '), LONGEST_MESSAGE),
       partitions: null,
+      ...(shown.restoreStatement && { restoreStatement: shown.restoreStatement }),
       constraint: first.constraint && {
         ...first.constraint,
         attached: members.every(({ constraint }) => constraint?.attached === true),

@@ -61,9 +61,13 @@ export async function readIndexReports(
         : { ...report, perSchemaEntry: examined.index.entryId, span: spanOf(own, now) };
     }),
     drifted: oneForEachEntry(
-      all
-        .filter((examined) => examined.state === 'drifted')
-        .map((examined) => ({ index: examined.index, text: describeDrift(examined) })),
+      all.flatMap((examined) => {
+        const { index, state } = examined;
+        if (state === 'drifted') return { index, text: describeDrift(examined) };
+        return state === 'kept'
+          ? { index, text: describeKept(index, byIndex.get(indexKey(index))?.at(-1)?.message) }
+          : [];
+      }),
     ),
     notCompared: oneForEachEntry(
       all.flatMap((examined) => {
@@ -99,6 +103,10 @@ function describeDrift({ index, detail, notSwappable }: Examined): string {
   return `${drift} Correct the registry, or set onDrift: "rebuild" to replace the index.`;
 }
 
+function describeKept({ name, table }: CompiledIndex, reason: string | null | undefined): string {
+  return `Kept: ${name} on ${table} is retired. ${reason ?? 'A deploy drops it when it is no longer scanned.'}`;
+}
+
 function spanOf(attempts: readonly Attempt[], now: Date): EntryIndexReport['span'] {
   const [first] = attempts;
   if (first === undefined) return undefined;
@@ -117,7 +125,7 @@ interface Records {
 
 /** The status comes from the catalog for an index that needs no work, and from the ledger for the others. */
 function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Records): IndexReport {
-  const { index, entry } = examined;
+  const { index, entry, state } = examined;
   // An item is the index, or one of its partitions.
   const byItem = Map.groupBy(attempts, (one) => one.item);
   const last = [...byItem.values()].flatMap((some) => some.slice(-1));
@@ -140,7 +148,8 @@ function reportOf(examined: Examined, { attempts, now, partitionedBytes }: Recor
       status === 'failed' && failed
         ? { sqlstate: failed.sqlstate, message: failed.message ?? 'unknown' }
         : null,
-    detail: examined.detail,
+    detail: state === 'kept' ? (last[0]?.message ?? null) : examined.detail,
+    ...(state === 'retired' && last[0] && { restoreStatement: last[0].message }),
     blockedBy: attempts.findLast((one) => one.blockedBy !== null)?.blockedBy ?? null,
     terminated: terminated.length === 0 ? null : terminated.join('; '),
     constraint:
@@ -186,6 +195,7 @@ function statusOf({ state, notBuildable }: Examined, last: readonly Attempt[]): 
     if (has('repaired') || last.some((one) => one.status === 'building' && one.repairs)) return 'repaired';
     return has('built') || has('building') ? 'built' : 'present';
   }
+  if (state === 'kept' || state === 'retired') return state;
   if (has('failed') || notBuildable !== null) return 'failed';
   if (state === 'equivalent' || state === 'drifted') return state;
   return has('building') ? 'building' : 'missing';

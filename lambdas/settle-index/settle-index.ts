@@ -6,7 +6,7 @@ import { type Client, type Database, withClient } from '../postgres/client.ts';
 import { finishBuild, recordGone } from '../postgres/finish-build.ts';
 import { isTableGone, TABLE_GONE } from '../postgres/gone-tables.ts';
 import { dropLeftovers, removeInvalidIndex, StillDropping } from '../postgres/index-ddl.ts';
-import { ensureLedger, lastAttempt, recordFailure } from '../postgres/ledger.ts';
+import { ensureLedger, lastAttempt, recordAttempt, recordFailure, startAttempt } from '../postgres/ledger.ts';
 import { describeBlockersOfFailure, locksOf } from '../postgres/lock-failure.ts';
 import { describeHolder, warnOfHolders } from '../postgres/lock-holders.ts';
 import { readPartitionTree } from '../postgres/partition-tree.ts';
@@ -41,6 +41,8 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
   return await withClient(io.database, `settle ${event.index}`, async (client) => {
     try {
       await ensureLedger(client);
+      if (parseItem(io.registry, event.index).index.retired !== undefined)
+        return await settleRetired(client, event, io);
       const found = await findTarget(client, io.registry, event.index);
       const target = found ?? targetWithoutTable(io.registry, event.index);
       const build: Build = { client, deploy: event.deploy, target, log: io.log };
@@ -78,6 +80,25 @@ export async function settleIndex(event: SettleIndexEvent, io: SettleIndexIo): P
       throw toDeployStepError(error, `Index ${event.index}`);
     }
   });
+}
+
+/** A retired index whose drop has failed is kept: the deploy needs nothing of it. */
+async function settleRetired(
+  client: Client,
+  event: SettleIndexEvent,
+  { registry, log }: SettleIndexIo,
+): Promise<BuildIndexResult> {
+  const { index } = parseItem(registry, event.index);
+  const build: Build = { client, deploy: event.deploy, target: entryTarget(index, event.index), log };
+  const last = await lastAttempt(build);
+  const attempt = last?.attempt || (await startAttempt(build, false));
+  const isDropped = (await readCatalogEntry(client, index))?.table !== index.table;
+  const message = `The drop failed: ${describeCaught(event.error)} The next deploy tries again.`;
+  const status = isDropped ? 'retired' : 'kept';
+  log.warn('The drop of a retired index failed.', { index: event.index, status, reason: message });
+  // An index that is dropped has the statement that brings it back as its message.
+  await recordAttempt(build, attempt, isDropped ? { status } : { status, message });
+  return { state: 'done', status, waitSeconds: 1 };
 }
 
 /** Tries to lock the table, 3 s each: many, because after this function only the next deploy removes the invalid index. */

@@ -30,12 +30,18 @@ export const checkMigrationsVariablesSchema = z
   })
   .check(z.refine(hasDatabase, hasDatabaseMessage));
 
+const retiredVariables = {
+  /** How long no query must have scanned a retired index before it is dropped. */
+  RETIRED_AFTER_DAYS: z.coerce.number().check(z.minimum(0)),
+};
+
 export const planVariablesSchema = z
   .object({
     ...databaseVariables,
     BUILDS_PER_ROUND: z.coerce.number().check(z.int(), z.minimum(1)),
     /** Batches at the same time. */
     MAX_CONCURRENT: z.coerce.number().check(z.int(), z.minimum(1)),
+    ...retiredVariables,
     /** Unset: the window lasts until its builds end. */
     WINDOW_MINUTES: z.optional(z.coerce.number().check(z.positive())),
   })
@@ -55,6 +61,7 @@ export const buildVariablesSchema = z
   .object({
     ...databaseVariables,
     ...lockVariables,
+    ...retiredVariables,
     BUILD_WAIT_SECONDS: seconds,
     LONG_WAIT_SECONDS: seconds,
     BUILD_ATTEMPTS: z.coerce.number().check(z.int(), z.minimum(1)),

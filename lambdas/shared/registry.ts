@@ -17,6 +17,15 @@ const compiledConstraintSchema = z.strictObject({
 
 export type CompiledConstraint = z.infer<typeof compiledConstraintSchema>;
 
+/** The deploy drops the index. `lib/registry` checks the date. */
+const retiredSchema = z.strictObject({
+  /** YYYY-MM-DD. The index is not dropped before. */
+  since: z.string(),
+  reason: z.string(),
+  /** Drop it without a grace period without scans. */
+  force: z.boolean(),
+});
+
 /** A name without a schema, or a schema and a name. */
 const nameSchema = z.array(z.string());
 
@@ -74,6 +83,8 @@ const registryEntrySchema = z.strictObject({
   onDrift: z.enum(['report', 'rebuild']),
   /** Undefined: the index enforces no constraint. */
   constraint: z.optional(compiledConstraintSchema),
+  /** Undefined: the index is to exist. */
+  retired: z.optional(retiredSchema),
 });
 
 export type RegistryEntry = z.infer<typeof registryEntrySchema>;

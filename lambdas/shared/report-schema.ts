@@ -52,9 +52,14 @@ const indexReportSchema = z.object({
   error: z.nullable(z.object({ sqlstate: z.nullable(z.string()), message: z.string() })),
   /**
    * `equivalent`: name of the other index. `drifted`: the definition in the database. `missing`, `table-missing`: why it cannot be
-   * built. Null: nothing to say.
+   * built. `kept`: why the retired index is not dropped. Null: nothing to say.
    */
   detail: z.nullable(z.string()),
+  /**
+   * The statement that creates the retired index again that this deploy has dropped. With `schemas`, that of one schema. Absent: the
+   * deploy dropped none.
+   */
+  restoreStatement: z.optional(z.nullable(z.string())),
   /** Sessions that blocked the build at the last check. Partitioned table: the build of any partition. */
   blockedBy: z.nullable(z.string()),
   /** Sessions that this deploy terminated because they blocked the build. Null: none. */

@@ -48,6 +48,8 @@ const buildsSchema = fields({
   }).optional(),
   /** Whether non-critical indexes are built before the services start, or online afterwards. */
   when: z.enum(['before-start', 'after-start']).default('before-start'),
+  /** How long no query must have scanned a retired index before a deploy drops it, in days. */
+  retiredAfterDays: z.number().min(0).max(3650).default(14),
 });
 
 /*

@@ -215,7 +215,7 @@ export interface DeployStepOptions {
    * How indexes are built: `maxConcurrent` tables at the same time (4), `lockTimeoutSeconds` per attempt (300), `attempts`
    * per index (10), `maxPauseSeconds` between two (300), `waitSeconds` for a statement (60), `perRound` builds in one execution
    * (500), `terminateBlockers: { idleInTransactionSeconds }` (no session is terminated), `when: 'before-start' |
-   * 'after-start'` for non-critical indexes.
+   * 'after-start'` for non-critical indexes, `retiredAfterDays` without a scan before a retired index is dropped (14).
    * @default the values in parentheses, before-start
    */
   readonly builds?: NonNullable<EnvironmentInput['builds']>;

@@ -24,7 +24,9 @@ export function restoreStatement({ texts }: LiveDatabase, index: LiveIndex): str
 /** A sentence for the evidence if the registry would bring the index back. Empty: it would not. */
 export function registryNote(registered: RegisteredState, index: LiveIndex): string {
   const entry = registered.entryOf(index);
+  if (entry?.index.retired !== undefined)
+    return ' The registry has retired it: a deploy drops it after the grace period.';
   return entry === undefined
     ? ''
-    : ` First remove the entry ${entry.index.entryId} from the registry, because the next deploy would build the index again.`;
+    : ` First mark the entry ${entry.index.entryId} of the registry as retired, because the next deploy would build the index again.`;
 }

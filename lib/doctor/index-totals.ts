@@ -1,6 +1,6 @@
 import { indexKey } from '../../lambdas/postgres/identifiers.ts';
 import type { LiveIndex } from '../../lambdas/postgres/live-indexes.ts';
-import type { RecordedScans } from '../../lambdas/postgres/recorded-scans.ts';
+import { type RecordedScans, unchangedSince } from '../../lambdas/postgres/recorded-scans.ts';
 import type { LiveDatabase } from './live-database.ts';
 
 /** What an index of a partitioned table and those of its partitions have together, on all servers. */
@@ -44,12 +44,8 @@ export class IndexTotals {
    * statistics were reset since.
    */
   unchangedSince(index: LiveIndex): Date | null {
-    const since = this.#live.statistics.since.getTime();
-    return this.#latest(index, (part, recorded) =>
-      recorded.scans === part.scans && recorded.statisticsSince.getTime() === since
-        ? recorded.unchangedSince
-        : null,
-    );
+    const { since } = this.#live.statistics;
+    return this.#latest(index, (part, recorded) => unchangedSince(recorded, part.scans, since));
   }
 
   /** Since when deploys have found it. Null: they have not found all of its parts. */

@@ -36,7 +36,7 @@ export function unusedIndexes(live: LiveDatabase, { windowDays, tenantColumn }: 
   return live.indexes.flatMap((index): Finding[] => {
     if (isNeeded(index) || neededBy.foreignKey(index)) return [];
     const entry = registered.entryOf(index);
-    if (entry !== undefined && entry.index.serves.length > 0) return [];
+    if (entry !== undefined && entry.index.retired === undefined && entry.index.serves.length > 0) return [];
     const scans = totals.scansOf(index);
     const lastScan = totals.lastScanOf(index);
     const isOld = windowDays > 0 && lastScan !== null && lastScan < windowStart;

@@ -39,6 +39,7 @@ import { type Proposal, propose } from './proposals/propose.ts';
 import { shapesOf } from './proposals/query-shape.ts';
 import { entriesToDeploy } from './proposals/registered-candidates.ts';
 import type { Profile, QuerySource } from './query-source.ts';
+import { describeRetired, hideRetired, type RetiredInPlans } from './retired-in-plans.ts';
 import { valueDependentTables } from './value-dependent.ts';
 import { asGeneric, DEFAULT_MIN_ROWS, judge, type PlanVerdict, type ReadTable, worst } from './verdict.ts';
 
@@ -104,6 +105,7 @@ interface Session extends ExplainOptions {
   readonly extensions: Extensions;
   readonly costs: PlannerCosts;
   readonly firstSchema: string | null;
+  readonly retired: readonly RetiredInPlans[];
 }
 
 /**
@@ -123,12 +125,16 @@ export async function explainQueries(
     await pinSettings(client, backendOf(client));
     if (options.trustedRoles !== undefined) await refuseUntrustedCode(client, options.trustedRoles);
     if (options.searchPath !== undefined) configureSearchPath(client, options.searchPath);
+    const extensions = await readTrustedExtensions(client, ['hypopg', 'pg_trgm']);
+    const firstSchema = firstNamed(await configuredSearchPath(client));
+    const retired = options.registry.filter((entry) => entry.retired !== undefined);
     const session: Session = {
       ...options,
-      client,
-      extensions: await readTrustedExtensions(client, ['hypopg', 'pg_trgm']),
+      // Nothing is to be built for a retired entry.
+      registry: options.registry.filter((entry) => entry.retired === undefined),
+      ...{ client, extensions, firstSchema },
       costs: await readPlannerCosts(client),
-      firstSchema: firstNamed(await configuredSearchPath(client)),
+      retired: await hideRetired(client, { retired, firstSchema, hypopg: extensions.get('hypopg') }),
     };
     const explained: ExplainedQuery[] = [];
     for (const query of queries) {
@@ -235,7 +241,7 @@ async function explainPrepared(
     verdict: decisive.verdict,
     index: decisive.index,
     cost: decisive.cost,
-    message: describeVerdict({
+    message: `${describeVerdict({
       ...{
         decisive,
         generic: genericVerdict,
@@ -246,7 +252,7 @@ async function explainPrepared(
         proposal,
         toDeploy,
       },
-    }),
+    })}${describeRetired(session.retired, source.name)}`,
     proposal,
     ...{ file: source.file, line: source.line, servedBy: serving },
     generic: { verdict: genericVerdict.verdict, index: genericVerdict.index, cost: genericVerdict.cost },

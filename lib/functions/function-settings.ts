@@ -98,6 +98,7 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
   const terminate = builds.terminateBlockers && {
     TERMINATE_IDLE_IN_TRANSACTION_SECONDS: String(builds.terminateBlockers.idleInTransactionSeconds),
   };
+  const retired = { RETIRED_AFTER_DAYS: String(builds.retiredAfterDays) };
   const window = windowMinutes && { WINDOW_MINUTES: String(windowMinutes) };
   const longWait = LONGEST.toSeconds() - builds.lockTimeoutSeconds - BUILD_OVERHEAD_SECONDS;
   // The last build of a batch can begin at the end of it, and use both of its waits.
@@ -130,12 +131,14 @@ export function variablesOf(props: FunctionVariablesProps): FunctionVariables {
       ...shared,
       BUILDS_PER_ROUND: String(builds.perRound),
       MAX_CONCURRENT: String(builds.maxConcurrent),
+      ...retired,
       ...window,
     },
     'build-index': {
       ...shared,
       ...lockTimeout,
       ...terminate,
+      ...retired,
       BUILD_WAIT_SECONDS: String(builds.waitSeconds),
       LONG_WAIT_SECONDS: String(longWait),
       BUILD_ATTEMPTS: String(builds.attempts),

@@ -23,6 +23,8 @@ export interface LocalEnvironmentOptions {
   maxConcurrent?: number;
   lockTimeoutSeconds?: number;
   attempts?: number;
+  /** How long no query must have scanned a retired index before it is dropped, in days. @default as in AWS */
+  retiredAfterDays?: number;
   when?: Environment['builds']['when'];
   /** How long Build Index waits for its statement, in seconds. @default as in AWS */
   waitSeconds?: number;

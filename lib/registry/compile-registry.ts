@@ -169,6 +169,7 @@ async function examineEntry(
     return { examined: null, problems };
   }
   if (schemas.length > 0) index = { ...index, schemas };
+  if (entry.retired !== undefined) index = { ...index, retired: entry.retired };
   if (entry.constraint !== undefined) {
     const { constraint, problems: ofConstraint } = compileConstraint({
       ...entry,

@@ -52,6 +52,12 @@ export interface IndexEntry {
    */
   readonly constraint?: EntryConstraint;
   /**
+   * The index is not needed any more. The deploy drops it concurrently, once no query has scanned it for `builds.retiredAfterDays`,
+   * and the report has the statement that brings it back. To remove an entry from the registry drops nothing.
+   * @default the index is built and kept
+   */
+  readonly retired?: RetiredIndex;
+  /**
    * Warnings of `lint` that you accept: the rule's name, and the reason in a sentence. Errors cannot be accepted. `lint`
    * reports an accepted warning that no longer occurs, so that you can remove it.
    * @default {}
@@ -64,6 +70,20 @@ export interface EntryConstraint {
   /** Name of the constraint as in the catalog: unquoted, at most 63 bytes, unique among the relations of the table's schema. */
   readonly name: string;
   readonly type: 'unique' | 'primary key';
+}
+
+/** Why and since when an index is not needed any more. */
+export interface RetiredIndex {
+  /** The date from which on a deploy may drop it, as YYYY-MM-DD. */
+  readonly since: string;
+  /** Why, in a sentence, for the log. */
+  readonly reason: string;
+  /**
+   * Drop it also if queries may still use it: without a grace period, with standbys, and if it is unique. What a constraint, a foreign
+   * key or the replica identity needs stays in any case.
+   * @default false
+   */
+  readonly force?: boolean;
 }
 
 /** What applies to all entries of a registry. */

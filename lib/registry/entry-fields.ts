@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { patternProblem } from '../../lambdas/shared/schema-patterns.ts';
-import type { EntryConstraint, IndexEntry } from './define-indexes.ts';
+import type { EntryConstraint, IndexEntry, RetiredIndex } from './define-indexes.ts';
 import { acceptRefusal, type RegistryRuleName } from './registry-rules.ts';
 
 const entrySchema = z.strictObject({
@@ -13,11 +13,18 @@ const entrySchema = z.strictObject({
   accept: z.record(z.string(), z.string().trim().min(1)).default({}),
   schemas: z.array(z.string()).optional(),
   constraint: z.strictObject({ name: z.string().min(1), type: z.enum(['unique', 'primary key']) }).optional(),
+  retired: z
+    .strictObject({
+      since: z.iso.date(),
+      reason: z.string().trim().min(1),
+      force: z.boolean().default(false),
+    })
+    .optional(),
 }) satisfies z.ZodType<unknown, IndexEntryInput>;
 
 type IndexEntryInput = Omit<
   IndexEntry,
-  'serves' | 'critical' | 'onDrift' | 'accept' | 'schemas' | 'constraint'
+  'serves' | 'critical' | 'onDrift' | 'accept' | 'schemas' | 'constraint' | 'retired'
 > & {
   serves?: string[] | undefined;
   critical?: boolean | undefined;
@@ -25,6 +32,7 @@ type IndexEntryInput = Omit<
   accept?: Record<string, string> | undefined;
   schemas?: string[] | undefined;
   constraint?: EntryConstraint | undefined;
+  retired?: (Omit<RetiredIndex, 'force'> & { force?: boolean | undefined }) | undefined;
 };
 
 /** What `schemas` of an entry or of a registry must be. */
@@ -39,12 +47,25 @@ const FIELDS: Readonly<Record<keyof IndexEntry, string>> = {
   onDrift: 'it must be "report" or "rebuild"',
   accept: 'it must contain a reason for each rule, as a text that is not empty: { RULE: reason }',
   constraint: 'it must be { name, type }, with type "unique" or "primary key"',
+  retired: 'it must be { since, reason }, with a date such as "2026-11-22" and a reason in a sentence',
   schemas: SCHEMAS_FORM,
 };
 
 const CONSTRAINT_FIELDS: Readonly<Record<keyof EntryConstraint, string>> = {
   name: 'it must be the name of the constraint, as a text that is not empty',
   type: 'it must be "unique" or "primary key"',
+};
+
+const RETIRED_FIELDS: Readonly<Record<keyof RetiredIndex, string>> = {
+  since: 'it must be the date from which on a deploy may drop the index, as YYYY-MM-DD',
+  reason: 'it must say in a sentence why the index is not needed any more',
+  force: 'it must be true or false',
+};
+
+/** The fields of the fields that are objects. */
+const INNER_FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  constraint: CONSTRAINT_FIELDS,
+  retired: RETIRED_FIELDS,
 };
 
 type ReadEntry = z.infer<typeof entrySchema>;
@@ -65,10 +86,29 @@ export function readEntry(raw: unknown): { entry: ReadEntry | null; problems: Fo
     const message = acceptRefusal(rule);
     return message === null ? [] : [{ rule: 'entry-form', field: `accept.${rule}`, message }];
   });
+  problems.push(...retiredProblems(shape.data));
   const schemas = patternProblem(shape.data.schemas ?? []);
   if (schemas !== null)
     problems.push({ rule: 'entry-form', field: schemasField(schemas.at), message: schemas.message });
   return { entry: problems.length === 0 ? shape.data : null, problems };
+}
+
+function retiredProblems({ retired, constraint, critical }: ReadEntry): FormProblem[] {
+  if (retired === undefined) return [];
+  const problem = (field: string, message: string): FormProblem => ({ rule: 'entry-form', field, message });
+  return [
+    ...(constraint === undefined
+      ? []
+      : [
+          problem(
+            'retired',
+            'the index of a constraint cannot be retired; drop the constraint in a migration',
+          ),
+        ]),
+    ...(critical
+      ? [problem('critical', 'a retired index is not critical; remove either "critical" or "retired"')]
+      : []),
+  ];
 }
 
 /** The field of a pattern in messages. @param at undefined: the whole list */
@@ -82,7 +122,7 @@ const NOT_DEFERRABLE = '; add a deferrable constraint in a migration';
 function describeIssue(issue: z.core.$ZodIssue): FormProblem[] {
   const [field, inner] = issue.path;
   if (issue.code === 'unrecognized_keys') {
-    const valid = Object.keys(field === undefined ? FIELDS : CONSTRAINT_FIELDS).join(', ');
+    const valid = Object.keys(INNER_FIELDS[String(field)] ?? FIELDS).join(', ');
     return issue.keys.map((key) => ({
       rule: 'entry-form',
       field: [...issue.path, key].join('.'),
@@ -91,10 +131,7 @@ function describeIssue(issue: z.core.$ZodIssue): FormProblem[] {
   }
   if (field === undefined)
     return [{ rule: 'entry-form', field: '', message: 'it must be an object { name, sql, description }' }];
-  const message =
-    field === 'constraint' && inner !== undefined
-      ? CONSTRAINT_FIELDS[inner as keyof EntryConstraint]
-      : FIELDS[field as keyof IndexEntry];
+  const message = INNER_FIELDS[String(field)]?.[String(inner)] ?? FIELDS[field as keyof IndexEntry];
   return [{ rule: 'entry-form', field: issue.path.join('.'), message }];
 }
 

@@ -325,7 +325,6 @@ export class Deploy extends Construct {
       next: Record<'start' | 'holdAgain', IChainable> & { update: Update | undefined },
     ) => void;
   } {
-    if (!this.mayRunOnline) return { first: report, startWith: () => {} };
     const first = new Choice(this, DEPLOY.startAfterBuilds);
     return {
       first,

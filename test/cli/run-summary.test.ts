@@ -48,6 +48,18 @@ const failedIndex = index('idx_b', {
 describe('the summary of a run', () => {
   const unique = { name: 'a_key', type: 'unique' as const, attached: false, indexValid: false };
 
+  test('has the statement that brings a dropped index back, and not those that were dropped before', () => {
+    const gone = { status: 'retired', durationMs: null, sizeBytes: null } as const;
+    const restoreStatement = 'CREATE INDEX CONCURRENTLY "idx_a" ON public.deals USING btree (a);';
+    const indexes = [index('idx_a', { ...gone, restoreStatement }), index('idx_b', { ...gone, attempts: 0 })];
+    expect(show({ indexes }).slice(0, 3)).toEqual([
+      'Dropped, because they are retired (each with the statement that brings it back):',
+      '  idx_a on deals',
+      `    ${restoreStatement}`,
+    ]);
+    expect(show({ indexes }).join('\n')).not.toContain('idx_b');
+  });
+
   test('names the constraint that was added with an index', () => {
     const indexes = [index('idx_a', { constraint: { ...unique, attached: true, indexValid: true } })];
     expect(show({ indexes })[1]).toMatch(/^ {2}idx_a {2}on deals .* {2}constraint a_key$/);

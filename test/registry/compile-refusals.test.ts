@@ -132,7 +132,7 @@ describe('a registry is refused', () => {
     const { message } = await refusal([{ ...entry(`${START} t (a)`), crticial: true }]);
     expect(message).toBe(
       'The index registry is wrong. my/indexes.ts:1:1: entry 1 "idx_a": crticial: unknown field; ' +
-        'valid fields: name, sql, critical, description, serves, onDrift, accept, constraint, schemas',
+        'valid fields: name, sql, critical, description, serves, onDrift, accept, constraint, retired, schemas',
     );
   });
 

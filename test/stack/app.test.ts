@@ -74,7 +74,7 @@ test('the app refuses a wrong registry and shows the place of every problem', as
         'RegistryError: The index registry has 4 problems:',
         `  - ${file}:2:3: ${entry}: description: it must describe the purpose of the index in a sentence`,
         `  - ${file}:6:5: ${entry}: descripton: unknown field; ` +
-          'valid fields: name, sql, critical, description, serves, onDrift, accept, constraint, schemas',
+          'valid fields: name, sql, critical, description, serves, onDrift, accept, constraint, retired, schemas',
         `  - ${file}:4:18: ${entry}: sql: CONCURRENTLY is missing, ` +
           'so the build would block all writes to the table; write create index concurrently',
         `  - ${file}:5:10: ${entry}: sql: ON ONLY skips the partitions, ` +

@@ -77,6 +77,7 @@ test('has these states and no others', () => {
     'Save Left Stopped Marker',
     'Start Hold Limit',
     'Start Services',
+    'Start Services After Builds?',
     'Start Services?',
     'Succeeded',
     'Succeeded?',
@@ -294,7 +295,8 @@ describe('after the maintenance window', () => {
 test('starts another round of builds while builds remain', () => {
   expect(state('More To Build Online?')).toMatchObject({
     Choices: [{ Variable: '$.builds.output.decision', StringEquals: 'build', Next: 'Build Indexes Online' }],
-    Default: 'Report',
+    // Only for a deploy without a window.
+    Default: 'Start Services After Builds?',
   });
 });
 

@@ -35,6 +35,7 @@ test('the example environments are accepted, with their defaults', () => {
     waitSeconds: 60,
     perRound: 500,
     when: 'before-start',
+    retiredAfterDays: 14,
   });
   expect(prod).toMatchObject({ onMigrationFailure: 'start', onCriticalFailure: 'leave-stopped' });
 });

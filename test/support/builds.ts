@@ -119,6 +119,7 @@ export async function openBuilds(
       longWaitSeconds: 60,
       attempts: ATTEMPTS,
       terminateIdleInTransactionSeconds: undefined,
+      retiredAfterDays: 14,
       ...settings,
     },
   };
@@ -132,7 +133,10 @@ export async function openBuilds(
   let afterPlan: (plan: PlanBuildsResult) => Promise<void> = async () => {};
 
   const plan = (event: unknown) =>
-    planBuilds(planBuildsEventSchema.parse(event), { ...io, buildsPerRound: 500, windowMinutes });
+    planBuilds(planBuildsEventSchema.parse(event), {
+      ...{ ...io, buildsPerRound: 500, windowMinutes },
+      retiredAfterDays: io.settings.retiredAfterDays,
+    });
   const planRound = async (event: unknown) => {
     const planned = await plan(event);
     if (planned.decision === 'build' && rounds.push(planned.lanes) > MAX_ROUNDS)

@@ -45,6 +45,7 @@ interface Flags {
   maxConcurrent?: number;
   lockTimeout?: number;
   attempts?: number;
+  retiredAfterDays?: number;
   when?: 'before-start' | 'after-start';
   window?: WindowPolicy;
   searchPath?: string[];
@@ -120,6 +121,11 @@ export function runCommand(onExitCode: (code: number) => void): Command {
       integer(3, 600),
     )
     .option('--attempts <n>', 'attempts per index (default: 10)', integer(1, 100))
+    .option(
+      '--retired-after-days <n>',
+      'days without a scan before a retired index is dropped (default: 14)',
+      integer(0, 3650),
+    )
     .addOption(
       new Option(
         '--when <when>',
@@ -223,7 +229,7 @@ function toSettings(
   connection: ResolvedConnection | null,
 ): RunSettings {
   const demo = connection === null ? 'demo' : 'none';
-  const { maxConcurrent, lockTimeout, attempts, when, window } = flags;
+  const { maxConcurrent, lockTimeout, attempts, retiredAfterDays, when, window } = flags;
   return {
     databaseUrl: connection?.url ?? null,
     databaseFlag: connection?.given ?? null,
@@ -245,7 +251,7 @@ function toSettings(
       trustedRoles: flags.trustedRole ?? [],
       showRowValues: flags.showRowValues,
     },
-    builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, when, window },
+    builds: { maxConcurrent, lockTimeoutSeconds: lockTimeout, attempts, retiredAfterDays, when, window },
     reportFile: flags.report ?? null,
     json: flags.json === true,
   };

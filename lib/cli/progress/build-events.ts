@@ -27,6 +27,8 @@ const OUTCOMES: Partial<Record<IndexStatus, string>> = {
   built: 'created',
   repaired: 'repaired',
   missing: 'is missing',
+  retired: 'retired, and dropped',
+  kept: 'retired, and kept',
 };
 
 /** An event of one index, with the index that it changes. */

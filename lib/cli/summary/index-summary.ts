@@ -75,7 +75,24 @@ export function builtSection(report: Report): string[] {
       : ['Created:', ...table(longest.slice(0, MOST_ROWS)), ...more(built.length, 'created')]),
     ...(drifted.length === 0 ? [] : [`Existing with another definition: ${namesOf(drifted)}`]),
     ...servedSection(report),
+    ...retiredSection(report),
     ...(missing.length === 0 ? [] : [`Remaining: ${namesOf(missing)}`]),
+  ];
+}
+
+/** The retired indexes that this deploy has dropped, with the statements that bring them back. A warning says why others are kept. */
+function retiredSection(report: Report): string[] {
+  const dropped = report.indexes.filter(({ restoreStatement }) => restoreStatement != null);
+  if (dropped.length === 0) return [];
+  return [
+    'Dropped, because they are retired (each with the statement that brings it back):',
+    ...dropped
+      .slice(0, MOST_ROWS)
+      .flatMap((index) => [
+        `  ${plain(reportId(index))} on ${plain(reportTable(index))}`,
+        `    ${plain(index.restoreStatement ?? '')}`,
+      ]),
+    ...more(dropped.length, 'dropped'),
   ];
 }
 
