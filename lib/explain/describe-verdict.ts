@@ -81,12 +81,7 @@ function ofValues({ decisive, generic, profiles, missing }: Described): string {
 }
 
 function next({ proposal, toDeploy }: Described): string {
-  if (proposal === null && toDeploy.length > 0) {
-    const [one, its] = toDeploy.length === 1 ? ['Entry', 'names'] : ['Entries', 'name'];
-    const [index, it] = toDeploy.length === 1 ? ['index', 'it'] : ['indexes', 'them'];
-    return `${one} ${listed(toDeploy)} of the registry ${its} this query in serves, and this database does not have ${toDeploy.length === 1 ? 'its' : 'their'} ${index}: deploy ${it}, then explain again.`;
-  }
-  if (proposal === null) return '';
+  if (proposal === null) return ofEntries(toDeploy);
   const { entry, tried, costAfter, costBefore, widens, registered } = proposal;
   const gain =
     tried && costAfter !== null
@@ -96,6 +91,13 @@ function next({ proposal, toDeploy }: Described): string {
     return `Deploy entry ${entry.name} of the registry, which this database does not have.${gain}`;
   if (widens !== null) return `Widen entry ${widens} of the registry to the proposed one.${gain}`;
   return `Add the proposed entry ${entry.name} to the registry.${gain}`;
+}
+
+function ofEntries(names: readonly string[]): string {
+  if (names.length === 0) return '';
+  return names.length === 1
+    ? `Entry ${names[0]} of the registry names this query in serves, and this database does not have its index: deploy it, then explain again.`
+    : `Entries ${listed(names)} of the registry name this query in serves, and this database does not have their indexes: deploy them, then explain again.`;
 }
 
 function cost(value: number): string {

@@ -1,16 +1,8 @@
 import { counted } from '../../lambdas/shared/text.ts';
-import {
-  oneLine,
-  visible,
-  visibleJson,
-  visibleLines,
-  withoutCommands,
-} from '../../lambdas/shared/visible-text.ts';
+import { oneLine, visible, visibleJson, visibleLines } from '../../lambdas/shared/visible-text.ts';
+import { githubAnnotation } from '../files/github-annotation.ts';
 import { entryText } from '../registry/registry-text.ts';
 import type { GatedQuery } from './gate.ts';
-
-export const FORMATS = ['text', 'json', 'github'] as const;
-export type Format = (typeof FORMATS)[number];
 
 type Paint = (text: string, style: 'red' | 'yellow' | 'dim' | 'bold') => string;
 
@@ -54,22 +46,16 @@ export function toGithub(queries: readonly GatedQuery[], pathOf: (file: string) 
   return queries
     .filter(({ policy }) => policy !== 'off')
     .map(({ name, file, line, verdict, message, policy, proposal }) => {
-      const place = file === null ? '' : `file=${property(pathOf(file))},line=${line},`;
-      const text = `${oneLine(name)}: ${oneLine(message)}`;
-      const lines =
+      const head = `${oneLine(name)}: ${oneLine(message)}`;
+      const text =
         proposal === null || proposal.registered
-          ? text
-          : `${text}\n${visibleLines(entryText(proposal.entry, 'ts'))}`;
-      return `::${policy === 'fail' ? 'error' : 'warning'} ${place}title=${property(verdict)}::${data(withoutCommands(lines))}`;
+          ? head
+          : `${head}\n${visibleLines(entryText(proposal.entry, 'ts'))}`;
+      return githubAnnotation({
+        severity: policy === 'fail' ? 'error' : 'warning',
+        file: file === null ? null : pathOf(file),
+        ...{ line, title: verdict, text },
+      });
     })
     .join('\n');
-}
-
-/** GitHub decodes `%` sequences, so they must come from here alone. */
-function data(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-function property(text: string): string {
-  return data(visible(text)).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

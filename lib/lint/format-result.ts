@@ -1,11 +1,6 @@
 import { counted, listed } from '../../lambdas/shared/text.ts';
-import {
-  oneLine,
-  visible,
-  visibleJson,
-  visibleLines,
-  withoutCommands,
-} from '../../lambdas/shared/visible-text.ts';
+import { oneLine, visible, visibleJson, visibleLines } from '../../lambdas/shared/visible-text.ts';
+import { githubAnnotation } from '../files/github-annotation.ts';
 import { inWords, type OtherDialect } from '../sources/dialects.ts';
 import type { Finding } from './finding.ts';
 
@@ -90,20 +85,9 @@ export function toJson(result: LintResult): string {
 export function toGithub({ findings }: LintResult): string {
   return findings
     .map(({ severity, file, line, column, rule, message, entry }) => {
-      const place = `file=${property(file)},line=${line},col=${column},title=${property(rule)}`;
-      const text = oneLine(message);
-      const lines = entry === undefined ? text : `${text}\n${visibleLines(entry)}`;
-      // Another CI system may read the same log.
-      return `::${severity} ${place}::${data(withoutCommands(lines))}`;
+      const head = oneLine(message);
+      const text = entry === undefined ? head : `${head}\n${visibleLines(entry)}`;
+      return githubAnnotation({ severity, file, line, column, title: rule, text });
     })
     .join('\n');
-}
-
-/** The lines of an annotation. GitHub decodes `%` sequences, so they must come from here alone. */
-function data(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-function property(text: string): string {
-  return data(visible(text)).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { FROM_VARIABLES } from '../../connection/resolve-connection.ts';
-import { FORMATS } from '../../explain/format-explained.ts';
 import { GATED, type GatedVerdict } from '../../explain/gate.ts';
+import { FORMATS } from '../../lint/format-result.ts';
 import { errorText } from '../terminal/terminal-text.ts';
 import {
   addValue,

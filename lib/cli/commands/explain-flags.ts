@@ -1,5 +1,5 @@
-import type { Format } from '../../explain/format-explained.ts';
 import type { GatedVerdict } from '../../explain/gate.ts';
+import type { Format } from '../../lint/format-result.ts';
 
 /** The flags of `explain` as commander parses them. */
 export interface ExplainFlags {

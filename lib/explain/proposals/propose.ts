@@ -12,6 +12,7 @@ import {
 import { askedKey, type PlannerCosts, type TableFacts } from '../../../lambdas/postgres/table-facts.ts';
 import type { RegistryEntry } from '../../../lambdas/shared/registry.ts';
 import type { IndexEntry } from '../../registry/define-indexes.ts';
+import { nodesOf } from '../plan-scans.ts';
 import {
   type Candidate,
   candidateId,
@@ -125,6 +126,7 @@ interface ModelledScan {
   readonly model: Model;
   /** The existing indexes that it can use. */
   readonly existing: readonly Candidate[];
+  readonly registered: readonly RegisteredCandidate[];
   readonly before: number;
 }
 
@@ -133,7 +135,9 @@ async function modelledScan(query: PreparedQuery, input: TableInput): Promise<Mo
   const needs = await needsOf(input, planner.fraction);
   const existing = input.facts.indexes.flatMap((index) => existingCandidate(index, needs) ?? []);
   const model = { costs: input.context.costs, ...planner };
-  return { needs, model, existing, before: await modelledBefore(needs, existing, model) };
+  const { registry, firstSchema } = input.context;
+  const registered = registeredCandidates(registry, needs, firstSchema);
+  return { needs, model, existing, registered, before: await modelledBefore(needs, existing, model) };
 }
 
 /** The best index for all scans of one table: a query can read it several times. */
@@ -161,7 +165,7 @@ async function bestForTable(query: PreparedQuery, inputs: readonly TableInput[])
   };
 
   const usable = new Map<string, Omit<Option, 'cost' | 'before' | 'tried'>>();
-  for (const { needs, existing } of scans) {
+  for (const { needs, existing, registered } of scans) {
     const isNew = (candidate: Candidate) =>
       !usable.has(candidateId(candidate)) &&
       !existing.some((one) => covers(one, candidate)) &&
@@ -170,7 +174,7 @@ async function bestForTable(query: PreparedQuery, inputs: readonly TableInput[])
       if (await isBuildable(candidate, facts, query))
         usable.set(candidateId(candidate), { candidate, needs, registered: null });
     }
-    for (const one of registeredCandidates(context.registry, needs, context.firstSchema)) {
+    for (const one of registered) {
       const { candidate, built } = one;
       if (!built && !existing.some((other) => covers(other, candidate)))
         usable.set(one.entry.name, { candidate, needs, registered: one });
@@ -179,14 +183,12 @@ async function bestForTable(query: PreparedQuery, inputs: readonly TableInput[])
   const options: Option[] = [];
   for (const one of usable.values()) options.push({ ...one, ...(await costOf(one.candidate)) });
   const existing = scans.flatMap((scan) => scan.existing);
-  const registered = scans.flatMap(({ needs }) =>
-    registeredCandidates(context.registry, needs, context.firstSchema),
-  );
+  const registered = scans.flatMap((scan) => scan.registered);
   const best = choose(options, existing, registered);
   if (best === undefined) return [];
   const covering = await coveringOption(best, options, costOf);
   const chosen = covering ?? best;
-  const isUsed = context.plan !== undefined && usesIndex(context.plan, facts);
+  const isUsed = usesIndex(context.plan, facts);
   // An index that only stores more columns than a used one is no reason for another index.
   const cost = isUsed ? best.cost : chosen.cost;
   const isWorth = cost < chosen.before * (isUsed ? WITH_USED_INDEX : WITHOUT_USED_INDEX);
@@ -330,10 +332,9 @@ async function isBuildable(
 
 function usesIndex(plan: PlanNode, { table, indexes }: TableFacts): boolean {
   const names = new Set(indexes.map(({ name }) => name));
-  const isOwn = plan['Relation Name'] === table && plan['Index Name'] !== undefined;
-  const isUsed = plan['Index Name'] !== undefined && names.has(plan['Index Name']);
-  return (
-    isOwn || isUsed || (plan.Plans ?? []).some((child) => usesIndex(child, { table, indexes } as TableFacts))
+  return [...nodesOf(plan)].some(
+    ({ 'Index Name': index, 'Relation Name': relation }) =>
+      index !== undefined && (relation === table || names.has(index)),
   );
 }
 

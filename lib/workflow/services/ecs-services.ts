@@ -245,7 +245,7 @@ export class EcsServices implements ServiceKind {
       DynamicScalingOutSuspended: true,
       ScheduledScalingSuspended: true,
     });
-    const toZero = this.#setCount(scope, ECS.stop, 0);
+    const toZero = this.#update(scope, ECS.stop, { DesiredCount: 0 });
     for (const call of [suspend, toZero]) catchAll(call, after.failed, '$.failure');
     const waiting = waitForStoppedTasks(scope, {
       clusters: [...new Set(this.#services.map(({ cluster }) => cluster))],
@@ -319,16 +319,7 @@ export class EcsServices implements ServiceKind {
   }
 
   updateRevision(scope: Construct, after: AfterUpdate): State {
-    const update = awsCall(scope, ECS.update.start, {
-      api: 'ecs',
-      action: 'updateService',
-      iamResources: this.#serviceArns(scope),
-      parameters: {
-        Cluster: JsonPath.stringAt('$.service.cluster'),
-        Service: JsonPath.stringAt('$.service.service'),
-        TaskDefinition: UPDATED_REVISION,
-      },
-    });
+    const update = this.#update(scope, ECS.update.start, { TaskDefinition: UPDATED_REVISION });
     const check = this.#describe(scope, ECS.update.checks.check, {
       path: '$.described',
       selector: DEPLOYMENTS,
@@ -396,7 +387,11 @@ export class EcsServices implements ServiceKind {
     });
   }
 
-  #setCount(scope: Construct, id: string, desiredCount: number): TaskStateBase {
+  #update(
+    scope: Construct,
+    id: string,
+    change: { DesiredCount: number } | { TaskDefinition: string },
+  ): TaskStateBase {
     return awsCall(scope, id, {
       api: 'ecs',
       action: 'updateService',
@@ -404,7 +399,7 @@ export class EcsServices implements ServiceKind {
       parameters: {
         Cluster: JsonPath.stringAt('$.service.cluster'),
         Service: JsonPath.stringAt('$.service.service'),
-        DesiredCount: desiredCount,
+        ...change,
       },
     });
   }
